@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs
+ *
+ * A program is a list of nodes over numbered values. Inputs come first (values 0 to n_inputs - 1); each node
+ * then defines as many values as it has results, numbered on in the order of the nodes. A node names only values
+ * defined before it, so a program cannot be circular.
+ *
+ * A loop node carries a block of its own. Its body sees only its own values: first what the loop captures, then the
+ * step's number (int64, 0-d, counting from 0), then the carried values; results name the body's values that
+ * the next step carries, and that the loop yields in the end. A watch list names values of the body; the loop also
+ * yields each of them as a stack over the watched steps. Steps are counted from 1 when they are watched: step k is the state
+ * after k turns.
+ *
+ * Plain data: the client's builder fills it, the codecs carry it, infer.h checks it, the engine plans it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tensord/limits.h"
+
+enum td_dtype {
+#define TD_DTYPE(sym, name, kind, ctype, size, npy) TD_##sym,
+#include "tensord/dtypes.def"
+#undef TD_DTYPE
+        TD_N_DTYPES
+};
+
+enum td_kind { TD_KIND_BOOL, TD_KIND_INT, TD_KIND_UINT, TD_KIND_FLOAT, TD_KIND_COMPLEX };
+
+enum td_op {
+#define TD_OP(sym, ...) TD_OP_##sym,
+#include "tensord/ops.def"
+#undef TD_OP
+        TD_N_OPS
+};
+
+enum td_error_code {
+        TD_OK = 0,
+#define TD_ERROR(sym, number, ...) TD_E_##sym = number,
+#include "tensord/errors.def"
+#undef TD_ERROR
+};
+
+/* dtype and shape of a value; ndim 0 is a scalar array */
+struct td_type {
+        uint8_t dtype; /* enum td_dtype */
+        uint8_t ndim;
+        int64_t shape[TD_NDIM_MAX];
+};
+
+/* one element of any dtype; the dtype stands beside it */
+union td_scalar {
+        uint8_t b;
+        int64_t i;
+        float f;
+        double d;
+};
+
+/* a number as it was written, before it has a dtype */
+struct td_number {
+        bool is_float;
+        union {
+                int64_t i;
+                double d;
+        };
+};
+
+enum td_attr {
+        TD_ATTR_DTYPE = 1 << 0,    /* "dtype" */
+        TD_ATTR_SHAPE = 1 << 1,    /* "shape" */
+        TD_ATTR_AXES = 1 << 2,     /* "axes"; negative ones count from the end */
+        TD_ATTR_KEEPDIMS = 1 << 3, /* "keepdims" */
+        TD_ATTR_START = 1 << 4,    /* "start", one per axis */
+        TD_ATTR_STEP = 1 << 5,     /* "step", one per axis */
+        TD_ATTR_VALUE = 1 << 6,    /* "value" */
+        TD_ATTR_RANGE = 1 << 7,    /* "range": [start, stop, step] */
+        TD_ATTR_K = 1 << 8,        /* "k" */
+        TD_ATTR_RCOND = 1 << 9,    /* "rcond" */
+        TD_ATTR_UPPER = 1 << 10,   /* "upper" */
+        TD_ATTR_LOOP = 1 << 11,    /* "steps" "captures" "body" "results", and optional "watch" with "every" or "at" */
+};
+
+struct td_attrs {
+        uint32_t set; /* mask of enum td_attr: which of the fields below were given */
+        uint8_t dtype;
+        bool keepdims;
+        bool upper;
+        uint8_t n_shape; /* extents in shape */
+        uint8_t n_axes;
+        uint8_t n_start; /* entries in start */
+        uint8_t n_step;  /* entries in step */
+        int16_t axes[TD_NDIM_MAX];
+        int64_t shape[TD_NDIM_MAX];
+        int64_t start[TD_NDIM_MAX];
+        int64_t step[TD_NDIM_MAX];
+        struct td_number value;
+        struct td_number range[3];
+        int64_t k;
+        double rcond;
+};
+
+struct td_node {
+        enum td_op op;
+        uint32_t n_args;
+        uint32_t *args;        /* value numbers, in the block of this node */
+        struct td_attrs attrs;
+        struct td_loop *loop;  /* of TD_OP_LOOP, else NULL */
+};
+
+struct td_block {
+        uint32_t n_inputs;
+        uint32_t n_nodes;
+        struct td_node *nodes;
+};
+
+struct td_loop {
+        int64_t n_steps;      /* >= 0 */
+        uint32_t n_captures;  /* the node's first arguments; the rest are carried */
+        struct td_block body; /* n_inputs = n_captures + 1 + n_carried */
+        uint32_t n_results;   /* = n_carried */
+        uint32_t *results;    /* value numbers in the body */
+        uint32_t n_watch;
+        uint32_t *watch;      /* value numbers in the body */
+        int64_t every;        /* > 0: steps every, 2 * every, ... up to n_steps; 0: the list below */
+        uint32_t n_at;
+        int64_t *at;          /* ascending, each from 1 to n_steps */
+};
+
+struct td_program {
+        struct td_block block;
+        uint32_t n_outputs;
+        uint32_t *outputs; /* value numbers */
+};

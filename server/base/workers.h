@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers
+ *
+ * The daemon's own threads. A work is submitted by the loop thread, run by one worker, and given back to the loop thread:
+ * READY (loop) -> RUNNING (worker) -> DONE (loop). While it runs, it belongs to its worker; run() must not touch what the loop
+ * thread owns. Works start in order of submission, several at once.
+ *
+ * A running work may spread a loop over idle workers with workers_for(); the caller takes part, so it never waits
+ * for a free thread. Results must not depend on which thread takes which chunk.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct workers;
+
+enum work_state { WORK_IDLE, WORK_READY, WORK_RUNNING, WORK_DONE };
+
+struct work {
+        struct list link;
+        enum work_state state;
+        void (*run)(struct work *work);  /* on a worker */
+        void (*done)(struct work *work); /* on the loop thread, from workers_reap(); may free the work */
+};
+
+/* wake(ctx) is called on a worker when works wait to be reaped; it must be thread-safe (uv_async_send). */
+int workers_new(struct workers **workersp, unsigned n_threads, void (*wake)(void *ctx), void *ctx);
+/* Waits for running works; those not begun are run too, so that every work's done() was called. */
+struct workers *workers_free(struct workers *workers);
+DEFINE_CLEANUP(struct workers, workers_free)
+
+unsigned workers_n_threads(const struct workers *workers);
+/* Works submitted and not yet reaped. */
+unsigned workers_n_busy(const struct workers *workers);
+
+void work_init(struct work *work, void (*run)(struct work *), void (*done)(struct work *));
+void workers_submit(struct workers *workers, struct work *work);
+/* Loop thread: calls done() of every finished work; returns how many. */
+unsigned workers_reap(struct workers *workers);
+
+/*
+ * Call fn(ctx, chunk) for every chunk in [0, n_chunks), on the calling thread and whichever workers are idle; returns when all
+ * are done. workers NULL: on the calling thread alone. Only from run() of a work, or with workers NULL.
+ */
+void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ctx, uint64_t chunk), void *ctx);
