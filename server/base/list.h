@@ -51,8 +51,10 @@ static inline void list_unlink(struct list *link)
 #define list_entry(link, type, member) container_of(link, type, member)
 #define list_first(l, type, member) (list_is_empty(l) ? NULL : list_entry((l)->next, type, member))
 
-/* The body may unlink the current entry. */
-#define list_for_each(entry, l, member)                                                                 \
-        for (struct list *_link = (l)->next, *_next;                                                    \
-             _next = _link->next, (entry) = list_entry(_link, __typeof__(*(entry)), member), _link != (l); \
-             _link = _next)
+/* entry is the name of a variable. The body may unlink the current entry. */
+#define list_for_each(entry, l, member)                                                           \
+        for (struct list *_link_##entry = (l)->next, *_next_##entry;                              \
+             _next_##entry = _link_##entry->next,                                                 \
+             (entry) = list_entry(_link_##entry, __typeof__(*(entry)), member),                   \
+             _link_##entry != (l);                                                                \
+             _link_##entry = _next_##entry)
