@@ -28,7 +28,7 @@
 /* Nesting of arrays and maps in a message; three nested loops need 16. */
 #define TD_DEPTH_MAX 16
 
-/* Nodes and inputs, nested blocks included, of one program. */
+/* Values of one program: inputs and results of nodes, nested blocks included. */
 #define TD_VALUES_MAX 4096
 
 /* Loops within loops. */
