@@ -20,7 +20,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tensord/infer.h"
 #include "tensord/limits.h"
 #include "tensord/program.h"
 

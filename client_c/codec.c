@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing requests
+ *
+ * Every request is counted before it is written: a MessagePack map says first how many entries it has. See codec.h; reading is in
+ * decode.c.
+ */
+#include "codec.h"
+
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "infer.h"
+
+static const char *const method_names[] = {
+#define TD_METHOD(sym, name, ...) [METHOD_##sym] = name,
+#include "tensord/methods.def"
+#undef TD_METHOD
+};
+
+const char *method_name(enum td_method method)
+{
+        return method_names[method];
+}
+
+/* ---- frames ---- */
+
+void frame_init(struct frame *frame)
+{
+        frame->bytes = frame->first;
+        frame->n_bytes = 0;
+        frame->n_allocated = sizeof(frame->first);
+        frame->has_failed = false;
+}
+
+void frame_deinit(struct frame *frame)
+{
+        if (frame->bytes != frame->first)
+                free(frame->bytes);
+        frame->bytes = NULL;
+}
+
+void frame_truncate(struct frame *frame, size_t n_bytes)
+{
+        frame->n_bytes = n_bytes;
+        frame->has_failed = false;
+}
+
+static bool frame_grow(struct frame *frame, size_t n_more)
+{
+        size_t n = frame->n_allocated * 2;
+        uint8_t *bytes;
+
+        while (n - frame->n_bytes < n_more)
+                n *= 2;
+        bytes = frame->bytes == frame->first ? malloc(n) : realloc(frame->bytes, n);
+        if (!bytes)
+                return false;
+        if (frame->bytes == frame->first)
+                memcpy(bytes, frame->first, frame->n_bytes);
+        frame->bytes = bytes;
+        frame->n_allocated = n;
+        return true;
+}
+
+void frame_append(struct frame *frame, const void *bytes, size_t n_bytes)
+{
+        if (frame->has_failed || n_bytes == 0)
+                return;
+        if (n_bytes > frame->n_allocated - frame->n_bytes && !frame_grow(frame, n_bytes)) {
+                frame->has_failed = true;
+                return;
+        }
+        memcpy(frame->bytes + frame->n_bytes, bytes, n_bytes);
+        frame->n_bytes += n_bytes;
+}
+
+static int frame_write(void *data, const char *bytes, size_t n_bytes)
+{
+        frame_append(data, bytes, n_bytes);
+        return 0;
+}
+
+static msgpack_packer packer_of(struct frame *frame)
+{
+        msgpack_packer pk;
+
+        msgpack_packer_init(&pk, frame, frame_write);
+        return pk;
+}
+
+static void pack_text(msgpack_packer *pk, const char *text)
+{
+        size_t n = strlen(text);
+
+        msgpack_pack_str(pk, n);
+        msgpack_pack_str_body(pk, text, n);
+}
+
+static void pack_bytes(msgpack_packer *pk, const void *bytes, size_t n_bytes)
+{
+        msgpack_pack_bin(pk, n_bytes);
+        msgpack_pack_bin_body(pk, bytes, n_bytes);
+}
+
+static void pack_bool(msgpack_packer *pk, bool value)
+{
+        if (value)
+                msgpack_pack_true(pk);
+        else
+                msgpack_pack_false(pk);
+}
+
+static void pack_ints(msgpack_packer *pk, const int64_t *values, size_t n)
+{
+        msgpack_pack_array(pk, n);
+        for (size_t i = 0; i < n; i++)
+                msgpack_pack_int64(pk, values[i]);
+}
+
+static void pack_values(msgpack_packer *pk, const uint32_t *values, size_t n)
+{
+        msgpack_pack_array(pk, n);
+        for (size_t i = 0; i < n; i++)
+                msgpack_pack_uint32(pk, values[i]);
+}
+
+static void pack_number(msgpack_packer *pk, const struct td_number *number)
+{
+        if (number->is_float)
+                msgpack_pack_double(pk, number->d);
+        else
+                msgpack_pack_int64(pk, number->i);
+}
+
+static void pack_request(msgpack_packer *pk, uint32_t msgid, const char *method, bool has_params)
+{
+        msgpack_pack_array(pk, 4);
+        msgpack_pack_uint8(pk, 0);
+        msgpack_pack_uint32(pk, msgid);
+        pack_text(pk, method);
+        msgpack_pack_array(pk, has_params);
+}
+
+/* ---- requests ---- */
+
+static void pack_type(msgpack_packer *pk, const struct td_type *type)
+{
+        pack_text(pk, "dtype");
+        pack_text(pk, td_dtype_info(type->dtype)->name);
+        pack_text(pk, "shape");
+        pack_ints(pk, type->shape, type->ndim);
+}
+
+static void pack_op_id(msgpack_packer *pk, const uint8_t *op_id, int64_t retry_ms)
+{
+        if (op_id) {
+                pack_text(pk, "op_id");
+                pack_bytes(pk, op_id, 16);
+        }
+        if (retry_ms >= 0) {
+                pack_text(pk, "retry_ms");
+                msgpack_pack_int64(pk, retry_ms);
+        }
+}
+
+static void pack_flag(msgpack_packer *pk, const char *key, bool value)
+{
+        if (!value)
+                return;
+        pack_text(pk, key);
+        msgpack_pack_true(pk);
+}
+
+static void pack_entry(msgpack_packer *pk, const char *key, const char *value)
+{
+        if (!value)
+                return;
+        pack_text(pk, key);
+        pack_text(pk, value);
+}
+
+static unsigned ask_n_keys(const struct ask *ask)
+{
+        return (unsigned)!!ask->handle + !!ask->name + !!ask->id + (ask->type ? 2U : 0U) + (ask->order == 'F') +
+               !!ask->data + ask->replace + ask->map + ask->writable + !!ask->op_id + (ask->retry_ms >= 0) +
+               !!ask->prefix + !!ask->after + !!ask->limit + !!ask->client + ask->says_version;
+}
+
+void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
+{
+        msgpack_packer pk = packer_of(frame);
+        unsigned n_keys = ask_n_keys(ask);
+
+        pack_request(&pk, msgid, method_names[ask->method], n_keys > 0);
+        if (n_keys == 0)
+                return;
+        msgpack_pack_map(&pk, n_keys);
+        if (ask->says_version) {
+                pack_text(&pk, "version");
+                msgpack_pack_int(&pk, TD_PROTOCOL_VERSION);
+        }
+        if (ask->handle) {
+                pack_text(&pk, "handle");
+                msgpack_pack_uint64(&pk, ask->handle);
+        }
+        if (ask->id) {
+                pack_text(&pk, "id");
+                pack_bytes(&pk, ask->id, 16);
+        }
+        if (ask->type)
+                pack_type(&pk, ask->type);
+        if (ask->data) {
+                pack_text(&pk, "data");
+                pack_bytes(&pk, ask->data, ask->n_data);
+        }
+        if (ask->limit) {
+                pack_text(&pk, "limit");
+                msgpack_pack_uint32(&pk, ask->limit);
+        }
+        pack_entry(&pk, "order", ask->order == 'F' ? "F" : NULL);
+        pack_entry(&pk, "name", ask->name);
+        pack_entry(&pk, "prefix", ask->prefix);
+        pack_entry(&pk, "after", ask->after);
+        pack_entry(&pk, "client", ask->client);
+        pack_flag(&pk, "replace", ask->replace);
+        pack_flag(&pk, "map", ask->map);
+        pack_flag(&pk, "writable", ask->writable);
+        pack_op_id(&pk, ask->op_id, ask->retry_ms);
+}
+
+void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params, size_t n_params)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_request(&pk, msgid, method, params != NULL);
+        if (params)
+                frame_append(frame, params, n_params);
+}
+
+static void frame_ids(struct frame *frame, const char *method, const char *key, const uint64_t *ids, size_t n_ids)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_array(&pk, 3);
+        msgpack_pack_uint8(&pk, 2);
+        pack_text(&pk, method);
+        msgpack_pack_array(&pk, 1);
+        msgpack_pack_map(&pk, 1);
+        pack_text(&pk, key);
+        msgpack_pack_array(&pk, n_ids);
+        for (size_t i = 0; i < n_ids; i++)
+                msgpack_pack_uint64(&pk, ids[i]);
+}
+
+void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles)
+{
+        frame_ids(frame, "release", "handles", handles, n_handles);
+}
+
+void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments)
+{
+        frame_ids(frame, "unmap", "segments", segments, n_segments);
+}
+
+/* ---- run ---- */
+
+void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry, size_t n_inputs)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_request(&pk, msgid, "run", true);
+        msgpack_pack_map(&pk, 3U + has_op_id + has_retry);
+        pack_text(&pk, "inputs");
+        msgpack_pack_array(&pk, n_inputs);
+}
+
+void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_map(&pk, view ? 2 : 1);
+        pack_text(&pk, "handle");
+        msgpack_pack_uint64(&pk, handle);
+        if (!view)
+                return;
+        pack_text(&pk, "view");
+        msgpack_pack_map(&pk, 3);
+        pack_text(&pk, "shape");
+        pack_ints(&pk, view->type.shape, view->type.ndim);
+        pack_text(&pk, "strides");
+        pack_ints(&pk, view->strides, view->type.ndim);
+        pack_text(&pk, "offset");
+        msgpack_pack_int64(&pk, view->offset);
+}
+
+void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data, size_t n_data)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_map(&pk, 3);
+        pack_type(&pk, type);
+        pack_text(&pk, "data");
+        pack_bytes(&pk, data, n_data);
+}
+
+void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_text(&pk, "nodes");
+        frame_append(frame, nodes->bytes, nodes->n_bytes);
+        pack_text(&pk, "outputs");
+        msgpack_pack_array(&pk, n_outputs);
+}
+
+void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name, bool replace, bool map)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_map(&pk, 1U + !!handle + !!name + replace + map);
+        pack_text(&pk, "value");
+        msgpack_pack_uint32(&pk, value);
+        if (handle) {
+                pack_text(&pk, "handle");
+                msgpack_pack_uint64(&pk, handle);
+        }
+        pack_entry(&pk, "name", name);
+        pack_flag(&pk, "replace", replace);
+        pack_flag(&pk, "map", map);
+}
+
+void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_op_id(&pk, op_id, retry_ms);
+}
+
+/* ---- nodes ---- */
+
+static void pack_block(msgpack_packer *pk, const struct td_block *block);
+
+static unsigned loop_n_keys(const struct td_loop *loop)
+{
+        return loop->n_watch ? 6 : 4;
+}
+
+static void pack_loop(msgpack_packer *pk, const struct td_loop *loop)
+{
+        pack_text(pk, "steps");
+        msgpack_pack_int64(pk, loop->n_steps);
+        pack_text(pk, "captures");
+        msgpack_pack_uint32(pk, loop->n_captures);
+        pack_text(pk, "body");
+        pack_block(pk, &loop->body);
+        pack_text(pk, "results");
+        pack_values(pk, loop->results, loop->n_results);
+        if (!loop->n_watch)
+                return;
+        pack_text(pk, "watch");
+        pack_values(pk, loop->watch, loop->n_watch);
+        if (loop->every > 0) {
+                pack_text(pk, "every");
+                msgpack_pack_int64(pk, loop->every);
+        } else {
+                pack_text(pk, "at");
+                pack_ints(pk, loop->at, loop->n_at);
+        }
+}
+
+static void pack_arrays(msgpack_packer *pk, const struct td_attrs *attrs)
+{
+        if (attrs->set & TD_ATTR_SHAPE) {
+                pack_text(pk, "shape");
+                pack_ints(pk, attrs->shape, attrs->n_shape);
+        }
+        if (attrs->set & TD_ATTR_AXES) {
+                pack_text(pk, "axes");
+                msgpack_pack_array(pk, attrs->n_axes);
+                for (unsigned i = 0; i < attrs->n_axes; i++)
+                        msgpack_pack_int16(pk, attrs->axes[i]);
+        }
+        if (attrs->set & TD_ATTR_START) {
+                pack_text(pk, "start");
+                pack_ints(pk, attrs->start, attrs->n_start);
+        }
+        if (attrs->set & TD_ATTR_STEP) {
+                pack_text(pk, "step");
+                pack_ints(pk, attrs->step, attrs->n_step);
+        }
+        if (attrs->set & TD_ATTR_RANGE) {
+                pack_text(pk, "range");
+                msgpack_pack_array(pk, 3);
+                for (unsigned i = 0; i < 3; i++)
+                        pack_number(pk, &attrs->range[i]);
+        }
+}
+
+static void pack_attrs(msgpack_packer *pk, const struct td_attrs *attrs, const struct td_loop *loop)
+{
+        uint32_t set = attrs->set & ~(uint32_t)TD_ATTR_LOOP;
+
+        msgpack_pack_map(pk, (unsigned)__builtin_popcount(set) + (loop ? loop_n_keys(loop) : 0));
+        if (set & TD_ATTR_DTYPE) {
+                pack_text(pk, "dtype");
+                pack_text(pk, td_dtype_info(attrs->dtype)->name);
+        }
+        pack_arrays(pk, attrs);
+        if (set & TD_ATTR_KEEPDIMS) {
+                pack_text(pk, "keepdims");
+                pack_bool(pk, attrs->keepdims);
+        }
+        if (set & TD_ATTR_UPPER) {
+                pack_text(pk, "upper");
+                pack_bool(pk, attrs->upper);
+        }
+        if (set & TD_ATTR_VALUE) {
+                pack_text(pk, "value");
+                pack_number(pk, &attrs->value);
+        }
+        if (set & TD_ATTR_K) {
+                pack_text(pk, "k");
+                msgpack_pack_int64(pk, attrs->k);
+        }
+        if (set & TD_ATTR_RCOND) {
+                pack_text(pk, "rcond");
+                msgpack_pack_double(pk, attrs->rcond);
+        }
+        if (loop)
+                pack_loop(pk, loop);
+}
+
+static void pack_block(msgpack_packer *pk, const struct td_block *block)
+{
+        msgpack_pack_array(pk, block->n_nodes);
+        for (uint32_t i = 0; i < block->n_nodes; i++) {
+                const struct td_node *node = &block->nodes[i];
+
+                msgpack_pack_array(pk, 3);
+                pack_text(pk, td_op_info(node->op)->name);
+                pack_values(pk, node->args, node->n_args);
+                pack_attrs(pk, &node->attrs, node->loop);
+        }
+}
+
+void frame_nodes(struct frame *frame, const struct td_block *block)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_block(&pk, block);
+}
