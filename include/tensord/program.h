@@ -2,17 +2,18 @@
 /*
  * Programs
  *
- * A program is a list of nodes over numbered values. Inputs come first (values 0 to n_inputs - 1); each node
- * then defines as many values as it has results, numbered on in the order of the nodes. A node names only values
- * defined before it, so a program cannot be circular.
+ * A program is a list of nodes over numbered values. Inputs come first (values 0 to n_inputs - 1);
+ * each node then defines as many values as it has results, numbered on in the order of the nodes. A
+ * node names only values defined before it, so a program cannot be circular.
  *
- * A loop node carries a block of its own. Its body sees only its own values: first what the loop captures, then the
- * step's number (int64, 0-d, counting from 0), then the carried values; results name the body's values that
- * the next step carries, and that the loop yields in the end. A watch list names values of the body; the loop also
- * yields each of them as a stack over the watched steps. Steps are counted from 1 when they are watched: step k is the state
- * after k turns.
+ * A loop node carries a block of its own. Its body sees only its own values: first what the loop
+ * captures, then the step's number (int64, 0-d, counting from 0), then the carried values; results
+ * name the body's values that the next step carries, and that the loop yields in the end. A watch
+ * list names values of the body; the loop also yields each of them as a stack over the watched
+ * steps. Steps are counted from 1 when they are watched: step k is the state after k turns.
  *
- * Plain data: the client's builder fills it, the codecs carry it, infer.h checks it, the engine plans it.
+ * Plain data: the client's builder fills it, the codecs carry it, infer.h checks it, the engine
+ * plans it.
  */
 #pragma once
 
@@ -80,7 +81,8 @@ enum td_attr {
         TD_ATTR_K = 1 << 8,        /* "k" */
         TD_ATTR_RCOND = 1 << 9,    /* "rcond" */
         TD_ATTR_UPPER = 1 << 10,   /* "upper" */
-        TD_ATTR_LOOP = 1 << 11,    /* "steps" "captures" "body" "results", and optional "watch" with "every" or "at" */
+        TD_ATTR_LOOP = 1 << 11,    /* "steps" "captures" "body" "results", and optional "watch" with
+                                      "every" or "at" */
 };
 
 struct td_attrs {
@@ -105,9 +107,9 @@ struct td_attrs {
 struct td_node {
         enum td_op op;
         uint32_t n_args;
-        uint32_t *args;        /* value numbers, in the block of this node */
+        uint32_t *args; /* value numbers, in the block of this node */
         struct td_attrs attrs;
-        struct td_loop *loop;  /* of TD_OP_LOOP, else NULL */
+        struct td_loop *loop; /* of TD_OP_LOOP, else NULL */
 };
 
 struct td_block {
@@ -123,10 +125,10 @@ struct td_loop {
         uint32_t n_results;   /* = n_carried */
         uint32_t *results;    /* value numbers in the body */
         uint32_t n_watch;
-        uint32_t *watch;      /* value numbers in the body */
-        int64_t every;        /* > 0: steps every, 2 * every, ... up to n_steps; 0: the list below */
+        uint32_t *watch; /* value numbers in the body */
+        int64_t every;   /* > 0: steps every, 2 * every, ... up to n_steps; 0: the list below */
         uint32_t n_at;
-        int64_t *at;          /* ascending, each from 1 to n_steps */
+        int64_t *at; /* ascending, each from 1 to n_steps */
 };
 
 struct td_program {

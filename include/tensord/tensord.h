@@ -2,15 +2,18 @@
 /*
  * libtensord: the C client of tensord
  *
- * A td_client is one connection to a daemon. It may be used by several threads; calls block until their answer is there
- * (after a short spin, see td_options.busy_poll_us). A connection that breaks is renewed by the next call, with back-off; memory that was mapped stays
- * valid meanwhile. After fork() the child's clients answer TD_E_CLOSED, their mapped memory stays valid.
+ * A td_client is one connection to a daemon. It may be used by several threads; calls block until
+ * their answer is there (after a short spin, see td_options.busy_poll_us). A connection that breaks
+ * is renewed by the next call, with back-off; memory that was mapped stays valid meanwhile. After
+ * fork() the child's clients answer TD_E_CLOSED, their mapped memory stays valid.
  *
- * A td_tensor is a reference to a tensor in the daemon, td_tensor_free() gives it back. A td_mapping is its memory in this process,
- * counted apart: it stays valid until td_mapping_free(), whatever becomes of tensor, client, name or daemon.
+ * A td_tensor is a reference to a tensor in the daemon, td_tensor_free() gives it back. A
+ * td_mapping is its memory in this process, counted apart: it stays valid until td_mapping_free(),
+ * whatever becomes of tensor, client, name or daemon.
  *
- * Functions return TD_OK or an error code of enum td_error_code (program.h, errors.def), and fill *error, if it is not NULL, with the
- * code and a sentence. Out-arguments are written on success only. Free functions accept NULL.
+ * Functions return TD_OK or an error code of enum td_error_code (program.h, errors.def), and fill
+ * *error, if it is not NULL, with the code and a sentence. Out-arguments are written on success
+ * only. Free functions accept NULL.
  *
  * Sizes are in bytes, strides in bytes, times in the unit that their name ends with.
  */
@@ -37,12 +40,15 @@ typedef struct td_list td_list;
 typedef struct td_pending td_pending;
 
 typedef struct td_error {
-        int code; /* enum td_error_code */
+        int code;     /* enum td_error_code */
         int32_t node; /* of a program; -1 if no node is to blame */
         char message[512];
 } td_error;
 
-/* The name of an error code ("not_found"), of a dtype ("float64"), of an operation ("matmul"); NULL if there is none. */
+/*
+ * The name of an error code ("not_found"), of a dtype ("float64"), of an operation ("matmul"); NULL
+ * if there is none.
+ */
 TD_API const char *td_error_name(int code);
 TD_API const char *td_dtype_name(int dtype);
 TD_API const char *td_op_name(int op);
@@ -55,17 +61,19 @@ TD_API const char *td_version(void);
 
 typedef struct td_options {
         const char *address;     /* path of the socket; NULL: the look-up order below */
-        const char *daemon_path; /* binary to start where none answers; NULL: beside the library, then PATH */
+        const char *daemon_path; /* binary to start where none answers; NULL: beside the library,
+                                    then PATH */
         bool no_start;           /* never start a daemon */
-        int busy_poll_us;        /* how long a call spins before it sleeps; -1: what the daemon says */
-        int timeout_ms;          /* to connect and say hello; 0: 5000 */
+        int busy_poll_us; /* how long a call spins before it sleeps; -1: what the daemon says */
+        int timeout_ms;   /* to connect and say hello; 0: 5000 */
         const char *client_name; /* told to the daemon; may be NULL */
 } td_options;
 
 /*
- * Connect. Look-up order: options->address, $TENSORD_SOCKET, $XDG_RUNTIME_DIR/tensord/socket, /run/tensord/socket, and last a private
- * daemon, started now, at the third or (where that variable is unset) at /tmp/tensord-UID/socket, a directory of mode 0700 whose owner is
- * checked. An explicit address (option or $TENSORD_SOCKET) starts none. options may be NULL.
+ * Connect. Look-up order: options->address, $TENSORD_SOCKET, $XDG_RUNTIME_DIR/tensord/socket,
+ * /run/tensord/socket, and last a private daemon, started now, at the third or (where that variable
+ * is unset) at /tmp/tensord-UID/socket, a directory of mode 0700 whose owner is checked. An
+ * explicit address (option or $TENSORD_SOCKET) starts none. options may be NULL.
  */
 TD_API int td_connect(td_client **client, const td_options *options, td_error *error);
 TD_API void td_close(td_client *client);
@@ -76,14 +84,19 @@ TD_API int td_ping(td_client *client, td_error *error);
 /* ---- tensors ---- */
 
 /*
- * Copy a strided array into a new sealed tensor. data points to the first element, strides (bytes, any sign; NULL: C order) say how the elements lie. order 'C' or
- * 'F' is that of the copy. name NULL: unnamed. replace: the name may be in use. tensor may be NULL if a name is given.
+ * Copy a strided array into a new sealed tensor. data points to the first element, strides (bytes,
+ * any sign; NULL: C order) say how the elements lie. order 'C' or 'F' is that of the copy. name
+ * NULL: unnamed. replace: the name may be in use. tensor may be NULL if a name is given.
  */
-TD_API int td_put(td_client *client, const void *data, const struct td_type *type, const int64_t *strides, char order, const char *name,
-                  bool replace, td_tensor **tensor, td_error *error);
-/* Reserve a tensor to be written in place: map it with TD_MAP_WRITE, fill it, td_seal() it; its name, if any, appears then. */
-TD_API int td_create(td_client *client, const struct td_type *type, char order, const char *name, bool replace, td_tensor **tensor,
-                     td_error *error);
+TD_API int td_put(td_client *client, const void *data, const struct td_type *type,
+                  const int64_t *strides, char order, const char *name, bool replace,
+                  td_tensor **tensor, td_error *error);
+/*
+ * Reserve a tensor to be written in place: map it with TD_MAP_WRITE, fill it, td_seal() it; its
+ * name, if any, appears then.
+ */
+TD_API int td_create(td_client *client, const struct td_type *type, char order, const char *name,
+                     bool replace, td_tensor **tensor, td_error *error);
 /* All td_mapping of it become read-only. */
 TD_API int td_seal(td_tensor *tensor, td_error *error);
 TD_API int td_open(td_client *client, const char *name, td_tensor **tensor, td_error *error);
@@ -94,7 +107,8 @@ TD_API const struct td_type *td_tensor_type(const td_tensor *tensor);
 TD_API const int64_t *td_tensor_strides(const td_tensor *tensor);
 TD_API uint64_t td_tensor_n_bytes(const td_tensor *tensor);
 TD_API const uint8_t *td_tensor_id(const td_tensor *tensor);
-TD_API const char *td_tensor_name(const td_tensor *tensor); /* as it was when this reference was made; NULL: unnamed */
+TD_API const char *
+td_tensor_name(const td_tensor *tensor); /* as it was when this reference was made; NULL: unnamed */
 TD_API bool td_tensor_is_sealed(const td_tensor *tensor);
 /* The client that it belongs to; valid as long as the tensor. */
 TD_API td_client *td_tensor_client(const td_tensor *tensor);
@@ -105,11 +119,14 @@ enum td_map_mode {
         TD_MAP_WRITE, /* shared, writable: unsealed tensors of this connection only */
 };
 /*
- * The tensor's memory. Two mappings of one tensor in one process are the same pages (TD_MAP_READ: the same address). A small sealed tensor that needs no
- * sharing may be served from a private copy only if share is false.
+ * The tensor's memory. Two mappings of one tensor in one process are the same pages (TD_MAP_READ:
+ * the same address). A small sealed tensor that needs no sharing may be served from a private copy
+ * only if share is false.
  */
-TD_API int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mapping, td_error *error);
-TD_API void *td_mapping_data(const td_mapping *mapping); /* the first element; for no bytes: not NULL, not to be read */
+TD_API int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mapping,
+                  td_error *error);
+TD_API void *td_mapping_data(
+        const td_mapping *mapping); /* the first element; for no bytes: not NULL, not to be read */
 TD_API size_t td_mapping_n_bytes(const td_mapping *mapping);
 TD_API void td_mapping_free(td_mapping *mapping);
 
@@ -133,27 +150,41 @@ TD_API void td_list_free(td_list *list);
 /* ---- programs ---- */
 
 /*
- * A program is built value by value. Each function yields a value number, or -1 - then the builder remembers the first refusal, later calls yield -1 too, and
- * td_builder_check() or td_run() reports it. Shapes and dtypes are inferred as values are added (infer.h).
+ * A program is built value by value. Each function yields a value number, or -1 - then the builder
+ * remembers the first refusal, later calls yield -1 too, and td_builder_check() or td_run() reports
+ * it. Shapes and dtypes are inferred as values are added (infer.h).
  */
 TD_API td_builder *td_builder_new(void); /* NULL: no memory */
 TD_API void td_builder_free(td_builder *builder);
-/* The tensor must stay alive until td_run(). view NULL: the whole tensor; else shape, and strides and offset in bytes. */
+/*
+ * The tensor must stay alive until td_run(). view NULL: the whole tensor; else shape, and strides
+ * and offset in bytes.
+ */
 TD_API int td_builder_input(td_builder *builder, const td_tensor *tensor);
-TD_API int td_builder_input_view(td_builder *builder, const td_tensor *tensor, const struct td_type *view, const int64_t *strides, int64_t offset);
+TD_API int td_builder_input_view(td_builder *builder, const td_tensor *tensor,
+                                 const struct td_type *view, const int64_t *strides,
+                                 int64_t offset);
 /* At most TD_INLINE_MAX bytes, C order; copied. */
 TD_API int td_builder_immediate(td_builder *builder, const struct td_type *type, const void *data);
-/* results may be NULL for an operation of one result, which is returned. attrs may be NULL. Inputs must be added before operations. */
-TD_API int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *attrs, const int *args, size_t n_args, int *results);
 /*
- * A loop. begin: the captured values, then the carried ones; returns the number of body values written to body_values: one per captured value,
- * the step's number, one per carried value. Operations added until end belong to the body and see only body values. end: the body's results, one per carried value; watched
- * body values, each every k-th step (every > 0) or at the steps listed. results has room for n_carried + n_watch values of the enclosing block.
+ * results may be NULL for an operation of one result, which is returned. attrs may be NULL. Inputs
+ * must be added before operations.
  */
-TD_API int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captures, size_t n_captures, const int *carried,
-                                 size_t n_carried, int *body_values);
-TD_API int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_results, const int *watch, size_t n_watch, int64_t every,
-                               const int64_t *at, size_t n_at, int *results);
+TD_API int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *attrs,
+                         const int *args, size_t n_args, int *results);
+/*
+ * A loop. begin: the captured values, then the carried ones; returns the number of body values
+ * written to body_values: one per captured value, the step's number, one per carried value.
+ * Operations added until end belong to the body and see only body values. end: the body's results,
+ * one per carried value; watched body values, each every k-th step (every > 0) or at the steps
+ * listed. results has room for n_carried + n_watch values of the enclosing block.
+ */
+TD_API int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captures,
+                                 size_t n_captures, const int *carried, size_t n_carried,
+                                 int *body_values);
+TD_API int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_results,
+                               const int *watch, size_t n_watch, int64_t every, const int64_t *at,
+                               size_t n_at, int *results);
 /* NULL if there is no such value. */
 TD_API const struct td_type *td_builder_type(const td_builder *builder, int value);
 TD_API int td_builder_check(const td_builder *builder, td_error *error);
@@ -162,14 +193,17 @@ typedef struct td_output {
         int value;
         const char *name; /* NULL: unnamed */
         bool replace;
-        bool map;         /* its memory will be mapped: saves a round trip */
+        bool map; /* its memory will be mapped: saves a round trip */
 } td_output;
 /* Run it; outputs[i] becomes tensors[i]. Small results bring their bytes along. */
-TD_API int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors,
-                  td_error *error);
-/* The same in two halves: send now, wait later; many may be under way. The tensors may be used as inputs of further requests before td_wait(), not mapped. */
-TD_API int td_submit(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors,
-                     td_pending **pending, td_error *error);
+TD_API int td_run(td_client *client, const td_builder *builder, const td_output *outputs,
+                  size_t n_outputs, td_tensor **tensors, td_error *error);
+/*
+ * The same in two halves: send now, wait later; many may be under way. The tensors may be used as
+ * inputs of further requests before td_wait(), not mapped.
+ */
+TD_API int td_submit(td_client *client, const td_builder *builder, const td_output *outputs,
+                     size_t n_outputs, td_tensor **tensors, td_pending **pending, td_error *error);
 /* Is the answer there? Reads what has arrived, does not block. */
 TD_API bool td_poll(td_pending *pending);
 /* Block for the answer. On failure the tensors are freed for the caller. Frees pending. */
@@ -178,10 +212,12 @@ TD_API int td_wait(td_pending *pending, td_error *error);
 /* ---- anything else ---- */
 
 /*
- * Send a method with parameters already encoded as MessagePack (one map, or NULL for none) and get the result as MessagePack bytes, to be freed by td_free(). For
- * stat, ops, hello. Descriptors that come along are closed.
+ * Send a method with parameters already encoded as MessagePack (one map, or NULL for none) and get
+ * the result as MessagePack bytes, to be freed by td_free(). For stat, ops, hello. Descriptors that
+ * come along are closed.
  */
-TD_API int td_call(td_client *client, const char *method, const void *params, size_t n_params, void **result, size_t *n_result, td_error *error);
+TD_API int td_call(td_client *client, const char *method, const void *params, size_t n_params,
+                   void **result, size_t *n_result, td_error *error);
 TD_API void td_free(void *memory);
 
 #ifdef __cplusplus

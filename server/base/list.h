@@ -2,8 +2,8 @@
 /*
  * List
  *
- * A doubly linked ring whose links are embedded in what it holds. An unlinked link points at itself, so
- * list_unlink() is always safe on an initialised link.
+ * A doubly linked ring whose links are embedded in what it holds. An unlinked link points at
+ * itself, so list_unlink() is always safe on an initialised link.
  */
 #pragma once
 
@@ -16,7 +16,10 @@ struct list {
         struct list *prev;
 };
 
-#define LIST_INIT(l) { &(l), &(l) }
+#define LIST_INIT(l)                                                                               \
+        {                                                                                          \
+                &(l), &(l)                                                                         \
+        }
 
 static inline void list_init(struct list *l)
 {
@@ -52,9 +55,9 @@ static inline void list_unlink(struct list *link)
 #define list_first(l, type, member) (list_is_empty(l) ? NULL : list_entry((l)->next, type, member))
 
 /* entry is the name of a variable. The body may unlink the current entry. */
-#define list_for_each(entry, l, member)                                                           \
-        for (struct list *_link_##entry = (l)->next, *_next_##entry;                              \
-             _next_##entry = _link_##entry->next,                                                 \
-             (entry) = list_entry(_link_##entry, __typeof__(*(entry)), member),                   \
-             _link_##entry != (l);                                                                \
+#define list_for_each(entry, l, member)                                                            \
+        for (struct list *_link_##entry = (l)->next, *_next_##entry;                               \
+             _next_##entry = _link_##entry->next,                                                  \
+                         (entry) = list_entry(_link_##entry, __typeof__(*(entry)), member),        \
+                         _link_##entry != (l);                                                     \
              _link_##entry = _next_##entry)

@@ -33,7 +33,8 @@ void log_line(enum log_level level, const char *format, ...)
                 clock_gettime(CLOCK_REALTIME, &now);
                 localtime_r(&now.tv_sec, &tm);
                 n = strftime(line, sizeof(line), "%F %T", &tm);
-                n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ld tensord: ", now.tv_nsec / 1000000);
+                n += (size_t)snprintf(line + n, sizeof(line) - n,
+                                      ".%03ld tensord: ", now.tv_nsec / 1000000);
         }
 
         va_start(args, format);

@@ -2,14 +2,20 @@
 /*
  * Log
  *
- * Lines on stderr, each with a "<level>" prefix as journald reads it when the daemon runs as a service, else with a
- * time stamp. One write(2) a line. Any thread.
+ * Lines on stderr, each with a "<level>" prefix as journald reads it when the daemon runs as a
+ * service, else with a time stamp. One write(2) a line. Any thread.
  */
 #pragma once
 
 #include <stdbool.h>
 
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+        LOG_LEVEL_ERROR = 3,
+        LOG_LEVEL_WARNING = 4,
+        LOG_LEVEL_NOTICE = 5,
+        LOG_LEVEL_INFO = 6,
+        LOG_LEVEL_DEBUG = 7
+};
 
 void log_init(enum log_level most, bool is_service);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

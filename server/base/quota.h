@@ -2,9 +2,9 @@
 /*
  * Users and charges
  *
- * Whatever a uid makes the daemon hold is counted on that uid's struct user. Memory is taken by charges: an object that
- * owns a number of bytes of one user and of the whole, and gives exactly those back. Charge before allocating;
- * drop after freeing.
+ * Whatever a uid makes the daemon hold is counted on that uid's struct user. Memory is taken by
+ * charges: an object that owns a number of bytes of one user and of the whole, and gives exactly
+ * those back. Charge before allocating; drop after freeing.
  *
  * users_deinit() asserts that everything came back. Loop thread only.
  */

@@ -2,11 +2,12 @@
 /*
  * Workers
  *
- * One mutex guards the queue of works, the list of regions (loops being spread) and the list of finished works. Chunks of a region are claimed by
- * an atomic counter, without the mutex.
+ * One mutex guards the queue of works, the list of regions (loops being spread) and the list of
+ * finished works. Chunks of a region are claimed by an atomic counter, without the mutex.
  *
- * An idle worker takes a queued work first, then helps a region that has chunks left. Having helped, it spins for a moment before it sleeps, since
- * jobs open one region after the other and a wake-up costs more than a small region.
+ * An idle worker takes a queued work first, then helps a region that has chunks left. Having
+ * helped, it spins for a moment before it sleeps, since jobs open one region after the other and a
+ * wake-up costs more than a small region.
  */
 #include "base/workers.h"
 
@@ -32,15 +33,16 @@ struct region {
 
 struct workers {
         pthread_mutex_t mutex;
-        pthread_cond_t has_work;    /* for sleeping workers */
-        pthread_cond_t has_left;    /* a helper left a region */
-        struct list queue;          /* READY */
-        struct list finished;       /* DONE */
+        pthread_cond_t has_work; /* for sleeping workers */
+        pthread_cond_t has_left; /* a helper left a region */
+        pthread_cond_t has_finished;
+        struct list queue;    /* READY */
+        struct list finished; /* DONE */
         struct list regions;
         unsigned n_sleeping;
-        unsigned n_busy;            /* loop thread only */
+        unsigned n_busy; /* loop thread only */
         bool is_stopping;
-        _Atomic uint64_t n_events;  /* grows with every submit and region: what spinning looks at */
+        _Atomic uint64_t n_events; /* grows with every submit and region: what spinning looks at */
         void (*wake)(void *ctx);
         void *wake_ctx;
         unsigned n_threads;
@@ -70,7 +72,7 @@ static struct region *region_find_open(struct workers *workers)
 {
         struct region *region;
 
-        list_for_each(region, &workers->regions, link)
+        list_for_each (region, &workers->regions, link)
                 if (atomic_load_explicit(&region->next, memory_order_relaxed) < region->n_chunks)
                         return region;
         return NULL;
@@ -89,6 +91,7 @@ static void worker_run(struct workers *workers, struct work *work)
         pthread_mutex_lock(&workers->mutex);
         work->state = WORK_DONE;
         list_push_back(&workers->finished, &work->link);
+        pthread_cond_signal(&workers->has_finished);
         workers->wake(workers->wake_ctx);
 }
 
@@ -113,7 +116,8 @@ static void worker_spin(struct workers *workers)
 
         pthread_mutex_unlock(&workers->mutex);
         until = now_ns() + SPIN_NS;
-        while (atomic_load_explicit(&workers->n_events, memory_order_relaxed) == seen && now_ns() < until)
+        while (atomic_load_explicit(&workers->n_events, memory_order_relaxed) == seen &&
+               now_ns() < until)
                 for (int i = 0; i < 16; i++)
                         __asm__ volatile("" ::: "memory");
         pthread_mutex_lock(&workers->mutex);
@@ -183,6 +187,7 @@ int workers_new(struct workers **workersp, unsigned n_threads, void (*wake)(void
         pthread_mutex_init(&workers->mutex, NULL);
         pthread_cond_init(&workers->has_work, NULL);
         pthread_cond_init(&workers->has_left, NULL);
+        pthread_cond_init(&workers->has_finished, NULL);
         list_init(&workers->queue);
         list_init(&workers->finished);
         list_init(&workers->regions);
@@ -215,6 +220,7 @@ struct workers *workers_free(struct workers *workers)
         assert(list_is_empty(&workers->queue));
         assert(list_is_empty(&workers->finished));
         assert(list_is_empty(&workers->regions));
+        pthread_cond_destroy(&workers->has_finished);
         pthread_cond_destroy(&workers->has_left);
         pthread_cond_destroy(&workers->has_work);
         pthread_mutex_destroy(&workers->mutex);
@@ -277,6 +283,17 @@ unsigned workers_reap(struct workers *workers)
         }
 }
 
+void workers_drain(struct workers *workers)
+{
+        while (workers->n_busy > 0) {
+                pthread_mutex_lock(&workers->mutex);
+                while (list_is_empty(&workers->finished))
+                        pthread_cond_wait(&workers->has_finished, &workers->mutex);
+                pthread_mutex_unlock(&workers->mutex);
+                workers_reap(workers);
+        }
+}
+
 /* Take part until no chunk is left, then wait for the helpers that still run one. */
 static void region_finish(struct workers *workers, struct region *region)
 {
@@ -288,7 +305,8 @@ static void region_finish(struct workers *workers, struct region *region)
         pthread_mutex_unlock(&workers->mutex);
 }
 
-void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ctx, uint64_t chunk), void *ctx)
+void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ctx, uint64_t chunk),
+                 void *ctx)
 {
         struct region region = { .n_chunks = n_chunks, .fn = fn, .ctx = ctx };
         uint64_t n_wanted;

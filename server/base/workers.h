@@ -2,12 +2,13 @@
 /*
  * Workers
  *
- * The daemon's own threads. A work is submitted by the loop thread, run by one worker, and given back to the loop thread:
- * READY (loop) -> RUNNING (worker) -> DONE (loop). While it runs, it belongs to its worker; run() must not touch what the loop
- * thread owns. Works start in order of submission, several at once.
+ * The daemon's own threads. A work is submitted by the loop thread, run by one worker, and given
+ * back to the loop thread: READY (loop) -> RUNNING (worker) -> DONE (loop). While it runs, it
+ * belongs to its worker; run() must not touch what the loop thread owns. Works start in order of
+ * submission, several at once.
  *
- * A running work may spread a loop over idle workers with workers_for(); the caller takes part, so it never waits
- * for a free thread. Results must not depend on which thread takes which chunk.
+ * A running work may spread a loop over idle workers with workers_for(); the caller takes part, so
+ * it never waits for a free thread. Results must not depend on which thread takes which chunk.
  */
 #pragma once
 
@@ -23,11 +24,15 @@ enum work_state { WORK_IDLE, WORK_READY, WORK_RUNNING, WORK_DONE };
 struct work {
         struct list link;
         enum work_state state;
-        void (*run)(struct work *work);  /* on a worker */
-        void (*done)(struct work *work); /* on the loop thread, from workers_reap(); may free the work */
+        void (*run)(struct work *work); /* on a worker */
+        void (*done)(
+                struct work *work); /* on the loop thread, from workers_reap(); may free the work */
 };
 
-/* wake(ctx) is called on a worker when works wait to be reaped; it must be thread-safe (uv_async_send). */
+/*
+ * wake(ctx) is called on a worker when works wait to be reaped; it must be thread-safe
+ * (uv_async_send).
+ */
 int workers_new(struct workers **workersp, unsigned n_threads, void (*wake)(void *ctx), void *ctx);
 /* Waits for running works; those not begun are run too, so that every work's done() was called. */
 struct workers *workers_free(struct workers *workers);
@@ -41,9 +46,16 @@ void work_init(struct work *work, void (*run)(struct work *), void (*done)(struc
 void workers_submit(struct workers *workers, struct work *work);
 /* Loop thread: calls done() of every finished work; returns how many. */
 unsigned workers_reap(struct workers *workers);
+/*
+ * Loop thread: waits until every submitted work is finished and reaped, those submitted meanwhile
+ * included.
+ */
+void workers_drain(struct workers *workers);
 
 /*
- * Call fn(ctx, chunk) for every chunk in [0, n_chunks), on the calling thread and whichever workers are idle; returns when all
- * are done. workers NULL: on the calling thread alone. Only from run() of a work, or with workers NULL.
+ * Call fn(ctx, chunk) for every chunk in [0, n_chunks), on the calling thread and whichever workers
+ * are idle; returns when all are done. workers NULL: on the calling thread alone. Only from run()
+ * of a work, or with workers NULL.
  */
-void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ctx, uint64_t chunk), void *ctx);
+void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ctx, uint64_t chunk),
+                 void *ctx);

@@ -2,11 +2,13 @@
 /*
  * Plans
  *
- * A program, checked against the descriptors of its inputs and made ready to run: layouts chosen, kernels picked, memory
- * of intermediates laid out by lifetime. A plan owns copies of what it needs; program and descriptors may go.
+ * A program, checked against the descriptors of its inputs and made ready to run: layouts chosen,
+ * kernels picked, memory of intermediates laid out by lifetime. A plan owns copies of what it
+ * needs; program and descriptors may go.
  *
- * Planning and running are apart: plan_new() on the loop thread touches no data, plan_run() on a worker touches nothing
- * but the plan (const) and the memory it is given. The same plan may run many times, and on several threads at once.
+ * Planning and running are apart: plan_new() on the loop thread touches no data, plan_run() on a
+ * worker touches nothing but the plan (const) and the memory it is given. The same plan may run
+ * many times, and on several threads at once.
  */
 #pragma once
 
@@ -22,7 +24,8 @@ struct plan;
 /* Where a run may spread out, and how it learns that it should end. */
 struct run {
         struct workers *workers; /* NULL: on the calling thread alone */
-        bool (*should_stop)(void *ctx); /* asked between tiles and steps, from any thread; NULL: never */
+        bool (*should_stop)(
+                void *ctx); /* asked between tiles and steps, from any thread; NULL: never */
         void *ctx;
 };
 
@@ -32,23 +35,32 @@ enum {
 };
 
 /*
- * inputs: one descriptor per program input, already checked against the bytes that stand behind it. 0, PLAN_E_REFUSED, or -ENOMEM.
+ * inputs: one descriptor per program input, already checked against the bytes that stand behind it.
+ * 0, PLAN_E_REFUSED, or -ENOMEM.
  */
-int plan_new(struct plan **planp, const struct td_program *program, const struct desc *inputs, struct td_refusal *refusal);
+int plan_new(struct plan **planp, const struct td_program *program, const struct desc *inputs,
+             struct td_refusal *refusal);
 struct plan *plan_free(struct plan *plan);
 DEFINE_CLEANUP(struct plan, plan_free)
 
 uint32_t plan_n_outputs(const struct plan *plan);
 /* Dense, C order, offset 0. */
 const struct desc *plan_output(const struct plan *plan, uint32_t i);
-/* Bytes of intermediates; what plan_run() needs as scratch, 64-byte aligned. Includes what steps need for themselves. */
+/*
+ * Bytes of intermediates; what plan_run() needs as scratch, 64-byte aligned. Includes what steps
+ * need for themselves.
+ */
 uint64_t plan_n_scratch(const struct plan *plan);
-/* Estimated time on one thread, in ns, loop trips counted; UINT64_MAX for what must go to a worker (LAPACK above 16 x 16). */
+/*
+ * Estimated time on one thread, in ns, loop trips counted; UINT64_MAX for what must go to a worker
+ * (LAPACK above 16 x 16).
+ */
 uint64_t plan_cost_ns(const struct plan *plan);
 
 /*
- * inputs[i] is the byte that the descriptor's offset counts from; outputs[i] has room for the bytes of plan_output(i); outputs overlap neither each other
- * nor inputs. 0, PLAN_E_REFUSED (an operation failed on its data: singular, ...), PLAN_E_STOPPED, or a negative errno.
+ * inputs[i] is the byte that the descriptor's offset counts from; outputs[i] has room for the bytes
+ * of plan_output(i); outputs overlap neither each other nor inputs. 0, PLAN_E_REFUSED (an operation
+ * failed on its data: singular, ...), PLAN_E_STOPPED, or a negative errno.
  */
-int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs, void *const *outputs, void *scratch,
-             struct td_refusal *refusal);
+int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs,
+             void *const *outputs, void *scratch, struct td_refusal *refusal);

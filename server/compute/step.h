@@ -2,12 +2,14 @@
 /*
  * Steps
  *
- * One operation, prepared for operands of known layout: every operation of ops.def but views and loops. Preparing picks the
- * kernel and folds the iteration space, so that running a prepared step on small operands costs well under a microsecond.
+ * One operation, prepared for operands of known layout: every operation of ops.def but views and
+ * loops. Preparing picks the kernel and folds the iteration space, so that running a prepared step
+ * on small operands costs well under a microsecond.
  *
- * Operands are strided in any way (0 and negative strides too). Results are dense in C order and overlap no operand.
- * Inference has run: dtypes and shapes go together, and a step only asserts that. An argument whose dtype is not the one computed in is converted on
- * load (add of int64 and float64 takes both as they are).
+ * Operands are strided in any way (0 and negative strides too). Results are dense in C order and
+ * overlap no operand. Inference has run: dtypes and shapes go together, and a step only asserts
+ * that. An argument whose dtype is not the one computed in is converted on load (add of int64 and
+ * float64 takes both as they are).
  */
 #pragma once
 
@@ -16,8 +18,8 @@
 struct step;
 
 /* descriptors are copied. 0 or -ENOMEM. */
-int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args, const struct desc *args,
-             uint32_t n_results, const struct desc *results);
+int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
+             const struct desc *args, uint32_t n_results, const struct desc *results);
 struct step *step_free(struct step *step);
 DEFINE_CLEANUP(struct step, step_free)
 
@@ -25,8 +27,9 @@ DEFINE_CLEANUP(struct step, step_free)
 int step_new_copy(struct step **stepp, const struct desc *arg, const struct desc *result);
 
 uint64_t step_n_scratch(const struct step *step); /* bytes, 64-byte aligned */
-uint64_t step_cost_ns(const struct step *step);   /* one thread; UINT64_MAX: never on the loop thread */
+uint64_t
+step_cost_ns(const struct step *step); /* one thread; UINT64_MAX: never on the loop thread */
 
 /* args[i] and results[i] are the bytes that the descriptors' offsets count from. As plan_run(). */
-int step_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-             struct td_refusal *refusal);
+int step_run(const struct step *step, const struct run *run, const void *const *args,
+             void *const *results, void *scratch, struct td_refusal *refusal);

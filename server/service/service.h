@@ -2,9 +2,9 @@
 /*
  * The service
  *
- * The heart: what each method does. It knows store, engine and requests, and neither sockets nor MessagePack nor the event loop, so it
- * runs in a unit test. A connection is a struct client that the session embeds; what the service has to say goes to the client's
- * reply_sink.
+ * The heart: what each method does. It knows store, engine and requests, and neither sockets nor
+ * MessagePack nor the event loop, so it runs in a unit test. A connection is a struct client that
+ * the session embeds; what the service has to say goes to the client's reply_sink.
  *
  * Loop thread only, but for wake(), which workers call.
  */
@@ -23,37 +23,48 @@
 struct service;
 
 struct service_config {
-        const char *prefix;      /* of shm objects */
-        const char *directory;   /* "/dev/shm" */
-        uint64_t memory_limit;   /* bytes */
+        const char *prefix;    /* of shm objects */
+        const char *directory; /* "/dev/shm" */
+        uint64_t memory_limit; /* bytes */
         unsigned n_threads;
-        unsigned busy_poll_us;   /* repeated to clients */
-        uid_t uid;               /* the daemon's */
-        const char *blas_core;   /* what runs, for stat and the log */
-        /* Work is done somewhere: call service_reap() on the loop thread soon. Called on any thread. */
+        unsigned busy_poll_us; /* repeated to clients */
+        uid_t uid;             /* the daemon's */
+        const char *blas_core; /* what computes, as stat tells it: OpenBLAS's core, */
+        const char *kernels;   /* the instruction set of our own kernels, */
+        const char *cpu;       /* and the processor's model name */
+        /*
+         * Work is done somewhere: call service_reap() on the loop thread soon. Called on any
+         * thread.
+         */
         void (*wake)(void *ctx);
         void *ctx;
 };
 
-/* The other side of a connection. Both take ownership, and are never called again after client_deinit(). */
+/*
+ * The other side of a connection. Both take ownership, and are never called again after
+ * client_deinit().
+ */
 struct reply_sink {
         void (*send)(struct reply_sink *sink, struct reply *reply);
 };
 
 struct client {
-        struct list link;            /* the service's list */
+        struct list link; /* the service's list */
         struct service *service;
         struct holder holder;
-        struct user *user;           /* owned reference */
+        struct user *user; /* owned reference */
         struct reply_sink *sink;
-        struct slot *slots;          /* by handle */
+        struct slot *slots; /* by handle */
         uint32_t n_slots;
         uint32_t n_waiting;
-        struct list calls;           /* requests under way */
+        struct list calls; /* requests under way */
         uint64_t segments_seen;
 };
 
-/* Recovery happens here. 0, a store outcome (STORE_E_CATALOG, STORE_E_BUSY; message says why), or a negative errno. */
+/*
+ * Recovery happens here. 0, a store outcome (STORE_E_CATALOG, STORE_E_BUSY; message says why), or a
+ * negative errno.
+ */
 int service_new(struct service **servicep, const struct service_config *config, char message[256]);
 /* Waits for jobs. Clients must be gone. */
 struct service *service_free(struct service *service);
@@ -61,22 +72,35 @@ DEFINE_CLEANUP(struct service, service_free)
 
 /* 0 or -ENOMEM. */
 int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink);
-/* The connection ended: references, unsealed tensors and grants go; jobs whose outputs are all unnamed are cancelled. */
+/*
+ * The connection ended: references, unsealed tensors and grants go; jobs whose outputs are all
+ * unnamed are cancelled.
+ */
 void client_deinit(struct client *client);
 
-/* One request that request_read() accepted; takes ownership. Answers through the sink, at once or later. */
+/*
+ * One request that request_read() accepted; takes ownership. Answers through the sink, at once or
+ * later.
+ */
 void service_request(struct client *client, struct request *request);
 /* The answer to one that request_read() refused. */
-void service_refuse(struct client *client, const struct request *request, const struct td_refusal *refusal);
+void service_refuse(struct client *client, const struct request *request,
+                    const struct td_refusal *refusal);
 
 /* Finished jobs: publish results, answer, start what waited for them. Returns how many. */
 unsigned service_reap(struct service *service);
-/* Now and then (every 100 ms while service_wants_tick()): held segments, requests that wait for memory, old outcomes, compaction. */
+/*
+ * Now and then (every 100 ms while service_wants_tick()): held segments, requests that wait for
+ * memory, old outcomes, compaction.
+ */
 void service_tick(struct service *service);
 bool service_wants_tick(const struct service *service);
 /* Jobs run or wait: the loop must not spin. */
 bool service_is_busy(const struct service *service);
 uint32_t service_n_clients(const struct service *service);
 
-/* Just before a reply's first byte goes out: fresh descriptors, n_fds of them, which the caller closes. 0 or negative errno (then none is open). */
+/*
+ * Just before a reply's first byte goes out: fresh descriptors, n_fds of them, which the caller
+ * closes. 0 or negative errno (then none is open).
+ */
 int service_open_fds(const struct reply *reply, int fds[TD_FDS_MAX]);

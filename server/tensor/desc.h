@@ -2,8 +2,9 @@
 /*
  * Descriptors
  *
- * A descriptor says how elements lie in a run of bytes: dtype, shape, strides and the offset of the first element.
- * Pure arithmetic in overflow-free form. A descriptor that passed desc_check() may be trusted; nothing else may.
+ * A descriptor says how elements lie in a run of bytes: dtype, shape, strides and the offset of the
+ * first element. Pure arithmetic in overflow-free form. A descriptor that passed desc_check() may
+ * be trusted; nothing else may.
  */
 #pragma once
 
@@ -20,7 +21,10 @@ struct desc {
 
 enum { DESC_E_BOUNDS = 1 };
 
-/* Strides of a dense array in C (last axis fastest) or Fortran order, offset 0. The type's bytes must not overflow. */
+/*
+ * Strides of a dense array in C (last axis fastest) or Fortran order, offset 0. The type's bytes
+ * must not overflow.
+ */
 void desc_init_c(struct desc *desc, const struct td_type *type);
 void desc_init_f(struct desc *desc, const struct td_type *type);
 
@@ -28,7 +32,11 @@ bool desc_is_c(const struct desc *desc); /* dense in C order; extents of 1 have 
 bool desc_is_f(const struct desc *desc);
 
 int64_t desc_n_elements(const struct desc *desc);
-int64_t desc_n_bytes(const struct desc *desc); /* n_elements * item size: not the span of a strided one */
+int64_t
+desc_n_bytes(const struct desc *desc); /* n_elements * item size: not the span of a strided one */
 
-/* DESC_E_BOUNDS if an element lies outside of [0, n_bytes); both ends are looked at, for strides of any sign. */
+/*
+ * DESC_E_BOUNDS if an element lies outside of [0, n_bytes); both ends are looked at, for strides of
+ * any sign.
+ */
 int desc_check(const struct desc *desc, uint64_t n_bytes);

@@ -2,7 +2,8 @@
 /*
  * Views
  *
- * The descriptor of a view from the descriptor that it looks at. The arguments were checked by inference.
+ * The descriptor of a view from the descriptor that it looks at. The arguments were checked by
+ * inference.
  */
 #pragma once
 

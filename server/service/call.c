@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/call.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "service/core.h"
+#include "service/dispatch.h"
+
+/* ---- memory ---- */
+
+static void call_unpin(struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                struct pin *pin = &call->pins[i];
+
+                list_unlink(&pin->wait.link);
+                if (pin->wait.slot)
+                        pin->wait.slot = slot_unref(pin->wait.slot);
+                else
+                        tensor_unref(pin->tensor);
+                pin->tensor = NULL;
+        }
+        call->n_pins = 0;
+}
+
+static void call_free(struct call *call)
+{
+        assert(!call->outcome);
+        call_unpin(call);
+        for (uint32_t i = 0; i < call->n_results; i++) {
+                reservation_free(call->reservations[i]);
+                slot_unref(call->results[i]);
+        }
+        if (call->is_waiting && call->client)
+                call->client->n_waiting--;
+        list_unlink(&call->link);
+        list_unlink(&call->queue);
+        segment_unref(call->segment);
+        run_state_free(call->run);
+        request_free(call->request);
+        user_unref(call->user);
+        free(call->pins);
+        free(call->results);
+        free(call->reservations);
+        free(call);
+}
+
+static int call_new(struct call **callp, struct client *client, struct request *request)
+{
+        bool is_run = request->method == METHOD_RUN;
+        uint32_t n_pins = is_run ? request->n_inputs : request->ref.kind != REF_NONE;
+        uint32_t n_results = is_run ? request->program.n_outputs : 1;
+        struct call *call = calloc(1, sizeof(*call));
+
+        if (!call)
+                return -ENOMEM;
+        call->pins = calloc(n_pins + 1, sizeof(*call->pins));
+        call->results = calloc(n_results + 1, sizeof(*call->results));
+        call->reservations = calloc(n_results + 1, sizeof(*call->reservations));
+        if (!call->pins || !call->results || !call->reservations) {
+                free(call->pins);
+                free(call->results);
+                free(call->reservations);
+                free(call);
+                return -ENOMEM;
+        }
+        for (uint32_t i = 0; i < n_pins; i++) {
+                list_init(&call->pins[i].wait.link);
+                call->pins[i].wait.call = call;
+        }
+        call->n_pins = n_pins;
+        call->n_results = n_results;
+        call->service = client->service;
+        call->client = client;
+        call->user = user_ref(client->user);
+        call->request = request;
+        list_init(&call->queue);
+        list_push_back(&client->calls, &call->link);
+        *callp = call;
+        return 0;
+}
+
+/* ---- admission ---- */
+
+static void id_to_text(char text[33], const uint8_t id[16])
+{
+        for (int i = 0; i < 16; i++)
+                snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
+
+/* 0, or -1 and the call's failure is set. */
+static int call_resolve(struct call *call, struct pin *pin, const struct ref *ref)
+{
+        struct service *service = call->service;
+        char text[33];
+        int r;
+
+        switch (ref->kind) {
+        case REF_NONE:
+                return 0;
+        case REF_HANDLE:
+                pin->wait.slot = slot_find(call->client->slots, ref->handle);
+                if (!pin->wait.slot) {
+                        failure_set(&call->failure, TD_E_NOT_FOUND,
+                                    "this connection has no handle %llu",
+                                    (unsigned long long)ref->handle);
+                        return -1;
+                }
+                slot_ref(pin->wait.slot);
+                if (pin->wait.slot->state == SLOT_PENDING) {
+                        list_push_back(&pin->wait.slot->waits, &pin->wait.link);
+                        call->n_pending++;
+                }
+                return 0;
+        case REF_NAME:
+                r = store_find(service->store, call->user->uid, ref->name, &pin->tensor);
+                if (r) {
+                        pin->tensor = NULL;
+                        failure_from_store(&call->failure, r, service->store, ref->name, 0);
+                        return -1;
+                }
+                break;
+        case REF_ID:
+                r = store_find_id(service->store, call->user->uid, ref->id, &pin->tensor);
+                if (r) {
+                        pin->tensor = NULL;
+                        id_to_text(text, ref->id);
+                        failure_set(&call->failure, TD_E_NOT_FOUND, "there is no tensor with id %s",
+                                    text);
+                        return -1;
+                }
+                break;
+        }
+        tensor_ref(pin->tensor);
+        return 0;
+}
+
+static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
+{
+        struct client *client = call->client;
+
+        if (!handle)
+                return 0;
+        if (slot_find(client->slots, handle)) {
+                failure_set(&call->failure, TD_E_HANDLE_TAKEN,
+                            "handle %llu is in use on this connection", (unsigned long long)handle);
+                return -1;
+        }
+        if (HASH_COUNT(client->slots) >= TD_HANDLES_MAX) {
+                failure_set(&call->failure, TD_E_TOO_MANY,
+                            "this connection has %d handles, the limit; release some",
+                            TD_HANDLES_MAX);
+                return -1;
+        }
+        if (slot_new(&call->results[i], &client->slots, handle)) {
+                failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
+                return -1;
+        }
+        return 0;
+}
+
+static int call_claim_name(struct call *call, uint32_t i, const char *name, bool replace)
+{
+        int r;
+
+        if (!name)
+                return 0;
+        r = store_reserve_name(call->service->store, call->user, name, replace,
+                               &call->reservations[i]);
+        if (r) {
+                call->reservations[i] = NULL;
+                failure_from_store(&call->failure, r, call->service->store, name, 0);
+                return -1;
+        }
+        return 0;
+}
+
+static int call_claim_handles(struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (request->method != METHOD_RUN)
+                return call_claim_handle(call, 0, request->handle);
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call_claim_handle(call, i, request->outputs[i].handle))
+                        return -1;
+        return 0;
+}
+
+static int call_claim_names(struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (!handlers[request->method].is_named_write)
+                return 0;
+        if (request->method != METHOD_RUN)
+                return call_claim_name(call, 0, request->name,
+                                       request->replace || request->method == METHOD_REPLACE);
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call_claim_name(call, i, request->outputs[i].name, request->outputs[i].replace))
+                        return -1;
+        return 0;
+}
+
+/* Is this a repeat? 0: no, go on; 1: yes, and it is taken care of; -1: failure is set. */
+static int call_check_repeat(struct call *call)
+{
+        const struct request *request = call->request;
+        struct service *service = call->service;
+        struct op_id op_id = call_op_id(call);
+        struct tensor *tensor;
+        struct outcome *outcome;
+
+        if (!request->has_op_id)
+                return 0;
+        outcome = outcome_find(&service->outcomes, call->user->uid, request->op_id);
+        if (outcome && outcome->running) {
+                call->is_repeat = true;
+                list_push_back(&outcome->joined, &call->queue);
+                return 1;
+        }
+        if (outcome) {
+                call->failure = outcome->failure;
+                return -1;
+        }
+        if (!store_recall(service->store, call->user->uid, &op_id, &tensor)) {
+                call->is_repeat = true;
+                list_push_back(&service->ready, &call->queue);
+                return 1;
+        }
+        if (request->is_retry && request->retry_ms > TD_OUTCOME_MS) {
+                failure_set(&call->failure, TD_E_OUTCOME_UNKNOWN,
+                            "first sent %llu ms ago; outcomes are remembered for %d ms, and "
+                            "whether it took effect is not known",
+                            (unsigned long long)request->retry_ms, TD_OUTCOME_MS);
+                return -1;
+        }
+        if (!handlers[request->method].has_outcome)
+                return 0;
+        if (outcome_new(&call->outcome, &service->outcomes, call->user->uid, request->op_id,
+                        call)) {
+                failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
+                return -1;
+        }
+        return 0;
+}
+
+static int call_resolve_all(struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (request->method == METHOD_RUN) {
+                for (uint32_t i = 0; i < call->n_pins; i++)
+                        if (call_resolve(call, &call->pins[i], &request->inputs[i].ref))
+                                return -1;
+        } else if (handlers[request->method].refers && call->n_pins > 0) {
+                return call_resolve(call, &call->pins[0], &request->ref);
+        }
+        return 0;
+}
+
+void call_admit(struct client *client, struct request *request)
+{
+        struct call *call;
+        int r;
+
+        if (call_new(&call, client, request)) {
+                request_free(request);
+                return;
+        }
+
+        /*
+         * Handles first: a failure from here on is inherited by who names them. What the request
+         * refers to was there before it, so it cannot be its own result.
+         */
+        if (call_resolve_all(call) || call_claim_handles(call)) {
+                call_fail(call);
+                return;
+        }
+        r = call_check_repeat(call);
+        if (r > 0)
+                return;
+        if (r < 0 || call_claim_names(call)) {
+                call_fail(call);
+                return;
+        }
+        if (call->n_pending == 0) {
+                list_push_back(&call->service->ready, &call->queue);
+        } else if (client->n_waiting >= TD_WAITING_MAX) {
+                call_refuse(call, TD_E_TOO_MANY,
+                            "%d requests of this connection wait for earlier ones, the limit",
+                            TD_WAITING_MAX);
+        } else {
+                call->is_waiting = true;
+                client->n_waiting++;
+        }
+}
+
+/* ---- start and end ---- */
+
+void call_start(struct call *call)
+{
+        assert(call->n_pending == 0 || call->is_repeat);
+
+        if (call->is_repeat) {
+                if (call->failure.code)
+                        call_fail(call);
+                else
+                        handle_replay(call);
+                return;
+        }
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                struct pin *pin = &call->pins[i];
+
+                if (!pin->wait.slot)
+                        continue;
+                if (pin->wait.slot->state == SLOT_FAILED) {
+                        if (pin->wait.slot->failure)
+                                call->failure = *pin->wait.slot->failure;
+                        else
+                                failure_set(&call->failure, TD_E_INTERNAL,
+                                            "the daemon has no memory");
+                        call_fail(call);
+                        return;
+                }
+                pin->tensor = pin->wait.slot->tensor;
+        }
+        handlers[call->request->method].start(call);
+}
+
+/* The slot is no longer pending: whoever waited for nothing else is ready. */
+static void slot_settle(struct slot *slot, struct service *service)
+{
+        struct wait *wait;
+
+        while ((wait = list_first(&slot->waits, struct wait, link))) {
+                list_unlink(&wait->link);
+                if (--wait->call->n_pending == 0 && !wait->call->is_repeat)
+                        list_push_back(&service->ready, &wait->call->queue);
+        }
+}
+
+void call_set_result(struct call *call, uint32_t i, struct tensor *tensor)
+{
+        struct slot *slot = call->results[i];
+
+        if (!slot)
+                return;
+        assert(slot->state == SLOT_PENDING);
+        slot->state = SLOT_READY;
+        slot->tensor = tensor_ref(tensor);
+        slot_settle(slot, call->service);
+}
+
+/* The handles of a call that failed are free again, and who waits for them inherits the failure. */
+static void call_fail_result(struct call *call, struct slot *slot)
+{
+        if (slot->table)
+                slot_unlink(slot);
+        if (slot->state != SLOT_PENDING)
+                return;
+        slot->state = SLOT_FAILED;
+        slot->failure = malloc(sizeof(*slot->failure));
+        if (slot->failure)
+                *slot->failure = call->failure;
+        slot_settle(slot, call->service);
+}
+
+static void call_end_outcome(struct call *call, bool is_success)
+{
+        struct service *service = call->service;
+        struct outcome *outcome = call->outcome;
+        struct call *joined;
+
+        if (!outcome)
+                return;
+        call->outcome = NULL;
+        while ((joined = list_first(&outcome->joined, struct call, queue))) {
+                list_unlink(&joined->queue);
+                if (!is_success)
+                        joined->failure = call->failure;
+                list_push_back(&service->ready, &joined->queue);
+        }
+        outcome_end(&service->outcomes, outcome, is_success ? NULL : &call->failure,
+                    service_now_ms());
+}
+
+struct reply *call_begin_reply(struct call *call)
+{
+        struct reply *reply;
+
+        if (!call->client || call->request->is_notification)
+                return NULL;
+        reply = reply_new();
+        if (reply)
+                reply_begin_result(reply, call->request->msgid);
+        return reply;
+}
+
+static void call_send(struct call *call, struct reply *reply)
+{
+        if (!reply)
+                return;
+        if (!call->client) {
+                reply_free(reply);
+                return;
+        }
+        client_send(call->client, reply);
+}
+
+void call_done(struct call *call, struct reply *reply)
+{
+        /*
+         * only a repeat can leave results pending: those that are gone since, as its failure says
+         */
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call->results[i] && call->results[i]->state == SLOT_PENDING)
+                        call_fail_result(call, call->results[i]);
+        call_end_outcome(call, true);
+        call_send(call, reply);
+        call_free(call);
+}
+
+void call_fail(struct call *call)
+{
+        assert(call->failure.code);
+
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call->results[i])
+                        call_fail_result(call, call->results[i]);
+        call_end_outcome(call, false);
+        if (call->client && !call->request->is_notification) {
+                struct reply *reply = reply_new();
+
+                if (reply)
+                        failure_write(&call->failure, reply, call->request->msgid);
+                call_send(call, reply);
+        }
+        call_free(call);
+}
+
+void call_refuse(struct call *call, enum td_error_code code, const char *format, ...)
+{
+        char message[sizeof(call->failure.message)];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(message, sizeof(message), format, args);
+        va_end(args);
+        failure_set(&call->failure, code, "%s", message);
+        call_fail(call);
+}
+
+void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
+{
+        struct service *service = call->service;
+
+        if (r == STORE_E_TRIMMING) {
+                uint64_t now_ms = service_now_ms();
+
+                if (!call->starved_ms)
+                        call->starved_ms = now_ms;
+                if (now_ms - call->starved_ms < STARVED_MS) {
+                        list_unlink(&call->queue);
+                        list_push_back(&service->starved, &call->queue);
+                        return;
+                }
+        }
+        failure_from_store(&call->failure, r, service->store, what, asked);
+        call_fail(call);
+}
+
+/* ---- questions ---- */
+
+bool call_names_something(const struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call->reservations[i])
+                        return true;
+        return call->outcome != NULL;
+}
+
+bool call_is_awaited(const struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call->results[i] && !list_is_empty(&call->results[i]->waits))
+                        return true;
+        return false;
+}
+
+struct tensor *call_sealed_tensor(struct call *call)
+{
+        struct tensor *tensor = call->pins[0].tensor;
+
+        if (tensor->state == TENSOR_SEALED)
+                return tensor;
+        call_refuse(call, TD_E_NOT_SEALED, "%s: the tensor is still being written by its creator",
+                    method_name(call->request->method));
+        return NULL;
+}
+
+struct op_id call_op_id(const struct call *call)
+{
+        struct op_id op_id = { .is_set = call->request->has_op_id };
+
+        memcpy(op_id.bytes, call->request->op_id, sizeof(op_id.bytes));
+        return op_id;
+}

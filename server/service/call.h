@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls
+ *
+ * One request under way, from its arrival to its answer. Admission resolves what it names (handles
+ * to slots, names and ids to tensors), claims the handles and names of its results, and registers
+ * its operation id. It then waits until every slot it names is settled, is started once, and ends
+ * once: call_done() or call_fail().
+ *
+ * A call outlives its client if it commits a name: client is NULL then, and nobody is answered.
+ *
+ * Loop thread, but for the work between service_submit() and its done().
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/workers.h"
+#include "service/outcome.h"
+#include "service/slot.h"
+#include "wire/request.h"
+
+struct pin {
+        struct wait wait; /* by handle: wait.slot is set */
+        struct tensor
+                *tensor; /* by name or id: owned reference; of a slot: borrowed, once it is ready */
+};
+
+struct call {
+        struct list link;  /* its client's list, or the service's orphans */
+        struct list queue; /* the service's ready or starved list, or an outcome's joined list */
+        struct service *service;
+        struct client *client; /* NULL: gone */
+        struct user *user;     /* owned reference */
+        struct request *request;
+
+        uint32_t n_pins;
+        struct pin *pins;   /* one for each input of run, else one for request->ref */
+        uint32_t n_pending; /* pins whose slot is pending */
+
+        uint32_t n_results;                /* outputs of run, else 0 or 1 */
+        struct slot **results;             /* owned references; NULL: a result without handle */
+        struct reservation **reservations; /* by result; NULL: a result without name */
+        struct outcome *outcome;
+        bool is_repeat;  /* of a named write: not done again, it gets the outcome of the first */
+        bool is_waiting; /* counted in client->n_waiting */
+
+        uint64_t starved_ms; /* since when it waits for memory; 0: it never did */
+
+        struct work work;
+        atomic_bool is_cancelled;
+        int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */
+        struct segment *segment; /* of create: owned reference */
+        struct run_state *run;   /* of run */
+        struct failure failure;
+};
+
+/* Takes ownership of the request. The call may have ended when this returns. */
+void call_admit(struct client *client, struct request *request);
+/* Started by service_pump(). */
+void call_start(struct call *call);
+
+/*
+ * The i-th result is this tensor: its slot is ready, who waited for it goes on. The reference is
+ * not taken over.
+ */
+void call_set_result(struct call *call, uint32_t i, struct tensor *tensor);
+
+/* An answer, begun for this call; NULL if nobody is there to read it, or if there is no memory. */
+struct reply *call_begin_reply(struct call *call);
+/* End well. The reply (may be NULL) is taken over and sent. */
+void call_done(struct call *call, struct reply *reply);
+/* End badly, for the reason in call->failure: answered, and inherited by who named its results. */
+void call_fail(struct call *call);
+void call_refuse(struct call *call, enum td_error_code code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/*
+ * r: what a store function answered; asked: bytes. Ends the call, or, where idle memory was asked
+ * back (STORE_E_TRIMMING), has it started again when some came free.
+ */
+void call_fail_store(struct call *call, int r, const char *what, uint64_t asked);
+
+/* Its client is gone. Whether it ends is decided by client_deinit(). */
+bool call_names_something(const struct call *call);
+/* Does another call wait for a result of this one? */
+bool call_is_awaited(const struct call *call);
+
+/*
+ * The tensor of the only pin; the call is refused and NULL returned if it is not sealed, and must
+ * be.
+ */
+struct tensor *call_sealed_tensor(struct call *call);
+/* The operation id of the request, as the store wants it. */
+struct op_id call_op_id(const struct call *call);

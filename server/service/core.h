@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the service is made of; for the files of this room only.
+ */
+#pragma once
+
+#include "service/call.h"
+#include "service/outcome.h"
+#include "service/service.h"
+
+/*
+ * What a verb does at once on the loop thread; larger segments are reserved and unlinked on
+ * workers.
+ */
+#define SMALL_BYTES (1024 * 1024)
+
+/* A run estimated below this is computed at once on the loop thread. */
+#define TINY_NS 20000
+
+/* How long a request waits for idle memory that clients were asked to give back. */
+#define STARVED_MS 1000
+
+struct service {
+        struct service_config config;
+        struct store *store;
+        struct workers *workers;
+        struct outcomes outcomes;
+        struct list clients;
+        struct list orphans; /* calls whose client is gone and that still finish */
+        struct list ready;   /* calls to be started */
+        struct list starved; /* calls that wait for memory */
+        uint32_t n_clients;
+        bool has_freed; /* memory came free since the starved were last tried */
+        bool is_pumping;
+        bool is_compacting;
+        struct work compaction;
+        int compaction_result;
+        uint8_t epoch[16]; /* this run of the daemon */
+        uint64_t started_ms;
+        uint64_t n_requests;
+        uint64_t n_jobs;    /* under way */
+        uint64_t n_scratch; /* bytes reserved as scratch by jobs */
+};
+
+uint64_t service_now_ms(void);
+
+/* Complete the reply and hand it to the client's session; takes it over. */
+void client_send(struct client *client, struct reply *reply);
+
+/*
+ * Start what became ready, until nothing is. Not recursive: a call that ends inside only queues
+ * others.
+ */
+void service_pump(struct service *service);
+
+/* Put a call's work on the workers; done() comes back on the loop thread. */
+void service_submit(struct service *service, struct call *call, void (*run)(struct work *),
+                    void (*done)(struct work *));

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/describe.h"
+
+#include <errno.h>
+
+#include "service/core.h"
+
+static bool has_data(const struct tensor *tensor, enum describe_mode mode)
+{
+        return mode == DESCRIBE_DATA && tensor->state == TENSOR_SEALED &&
+               (tensor->heap || tensor->n_bytes == 0);
+}
+
+static bool has_place(const struct tensor *tensor, enum describe_mode mode)
+{
+        return (mode == DESCRIBE_PLACE || mode == DESCRIBE_MAP) && tensor->segment;
+}
+
+int describe_promote(struct call *call, struct tensor *tensor)
+{
+        _cleanup_(segment_unrefp) struct segment *segment = NULL;
+        bool is_ready;
+        int r;
+
+        if (tensor->segment || tensor->n_bytes == 0)
+                return 0;
+        r = store_reserve(call->service->store, tensor->user, NULL, tensor->n_bytes, &segment,
+                          &is_ready);
+        if (!r && !is_ready)
+                r = segment_allocate(segment);
+        if (r)
+                return r;
+        return tensor_promote(tensor, steal_ptr(&segment));
+}
+
+static void drop_fds(struct reply *reply)
+{
+        for (unsigned i = 0; i < reply->n_fds; i++)
+                segment_unref(reply->fds[i].segment);
+        reply->n_fds = 0;
+}
+
+int describe_grant(struct call *call, struct reply *reply, const struct tensor *tensor,
+                   bool writable)
+{
+        struct reply_fd *fd;
+        bool is_new;
+        int r;
+
+        if (!tensor->segment)
+                return 0;
+        if (reply->n_fds == TD_FDS_MAX)
+                return -ENOBUFS;
+        r = store_grant(call->service->store, &call->client->holder, tensor->segment, writable,
+                        &is_new);
+        if (r || !is_new)
+                return r;
+        fd = &reply->fds[reply->n_fds++];
+        fd->segment = segment_ref(tensor->segment);
+        fd->writable = writable;
+        reply->drop_fds = drop_fds;
+        return 0;
+}
+
+static void describe_extents(struct reply *reply, const char *key, const int64_t *extents,
+                             unsigned n)
+{
+        reply_key(reply, key);
+        reply_array(reply, n);
+        for (unsigned i = 0; i < n; i++)
+                reply_int(reply, extents[i]);
+}
+
+void describe(struct reply *reply, const struct tensor *tensor, enum describe_mode mode,
+              bool writable, bool with_fds)
+{
+        const struct td_type *type = &tensor->desc.type;
+        const char *name = tensor_name(tensor);
+        uint32_t n_keys = 6;
+
+        n_keys += name != NULL;
+        n_keys += has_data(tensor, mode);
+        n_keys += has_place(tensor, mode) ? 4 : 0;
+        n_keys += with_fds;
+
+        reply_map(reply, n_keys);
+        reply_key(reply, "dtype");
+        reply_str(reply, td_dtype_info(type->dtype)->name);
+        describe_extents(reply, "shape", type->shape, type->ndim);
+        describe_extents(reply, "strides", tensor->desc.strides, type->ndim);
+        reply_key(reply, "nbytes");
+        reply_uint(reply, tensor->n_bytes);
+        reply_key(reply, "id");
+        reply_bin(reply, tensor->id, sizeof(tensor->id));
+        reply_key(reply, "state");
+        reply_str(reply, tensor->state == TENSOR_SEALED ? "sealed" : "unsealed");
+        if (name) {
+                reply_key(reply, "name");
+                reply_str(reply, name);
+        }
+        if (has_data(tensor, mode)) {
+                reply_key(reply, "data");
+                reply_bin(reply, tensor->heap, tensor->n_bytes);
+        }
+        if (has_place(tensor, mode)) {
+                reply_key(reply, "segment");
+                reply_uint(reply, segment_id(tensor->segment));
+                reply_key(reply, "offset");
+                reply_uint(reply, TD_HEADER_BYTES);
+                reply_key(reply, "n_bytes");
+                reply_uint(reply, segment_map_bytes(tensor->segment));
+                reply_key(reply, "writable");
+                reply_bool(reply, writable);
+        }
+        if (with_fds) {
+                reply_key(reply, "fds");
+                describe_fds(reply);
+        }
+}
+
+void describe_fds(struct reply *reply)
+{
+        reply_array(reply, reply->n_fds);
+        for (unsigned i = 0; i < reply->n_fds; i++) {
+                reply_array(reply, 3);
+                reply_uint(reply, segment_id(reply->fds[i].segment));
+                reply_uint(reply, segment_map_bytes(reply->fds[i].segment));
+                reply_bool(reply, reply->fds[i].writable);
+        }
+}
+
+void describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
+                         bool writable)
+{
+        _cleanup_(reply_freep) struct reply *reply = NULL;
+        int r = 0;
+
+        if (mode == DESCRIBE_MAP)
+                r = describe_promote(call, tensor);
+        if (r) {
+                call_fail_store(call, r, "tensor", tensor->n_bytes);
+                return;
+        }
+        reply = call_begin_reply(call);
+        if (reply) {
+                if (mode == DESCRIBE_MAP)
+                        r = describe_grant(call, reply, tensor, writable);
+                if (r) {
+                        call_fail_store(call, r, "tensor", 0);
+                        return;
+                }
+                describe(reply, tensor, mode, writable, mode == DESCRIBE_MAP);
+        }
+        call_done(call, steal_ptr(&reply));
+}

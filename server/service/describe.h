@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptions
+ *
+ * How a result speaks of a tensor (PROTOCOL.md section 3). Handing out memory has two halves, since
+ * the answer is written front to back: describe_grant() records grants and gathers the descriptors
+ * of all tensors of a reply, then describe_fds() and describe() write.
+ */
+#pragma once
+
+#include "service/call.h"
+
+enum describe_mode {
+        DESCRIBE_DATA,  /* small ones with their bytes */
+        DESCRIBE_BRIEF, /* without bytes: rows of a list */
+        DESCRIBE_PLACE, /* where the bytes lie, without a descriptor */
+        DESCRIBE_MAP,   /* where they lie; describe_grant() came before */
+};
+
+/* Give a small tensor a segment if it has none. 0, a store outcome or a negative errno. */
+int describe_promote(struct call *call, struct tensor *tensor);
+/*
+ * Note in the reply that the client needs a descriptor of this tensor's segment, unless it has one.
+ * 0 or -ENOMEM.
+ */
+int describe_grant(struct call *call, struct reply *reply, const struct tensor *tensor,
+                   bool writable);
+/* The map of one description; with_fds: it is the whole result, `fds` stands in it. */
+void describe(struct reply *reply, const struct tensor *tensor, enum describe_mode mode,
+              bool writable, bool with_fds);
+/* The array of reply->fds, without its key. */
+void describe_fds(struct reply *reply);
+
+/*
+ * End the call with the description of one tensor as its result. Promotes and grants for
+ * DESCRIBE_MAP.
+ */
+void describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
+                         bool writable);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dispatch
+ *
+ * One row per method: what its admission needs, and what starts it.
+ */
+#pragma once
+
+#include "service/call.h"
+
+struct handler {
+        void (*start)(struct call *call);
+        bool is_named_write; /* commits the name that the request gives, and remembers its operation
+                                id */
+        bool has_outcome;    /* a repeat can join it */
+        bool refers;         /* request->ref is a tensor that must exist */
+};
+
+extern const struct handler handlers[N_METHODS];
+
+void handle_hello(struct call *call);
+void handle_ping(struct call *call);
+void handle_ops(struct call *call);
+void handle_stat(struct call *call);
+void handle_create(struct call *call);
+void handle_seal(struct call *call);
+void handle_put(struct call *call);
+void handle_open(struct call *call);
+void handle_map(struct call *call);
+void handle_unmap(struct call *call);
+void handle_release(struct call *call);
+void handle_name(struct call *call);
+void handle_delete(struct call *call);
+void handle_list(struct call *call);
+void handle_run(struct call *call);
+
+/* A repeat of a named write that succeeded. */
+void handle_replay(struct call *call);
+/* Free what handle_run() keeps in a call. */
+struct run_state *run_state_free(struct run_state *run);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/failure.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void failure_set(struct failure *failure, enum td_error_code code, const char *format, ...)
+{
+        va_list args;
+
+        *failure = (struct failure){ .code = code, .node = -1 };
+        va_start(args, format);
+        vsnprintf(failure->message, sizeof(failure->message), format, args);
+        va_end(args);
+}
+
+void failure_from_refusal(struct failure *failure, const struct td_refusal *refusal)
+{
+        failure_set(failure, refusal->code, "%s", refusal->message);
+        failure->node = refusal->node;
+}
+
+static void failure_add_figures(struct failure *failure, struct store *store, uint64_t asked,
+                                bool is_full)
+{
+        struct store_figures figures;
+
+        store_figures(store, &figures);
+        failure->has_figures = true;
+        failure->asked = asked;
+        failure->used = figures.used;
+        failure->limit = figures.limit;
+        if (is_full)
+                snprintf(failure->message, sizeof(failure->message),
+                         "shared memory is full: asked for %" PRIu64 " bytes, %" PRIu64
+                         " are free in the file system, "
+                         "the daemon uses %" PRIu64 " of its limit of %" PRIu64,
+                         asked, figures.shm_free, figures.used, figures.limit);
+        else
+                snprintf(failure->message, sizeof(failure->message),
+                         "memory limit reached: asked for %" PRIu64 " bytes, %" PRIu64
+                         " are used, the limit is %" PRIu64,
+                         asked, figures.used, figures.limit);
+}
+
+void failure_from_store(struct failure *failure, int r, struct store *store, const char *what,
+                        uint64_t asked)
+{
+        switch (r) {
+        case STORE_E_NOT_FOUND:
+                failure_set(failure, TD_E_NOT_FOUND, "there is no tensor named '%s'", what);
+                return;
+        case STORE_E_LOST:
+                failure_set(failure, TD_E_LOST,
+                            "the memory of '%s' was missing or different when the daemon started; "
+                            "delete or replace it",
+                            what);
+                return;
+        case STORE_E_TAKEN:
+                failure_set(failure, TD_E_NAME_TAKEN,
+                            "the name '%s' is in use, or reserved by a write under way", what);
+                return;
+        case STORE_E_POISONED:
+                failure_set(failure, TD_E_POISONED,
+                            "the memory of %s was truncated or resized by a process that could "
+                            "write it",
+                            what);
+                return;
+        case STORE_E_LIMIT:
+        case STORE_E_TRIMMING:
+                failure_set(failure, TD_E_MEMORY_LIMIT, " ");
+                failure_add_figures(failure, store, asked, false);
+                return;
+        case STORE_E_FULL:
+                failure_set(failure, TD_E_SHM_FULL, " ");
+                failure_add_figures(failure, store, asked, true);
+                return;
+        default:
+                failure_set(failure, TD_E_INTERNAL, "the daemon failed: %s",
+                            r < 0 ? strerror(-r) : "unexpected outcome");
+                return;
+        }
+}
+
+void failure_write(const struct failure *failure, struct reply *reply, uint32_t msgid)
+{
+        uint32_t n_data = (failure->has_figures ? 3u : 0u) + (failure->node >= 0 ? 1u : 0u);
+
+        reply_begin_error(reply, msgid, failure->code, failure->message, n_data);
+        if (failure->has_figures) {
+                reply_key(reply, "asked");
+                reply_uint(reply, failure->asked);
+                reply_key(reply, "used");
+                reply_uint(reply, failure->used);
+                reply_key(reply, "limit");
+                reply_uint(reply, failure->limit);
+        }
+        if (failure->node >= 0) {
+                reply_key(reply, "node");
+                reply_uint(reply, (uint64_t)failure->node);
+        }
+}

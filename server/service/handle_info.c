@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hello ping ops stat
+ */
+#include <unistd.h>
+
+#include "service/core.h"
+#include "service/describe.h"
+#include "service/dispatch.h"
+
+static void write_uint(struct reply *reply, const char *key, uint64_t value)
+{
+        reply_key(reply, key);
+        reply_uint(reply, value);
+}
+
+static void write_str(struct reply *reply, const char *key, const char *value)
+{
+        reply_key(reply, key);
+        reply_str(reply, value);
+}
+
+static void write_limits(struct reply *reply)
+{
+        static const struct {
+                const char *key;
+                uint64_t value;
+        } limits[] = {
+                { "message", TD_MESSAGE_MAX }, { "inline", TD_INLINE_MAX },
+                { "ndim", TD_NDIM_MAX },       { "name", TD_NAME_MAX },
+                { "handles", TD_HANDLES_MAX }, { "outputs", TD_OUTPUTS_MAX },
+                { "values", TD_VALUES_MAX },
+        };
+
+        reply_key(reply, "limits");
+        reply_map(reply, ARRAY_SIZE(limits));
+        for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+                write_uint(reply, limits[i].key, limits[i].value);
+}
+
+void handle_hello(struct call *call)
+{
+        struct service *service = call->service;
+        struct reply *reply;
+
+        if (call->request->version != TD_PROTOCOL_VERSION) {
+                call_refuse(call, TD_E_VERSION,
+                            "the client speaks version %lld of the protocol, the daemon version %d",
+                            (long long)call->request->version, TD_PROTOCOL_VERSION);
+                return;
+        }
+        reply = call_begin_reply(call);
+        if (reply) {
+                reply_map(reply, 7);
+                write_uint(reply, "version", TD_PROTOCOL_VERSION);
+                write_str(reply, "daemon", "tensord " TENSORD_VERSION);
+                write_uint(reply, "uid", call->user->uid);
+                reply_key(reply, "epoch");
+                reply_bin(reply, service->epoch, sizeof(service->epoch));
+                write_uint(reply, "busy_poll_us", service->config.busy_poll_us);
+                write_limits(reply);
+                reply_key(reply, "dtypes");
+                reply_array(reply, TD_N_DTYPES);
+                for (unsigned i = 0; i < TD_N_DTYPES; i++)
+                        reply_str(reply, td_dtype_info(i)->name);
+        }
+        call_done(call, reply);
+}
+
+void handle_ping(struct call *call)
+{
+        struct reply *reply = call_begin_reply(call);
+
+        if (reply)
+                reply_str(reply, "pong");
+        call_done(call, reply);
+}
+
+void handle_ops(struct call *call)
+{
+        struct reply *reply = call_begin_reply(call);
+
+        if (reply) {
+                reply_array(reply, TD_N_OPS);
+                for (unsigned i = 0; i < TD_N_OPS; i++) {
+                        const struct td_op_info *op = td_op_info(i);
+
+                        reply_map(reply, 6);
+                        write_str(reply, "name", op->name);
+                        write_uint(reply, "min_args", op->min_args);
+                        write_uint(reply, "max_args", op->max_args);
+                        reply_key(reply, "results");
+                        reply_int(reply, op->n_results);
+                        reply_key(reply, "may_fail");
+                        reply_bool(reply, op->may_fail);
+                        write_str(reply, "doc", op->doc);
+                }
+        }
+        call_done(call, reply);
+}
+
+static void write_memory(struct reply *reply, const struct store_figures *figures,
+                         uint64_t n_scratch)
+{
+        reply_key(reply, "memory");
+        reply_map(reply, 9);
+        write_uint(reply, "limit", figures->limit);
+        write_uint(reply, "used", figures->used);
+        write_uint(reply, "live", figures->live);
+        write_uint(reply, "idle", figures->idle);
+        write_uint(reply, "parked", figures->parked);
+        write_uint(reply, "held", figures->held);
+        write_uint(reply, "catalog", figures->catalog);
+        write_uint(reply, "heap", figures->heap);
+        write_uint(reply, "scratch", n_scratch);
+}
+
+/* Every user to the daemon's own uid and to root, else the asking one. */
+static void write_users(struct reply *reply, struct call *call)
+{
+        struct users *users = store_users(call->service->store);
+        bool is_admin = call->user->uid == 0 || call->user->uid == call->service->config.uid;
+        struct user *user, *next;
+
+        reply_key(reply, "users");
+        reply_array(reply, is_admin ? HASH_COUNT(users->by_uid) : 1);
+        HASH_ITER (hh, users->by_uid, user, next) {
+                if (!is_admin && user != call->user)
+                        continue;
+                reply_map(reply, 5);
+                write_uint(reply, "uid", user->uid);
+                write_uint(reply, "bytes", user->n_bytes);
+                write_uint(reply, "tensors", user->n_tensors);
+                write_uint(reply, "names", user->n_names);
+                write_uint(reply, "connections", user->n_connections);
+        }
+}
+
+static void stat_daemon(struct call *call)
+{
+        struct service *service = call->service;
+        struct reply *reply = call_begin_reply(call);
+        struct store_figures figures;
+
+        if (reply) {
+                store_figures(service->store, &figures);
+                reply_map(reply, 16);
+                write_str(reply, "version", TENSORD_VERSION);
+                write_uint(reply, "pid", (uint64_t)getpid());
+                write_uint(reply, "uptime_ms", service_now_ms() - service->started_ms);
+                write_memory(reply, &figures, service->n_scratch);
+                write_uint(reply, "tensors", figures.n_tensors);
+                write_uint(reply, "names", figures.n_names);
+                write_uint(reply, "lost", figures.n_lost);
+                write_uint(reply, "connections", service->n_clients);
+                write_uint(reply, "jobs", service->n_jobs);
+                write_uint(reply, "requests", service->n_requests);
+                write_uint(reply, "threads", service->config.n_threads);
+                reply_key(reply, "blas");
+                reply_map(reply, 3);
+                write_str(reply, "library", "OpenBLAS");
+                write_str(reply, "core", service->config.blas_core);
+                write_str(reply, "cpu", service->config.cpu);
+                write_str(reply, "kernels", service->config.kernels);
+                write_str(reply, "huge_pages", figures.huge_pages);
+                write_uint(reply, "shm_free", figures.shm_free);
+                write_users(reply, call);
+        }
+        call_done(call, reply);
+}
+
+void handle_stat(struct call *call)
+{
+        struct tensor *tensor;
+        struct reply *reply;
+
+        if (call->n_pins == 0) {
+                stat_daemon(call);
+                return;
+        }
+        tensor = call->pins[0].tensor;
+        reply = call_begin_reply(call);
+        if (reply) {
+                reply_map(reply, 3);
+                reply_key(reply, "tensor");
+                describe(reply, tensor, DESCRIBE_BRIEF, false, false);
+                /* by name or id the call itself holds one more */
+                write_uint(reply, "references", tensor->n_refs - (call->pins[0].wait.slot ? 0 : 1));
+                write_uint(reply, "segment_bytes",
+                           tensor->segment ? segment_map_bytes(tensor->segment) : 0);
+        }
+        call_done(call, reply);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * name replace delete list
+ */
+#include <string.h>
+
+#include "service/core.h"
+#include "service/describe.h"
+#include "service/dispatch.h"
+
+/* name and replace: what they may find under the name was decided when it was reserved */
+void handle_name(struct call *call)
+{
+        struct tensor *tensor = call_sealed_tensor(call);
+        struct op_id op_id = call_op_id(call);
+        struct commit commit;
+        int r;
+
+        if (!tensor)
+                return;
+        if (tensor->name) {
+                call_refuse(call, TD_E_NAME_TAKEN,
+                            "%s: the tensor has the name '%s' already; a tensor has one name",
+                            method_name(call->request->method), tensor_name(tensor));
+                return;
+        }
+        commit = (struct commit){ .reservation = call->reservations[0], .tensor = tensor };
+        r = store_commit(call->service->store, &commit, 1, &op_id);
+        if (r) {
+                call_fail_store(call, r, call->request->name, 0);
+                return;
+        }
+        call->reservations[0] = NULL;
+        describe_and_finish(call, tensor, DESCRIBE_DATA, false);
+}
+
+void handle_delete(struct call *call)
+{
+        struct op_id op_id = call_op_id(call);
+        int r = store_delete(call->service->store, call->user->uid, call->request->name, &op_id);
+        struct reply *reply;
+
+        if (r) {
+                call_fail_store(call, r, call->request->name, 0);
+                return;
+        }
+        reply = call_begin_reply(call);
+        if (reply)
+                reply_nil(reply);
+        call_done(call, reply);
+}
+
+void handle_list(struct call *call)
+{
+        const struct request *request = call->request;
+        struct tensor *tensors[TD_LIST_MAX];
+        struct reply *reply = call_begin_reply(call);
+        uint32_t n;
+        bool more;
+
+        if (reply) {
+                n = store_list(call->service->store, call->user->uid, request->prefix,
+                               request->after, tensors, request->limit, &more);
+                reply_map(reply, 2);
+                reply_key(reply, "tensors");
+                reply_array(reply, n);
+                for (uint32_t i = 0; i < n; i++)
+                        describe(reply, tensors[i], DESCRIBE_BRIEF, false, false);
+                reply_key(reply, "more");
+                reply_bool(reply, more);
+        }
+        call_done(call, reply);
+}
+
+/* The outcome of a run that committed all its named outputs: what still is there of them. */
+static void replay_run(struct call *call)
+{
+        struct service *service = call->service;
+        struct reply *reply = call_begin_reply(call);
+
+        if (reply) {
+                reply_map(reply, 2);
+                reply_key(reply, "outputs");
+                reply_array(reply, call->n_results);
+        }
+        for (uint32_t i = 0; i < call->n_results; i++) {
+                const char *name = call->request->outputs[i].name;
+                struct tensor *tensor;
+
+                if (!name || store_find(service->store, call->user->uid, name, &tensor)) {
+                        if (reply)
+                                reply_nil(reply);
+                        continue;
+                }
+                call_set_result(call, i, tensor);
+                if (reply)
+                        describe(reply, tensor, DESCRIBE_DATA, false, false);
+        }
+        if (reply) {
+                reply_key(reply, "fds");
+                reply_array(reply, 0);
+        }
+        failure_set(&call->failure, TD_E_GONE,
+                    "the result of an earlier run of this request is gone");
+        call_done(call, reply);
+}
+
+void handle_replay(struct call *call)
+{
+        struct op_id op_id = call_op_id(call);
+        struct tensor *tensor = NULL;
+        struct reply *reply;
+
+        if (call->request->method == METHOD_RUN) {
+                replay_run(call);
+                return;
+        }
+        if (!store_recall(call->service->store, call->user->uid, &op_id, &tensor) && tensor) {
+                call_set_result(call, 0, tensor);
+                describe_and_finish(call, tensor, DESCRIBE_DATA, false);
+                return;
+        }
+        failure_set(&call->failure, TD_E_GONE,
+                    "the tensor was written, but its name means something else since");
+        reply = call_begin_reply(call);
+        if (reply)
+                reply_nil(reply);
+        call_done(call, reply);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * create seal put open map unmap release
+ */
+#include <string.h>
+
+#include "service/core.h"
+#include "service/describe.h"
+#include "service/dispatch.h"
+
+static void request_desc(struct desc *desc, const struct request *request)
+{
+        if (request->is_f_order)
+                desc_init_f(desc, &request->type);
+        else
+                desc_init_c(desc, &request->type);
+}
+
+/* ---- create ---- */
+
+/* The memory is there (or none is needed): the tensor exists, unsealed. */
+static void create_finish(struct call *call)
+{
+        struct slot *slot = call->results[0];
+        _cleanup_(tensor_unrefp) struct tensor *tensor = NULL;
+        struct desc desc;
+        int r;
+
+        if (!call->client) {
+                failure_set(&call->failure, TD_E_CANCELLED, "the connection ended");
+                call_fail(call);
+                return;
+        }
+        request_desc(&desc, call->request);
+        r = tensor_new(&tensor, call->service->store, call->user, &desc, steal_ptr(&call->segment),
+                       NULL, call->client);
+        if (r) {
+                call_fail_store(call, r, "tensor", 0);
+                return;
+        }
+        slot->reservation = steal_ptr(&call->reservations[0]);
+        slot->op_id = call_op_id(call);
+        call_set_result(call, 0, tensor);
+        describe_and_finish(call, tensor, DESCRIBE_MAP, true);
+}
+
+static void create_run(struct work *work)
+{
+        struct call *call = container_of(work, struct call, work);
+
+        call->result = segment_allocate(call->segment);
+}
+
+static void create_allocated(struct call *call)
+{
+        uint64_t n_bytes = segment_n_bytes(call->segment);
+
+        if (call->result) {
+                call->segment = segment_unref(call->segment);
+                call_fail_store(call, call->result, "tensor", n_bytes);
+                return;
+        }
+        create_finish(call);
+}
+
+static void create_done(struct work *work)
+{
+        struct call *call = container_of(work, struct call, work);
+
+        call->service->n_jobs--;
+        create_allocated(call);
+}
+
+void handle_create(struct call *call)
+{
+        uint64_t n_bytes = (uint64_t)td_type_n_bytes(&call->request->type);
+        bool is_ready;
+        int r;
+
+        if (n_bytes == 0) {
+                create_finish(call);
+                return;
+        }
+        r = store_reserve(call->service->store, call->user, &call->client->holder, n_bytes,
+                          &call->segment, &is_ready);
+        if (r) {
+                call->segment = NULL;
+                call_fail_store(call, r, "tensor", n_bytes);
+        } else if (is_ready) {
+                create_finish(call);
+        } else if (n_bytes > SMALL_BYTES) {
+                service_submit(call->service, call, create_run, create_done);
+        } else {
+                create_run(&call->work);
+                create_allocated(call);
+        }
+}
+
+void handle_seal(struct call *call)
+{
+        struct slot *slot = call->pins[0].wait.slot;
+        struct tensor *tensor = call->pins[0].tensor;
+        struct commit commit;
+        int r;
+
+        if (tensor->state == TENSOR_SEALED) {
+                call_refuse(call, TD_E_SEALED, "seal: the tensor is sealed already");
+                return;
+        }
+        if (!slot || tensor->creator != call->client) {
+                call_refuse(call, TD_E_NOT_CREATOR,
+                            "seal: only the connection that created the tensor seals it");
+                return;
+        }
+        r = tensor_seal(tensor);
+        if (!r && slot->reservation) {
+                commit = (struct commit){ .reservation = slot->reservation, .tensor = tensor };
+                r = store_commit(call->service->store, &commit, 1, &slot->op_id);
+                if (!r)
+                        slot->reservation = NULL;
+        }
+        if (r) {
+                call_fail_store(call, r, "the tensor", 0);
+                return;
+        }
+        describe_and_finish(call, tensor, DESCRIBE_PLACE, false);
+}
+
+/* ---- put ---- */
+
+void handle_put(struct call *call)
+{
+        const struct request *request = call->request;
+        _cleanup_(tensor_unrefp) struct tensor *tensor = NULL;
+        struct op_id op_id = call_op_id(call);
+        struct commit commit;
+        struct desc desc;
+        int r;
+
+        if (!call->results[0] && !call->reservations[0]) {
+                call_refuse(call, TD_E_BAD_ARGUMENTS,
+                            "put: a handle or a name is wanted, else nothing would stay");
+                return;
+        }
+        request_desc(&desc, request);
+        r = tensor_new(&tensor, call->service->store, call->user, &desc, NULL, request->data, NULL);
+        if (!r && call->reservations[0]) {
+                commit = (struct commit){ .reservation = call->reservations[0], .tensor = tensor };
+                r = store_commit(call->service->store, &commit, 1, &op_id);
+                if (!r)
+                        call->reservations[0] = NULL;
+        }
+        if (r) {
+                call_fail_store(call, r, request->name ? request->name : "tensor", request->n_data);
+                return;
+        }
+        call_set_result(call, 0, tensor);
+        describe_and_finish(call, tensor, DESCRIBE_DATA, false);
+}
+
+/* ---- open, map ---- */
+
+void handle_open(struct call *call)
+{
+        struct tensor *tensor = call_sealed_tensor(call);
+
+        if (!tensor)
+                return;
+        call_set_result(call, 0, tensor);
+        describe_and_finish(call, tensor, call->request->map ? DESCRIBE_MAP : DESCRIBE_DATA, false);
+}
+
+void handle_map(struct call *call)
+{
+        struct tensor *tensor = call->pins[0].tensor;
+        bool is_creator = tensor->state == TENSOR_UNSEALED && tensor->creator == call->client;
+
+        if (call->request->writable && tensor->state == TENSOR_SEALED) {
+                call_refuse(call, TD_E_SEALED, "map: a sealed tensor is not mapped for writing");
+                return;
+        }
+        if (!is_creator && !call_sealed_tensor(call))
+                return;
+        describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable);
+}
+
+/* ---- unmap, release ---- */
+
+static void finish_nil(struct call *call)
+{
+        struct reply *reply = call_begin_reply(call);
+
+        if (reply)
+                reply_nil(reply);
+        call_done(call, reply);
+}
+
+void handle_unmap(struct call *call)
+{
+        for (uint32_t i = 0; i < call->request->n_ids; i++)
+                store_unmap(call->service->store, &call->client->holder, call->request->ids[i]);
+        finish_nil(call);
+}
+
+void handle_release(struct call *call)
+{
+        for (uint32_t i = 0; i < call->request->n_ids; i++) {
+                struct slot *slot = slot_find(call->client->slots, call->request->ids[i]);
+
+                if (slot)
+                        slot_unlink(slot);
+        }
+        finish_nil(call);
+}
