@@ -2,9 +2,9 @@
 /*
  * Replies
  *
- * What goes back to a peer: bytes, and the segments whose descriptors travel with the first of them. The writer is a flat
- * MessagePack encoder: the caller says how many elements an array or map has, then writes them. An allocation that fails is remembered; reply_finish()
- * reports it once.
+ * What goes back to a peer: bytes, and the segments whose descriptors travel with the first of
+ * them. The writer is a flat MessagePack encoder: the caller says how many elements an array or map
+ * has, then writes them. An allocation that fails is remembered; reply_finish() reports it once.
  */
 #pragma once
 
@@ -23,15 +23,17 @@ struct reply_fd {
 };
 
 struct reply {
-        struct list link;      /* the session's queue */
+        struct list link; /* the session's queue */
         uint8_t *bytes;
         size_t n_bytes;
-        size_t n_sent;         /* the session's */
+        size_t n_sent; /* the session's */
         size_t n_allocated;
         bool has_failed;
+        bool wants_nil; /* an error response: its result, nil, is still to be written */
         unsigned n_fds;
         struct reply_fd fds[TD_FDS_MAX];
-        void (*drop_fds)(struct reply *reply); /* gives segment references back; set by whoever fills fds */
+        /* gives segment references back; set by whoever fills fds */
+        void (*drop_fds)(struct reply *reply);
 };
 
 struct reply *reply_new(void); /* NULL: no memory */
@@ -42,8 +44,9 @@ DEFINE_CLEANUP(struct reply, reply_free)
 void reply_begin_result(struct reply *reply, uint32_t msgid);
 void reply_error(struct reply *reply, uint32_t msgid, enum td_error_code code, const char *message);
 /* An error response whose data map (n_data pairs) is to be written next. */
-void reply_begin_error(struct reply *reply, uint32_t msgid, enum td_error_code code, const char *message, uint32_t n_data);
-/* Notifications: [2, "error", [code, message]] and [2, "trim", [ids]]. */
+void reply_begin_error(struct reply *reply, uint32_t msgid, enum td_error_code code,
+                       const char *message, uint32_t n_data);
+/* Notifications: [2, "error", [code, message]] and [2, "trim", [id, ...]]. */
 void reply_notify_error(struct reply *reply, enum td_error_code code, const char *message);
 void reply_notify_trim(struct reply *reply, const uint64_t *segments, uint32_t n_segments);
 /* 0 or -ENOMEM */

@@ -2,8 +2,9 @@
 /*
  * Requests
  *
- * Where MessagePack ends: a message that passed the scan becomes a plain struct, checked for form (known method and keys, types,
- * ranges that limits.h states) and for nothing that needs the daemon's state. All memory that it points to belongs to the request.
+ * Where MessagePack ends: a message that passed the scan becomes a plain struct, checked for form
+ * (known method and keys, types, ranges that limits.h states) and for nothing that needs the
+ * daemon's state. All memory that it points to belongs to the request.
  */
 #pragma once
 
@@ -29,16 +30,16 @@ struct ref {
 };
 
 struct request_input {
-        struct ref ref;         /* REF_NONE: an immediate */
-        struct td_type type;    /* of an immediate, or the view's shape (its dtype is the tensor's) */
+        struct ref ref;      /* REF_NONE: an immediate */
+        struct td_type type; /* of an immediate, or the view's shape (its dtype is the tensor's) */
         bool has_view;
         int64_t strides[TD_NDIM_MAX];
         int64_t offset;
-        const uint8_t *data;    /* of an immediate: as many bytes as type says */
+        const uint8_t *data; /* of an immediate: as many bytes as type says */
 };
 
 struct request_output {
-        uint64_t handle; /* 0: none */
+        uint64_t handle;  /* 0: none */
         const char *name; /* NULL: none */
         bool replace;
         bool map;
@@ -49,46 +50,49 @@ struct request {
         uint32_t msgid;
         enum td_method method;
 
-        struct ref ref;            /* the tensor spoken of: "handle", "name" or "id" where they refer */
-        uint64_t handle;           /* "handle" where it names a result; 0: none. Of open, create, put */
-        const char *name;          /* "name" where one is given or taken: create, put, name, replace, delete; else NULL */
-        struct td_type type;       /* create, put */
+        struct ref ref;   /* the tensor spoken of: "handle", "name" or "id" where they refer */
+        uint64_t handle;  /* "handle" where it names a result; 0: none. Of open, create, put */
+        const char *name; /* "name" given or taken: create, put, name, replace, delete; or NULL */
+        struct td_type type; /* create, put */
         bool is_f_order;
-        const uint8_t *data;       /* put: exactly the type's bytes */
+        const uint8_t *data; /* put: exactly the type's bytes */
         size_t n_data;
         bool replace;
         bool map;
         bool writable;
         bool has_op_id;
-        bool is_retry;             /* "retry_ms" was given */
+        bool is_retry; /* "retry_ms" was given */
         uint8_t op_id[16];
         uint64_t retry_ms;
-        int64_t version;           /* hello */
-        const char *client;        /* hello; may be NULL */
-        const char *prefix;        /* list; "" if absent */
-        const char *after;         /* list; "" if absent */
-        uint32_t limit;            /* list; TD_LIST_MAX if absent */
-        uint32_t n_ids;            /* release: handles; unmap: segments */
+        int64_t version;    /* hello */
+        const char *client; /* hello; may be NULL */
+        const char *prefix; /* list; "" if absent */
+        const char *after;  /* list; "" if absent */
+        uint32_t limit;     /* list; TD_LIST_MAX if absent */
+        uint32_t n_ids;     /* release: handles; unmap: segments */
         uint64_t *ids;
 
-        uint32_t n_inputs;         /* run; = program.block.n_inputs */
+        uint32_t n_inputs; /* run; = program.block.n_inputs */
         struct request_input *inputs;
         struct request_output *outputs; /* program.n_outputs of them */
         struct td_program program;
 
-        void *memory;              /* owner of all of the above */
+        void *memory; /* owner of all of the above */
 };
 
 enum {
         REQUEST_E_MALFORMED = 1, /* not a request or notification at all: tell, and close */
-        REQUEST_E_REFUSED,       /* a well-formed wrong one: requestp holds msgid and is_notification, the refusal says why */
+        /* a well-formed wrong one: requestp holds msgid and is_notification, the refusal says why */
+        REQUEST_E_REFUSED,
 };
 
 /*
- * bytes: one whole message that scan_run() accepted. 0, REQUEST_E_*, or -ENOMEM. On REQUEST_E_REFUSED *requestp is set too (only msgid, is_notification and
- * method, if known, are meaningful), so that the answer finds its way.
+ * bytes: one whole message that scan_run() accepted. 0, REQUEST_E_*, or -ENOMEM. On
+ * REQUEST_E_REFUSED *requestp is set too (only msgid, is_notification and method, if known, are
+ * meaningful), so that the answer finds its way.
  */
-int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes, struct td_refusal *refusal);
+int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
+                 struct td_refusal *refusal);
 struct request *request_free(struct request *request);
 DEFINE_CLEANUP(struct request, request_free)
 

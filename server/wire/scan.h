@@ -2,9 +2,10 @@
 /*
  * Scan
  *
- * Is a whole, bounded, well-formed MessagePack value at the front of these bytes? Walks them resumably, without
- * allocating and without trust: depth, declared counts against the bytes that a message may still have, total length, no ext. Only what passed is
- * given to a decoder. Bytes are looked at once, however many pieces they arrive in.
+ * Is a whole, bounded, well-formed MessagePack value at the front of these bytes? Walks them
+ * resumably, without allocating and without trust: depth, declared counts against the bytes that a
+ * message may still have, total length, no ext. Only what passed is given to a decoder. Bytes are
+ * looked at once, however many pieces they arrive in.
  */
 #pragma once
 
@@ -14,17 +15,17 @@
 #include "tensord/limits.h"
 
 struct scan {
-        size_t n_seen;                     /* bytes walked so far, all of them part of this message */
-        unsigned depth;                    /* open containers */
-        uint64_t left[TD_DEPTH_MAX];       /* values each of them still wants */
+        size_t n_seen;               /* bytes walked so far, all of them part of this message */
+        unsigned depth;              /* open containers */
+        uint64_t left[TD_DEPTH_MAX]; /* values each of them still wants */
 };
 
 enum {
-        SCAN_MORE = 1,   /* fine so far, not complete */
-        SCAN_E_DEPTH,    /* nested too deep */
-        SCAN_E_COUNT,    /* declares more than the message can hold */
-        SCAN_E_SIZE,     /* longer than TD_MESSAGE_MAX */
-        SCAN_E_TYPE,     /* ext, or the byte c1 */
+        SCAN_MORE = 1, /* fine so far, not complete */
+        SCAN_E_DEPTH,  /* nested too deep */
+        SCAN_E_COUNT,  /* declares more than the message can hold */
+        SCAN_E_SIZE,   /* longer than TD_MESSAGE_MAX */
+        SCAN_E_TYPE,   /* ext, or the byte c1 */
 };
 
 void scan_init(struct scan *scan);

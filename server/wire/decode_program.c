@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs from the wire
+ *
+ * Form only: types, ranges, counts that limits.h states, loops nested no deeper than
+ * TD_LOOP_DEPTH_MAX. Whether value numbers mean anything and attributes fit their operation is
+ * infer.h's to say. Every array is as long as the struct says, and a node has a loop exactly if its
+ * operation is one: inference may rely on that and on nothing else.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <msgpack.h>
+
+#include "wire/decode.h"
+#include "wire/utf8.h"
+
+#define KEYS_LOOP_REQUIRED (KEY_BIT(STEPS) | KEY_BIT(CAPTURES) | KEY_BIT(BODY) | KEY_BIT(RESULTS))
+#define KEYS_LOOP_OPTIONAL (KEY_BIT(WATCH) | KEY_BIT(EVERY) | KEY_BIT(AT))
+#define KEYS_ATTRS                                                                                 \
+        (KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(AXES) | KEY_BIT(KEEPDIMS) | KEY_BIT(UPPER) |    \
+         KEY_BIT(START) | KEY_BIT(STEP) | KEY_BIT(VALUE) | KEY_BIT(RANGE) | KEY_BIT(K) |           \
+         KEY_BIT(RCOND))
+
+static int count_values(struct decode *decode, uint32_t n)
+{
+        decode->n_values += n; /* n is bounded by the message: no overflow */
+        if (decode->n_values > TD_VALUES_MAX)
+                return decode_refuse(decode, TD_E_BAD_PROGRAM,
+                                     "the program has more than %d inputs and nodes",
+                                     TD_VALUES_MAX);
+        return 0;
+}
+
+/* ---- inputs ---- */
+
+static int decode_view(struct decode *decode, const msgpack_object *object,
+                       struct request_input *input)
+{
+        struct decode_map map;
+        uint8_t n_strides;
+        int r;
+
+        r = decode_map(decode, object, KEY_BIT(SHAPE) | KEY_BIT(STRIDES) | KEY_BIT(OFFSET), 0,
+                       &map);
+        if (r)
+                return r;
+        r = decode_shape(decode, map.values[KEY_SHAPE], &input->type);
+        if (r)
+                return r;
+        r = decode_extents(decode, "strides", map.values[KEY_STRIDES], &n_strides, input->strides);
+        if (r)
+                return r;
+        if (n_strides != input->type.ndim)
+                return decode_refuse(decode, TD_E_BAD_VIEW, "the view has %u strides for shape %s",
+                                     n_strides, td_type_text(&input->type).s);
+        input->has_view = true;
+        return decode_int(decode, "offset", map.values[KEY_OFFSET], &input->offset);
+}
+
+static int decode_immediate(struct decode *decode, const struct decode_map *map,
+                            struct request_input *input)
+{
+        int r;
+
+        r = decode_dtype(decode, map->values[KEY_DTYPE], &input->type.dtype);
+        if (r)
+                return r;
+        r = decode_shape(decode, map->values[KEY_SHAPE], &input->type);
+        if (r)
+                return r;
+        return decode_data(decode, map->values[KEY_DATA], &input->type, &input->data);
+}
+
+static int decode_input(struct decode *decode, const msgpack_object *object,
+                        struct request_input *input)
+{
+        const uint64_t refs = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID);
+        const uint64_t immediates = KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA);
+        struct decode_map map;
+        int r;
+
+        r = decode_map(decode, object, 0, refs | immediates | KEY_BIT(VIEW), &map);
+        if (r)
+                return r;
+        if (map.given == immediates)
+                return decode_immediate(decode, &map, input);
+        if (!(map.given & refs) || (map.given & immediates))
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "an input has handle, name or id, and perhaps view; "
+                                     "or dtype, shape and data");
+        r = decode_ref(decode, &map, refs, &input->ref);
+        if (r)
+                return r;
+        return map.values[KEY_VIEW] ? decode_view(decode, map.values[KEY_VIEW], input) : 0;
+}
+
+static int decode_inputs(struct decode *decode, const msgpack_object *object,
+                         struct request *request)
+{
+        const msgpack_object *elements;
+        int r;
+
+        r = decode_array(decode, "inputs", object, UINT32_MAX, &request->n_inputs, &elements);
+        if (r)
+                return r;
+        r = count_values(decode, request->n_inputs);
+        if (r)
+                return r;
+        request->inputs = decode_alloc(decode, request->n_inputs, sizeof(*request->inputs));
+        if (!request->inputs)
+                return -ENOMEM;
+
+        decode->place = AT_INPUT;
+        for (uint32_t i = 0; i < request->n_inputs; i++) {
+                decode->index = i;
+                r = decode_input(decode, &elements[i], &request->inputs[i]);
+                if (r)
+                        return r;
+        }
+        decode->place = AT_PARAMS;
+        request->program.block.n_inputs = request->n_inputs;
+        return 0;
+}
+
+/* ---- attributes ---- */
+
+static int decode_axes(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
+{
+        const msgpack_object *elements;
+        uint32_t n;
+        int64_t axis;
+        int r;
+
+        r = decode_array(decode, "axes", object, UINT32_MAX, &n, &elements);
+        if (r)
+                return r;
+        if (n > TD_NDIM_MAX)
+                return decode_refuse(decode, TD_E_BAD_AXIS,
+                                     "axes has %" PRIu32 " entries, at most %d are allowed", n,
+                                     TD_NDIM_MAX);
+        for (uint32_t i = 0; i < n; i++) {
+                r = decode_int(decode, "axes", &elements[i], &axis);
+                if (r)
+                        return r;
+                if (axis < INT16_MIN || axis > INT16_MAX)
+                        return decode_refuse(decode, TD_E_BAD_AXIS,
+                                             "axis %" PRId64 " is out of range", axis);
+                attrs->axes[i] = (int16_t)axis;
+        }
+        attrs->n_axes = (uint8_t)n;
+        return 0;
+}
+
+static int decode_range(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
+{
+        const msgpack_object *elements;
+        uint32_t n;
+        int r;
+
+        r = decode_array(decode, "range", object, 3, &n, &elements);
+        if (r)
+                return r;
+        if (n != 3)
+                return decode_refuse(
+                        decode, TD_E_BAD_PROGRAM,
+                        "range has %" PRIu32 " elements, start, stop and step are wanted", n);
+        for (uint32_t i = 0; i < 3; i++) {
+                r = decode_number(decode, "range", &elements[i], &attrs->range[i]);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+static int decode_rcond(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
+{
+        struct td_number number;
+        int r;
+
+        r = decode_number(decode, "rcond", object, &number);
+        if (r)
+                return r;
+        attrs->rcond = number.is_float ? number.d : (double)number.i;
+        return 0;
+}
+
+static int decode_attr(struct decode *decode, enum wire_key key, const msgpack_object *object,
+                       struct td_attrs *attrs)
+{
+        switch (key) {
+        case KEY_DTYPE:
+                attrs->set |= TD_ATTR_DTYPE;
+                return decode_dtype(decode, object, &attrs->dtype);
+        case KEY_SHAPE: /* reshape's may have a -1, so that extents are inference's to check */
+                attrs->set |= TD_ATTR_SHAPE;
+                return decode_extents(decode, "shape", object, &attrs->n_shape, attrs->shape);
+        case KEY_AXES: attrs->set |= TD_ATTR_AXES; return decode_axes(decode, object, attrs);
+        case KEY_KEEPDIMS:
+                attrs->set |= TD_ATTR_KEEPDIMS;
+                return decode_bool(decode, "keepdims", object, &attrs->keepdims);
+        case KEY_UPPER:
+                attrs->set |= TD_ATTR_UPPER;
+                return decode_bool(decode, "upper", object, &attrs->upper);
+        case KEY_START:
+                attrs->set |= TD_ATTR_START;
+                return decode_extents(decode, "start", object, &attrs->n_start, attrs->start);
+        case KEY_STEP:
+                attrs->set |= TD_ATTR_STEP;
+                return decode_extents(decode, "step", object, &attrs->n_step, attrs->step);
+        case KEY_VALUE:
+                attrs->set |= TD_ATTR_VALUE;
+                return decode_number(decode, "value", object, &attrs->value);
+        case KEY_RANGE: attrs->set |= TD_ATTR_RANGE; return decode_range(decode, object, attrs);
+        case KEY_K: attrs->set |= TD_ATTR_K; return decode_int(decode, "k", object, &attrs->k);
+        case KEY_RCOND: attrs->set |= TD_ATTR_RCOND; return decode_rcond(decode, object, attrs);
+        default: return 0; /* a loop's, see decode_loop() */
+        }
+}
+
+/* ---- nodes ---- */
+
+static int decode_nodes(struct decode *decode, const char *key, const msgpack_object *object,
+                        struct td_block *block);
+
+static int decode_watch(struct decode *decode, const struct decode_map *map, struct td_loop *loop)
+{
+        bool has_every = map->values[KEY_EVERY], has_at = map->values[KEY_AT];
+        uint64_t every;
+        int r;
+
+        if (!map->values[KEY_WATCH]) {
+                if (has_every || has_at)
+                        return decode_refuse(
+                                decode, TD_E_BAD_PROGRAM,
+                                "every and at say when to watch, but watch is missing");
+                return 0;
+        }
+        if (has_every == has_at)
+                return decode_refuse(decode, TD_E_BAD_PROGRAM, "watch wants either every or at");
+
+        r = decode_uint32s(decode, "watch", map->values[KEY_WATCH], TD_RESULTS_MAX, &loop->n_watch,
+                           &loop->watch);
+        if (r)
+                return r;
+        if (has_every) {
+                r = decode_uint(decode, "every", map->values[KEY_EVERY], 1, INT64_MAX, &every);
+                loop->every = (int64_t)every;
+        } else {
+                uint64_t *steps;
+
+                r = decode_uint64s(decode, "at", map->values[KEY_AT], 1, &loop->n_at, &steps);
+                if (r)
+                        return r;
+                for (uint32_t i = 0; i < loop->n_at; i++)
+                        if (steps[i] > INT64_MAX)
+                                return decode_refuse(decode, TD_E_BAD_PROGRAM,
+                                                     "at names step %" PRIu64
+                                                     ", more than an int64 holds",
+                                                     steps[i]);
+                loop->at = (int64_t *)steps;
+        }
+        return r;
+}
+
+static int decode_loop(struct decode *decode, const struct decode_map *map, struct td_node *node)
+{
+        struct td_loop *loop;
+        uint64_t n_steps, n_captures;
+        int r;
+
+        if (decode->depth == TD_LOOP_DEPTH_MAX)
+                return decode_refuse(decode, TD_E_BAD_PROGRAM, "loops are nested at most %d deep",
+                                     TD_LOOP_DEPTH_MAX);
+        loop = decode_alloc(decode, 1, sizeof(*loop));
+        if (!loop)
+                return -ENOMEM;
+        r = decode_uint(decode, "steps", map->values[KEY_STEPS], 0, INT64_MAX, &n_steps);
+        if (r)
+                return r;
+        r = decode_uint(decode, "captures", map->values[KEY_CAPTURES], 0, node->n_args,
+                        &n_captures);
+        if (r)
+                return r;
+        r = decode_uint32s(decode, "results", map->values[KEY_RESULTS], TD_RESULTS_MAX,
+                           &loop->n_results, &loop->results);
+        if (r)
+                return r;
+        r = decode_watch(decode, map, loop);
+        if (r)
+                return r;
+
+        loop->n_steps = (int64_t)n_steps;
+        loop->n_captures = (uint32_t)n_captures;
+        loop->body.n_inputs = node->n_args +
+                              1; /* the captured ones, the step's number, the carried ones */
+        node->attrs.set |= TD_ATTR_LOOP;
+        node->loop = loop;
+
+        decode->depth++;
+        r = decode_nodes(decode, "body", map->values[KEY_BODY], &loop->body);
+        decode->depth--;
+        return r;
+}
+
+static int decode_op(struct decode *decode, const msgpack_object *object, enum td_op *opp)
+{
+        char text[64];
+        int op;
+
+        if (object->type != MSGPACK_OBJECT_STR)
+                return decode_refuse_type(decode, "an operation", "a str", object);
+        op = td_op_find(object->via.str.ptr, object->via.str.size);
+        if (op < 0) {
+                utf8_printable(text, sizeof(text), object->via.str.ptr, object->via.str.size);
+                return decode_refuse(decode, TD_E_UNKNOWN_OP, "there is no operation \"%s\"", text);
+        }
+        *opp = (enum td_op)op;
+        decode->op = td_op_name((unsigned)op);
+        return 0;
+}
+
+static int decode_node(struct decode *decode, const msgpack_object *object, struct td_node *node)
+{
+        const msgpack_object *elements;
+        struct decode_map map;
+        uint32_t n;
+        int r;
+
+        decode->op = NULL;
+        r = decode_array(decode, "a node", object, 3, &n, &elements);
+        if (r)
+                return r;
+        if (n != 3)
+                return decode_refuse(decode, TD_E_BAD_PROGRAM,
+                                     "a node is [operation, values, attributes]");
+        r = decode_op(decode, &elements[0], &node->op);
+        if (r)
+                return r;
+        r = decode_uint32s(decode, "values", &elements[1], TD_ARGS_MAX, &node->n_args, &node->args);
+        if (r)
+                return r;
+
+        if (node->op == TD_OP_LOOP)
+                r = decode_map(decode, &elements[2], KEYS_LOOP_REQUIRED, KEYS_LOOP_OPTIONAL, &map);
+        else
+                r = decode_map(decode, &elements[2], 0, KEYS_ATTRS, &map);
+        if (r)
+                return r;
+        for (uint64_t left = map.given & KEYS_ATTRS; left; left &= left - 1) {
+                enum wire_key key = (enum wire_key)__builtin_ctzll(left);
+
+                r = decode_attr(decode, key, map.values[key], &node->attrs);
+                if (r)
+                        return r;
+        }
+        return node->op == TD_OP_LOOP ? decode_loop(decode, &map, node) : 0;
+}
+
+static int decode_nodes(struct decode *decode, const char *key, const msgpack_object *object,
+                        struct td_block *block)
+{
+        const msgpack_object *elements;
+        int r;
+
+        r = decode_array(decode, key, object, UINT32_MAX, &block->n_nodes, &elements);
+        if (r)
+                return r;
+        r = count_values(decode, block->n_nodes);
+        if (r)
+                return r;
+        block->nodes = decode_alloc(decode, block->n_nodes, sizeof(*block->nodes));
+        if (!block->nodes)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < block->n_nodes; i++) {
+                if (decode->depth == 0) {
+                        decode->place = AT_NODE;
+                        decode->index = i;
+                }
+                r = decode_node(decode, &elements[i], &block->nodes[i]);
+                if (r)
+                        return r;
+        }
+        if (decode->depth == 0)
+                decode->place = AT_PARAMS;
+        decode->op = NULL;
+        return 0;
+}
+
+/* ---- outputs ---- */
+
+static int decode_output(struct decode *decode, const msgpack_object *object,
+                         struct request_output *output, uint32_t *valuep)
+{
+        struct decode_map map;
+        uint64_t value;
+        int r;
+
+        r = decode_map(decode, object, KEY_BIT(VALUE),
+                       KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MAP), &map);
+        if (r)
+                return r;
+        r = decode_uint(decode, "value", map.values[KEY_VALUE], 0, UINT32_MAX, &value);
+        if (r)
+                return r;
+        *valuep = (uint32_t)value;
+        if (map.values[KEY_HANDLE]) {
+                r = decode_uint(decode, "handle", map.values[KEY_HANDLE], 1, UINT64_MAX,
+                                &output->handle);
+                if (r)
+                        return r;
+        }
+        if (map.values[KEY_NAME]) {
+                r = decode_name(decode, "name", map.values[KEY_NAME], &output->name);
+                if (r)
+                        return r;
+        }
+        if (map.values[KEY_REPLACE]) {
+                r = decode_bool(decode, "replace", map.values[KEY_REPLACE], &output->replace);
+                if (r)
+                        return r;
+        }
+        if (map.values[KEY_MAP]) {
+                r = decode_bool(decode, "map", map.values[KEY_MAP], &output->map);
+                if (r)
+                        return r;
+        }
+        if (output->map && !output->handle)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "map wants a handle to hold what is mapped");
+        return 0;
+}
+
+static int decode_outputs(struct decode *decode, const msgpack_object *object,
+                          struct request *request)
+{
+        const msgpack_object *elements;
+        uint32_t n;
+        int r;
+
+        r = decode_array(decode, "outputs", object, TD_OUTPUTS_MAX, &n, &elements);
+        if (r)
+                return r;
+        request->outputs = decode_alloc(decode, n, sizeof(*request->outputs));
+        request->program.outputs = decode_alloc(decode, n, sizeof(*request->program.outputs));
+        if (!request->outputs || !request->program.outputs)
+                return -ENOMEM;
+
+        decode->place = AT_OUTPUT;
+        for (uint32_t i = 0; i < n; i++) {
+                decode->index = i;
+                r = decode_output(decode, &elements[i], &request->outputs[i],
+                                  &request->program.outputs[i]);
+                if (r)
+                        return r;
+        }
+        decode->place = AT_PARAMS;
+        request->program.n_outputs = n;
+        return 0;
+}
+
+int decode_program(struct decode *decode, const struct decode_map *map, struct request *request)
+{
+        int r;
+
+        r = decode_inputs(decode, map->values[KEY_INPUTS], request);
+        if (r)
+                return r;
+        r = decode_nodes(decode, "nodes", map->values[KEY_NODES], &request->program.block);
+        if (r)
+                return r;
+        return decode_outputs(decode, map->values[KEY_OUTPUTS], request);
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests
+ *
+ * One row per method says which keys it wants and which it allows; one function per key turns the
+ * value into the request's field. Two keys mean different things to different methods: handle and
+ * name refer to a tensor that exists, or are given to one that comes to be; a row's refs are those
+ * that refer.
+ *
+ * The decoder's objects live only as long as request_read(); what the request keeps is copied into
+ * its own zone.
+ */
+#include "wire/request.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <msgpack.h>
+#include <string.h>
+
+#include "wire/decode.h"
+#include "wire/utf8.h"
+
+/* First chunk of a request's memory: a small run fits. */
+#define REQUEST_CHUNK 2048
+
+#define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
+#define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
+
+struct method {
+        const char *name;
+        uint64_t required;
+        uint64_t optional;
+        uint64_t refs;   /* keys that refer to a tensor; of those not required, at most one may be
+                            there */
+        uint64_t one_of; /* at least one of them must be there */
+        bool is_notification; /* may be one */
+};
+
+static const struct method methods[N_METHODS] = {
+        [METHOD_HELLO] = { "hello", KEY_BIT(VERSION), KEY_BIT(CLIENT), 0, 0, false },
+        [METHOD_PING] = { "ping", 0, 0, 0, 0, false },
+        [METHOD_OPS] = { "ops", 0, 0, 0, 0, false },
+        [METHOD_CREATE] = { "create", KEY_BIT(HANDLE) | KEY_BIT(DTYPE) | KEY_BIT(SHAPE),
+                            KEY_BIT(ORDER) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | ONCE, 0, 0, false },
+        [METHOD_SEAL] = { "seal", 0, REFS, REFS, REFS, false },
+        [METHOD_PUT] = { "put", KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA),
+                         KEY_BIT(ORDER) | KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | ONCE,
+                         0, KEY_BIT(HANDLE) | KEY_BIT(NAME), false },
+        [METHOD_OPEN] = { "open", KEY_BIT(HANDLE), KEY_BIT(NAME) | KEY_BIT(ID) | KEY_BIT(MAP),
+                          KEY_BIT(NAME) | KEY_BIT(ID), KEY_BIT(NAME) | KEY_BIT(ID), false },
+        [METHOD_MAP] = { "map", KEY_BIT(HANDLE), KEY_BIT(WRITABLE), KEY_BIT(HANDLE), 0, false },
+        [METHOD_UNMAP] = { "unmap", KEY_BIT(SEGMENTS), 0, 0, 0, true },
+        [METHOD_RELEASE] = { "release", KEY_BIT(HANDLES), 0, 0, 0, true },
+        [METHOD_NAME] = { "name", KEY_BIT(HANDLE) | KEY_BIT(NAME), ONCE, KEY_BIT(HANDLE), 0,
+                          false },
+        [METHOD_REPLACE] = { "replace", KEY_BIT(HANDLE) | KEY_BIT(NAME), ONCE, KEY_BIT(HANDLE), 0,
+                             false },
+        [METHOD_DELETE] = { "delete", KEY_BIT(NAME), ONCE, 0, 0, false },
+        [METHOD_LIST] = { "list", 0, KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT), 0, 0,
+                          false },
+        [METHOD_STAT] = { "stat", 0, REFS, REFS, 0, false },
+        [METHOD_RUN] = { "run", KEY_BIT(INPUTS) | KEY_BIT(NODES) | KEY_BIT(OUTPUTS), ONCE, 0, 0,
+                         false },
+};
+
+const char *method_name(enum td_method method)
+{
+        return (unsigned)method < N_METHODS ? methods[method].name : "no method";
+}
+
+/* ---- parameters ---- */
+
+static int read_order(struct decode *decode, const msgpack_object *object, bool *is_f_orderp)
+{
+        if (object->type != MSGPACK_OBJECT_STR)
+                return decode_refuse_type(decode, "order", "a str", object);
+        *is_f_orderp = td_is_name("F", object->via.str.ptr, object->via.str.size);
+        if (!*is_f_orderp && !td_is_name("C", object->via.str.ptr, object->via.str.size))
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS, "order is \"C\" or \"F\"");
+        return 0;
+}
+
+/* list's prefix and after: a name, or the beginning of one, or nothing */
+static int read_name_part(struct decode *decode, const char *key, const msgpack_object *object,
+                          const char **valuep)
+{
+        if (object->type == MSGPACK_OBJECT_STR && object->via.str.size == 0)
+                return 0;
+        return decode_name(decode, key, object, valuep);
+}
+
+static int read_limit(struct decode *decode, const msgpack_object *object, uint32_t *limitp)
+{
+        uint64_t limit;
+        int r;
+
+        r = decode_uint(decode, "limit", object, 1, TD_LIST_MAX, &limit);
+        if (!r)
+                *limitp = (uint32_t)limit;
+        return r;
+}
+
+static int read_param(struct decode *decode, enum wire_key key, const msgpack_object *object,
+                      struct request *request)
+{
+        switch (key) {
+        case KEY_HANDLE:
+                return decode_uint(decode, "handle", object, 1, UINT64_MAX, &request->handle);
+        case KEY_NAME: return decode_name(decode, "name", object, &request->name);
+        case KEY_DTYPE: return decode_dtype(decode, object, &request->type.dtype);
+        case KEY_SHAPE: /* dtype is read before it, as the keys are numbered */
+                return decode_shape(decode, object, &request->type);
+        case KEY_ORDER: return read_order(decode, object, &request->is_f_order);
+        case KEY_DATA:
+                request->n_data = object->type == MSGPACK_OBJECT_BIN ? object->via.bin.size : 0;
+                return decode_data(decode, object, &request->type, &request->data);
+        case KEY_REPLACE: return decode_bool(decode, "replace", object, &request->replace);
+        case KEY_OP_ID:
+                request->has_op_id = true;
+                return decode_id(decode, "op_id", object, request->op_id);
+        case KEY_RETRY_MS:
+                request->is_retry = true;
+                return decode_uint(decode, "retry_ms", object, 0, UINT64_MAX, &request->retry_ms);
+        case KEY_MAP: return decode_bool(decode, "map", object, &request->map);
+        case KEY_WRITABLE: return decode_bool(decode, "writable", object, &request->writable);
+        case KEY_SEGMENTS:
+        case KEY_HANDLES:
+                return decode_uint64s(decode, key_name(key), object, 0, &request->n_ids,
+                                      &request->ids);
+        case KEY_VERSION: return decode_int(decode, "version", object, &request->version);
+        case KEY_CLIENT: return decode_str(decode, "client", object, TD_NAME_MAX, &request->client);
+        case KEY_PREFIX: return read_name_part(decode, "prefix", object, &request->prefix);
+        case KEY_AFTER: return read_name_part(decode, "after", object, &request->after);
+        case KEY_LIMIT: return read_limit(decode, object, &request->limit);
+        default: return 0; /* of run, see decode_program() */
+        }
+}
+
+static_assert(KEY_DTYPE < KEY_SHAPE && KEY_SHAPE < KEY_DATA,
+              "a type is read before what is checked against it");
+
+/* params: an array of no element, or of one map */
+static int read_params_map(struct decode *decode, const msgpack_object *params,
+                           const struct method *method, struct decode_map *map)
+{
+        static const msgpack_object nothing = { .type = MSGPACK_OBJECT_MAP };
+
+        if (params->type != MSGPACK_OBJECT_ARRAY || params->via.array.size > 1)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "params is an array of nothing or of one map");
+        return decode_map(decode, params->via.array.size ? &params->via.array.ptr[0] : &nothing,
+                          method->required, method->optional, map);
+}
+
+static int read_params(struct decode *decode, const msgpack_object *params, struct request *request)
+{
+        const struct method *method = &methods[request->method];
+        struct decode_map map;
+        int r;
+
+        if (request->is_notification && !method->is_notification)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "is a request, not a notification");
+        r = read_params_map(decode, params, method, &map);
+        if (r)
+                return r;
+        if (method->one_of && !(map.given & method->one_of))
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS, "wants one of%s%s%s",
+                                     method->one_of & KEY_BIT(HANDLE) ? " handle" : "",
+                                     method->one_of & KEY_BIT(NAME) ? " name" : "",
+                                     method->one_of & KEY_BIT(ID) ? " id" : "");
+        r = decode_ref(decode, &map, method->refs, &request->ref);
+        if (r)
+                return r;
+        for (uint64_t left = map.given & ~method->refs; left; left &= left - 1) {
+                enum wire_key key = (enum wire_key)__builtin_ctzll(left);
+
+                r = read_param(decode, key, map.values[key], request);
+                if (r)
+                        return r;
+        }
+        if (request->is_retry && !request->has_op_id)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "retry_ms wants the op_id that was sent first");
+        return request->method == METHOD_RUN ? decode_program(decode, &map, request) : 0;
+}
+
+/* ---- messages ---- */
+
+static bool is_uint(const msgpack_object *object, uint64_t max)
+{
+        return object->type == MSGPACK_OBJECT_POSITIVE_INTEGER && object->via.u64 <= max;
+}
+
+/* [0, msgid, method, params] or [2, method, params]; *methodp is followed by the parameters. */
+static int read_envelope(const msgpack_object *object, struct request *request,
+                         const msgpack_object **methodp)
+{
+        const msgpack_object *elements = object->via.array.ptr;
+
+        if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size < 3 ||
+            !is_uint(&elements[0], 2))
+                return REQUEST_E_MALFORMED;
+        if (elements[0].via.u64 == 0) {
+                if (object->via.array.size != 4 || !is_uint(&elements[1], UINT32_MAX))
+                        return REQUEST_E_MALFORMED;
+                request->msgid = (uint32_t)elements[1].via.u64;
+                *methodp = &elements[2];
+        } else {
+                if (elements[0].via.u64 != 2 || object->via.array.size != 3)
+                        return REQUEST_E_MALFORMED;
+                request->is_notification = true;
+                *methodp = &elements[1];
+        }
+        return (*methodp)->type == MSGPACK_OBJECT_STR ? 0 : REQUEST_E_MALFORMED;
+}
+
+static int read_method(const msgpack_object *object, enum td_method *methodp,
+                       struct td_refusal *refusal)
+{
+        char text[64];
+
+        for (unsigned i = 0; i < N_METHODS; i++) {
+                if (td_is_name(methods[i].name, object->via.str.ptr, object->via.str.size)) {
+                        *methodp = (enum td_method)i;
+                        return 0;
+                }
+        }
+        utf8_printable(text, sizeof(text), object->via.str.ptr, object->via.str.size);
+        td_refuse(refusal, TD_E_UNKNOWN_METHOD, "there is no method \"%s\"", text);
+        return REQUEST_E_REFUSED;
+}
+
+static int request_new(struct request **requestp)
+{
+        struct msgpack_zone *zone;
+        struct request *request;
+
+        zone = msgpack_zone_new(REQUEST_CHUNK);
+        if (!zone)
+                return -ENOMEM;
+        request = msgpack_zone_malloc(zone, sizeof(*request));
+        if (!request) {
+                msgpack_zone_free(zone);
+                return -ENOMEM;
+        }
+        *request = (struct request){
+                .method = N_METHODS, .prefix = "", .after = "", .limit = TD_LIST_MAX, .memory = zone
+        };
+        *requestp = request;
+        return 0;
+}
+
+struct request *request_free(struct request *request)
+{
+        if (request)
+                msgpack_zone_free(request->memory); /* the request itself lies in it */
+        return NULL;
+}
+
+static int read_object(struct request **requestp, const msgpack_object *object,
+                       struct td_refusal *refusal)
+{
+        _cleanup_(request_freep) struct request *request = NULL;
+        const msgpack_object *method;
+        struct decode decode;
+        int r;
+
+        r = request_new(&request);
+        if (r)
+                return r;
+        r = read_envelope(object, request, &method);
+        if (r) {
+                td_refuse(refusal, TD_E_MALFORMED,
+                          "neither [0, msgid, method, params] nor [2, method, params]");
+                return r;
+        }
+        r = read_method(method, &request->method, refusal);
+        if (!r) {
+                decode = (struct decode){ .zone = request->memory,
+                                          .refusal = refusal,
+                                          .method = method_name(request->method) };
+                r = read_params(&decode, method + 1, request);
+        }
+        if (r == 0 || r == REQUEST_E_REFUSED)
+                *requestp = steal_ptr(&request);
+        return r;
+}
+
+int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
+                 struct td_refusal *refusal)
+{
+        msgpack_unpacked unpacked;
+        msgpack_unpack_return got;
+        size_t n_read = 0;
+        int r;
+
+        *requestp = NULL;
+        msgpack_unpacked_init(&unpacked);
+        got = msgpack_unpack_next(&unpacked, (const char *)bytes, n_bytes, &n_read);
+        if (got == MSGPACK_UNPACK_NOMEM_ERROR) {
+                r = -ENOMEM;
+        } else if (got != MSGPACK_UNPACK_SUCCESS || n_read != n_bytes) {
+                td_refuse(refusal, TD_E_MALFORMED, "the bytes are not one MessagePack value");
+                r = REQUEST_E_MALFORMED;
+        } else {
+                r = read_object(requestp, &unpacked.data, refusal);
+        }
+        msgpack_unpacked_destroy(&unpacked);
+        return r;
+}
