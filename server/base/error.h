@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <errno.h>
+
 #include "base/log.h"
 
 /*
