@@ -2,13 +2,13 @@
 /*
  * Inference
  *
- * What dtype and shape an operation yields, or why it is refused. Pure functions over plain structs: no
- * allocation, no state, static inline. The daemon trusts only its own run of them; a client runs the same
- * code to raise on the right line.
+ * What dtype and shape an operation yields, or why it is refused. Pure functions over plain
+ * structs: no allocation, no state, static inline. The daemon trusts only its own run of them; a
+ * client runs the same code to raise on the right line.
  *
- * A function returns TD_OK, or an error code with a sentence in the refusal that names the operation and what it
- * was given. Programs are untrusted: counts, value numbers and attributes may be anything; only the arrays must be
- * as long as they say.
+ * A function returns TD_OK, or an error code with a sentence in the refusal that names the
+ * operation and what it was given. Programs are untrusted: counts, value numbers and attributes may
+ * be anything; only the arrays must be as long as they say.
  */
 #pragma once
 
@@ -36,8 +36,9 @@ static inline uint64_t td_block_n_values(const struct td_block *block)
 }
 
 /*
- * Values of a block and of the blocks inside of it, added to *np, where depth loops stand around it. Operations, loop depth,
- * results of each node and TD_VALUES_MAX are checked; a node without results counts as one against the limit.
+ * Values of a block and of the blocks inside of it, added to *np, where depth loops stand around
+ * it. Operations, loop depth, results of each node and TD_VALUES_MAX are checked; a node without
+ * results counts as one against the limit.
  */
 static inline int td_check_counts(const struct td_block *block, unsigned depth, uint64_t *np,
                                   struct td_refusal *refusal)
@@ -49,17 +50,19 @@ static inline int td_check_counts(const struct td_block *block, unsigned depth, 
                 int r = TD_OK;
 
                 if ((unsigned)node->op >= TD_N_OPS)
-                        r = td_refuse(refusal, TD_E_UNKNOWN_OP, "no operation has number %u", (unsigned)node->op);
+                        r = td_refuse(refusal, TD_E_UNKNOWN_OP, "no operation has number %u",
+                                      (unsigned)node->op);
                 else if ((node->op == TD_OP_LOOP) != (node->loop != NULL))
                         r = td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: %s", td_op_name(node->op),
                                       node->loop ? "has no block" : "its block is missing");
                 else if (n_results > TD_RESULTS_MAX)
                         r = td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                      "loop: %" PRIu64 " carried and watched values are more than the limit of %d",
+                                      "loop: %" PRIu64
+                                      " carried and watched values are more than the limit of %d",
                                       n_results, TD_RESULTS_MAX);
                 else if (node->loop && depth >= TD_LOOP_DEPTH_MAX)
-                        r = td_refuse(refusal, TD_E_BAD_PROGRAM, "loop: nested deeper than %d loops",
-                                      TD_LOOP_DEPTH_MAX);
+                        r = td_refuse(refusal, TD_E_BAD_PROGRAM,
+                                      "loop: nested deeper than %d loops", TD_LOOP_DEPTH_MAX);
                 *np += n_results ? n_results : 1;
                 if (!r && node->loop && *np <= TD_VALUES_MAX)
                         r = td_check_counts(&node->loop->body, depth + 1, np, refusal);
@@ -70,13 +73,14 @@ static inline int td_check_counts(const struct td_block *block, unsigned depth, 
                 }
         }
         if (*np > TD_VALUES_MAX)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "the program has more values than the limit of %d",
-                                 TD_VALUES_MAX);
+                return td_refuse(refusal, TD_E_BAD_PROGRAM,
+                                 "the program has more values than the limit of %d", TD_VALUES_MAX);
         return TD_OK;
 }
 
 /* How many types td_infer_program() writes, at most TD_VALUES_MAX; checked as above. */
-static inline int td_program_n_values(const struct td_program *program, uint64_t *np, struct td_refusal *refusal)
+static inline int td_program_n_values(const struct td_program *program, uint64_t *np,
+                                      struct td_refusal *refusal)
 {
         *np = 0;
         return td_check_counts(&program->block, 0, np, refusal);
@@ -99,41 +103,47 @@ static inline int td_check_loop(const struct td_node *node, struct td_refusal *r
         uint64_t n_args = (uint64_t)loop->n_captures + loop->n_results;
 
         if (node->attrs.set & ~(uint32_t)TD_ATTR_LOOP)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "loop: takes no attribute beside those of a loop");
-        if (loop->n_steps < 0)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "loop: %" PRId64 " steps are less than none",
-                                 loop->n_steps);
-        if (node->n_args != n_args || n_args > TD_ARGS_MAX)
                 return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                 "loop: %u arguments, but %u captures and %u results (at most %d arguments)",
-                                 node->n_args, loop->n_captures, loop->n_results, TD_ARGS_MAX);
+                                 "loop: takes no attribute beside those of a loop");
+        if (loop->n_steps < 0)
+                return td_refuse(refusal, TD_E_BAD_PROGRAM,
+                                 "loop: %" PRId64 " steps are less than none", loop->n_steps);
+        if (node->n_args != n_args || n_args > TD_ARGS_MAX)
+                return td_refuse(
+                        refusal, TD_E_BAD_PROGRAM,
+                        "loop: %u arguments, but %u captures and %u results (at most %d arguments)",
+                        node->n_args, loop->n_captures, loop->n_results, TD_ARGS_MAX);
         if (loop->body.n_inputs != n_args + 1)
                 return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                 "loop: the body has %u inputs, but %u captures, the step and %u carried values",
+                                 "loop: the body has %u inputs, but %u captures, the step and %u "
+                                 "carried values",
                                  loop->body.n_inputs, loop->n_captures, loop->n_results);
         if (loop->every < 0 || (loop->every > 0 && loop->n_at > 0))
-                return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                 "loop: steps are watched either every k-th, k positive, or at a list");
+                return td_refuse(
+                        refusal, TD_E_BAD_PROGRAM,
+                        "loop: steps are watched either every k-th, k positive, or at a list");
         for (uint32_t i = 0; i < loop->n_at; i++)
                 if (loop->at[i] <= (i ? loop->at[i - 1] : 0) || loop->at[i] > loop->n_steps)
                         return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                         "loop: watched steps ascend from 1 to %" PRId64 "; entry %u is %" PRId64,
+                                         "loop: watched steps ascend from 1 to %" PRId64
+                                         "; entry %u is %" PRId64,
                                          loop->n_steps, i, loop->at[i]);
         return TD_OK;
 }
 
-static inline int td_check_value(const char *what, uint32_t value, uint64_t n_values, struct td_refusal *refusal)
+static inline int td_check_value(const char *what, uint32_t value, uint64_t n_values,
+                                 struct td_refusal *refusal)
 {
         if (value >= n_values)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: value %u is not defined before it is used", what,
-                                 value);
+                return td_refuse(refusal, TD_E_BAD_PROGRAM,
+                                 "%s: value %u is not defined before it is used", what, value);
         return TD_OK;
 }
 
 /* Results of a loop from its arguments and its body's values. */
 static inline int td_infer_loop_results(const struct td_loop *loop, const struct td_type *args,
-                                        const struct td_type *body, uint64_t n_body, struct td_type *results,
-                                        struct td_refusal *refusal)
+                                        const struct td_type *body, uint64_t n_body,
+                                        struct td_type *results, struct td_refusal *refusal)
 {
         int r;
 
@@ -145,7 +155,8 @@ static inline int td_infer_loop_results(const struct td_loop *loop, const struct
                         return r;
                 if (!td_type_same(&body[loop->results[i]], carried))
                         return td_refuse(refusal, TD_E_LOOP_SHAPE,
-                                         "loop: carried value %u is %s of shape %s, but the body yields %s of shape %s",
+                                         "loop: carried value %u is %s of shape %s, but the body "
+                                         "yields %s of shape %s",
                                          i, td_dtype_name(carried->dtype), td_type_text(carried).s,
                                          td_dtype_name(body[loop->results[i]].dtype),
                                          td_type_text(&body[loop->results[i]]).s);
@@ -160,9 +171,10 @@ static inline int td_infer_loop_results(const struct td_loop *loop, const struct
                         return r;
                 of = &body[loop->watch[i]];
                 if (of->ndim >= TD_NDIM_MAX)
-                        return td_refuse(refusal, TD_E_RANK_LIMIT,
-                                         "loop: a stack of %s has more dimensions than the limit of %d",
-                                         td_type_text(of).s, TD_NDIM_MAX);
+                        return td_refuse(
+                                refusal, TD_E_RANK_LIMIT,
+                                "loop: a stack of %s has more dimensions than the limit of %d",
+                                td_type_text(of).s, TD_NDIM_MAX);
                 *stack = (struct td_type){ .dtype = of->dtype, .ndim = (uint8_t)(of->ndim + 1) };
                 stack->shape[0] = td_loop_n_watched(loop);
                 memcpy(stack->shape + 1, of->shape, of->ndim * sizeof(of->shape[0]));
@@ -175,12 +187,14 @@ static inline int td_infer_loop_results(const struct td_loop *loop, const struct
 
 /* ---- blocks and programs ---- */
 
-static inline int td_infer_block(const struct td_block *block, unsigned depth, struct td_type *values,
-                                 struct td_type **freep, struct td_refusal *refusal);
+static inline int td_infer_block(const struct td_block *block, unsigned depth,
+                                 struct td_type *values, struct td_type **freep,
+                                 struct td_refusal *refusal);
 
 /* A loop node: its body's types are written from *freep on, which is moved behind them. */
-static inline int td_infer_loop(const struct td_node *node, unsigned depth, const struct td_type *args,
-                                struct td_type *results, struct td_type **freep, struct td_refusal *refusal)
+static inline int td_infer_loop(const struct td_node *node, unsigned depth,
+                                const struct td_type *args, struct td_type *results,
+                                struct td_type **freep, struct td_refusal *refusal)
 {
         const struct td_loop *loop = node->loop;
         uint64_t n_body = td_block_n_values(&loop->body);
@@ -203,11 +217,13 @@ static inline int td_infer_loop(const struct td_node *node, unsigned depth, cons
 }
 
 /*
- * Types of a block's values: values[0 .. n_inputs) are given, the rest is written. Types of nested bodies are written from *freep on,
- * in the order of the loops, each body followed by the bodies inside of it. td_check_counts() has passed.
+ * Types of a block's values: values[0 .. n_inputs) are given, the rest is written. Types of nested
+ * bodies are written from *freep on, in the order of the loops, each body followed by the bodies
+ * inside of it. td_check_counts() has passed.
  */
-static inline int td_infer_block(const struct td_block *block, unsigned depth, struct td_type *values,
-                                 struct td_type **freep, struct td_refusal *refusal)
+static inline int td_infer_block(const struct td_block *block, unsigned depth,
+                                 struct td_type *values, struct td_type **freep,
+                                 struct td_refusal *refusal)
 {
         uint64_t n_values = block->n_inputs;
 
@@ -217,7 +233,8 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth, s
                 int r = TD_OK;
 
                 if (node->n_args > TD_ARGS_MAX)
-                        r = td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: %u arguments are more than the limit of %d",
+                        r = td_refuse(refusal, TD_E_BAD_PROGRAM,
+                                      "%s: %u arguments are more than the limit of %d",
                                       td_op_name(node->op), node->n_args, TD_ARGS_MAX);
                 for (uint32_t k = 0; k < node->n_args && !r; k++) {
                         r = td_check_value(td_op_name(node->op), node->args[k], n_values, refusal);
@@ -227,7 +244,8 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth, s
                 if (!r && node->op == TD_OP_LOOP)
                         r = td_infer_loop(node, depth, args, values + n_values, freep, refusal);
                 else if (!r)
-                        r = td_infer(node->op, &node->attrs, node->n_args, args, values + n_values, refusal);
+                        r = td_infer(node->op, &node->attrs, node->n_args, args, values + n_values,
+                                     refusal);
                 if (r) {
                         if (depth == 0 && refusal)
                                 refusal->node = (int32_t)i;
@@ -239,8 +257,8 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth, s
 }
 
 /*
- * Types of all values of a program. values has room for td_program_n_values(): first those of the outermost block,
- * td_block_n_values() of them, then those of loop bodies as td_infer_block() says.
+ * Types of all values of a program. values has room for td_program_n_values(): first those of the
+ * outermost block, td_block_n_values() of them, then those of loop bodies as td_infer_block() says.
  */
 static inline int td_infer_program(const struct td_program *program, const struct td_type *inputs,
                                    struct td_type *values, struct td_refusal *refusal)
@@ -253,8 +271,9 @@ static inline int td_infer_program(const struct td_program *program, const struc
         if (r)
                 return r;
         if (program->n_outputs > TD_OUTPUTS_MAX)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%u outputs are more than the limit of %d",
-                                 program->n_outputs, TD_OUTPUTS_MAX);
+                return td_refuse(refusal, TD_E_BAD_PROGRAM,
+                                 "%u outputs are more than the limit of %d", program->n_outputs,
+                                 TD_OUTPUTS_MAX);
         for (uint32_t i = 0; i < program->block.n_inputs; i++) {
                 r = td_check_type_of("input", &inputs[i], refusal);
                 if (r)

@@ -2,8 +2,8 @@
 /*
  * Inference of one operation
  *
- * td_infer(): attributes and number of arguments, then the rule that ops.def names for the operation. Each rule is
- * one function from argument types to result types. See infer.h.
+ * td_infer(): attributes and number of arguments, then the rule that ops.def names for the
+ * operation. Each rule is one function from argument types to result types. See infer.h.
  */
 #pragma once
 
@@ -27,21 +27,24 @@ static inline int td_infer_broadcast(const struct td_call *call, struct td_type 
         if (td_broadcast_shapes(call->n_args, a, result))
                 return TD_OK;
         if (call->n_args == 2)
-                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shapes %s and %s do not broadcast",
-                                 call->name, td_type_text(&a[0]).s, td_type_text(&a[1]).s);
-        return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shapes %s, %s and %s do not broadcast", call->name,
+                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
+                                 "%s: shapes %s and %s do not broadcast", call->name,
+                                 td_type_text(&a[0]).s, td_type_text(&a[1]).s);
+        return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
+                         "%s: shapes %s, %s and %s do not broadcast", call->name,
                          td_type_text(&a[0]).s, td_type_text(&a[1]).s, td_type_text(&a[2]).s);
 }
 
-static inline int td_infer_elementwise(const struct td_call *call, enum td_rule rule, struct td_type *result)
+static inline int td_infer_elementwise(const struct td_call *call, enum td_rule rule,
+                                       struct td_type *result)
 {
         unsigned dtype = call->args[0].dtype;
 
         if (call->n_args == 2)
                 dtype = td_promote(dtype, call->args[1].dtype);
         if (rule == TD_RULE_ARITHMETIC_NO_BOOL && dtype == TD_BOOL)
-                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE, "%s: is not defined for %s", call->name,
-                                 call->n_args == 2 ? "bool and bool" : "bool");
+                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE, "%s: is not defined for %s",
+                                 call->name, call->n_args == 2 ? "bool and bool" : "bool");
         if (rule == TD_RULE_FLOATING)
                 dtype = td_promote_to_float(dtype);
         result->dtype = (uint8_t)(rule == TD_RULE_COMPARE ? TD_BOOL : dtype);
@@ -54,8 +57,9 @@ static inline int td_infer_where(const struct td_call *call, struct td_type *res
 
         if (a[0].dtype != TD_BOOL)
                 return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
-                                 "%s: the condition is %s; it must be bool (of %s and %s)", call->name,
-                                 td_dtype_name(a[0].dtype), td_dtype_name(a[1].dtype), td_dtype_name(a[2].dtype));
+                                 "%s: the condition is %s; it must be bool (of %s and %s)",
+                                 call->name, td_dtype_name(a[0].dtype), td_dtype_name(a[1].dtype),
+                                 td_dtype_name(a[2].dtype));
         result->dtype = (uint8_t)td_promote(a[1].dtype, a[2].dtype);
         return td_infer_broadcast(call, result);
 }
@@ -70,10 +74,11 @@ static inline int td_infer_astype(const struct td_call *call, struct td_type *re
 /* ---- axes ---- */
 
 /*
- * Axes from 0 on, in the order given. TD_E_BAD_AXIS if one is out of range or named twice. axes has room for TD_NDIM_MAX.
+ * Axes from 0 on, in the order given. TD_E_BAD_AXIS if one is out of range or named twice. axes has
+ * room for TD_NDIM_MAX.
  */
-static inline int td_check_axes(const char *name, const struct td_attrs *attrs, unsigned ndim, uint8_t *axes,
-                                struct td_refusal *refusal)
+static inline int td_check_axes(const char *name, const struct td_attrs *attrs, unsigned ndim,
+                                uint8_t *axes, struct td_refusal *refusal)
 {
         uint32_t seen = 0;
 
@@ -81,12 +86,14 @@ static inline int td_check_axes(const char *name, const struct td_attrs *attrs, 
                 int axis = attrs->axes[i];
 
                 if (axis < -(int)ndim || axis >= (int)ndim)
-                        return td_refuse(refusal, TD_E_BAD_AXIS, "%s: axis %d is out of range for %u dimensions",
-                                         name, axis, ndim);
+                        return td_refuse(refusal, TD_E_BAD_AXIS,
+                                         "%s: axis %d is out of range for %u dimensions", name,
+                                         axis, ndim);
                 if (axis < 0)
                         axis += (int)ndim;
                 if (seen & 1u << axis)
-                        return td_refuse(refusal, TD_E_BAD_AXIS, "%s: axis %d is named twice", name, axis);
+                        return td_refuse(refusal, TD_E_BAD_AXIS, "%s: axis %d is named twice", name,
+                                         axis);
                 seen |= 1u << axis;
                 axes[i] = (uint8_t)axis;
         }
@@ -94,8 +101,8 @@ static inline int td_check_axes(const char *name, const struct td_attrs *attrs, 
 }
 
 /* Bit i: axis i is reduced. All of them if no axes were given, none if the list given is empty. */
-static inline int td_reduced_axes(const char *name, const struct td_attrs *attrs, unsigned ndim, uint32_t *maskp,
-                                  struct td_refusal *refusal)
+static inline int td_reduced_axes(const char *name, const struct td_attrs *attrs, unsigned ndim,
+                                  uint32_t *maskp, struct td_refusal *refusal)
 {
         uint8_t axes[TD_NDIM_MAX];
         uint32_t mask = 0;
@@ -114,7 +121,8 @@ static inline int td_reduced_axes(const char *name, const struct td_attrs *attrs
         return TD_OK;
 }
 
-static inline int td_infer_reduction(const struct td_call *call, enum td_rule rule, struct td_type *result)
+static inline int td_infer_reduction(const struct td_call *call, enum td_rule rule,
+                                     struct td_type *result)
 {
         const struct td_type *a = &call->args[0];
         bool keepdims = (call->attrs->set & TD_ATTR_KEEPDIMS) && call->attrs->keepdims;
@@ -140,7 +148,8 @@ static inline int td_infer_reduction(const struct td_call *call, enum td_rule ru
         }
         if (rule == TD_RULE_EXTREMUM && is_of_nothing && td_type_n_elements(result) > 0)
                 return td_refuse(call->refusal, TD_E_BAD_VALUE,
-                                 "%s: of no elements is not defined (shape %s, an axis of extent 0 is reduced)",
+                                 "%s: of no elements is not defined (shape %s, an axis of extent 0 "
+                                 "is reduced)",
                                  call->name, td_type_text(a).s);
         return TD_OK;
 }
@@ -154,8 +163,8 @@ static inline int td_infer_permute(const struct td_call *call, struct td_type *r
         int r;
 
         if (call->attrs->n_axes != a->ndim)
-                return td_refuse(call->refusal, TD_E_BAD_AXIS, "%s: %u axes for shape %s", call->name,
-                                 call->attrs->n_axes, td_type_text(a).s);
+                return td_refuse(call->refusal, TD_E_BAD_AXIS, "%s: %u axes for shape %s",
+                                 call->name, call->attrs->n_axes, td_type_text(a).s);
         r = td_check_axes(call->name, call->attrs, a->ndim, axes, call->refusal);
         if (r)
                 return r;
@@ -184,27 +193,30 @@ static inline int td_infer_slice(const struct td_call *call, struct td_type *res
 
         if (attrs->n_start != a->ndim || attrs->n_shape != a->ndim || attrs->n_step != a->ndim)
                 return td_refuse(call->refusal, TD_E_BAD_PROGRAM,
-                                 "%s: shape %s wants %u entries in start, shape and step; they have %u, %u and %u",
-                                 call->name, td_type_text(a).s, a->ndim, attrs->n_start, attrs->n_shape,
-                                 attrs->n_step);
+                                 "%s: shape %s wants %u entries in start, shape and step; they "
+                                 "have %u, %u and %u",
+                                 call->name, td_type_text(a).s, a->ndim, attrs->n_start,
+                                 attrs->n_shape, attrs->n_step);
         *result = *a;
         for (unsigned i = 0; i < a->ndim; i++) {
                 int64_t n = attrs->shape[i];
                 bool fits;
 
                 if (n < 0)
-                        return td_refuse(call->refusal, TD_E_BAD_SHAPE, "%s: shape %s has a negative extent",
-                                         call->name, td_shape_text(a->ndim, attrs->shape).s);
+                        return td_refuse(call->refusal, TD_E_BAD_SHAPE,
+                                         "%s: shape %s has a negative extent", call->name,
+                                         td_shape_text(a->ndim, attrs->shape).s);
                 if (attrs->step[i] == 0)
-                        return td_refuse(call->refusal, TD_E_BAD_VALUE, "%s: the step of axis %u is 0", call->name,
-                                         i);
-                fits = n ? td_slice_fits(a->shape[i], attrs->start[i], n, attrs->step[i]) :
-                           attrs->start[i] >= 0 && attrs->start[i] <= a->shape[i];
+                        return td_refuse(call->refusal, TD_E_BAD_VALUE,
+                                         "%s: the step of axis %u is 0", call->name, i);
+                fits = n ? td_slice_fits(a->shape[i], attrs->start[i], n, attrs->step[i])
+                         : attrs->start[i] >= 0 && attrs->start[i] <= a->shape[i];
                 if (!fits)
                         return td_refuse(call->refusal, TD_E_BAD_VIEW,
                                          "%s: %" PRId64 " elements from %" PRId64 " on, %" PRId64
                                          " apart, reach outside of axis %u of shape %s",
-                                         call->name, n, attrs->start[i], attrs->step[i], i, td_type_text(a).s);
+                                         call->name, n, attrs->start[i], attrs->step[i], i,
+                                         td_type_text(a).s);
                 result->shape[i] = n;
         }
         return TD_OK;
@@ -242,8 +254,10 @@ static inline int td_infer_reshape(const struct td_call *call, struct td_type *r
                 known.shape[unknown] = n / n_known;
         } else if (unknown >= 0 || n_known != n) {
                 return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
-                                 "%s: shapes %s and %s do not fit: %" PRId64 " elements cannot become them",
-                                 call->name, td_type_text(a).s, td_shape_text(attrs->n_shape, attrs->shape).s, n);
+                                 "%s: shapes %s and %s do not fit: %" PRId64
+                                 " elements cannot become them",
+                                 call->name, td_type_text(a).s,
+                                 td_shape_text(attrs->n_shape, attrs->shape).s, n);
         }
         *result = known;
         return TD_OK;
@@ -259,8 +273,9 @@ static inline int td_infer_broadcast_to(const struct td_call *call, struct td_ty
         if (r)
                 return r;
         if (!td_broadcast_two(a, result, &joint) || !td_type_same(&joint, result))
-                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shape %s does not broadcast to %s",
-                                 call->name, td_type_text(a).s, td_type_text(result).s);
+                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
+                                 "%s: shape %s does not broadcast to %s", call->name,
+                                 td_type_text(a).s, td_type_text(result).s);
         return TD_OK;
 }
 
@@ -277,8 +292,9 @@ static inline struct td_type td_lead(const struct td_type *type, unsigned n)
 
 static inline int td_refuse_fit(const struct td_call *call, const char *why)
 {
-        return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shapes %s and %s do not fit: %s", call->name,
-                         td_type_text(&call->args[0]).s, td_type_text(&call->args[1]).s, why);
+        return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shapes %s and %s do not fit: %s",
+                         call->name, td_type_text(&call->args[0]).s, td_type_text(&call->args[1]).s,
+                         why);
 }
 
 static inline int td_refuse_extents(const struct td_call *call, int64_t x, int64_t y)
@@ -319,8 +335,9 @@ static inline int td_check_square(const struct td_call *call)
         const struct td_type *a = &call->args[0];
 
         if (a->ndim < 2 || a->shape[a->ndim - 1] != a->shape[a->ndim - 2])
-                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shape %s is not that of a square matrix",
-                                 call->name, td_type_text(a).s);
+                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
+                                 "%s: shape %s is not that of a square matrix", call->name,
+                                 td_type_text(a).s);
         return TD_OK;
 }
 
@@ -380,7 +397,10 @@ static inline int td_infer_cholesky(const struct td_call *call, struct td_type *
 
 /* ---- creation ---- */
 
-/* How many integers from start on, step apart, come before stop; false if more than an int64_t counts. */
+/*
+ * How many integers from start on, step apart, come before stop; false if more than an int64_t
+ * counts.
+ */
 static inline bool td_arange_integers(int64_t start, int64_t stop, int64_t step, int64_t *np)
 {
         uint64_t distance, size, n;
@@ -426,10 +446,12 @@ static inline int td_infer_arange(const struct td_call *call, struct td_type *re
 
         *result = (struct td_type){ .dtype = (uint8_t)dtype, .ndim = 1 };
         if (dtype == TD_BOOL)
-                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE, "%s: is not defined for bool", call->name);
+                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
+                                 "%s: is not defined for bool", call->name);
         if (is_float && !td_dtype_is_float(dtype))
                 return td_refuse(call->refusal, TD_E_DTYPE_MISMATCH,
-                                 "%s: a range of floats does not go with %s", call->name, td_dtype_name(dtype));
+                                 "%s: a range of floats does not go with %s", call->name,
+                                 td_dtype_name(dtype));
         if (td_number_double(&range[2]) == 0)
                 return td_refuse(call->refusal, TD_E_BAD_VALUE, "%s: the step is 0", call->name);
         if (is_float)
@@ -438,7 +460,8 @@ static inline int td_infer_arange(const struct td_call *call, struct td_type *re
         else
                 fits = td_arange_integers(range[0].i, range[1].i, range[2].i, &result->shape[0]);
         if (!fits)
-                return td_refuse(call->refusal, TD_E_BAD_VALUE, "%s: from %g to %g by %g has no length", call->name,
+                return td_refuse(call->refusal, TD_E_BAD_VALUE,
+                                 "%s: from %g to %g by %g has no length", call->name,
                                  td_number_double(&range[0]), td_number_double(&range[1]),
                                  td_number_double(&range[2]));
         return TD_OK;
@@ -447,106 +470,105 @@ static inline int td_infer_arange(const struct td_call *call, struct td_type *re
 static inline int td_infer_eye(const struct td_call *call, struct td_type *result)
 {
         if (call->attrs->n_shape != 2)
-                return td_refuse(call->refusal, TD_E_BAD_SHAPE, "%s: shape %s is not that of a matrix", call->name,
+                return td_refuse(call->refusal, TD_E_BAD_SHAPE,
+                                 "%s: shape %s is not that of a matrix", call->name,
                                  td_shape_text(call->attrs->n_shape, call->attrs->shape).s);
         return td_infer_shape(call, call->attrs->dtype, result);
 }
 
 /* ---- all of them ---- */
 
-/* Those that the operation needs are there, no others are, and lists are no longer than their arrays. */
-static inline int td_check_attrs(enum td_op op, const struct td_attrs *attrs, struct td_refusal *refusal)
+/*
+ * Those that the operation needs are there, no others are, and lists are no longer than their
+ * arrays.
+ */
+static inline int td_check_attrs(enum td_op op, const struct td_attrs *attrs,
+                                 struct td_refusal *refusal)
 {
         const struct td_op_info *info = td_op_info(op);
         uint32_t unknown = attrs->set & ~info->attrs;
         uint32_t missing = info->attrs & ~td_op_optional(op) & ~attrs->set;
 
         if (unknown)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: takes no attribute '%s'", info->name,
-                                 td_attr_name(unknown & -unknown));
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: takes no attribute '%s'",
+                                 info->name, td_attr_name(unknown & -unknown));
         if (missing)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: attribute '%s' is missing", info->name,
-                                 td_attr_name(missing & -missing));
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: attribute '%s' is missing",
+                                 info->name, td_attr_name(missing & -missing));
         if ((attrs->set & TD_ATTR_DTYPE) && attrs->dtype >= TD_N_DTYPES)
-                return td_refuse(refusal, TD_E_UNSUPPORTED_DTYPE, "%s: no dtype has number %u", info->name,
-                                 attrs->dtype);
+                return td_refuse(refusal, TD_E_UNSUPPORTED_DTYPE, "%s: no dtype has number %u",
+                                 info->name, attrs->dtype);
         if (((attrs->set & TD_ATTR_SHAPE) && attrs->n_shape > TD_NDIM_MAX) ||
             ((attrs->set & TD_ATTR_AXES) && attrs->n_axes > TD_NDIM_MAX) ||
             ((attrs->set & TD_ATTR_START) && attrs->n_start > TD_NDIM_MAX) ||
             ((attrs->set & TD_ATTR_STEP) && attrs->n_step > TD_NDIM_MAX))
-                return td_refuse(refusal, TD_E_RANK_LIMIT,
-                                 "%s: an attribute has more entries than the limit of %d dimensions", info->name,
-                                 TD_NDIM_MAX);
+                return td_refuse(
+                        refusal, TD_E_RANK_LIMIT,
+                        "%s: an attribute has more entries than the limit of %d dimensions",
+                        info->name, TD_NDIM_MAX);
         return TD_OK;
 }
 
-static inline int td_infer_rule(enum td_rule rule, const struct td_call *call, struct td_type *results)
+static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
+                                struct td_type *results)
 {
         switch (rule) {
         case TD_RULE_ARITHMETIC:
         case TD_RULE_ARITHMETIC_NO_BOOL:
         case TD_RULE_FLOATING:
-        case TD_RULE_COMPARE:
-                return td_infer_elementwise(call, rule, results);
-        case TD_RULE_WHERE:
-                return td_infer_where(call, results);
-        case TD_RULE_ASTYPE:
-                return td_infer_astype(call, results);
-        case TD_RULE_PERMUTE:
-                return td_infer_permute(call, results);
-        case TD_RULE_SLICE:
-                return td_infer_slice(call, results);
-        case TD_RULE_RESHAPE:
-                return td_infer_reshape(call, results);
-        case TD_RULE_BROADCAST:
-                return td_infer_broadcast_to(call, results);
+        case TD_RULE_COMPARE: return td_infer_elementwise(call, rule, results);
+        case TD_RULE_WHERE: return td_infer_where(call, results);
+        case TD_RULE_ASTYPE: return td_infer_astype(call, results);
+        case TD_RULE_PERMUTE: return td_infer_permute(call, results);
+        case TD_RULE_SLICE: return td_infer_slice(call, results);
+        case TD_RULE_RESHAPE: return td_infer_reshape(call, results);
+        case TD_RULE_BROADCAST: return td_infer_broadcast_to(call, results);
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
-        case TD_RULE_EXTREMUM:
-                return td_infer_reduction(call, rule, results);
-        case TD_RULE_MATMUL:
-                return td_infer_matmul(call, results);
-        case TD_RULE_SOLVE:
-                return td_infer_solve(call, results);
-        case TD_RULE_LSTSQ:
-                return td_infer_lstsq(call, results);
-        case TD_RULE_CHOLESKY:
-                return td_infer_cholesky(call, results);
-        case TD_RULE_CREATION:
-                return td_infer_shape(call, call->attrs->dtype, results);
-        case TD_RULE_ARANGE:
-                return td_infer_arange(call, results);
-        case TD_RULE_EYE:
-                return td_infer_eye(call, results);
-        case TD_RULE_LOOP:
-                break;
+        case TD_RULE_EXTREMUM: return td_infer_reduction(call, rule, results);
+        case TD_RULE_MATMUL: return td_infer_matmul(call, results);
+        case TD_RULE_SOLVE: return td_infer_solve(call, results);
+        case TD_RULE_LSTSQ: return td_infer_lstsq(call, results);
+        case TD_RULE_CHOLESKY: return td_infer_cholesky(call, results);
+        case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
+        case TD_RULE_ARANGE: return td_infer_arange(call, results);
+        case TD_RULE_EYE: return td_infer_eye(call, results);
+        case TD_RULE_LOOP: break;
         }
-        return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block", call->name);
+        return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block",
+                         call->name);
 }
 
 /*
- * Types of the results of one operation, loop excepted (see td_infer_program()). results has room for what ops.def says. The
- * arguments' types passed td_check_type().
+ * Types of the results of one operation, loop excepted (see td_infer_program()). results has room
+ * for what ops.def says. The arguments' types passed td_check_type().
  */
-static inline int td_infer(enum td_op op, const struct td_attrs *attrs, uint32_t n_args, const struct td_type *args,
-                           struct td_type *results, struct td_refusal *refusal)
+static inline int td_infer(enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
+                           const struct td_type *args, struct td_type *results,
+                           struct td_refusal *refusal)
 {
         const struct td_op_info *info;
         struct td_call call;
         int r;
 
         if ((unsigned)op >= TD_N_OPS)
-                return td_refuse(refusal, TD_E_UNKNOWN_OP, "no operation has number %u", (unsigned)op);
+                return td_refuse(refusal, TD_E_UNKNOWN_OP, "no operation has number %u",
+                                 (unsigned)op);
         info = td_op_info(op);
         if (n_args < info->min_args || n_args > info->max_args)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: takes %u argument%s, not %u", info->name,
-                                 info->min_args, info->min_args == 1 ? "" : "s", n_args);
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: takes %u argument%s, not %u",
+                                 info->name, info->min_args, info->min_args == 1 ? "" : "s",
+                                 n_args);
         r = td_check_attrs(op, attrs, refusal);
         if (r)
                 return r;
         for (int i = 0; i < info->n_results; i++)
                 results[i] = (struct td_type){ .dtype = 0 };
-        call = (struct td_call){ .name = info->name, .attrs = attrs, .n_args = n_args, .args = args, .refusal = refusal };
+        call = (struct td_call){ .name = info->name,
+                                 .attrs = attrs,
+                                 .n_args = n_args,
+                                 .args = args,
+                                 .refusal = refusal };
         r = td_infer_rule(info->rule, &call, results);
         for (int i = 0; i < info->n_results && !r; i++)
                 r = td_check_type_of(info->name, &results[i], refusal);

@@ -2,12 +2,13 @@
 /*
  * Types
  *
- * The tables of dtypes, operations and errors as C, and the arithmetic of dtypes and shapes that everything else rests
- * on. Pure functions over plain structs: no allocation, no state, static inline.
+ * The tables of dtypes, operations and errors as C, and the arithmetic of dtypes and shapes that
+ * everything else rests on. Pure functions over plain structs: no allocation, no state, static
+ * inline.
  *
- * A struct td_type that passed td_check_type() has at most TD_NDIM_MAX extents, none negative, and the product of
- * those that are not 0, times the item size, fits an int64_t. So sizes and C strides of it never overflow, those of
- * empty shapes included.
+ * A struct td_type that passed td_check_type() has at most TD_NDIM_MAX extents, none negative, and
+ * the product of those that are not 0, times the item size, fits an int64_t. So sizes and C strides
+ * of it never overflow, those of empty shapes included.
  */
 #pragma once
 
@@ -27,7 +28,8 @@ struct td_refusal {
 
 /* Fill in the refusal (which may be NULL) and return its code. */
 __attribute__((format(printf, 3, 4)))
-static inline int td_refuse(struct td_refusal *refusal, enum td_error_code code, const char *format, ...)
+static inline int td_refuse(struct td_refusal *refusal, enum td_error_code code,
+                            const char *format, ...)
 {
         va_list args;
 
@@ -96,7 +98,10 @@ static inline int td_dtype_find(const char *s, size_t n_bytes)
         return -1;
 }
 
-/* NumPy 2's promotion: bool gives way, of one kind the wider wins, integers and floats meet in float64. */
+/*
+ * NumPy 2's promotion: bool gives way, of one kind the wider wins, integers and floats meet in
+ * float64.
+ */
 static inline unsigned td_promote(unsigned a, unsigned b)
 {
         if (a == b || td_dtype_kind(b) == TD_KIND_BOOL)
@@ -190,7 +195,8 @@ static inline uint32_t td_op_optional(unsigned op)
 
 static inline bool td_op_is_view(unsigned op)
 {
-        return op == TD_OP_PERMUTE_DIMS || op == TD_OP_SLICE || op == TD_OP_RESHAPE || op == TD_OP_BROADCAST_TO;
+        return op == TD_OP_PERMUTE_DIMS || op == TD_OP_SLICE || op == TD_OP_RESHAPE ||
+               op == TD_OP_BROADCAST_TO;
 }
 
 static inline const char *td_attr_name(uint32_t attr)
@@ -275,8 +281,12 @@ static inline struct td_shape_text td_shape_text(unsigned ndim, const int64_t *s
 
         text.s[n++] = '(';
         for (unsigned i = 0; i < ndim && i < TD_NDIM_MAX; i++)
-                n += (size_t)snprintf(text.s + n, sizeof(text.s) - n, i ? ", %" PRId64 : "%" PRId64, shape[i]);
-        snprintf(text.s + n, sizeof(text.s) - n, ndim == 1 ? ",)" : ndim > TD_NDIM_MAX ? ", ...)" : ")");
+                n += (size_t)snprintf(text.s + n, sizeof(text.s) - n, i ? ", %" PRId64 : "%" PRId64,
+                                      shape[i]);
+        snprintf(text.s + n, sizeof(text.s) - n,
+                 ndim == 1            ? ",)"
+                 : ndim > TD_NDIM_MAX ? ", ...)"
+                                      : ")");
         return text;
 }
 
@@ -297,26 +307,33 @@ static inline bool td_type_span(const struct td_type *type, int64_t *n_bytesp)
         return true;
 }
 
-/* TD_OK, TD_E_UNSUPPORTED_DTYPE, TD_E_RANK_LIMIT or TD_E_BAD_SHAPE; what is named before the colon, if not NULL. */
-static inline int td_check_type_of(const char *what, const struct td_type *type, struct td_refusal *refusal)
+/*
+ * TD_OK, TD_E_UNSUPPORTED_DTYPE, TD_E_RANK_LIMIT or TD_E_BAD_SHAPE; what is named before the colon,
+ * if not NULL.
+ */
+static inline int td_check_type_of(const char *what, const struct td_type *type,
+                                   struct td_refusal *refusal)
 {
         const char *colon = what ? ": " : "";
         int64_t n_bytes;
 
         what = what ? what : "";
         if (type->dtype >= TD_N_DTYPES)
-                return td_refuse(refusal, TD_E_UNSUPPORTED_DTYPE, "%s%sno dtype has number %u", what, colon,
-                                 type->dtype);
+                return td_refuse(refusal, TD_E_UNSUPPORTED_DTYPE, "%s%sno dtype has number %u",
+                                 what, colon, type->dtype);
         if (type->ndim > TD_NDIM_MAX)
-                return td_refuse(refusal, TD_E_RANK_LIMIT, "%s%s%u dimensions are more than the limit of %d", what,
-                                 colon, type->ndim, TD_NDIM_MAX);
+                return td_refuse(refusal, TD_E_RANK_LIMIT,
+                                 "%s%s%u dimensions are more than the limit of %d", what, colon,
+                                 type->ndim, TD_NDIM_MAX);
         for (unsigned i = 0; i < type->ndim; i++)
                 if (type->shape[i] < 0)
-                        return td_refuse(refusal, TD_E_BAD_SHAPE, "%s%sshape %s has a negative extent", what, colon,
+                        return td_refuse(refusal, TD_E_BAD_SHAPE,
+                                         "%s%sshape %s has a negative extent", what, colon,
                                          td_type_text(type).s);
         if (!td_type_span(type, &n_bytes))
-                return td_refuse(refusal, TD_E_BAD_SHAPE, "%s%sshape %s of %s has more bytes than can be addressed",
-                                 what, colon, td_type_text(type).s, td_dtype_name(type->dtype));
+                return td_refuse(refusal, TD_E_BAD_SHAPE,
+                                 "%s%sshape %s of %s has more bytes than can be addressed", what,
+                                 colon, td_type_text(type).s, td_dtype_name(type->dtype));
         return TD_OK;
 }
 
@@ -350,10 +367,15 @@ static inline bool td_type_same(const struct td_type *a, const struct td_type *b
                memcmp(a->shape, b->shape, a->ndim * sizeof(a->shape[0])) == 0;
 }
 
-/* numpy's broadcasting of two shapes; dtypes are not looked at and result's is not set. Result may be a or b. */
-static inline bool td_broadcast_two(const struct td_type *a, const struct td_type *b, struct td_type *result)
+/*
+ * numpy's broadcasting of two shapes; dtypes are not looked at and result's is not set. Result may
+ * be a or b.
+ */
+static inline bool td_broadcast_two(const struct td_type *a, const struct td_type *b,
+                                    struct td_type *result)
 {
-        struct td_type r = { .dtype = result->dtype, .ndim = a->ndim > b->ndim ? a->ndim : b->ndim };
+        struct td_type r = { .dtype = result->dtype,
+                             .ndim = a->ndim > b->ndim ? a->ndim : b->ndim };
 
         for (unsigned i = 0; i < r.ndim; i++) {
                 unsigned lead_a = (unsigned)r.ndim - a->ndim, lead_b = (unsigned)r.ndim - b->ndim;
@@ -369,7 +391,8 @@ static inline bool td_broadcast_two(const struct td_type *a, const struct td_typ
 }
 
 /* The shape that n shapes broadcast to, or false. */
-static inline bool td_broadcast_shapes(uint32_t n, const struct td_type *types, struct td_type *result)
+static inline bool td_broadcast_shapes(uint32_t n, const struct td_type *types,
+                                       struct td_type *result)
 {
         struct td_type r = { .dtype = result->dtype };
 

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a plan
+ *
+ * A run fills a table of slots, on its stack or in its scratch, and walks the code. Nothing is
+ * allocated, and the plan is only read, so many threads may run it at once.
+ */
+#include "compute/plan_code.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct frame {
+        const struct run *run;
+        void **slots;
+        struct td_refusal *refusal;
+};
+
+static bool is_stopped(const struct run *run)
+{
+        return run->should_stop && run->should_stop(run->ctx);
+}
+
+/* Put the operation's name in front, unless it stands there, and say which node it was. */
+static void blame(struct td_refusal *refusal, const struct instr *instr)
+{
+        const char *name = td_op_name(instr->op);
+        size_t n = strlen(name);
+        char message[sizeof(refusal->message)];
+
+        if (!refusal)
+                return;
+        refusal->node = instr->node;
+        if (strncmp(refusal->message, name, n) == 0 && refusal->message[n] == ':')
+                return;
+        memcpy(message, refusal->message, sizeof(message));
+        message[sizeof(message) - 1] = '\0';
+        snprintf(refusal->message, sizeof(refusal->message), "%s: %.*s", name,
+                 (int)(sizeof(message) - n - 3), message);
+}
+
+/* The first result lies offset bytes behind its slot. */
+static int run_step(const struct frame *frame, const struct instr *instr, uint64_t offset)
+{
+        const void *args[INSTR_ARGS_MAX];
+        void *results[INSTR_RESULTS_MAX];
+        void *scratch = instr->scratch == SLOT_NONE ? NULL : frame->slots[instr->scratch];
+        int r;
+
+        for (uint32_t i = 0; i < instr->n_args; i++)
+                args[i] = frame->slots[instr->args[i]];
+        for (uint32_t i = 0; i < instr->n_results; i++)
+                results[i] = frame->slots[instr->results[i]];
+        results[0] = (char *)results[0] + offset;
+        r = step_run(instr->step, frame->run, args, results, scratch, frame->refusal);
+        if (r == PLAN_E_REFUSED)
+                blame(frame->refusal, instr);
+        return r;
+}
+
+static int run_loop(const struct frame *frame, const struct loop *loop);
+
+static int run_code(const struct frame *frame, const struct code *code)
+{
+        for (uint32_t i = 0; i < code->n_instrs; i++) {
+                const struct instr *instr = &code->instrs[i];
+                int r;
+
+                if (is_stopped(frame->run))
+                        return PLAN_E_STOPPED;
+                r = instr->loop ? run_loop(frame, instr->loop) : run_step(frame, instr, 0);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+/* The number of the step that is watched into that row, or one that never comes. */
+static int64_t watched_step(const struct loop *loop, uint64_t row)
+{
+        int64_t step;
+
+        if (loop->n_watch == 0)
+                return INT64_MAX;
+        if (loop->every > 0)
+                return __builtin_mul_overflow(loop->every, row + 1, &step) ? INT64_MAX : step;
+        return row < loop->n_at ? loop->at[row] : INT64_MAX;
+}
+
+static int run_watch(const struct frame *frame, const struct loop *loop, uint64_t row)
+{
+        for (uint32_t i = 0; i < loop->n_watch; i++) {
+                const struct watch *watch = &loop->watch[i];
+                int r = run_step(frame, &watch->copy, row * watch->row_bytes);
+
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+static int run_loop(const struct frame *frame, const struct loop *loop)
+{
+        void **slots = frame->slots;
+        uint64_t row = 0;
+        int64_t next = watched_step(loop, row);
+
+        for (uint32_t i = 0; i < loop->n_carried; i++) {
+                slots[loop->carried[i].read] = slots[loop->carried[i].first];
+                slots[loop->carried[i].written] = slots[loop->carried[i].second];
+        }
+        for (int64_t k = 0; k < loop->n_steps; k++) {
+                int r;
+
+                if (is_stopped(frame->run))
+                        return PLAN_E_STOPPED;
+                *(int64_t *)slots[loop->index] = k;
+                r = run_code(frame, &loop->body);
+                if (r)
+                        return r;
+                if (k + 1 == next) {
+                        r = run_watch(frame, loop, row);
+                        if (r)
+                                return r;
+                        next = watched_step(loop, ++row);
+                }
+                for (uint32_t i = 0; i < loop->n_carried; i++) {
+                        void *written = slots[loop->carried[i].written];
+
+                        slots[loop->carried[i].written] = slots[loop->carried[i].read];
+                        slots[loop->carried[i].read] = written;
+                }
+        }
+        return 0;
+}
+
+int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs,
+             void *const *outputs, void *scratch, struct td_refusal *refusal)
+{
+        /* where slots without bytes point; nobody writes there */
+        static _Alignas(64) char nothing[64];
+        void *short_table[FRAME_SLOTS];
+        struct frame frame = { .run = run, .slots = short_table, .refusal = refusal };
+        char *bytes = plan->n_scratch ? scratch : nothing;
+
+        assert(bytes && (uintptr_t)bytes % 64 == 0);
+        if (plan->n_slots > FRAME_SLOTS)
+                frame.slots = (void **)(void *)(bytes + plan->frame_offset);
+        for (uint32_t i = 0; i < plan->n_slots; i++) {
+                const struct slot *slot = &plan->slots[i];
+
+                switch (slot->kind) {
+                case SLOT_INPUT: frame.slots[i] = (void *)(uintptr_t)inputs[slot->index]; break;
+                case SLOT_OUTPUT: frame.slots[i] = outputs[slot->index]; break;
+                case SLOT_SCRATCH: frame.slots[i] = bytes + slot->offset; break;
+                case SLOT_MOVING: frame.slots[i] = nothing; break;
+                }
+        }
+        return run_code(&frame, &plan->code);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Code of a block
+ *
+ * Nodes are visited once, in order; those whose results nobody needs leave nothing behind. Views
+ * become places, everything else becomes a prepared step with slots of its own for its results.
+ * Loops are in plan_loop.c.
+ */
+#include "compute/plan_code.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tensor/view.h"
+
+/* ---- slots ---- */
+
+int slot_new(struct builder *builder, enum slot_kind kind, uint32_t index, uint64_t n_bytes,
+             uint32_t *slotp)
+{
+        struct plan *plan = builder->plan;
+
+        if (plan->n_slots == plan->n_slots_allocated) {
+                uint32_t n = plan->n_slots ? 2 * plan->n_slots : 16;
+                struct slot *slots = reallocarray(plan->slots, n, sizeof(*slots));
+
+                if (!slots)
+                        return -ENOMEM;
+                plan->slots = slots;
+                plan->n_slots_allocated = n;
+        }
+        plan->slots[plan->n_slots] = (struct slot){
+                .kind = kind,
+                .index = index,
+                .n_bytes = n_bytes,
+                .start = builder->time,
+                .end = builder->time,
+        };
+        *slotp = plan->n_slots++;
+        return 0;
+}
+
+void slot_touch(struct builder *builder, uint32_t slot)
+{
+        builder->plan->slots[slot].end = builder->time;
+}
+
+bool place_fills(const struct builder *builder, const struct place *place)
+{
+        const struct slot *slot = &builder->plan->slots[place->slot];
+
+        return slot->kind == SLOT_SCRATCH && place->desc.offset == 0 && desc_is_c(&place->desc) &&
+               (uint64_t)desc_n_bytes(&place->desc) == slot->n_bytes;
+}
+
+/* ---- instructions ---- */
+
+int code_append(struct code *code, const struct instr *instr)
+{
+        if (code->n_instrs == code->n_allocated) {
+                uint32_t n = code->n_instrs ? 2 * code->n_instrs : 4;
+                struct instr *instrs = reallocarray(code->instrs, n, sizeof(*instrs));
+
+                if (!instrs)
+                        return -ENOMEM;
+                code->instrs = instrs;
+                code->n_allocated = n;
+        }
+        code->instrs[code->n_instrs++] = *instr;
+        return 0;
+}
+
+void code_deinit(struct code *code)
+{
+        for (uint32_t i = 0; i < code->n_instrs; i++) {
+                step_free(code->instrs[i].step);
+                loop_free(code->instrs[i].loop);
+        }
+        free(code->instrs);
+        *code = (struct code){ .instrs = NULL };
+}
+
+static uint64_t add_saturating(uint64_t a, uint64_t b)
+{
+        uint64_t sum;
+
+        return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t multiply_saturating(uint64_t a, uint64_t b)
+{
+        uint64_t product;
+
+        return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t loop_cost_ns(const struct loop *loop)
+{
+        const uint64_t turn_ns = 5;
+        int64_t n_watched = loop->every > 0 ? loop->n_steps / loop->every : loop->n_at;
+        uint64_t turn = add_saturating(code_cost_ns(&loop->body), turn_ns);
+        uint64_t cost = multiply_saturating((uint64_t)loop->n_steps, turn);
+
+        for (uint32_t i = 0; i < loop->n_watch; i++)
+                cost = add_saturating(cost,
+                                      multiply_saturating((uint64_t)n_watched,
+                                                          step_cost_ns(loop->watch[i].copy.step)));
+        return cost;
+}
+
+uint64_t code_cost_ns(const struct code *code)
+{
+        uint64_t cost = 0;
+
+        for (uint32_t i = 0; i < code->n_instrs; i++) {
+                const struct instr *instr = &code->instrs[i];
+
+                cost = add_saturating(cost, instr->loop ? loop_cost_ns(instr->loop)
+                                                        : step_cost_ns(instr->step));
+        }
+        return cost;
+}
+
+/* Take a step into the code, or out of the world if there is no room. */
+static int append_step(struct builder *builder, struct code *code, struct step *step,
+                       struct instr *instr)
+{
+        _cleanup_(step_freep) struct step *guard = step;
+        uint64_t n_scratch = step_n_scratch(step);
+        int r;
+
+        instr->step = step;
+        instr->node = builder->node;
+        instr->scratch = SLOT_NONE;
+        if (n_scratch) {
+                r = slot_new(builder, SLOT_SCRATCH, 0, n_scratch, &instr->scratch);
+                if (r < 0)
+                        return r;
+        }
+        r = code_append(code, instr);
+        if (r < 0)
+                return r;
+        steal_ptr(&guard);
+        return 0;
+}
+
+int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
+              uint32_t slot, struct place *top)
+{
+        struct instr instr = { .op = op, .n_args = 1, .n_results = 1, .args = { from->slot } };
+        struct place to;
+        struct step *step;
+        int r;
+
+        builder->time++;
+        desc_init_c(&to.desc, &from->desc.type);
+        to.slot = slot;
+        if (slot == SLOT_NONE) {
+                r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&to.desc), &to.slot);
+                if (r < 0)
+                        return r;
+        }
+        if (desc_n_elements(&to.desc) > 0) {
+                slot_touch(builder, from->slot);
+                instr.results[0] = to.slot;
+                r = step_new_copy(&step, &from->desc, &to.desc);
+                if (r < 0)
+                        return r;
+                r = append_step(builder, code, step, &instr);
+                if (r < 0)
+                        return r;
+        }
+        if (top)
+                *top = to;
+        return 0;
+}
+
+/* ---- nodes ---- */
+
+static int build_step(struct builder *builder, struct code *code, const struct td_node *node,
+                      const struct place *places, const struct td_type *types,
+                      struct place *results)
+{
+        const struct td_op_info *info = td_op_info(node->op);
+        struct instr instr = {
+                .op = node->op,
+                .n_args = node->n_args,
+                .n_results = (uint32_t)info->n_results,
+        };
+        struct desc args[INSTR_ARGS_MAX], descs[INSTR_RESULTS_MAX];
+        struct step *step;
+        bool is_empty = true;
+        int r;
+
+        assert(instr.n_args <= INSTR_ARGS_MAX && instr.n_results <= INSTR_RESULTS_MAX);
+        builder->time++;
+        for (uint32_t i = 0; i < instr.n_results; i++) {
+                desc_init_c(&descs[i], &types[i]);
+                r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[i]),
+                             &instr.results[i]);
+                if (r < 0)
+                        return r;
+                results[i] = (struct place){ .slot = instr.results[i], .desc = descs[i] };
+                is_empty = is_empty && desc_n_elements(&descs[i]) == 0;
+        }
+        if (is_empty)
+                return 0;
+        for (uint32_t i = 0; i < instr.n_args; i++) {
+                instr.args[i] = places[node->args[i]].slot;
+                args[i] = places[node->args[i]].desc;
+                slot_touch(builder, instr.args[i]);
+        }
+        r = step_new(&step, node->op, &node->attrs, instr.n_args, args, instr.n_results, descs);
+        if (r < 0)
+                return r;
+        return append_step(builder, code, step, &instr);
+}
+
+static int build_view(struct builder *builder, struct code *code, const struct td_node *node,
+                      const struct place *of, const struct td_type *type, struct place *result)
+{
+        struct place copy;
+        int r;
+
+        result->slot = of->slot;
+        switch (node->op) {
+        case TD_OP_PERMUTE_DIMS: view_permute(&result->desc, &of->desc, &node->attrs); return 0;
+        case TD_OP_SLICE: view_slice(&result->desc, &of->desc, &node->attrs); return 0;
+        case TD_OP_BROADCAST_TO: view_broadcast(&result->desc, &of->desc, type); return 0;
+        default:
+                assert(node->op == TD_OP_RESHAPE);
+                if (view_reshape(&result->desc, &of->desc, type) != VIEW_E_COPY)
+                        return 0;
+                r = code_copy(builder, code, node->op, of, SLOT_NONE, &copy);
+                if (r < 0)
+                        return r;
+                result->slot = copy.slot;
+                r = view_reshape(&result->desc, &copy.desc, type);
+                assert(r == 0);
+                return r;
+        }
+}
+
+/* ---- blocks ---- */
+
+uint64_t block_n_nested(const struct td_block *block)
+{
+        uint64_t n = 0;
+
+        for (uint32_t i = 0; i < block->n_nodes; i++) {
+                const struct td_loop *loop = block->nodes[i].loop;
+
+                if (loop)
+                        n += td_block_n_values(&loop->body) + block_n_nested(&loop->body);
+        }
+        return n;
+}
+
+static bool any_lives(const bool *live, uint64_t n)
+{
+        for (uint64_t i = 0; i < n; i++)
+                if (live[i])
+                        return true;
+        return false;
+}
+
+/* From the last node to the first: if one of its results lives, so do its arguments. */
+static void mark_live(const struct td_block *block, bool *live)
+{
+        uint64_t first = td_block_n_values(block);
+
+        for (uint32_t i = block->n_nodes; i-- > 0;) {
+                const struct td_node *node = &block->nodes[i];
+                uint64_t n_results = td_node_n_results(node);
+
+                first -= n_results;
+                if (any_lives(live + first, n_results))
+                        for (uint32_t k = 0; k < node->n_args; k++)
+                                live[node->args[k]] = true;
+        }
+}
+
+static int build_loop(struct builder *builder, struct code *code, const struct td_node *node,
+                      const struct place *places, const struct td_type *nested, const bool *is_live,
+                      struct place *results)
+{
+        _cleanup_(freep) struct place *args = calloc((size_t)node->n_args + 1, sizeof(*args));
+
+        if (!args)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < node->n_args; i++)
+                args[i] = places[node->args[i]];
+        return loop_build(builder, code, node, args, nested, is_live, results);
+}
+
+int code_build(struct builder *builder, struct code *code, const struct typed_block *typed,
+               struct place *places, bool *live)
+{
+        const struct td_block *block = typed->block;
+        const struct td_type *nested = typed->nested;
+        bool is_outermost = builder->node < 0;
+        uint64_t value = block->n_inputs;
+        int r = 0;
+
+        mark_live(block, live);
+        for (uint32_t i = 0; i < block->n_nodes && r == 0; i++) {
+                const struct td_node *node = &block->nodes[i];
+                uint64_t n_results = td_node_n_results(node);
+
+                if (is_outermost)
+                        builder->node = (int32_t)i;
+                if (!any_lives(live + value, n_results))
+                        r = 0;
+                else if (node->loop)
+                        r = build_loop(builder, code, node, places, nested, live + value,
+                                       places + value);
+                else if (td_op_is_view(node->op))
+                        r = build_view(builder, code, node, &places[node->args[0]],
+                                       &typed->types[value], &places[value]);
+                else
+                        r = build_step(builder, code, node, places, &typed->types[value],
+                                       &places[value]);
+                value += n_results;
+                if (node->loop)
+                        nested += td_block_n_values(&node->loop->body) +
+                                  block_n_nested(&node->loop->body);
+        }
+        if (is_outermost)
+                builder->node = -1;
+        return r;
+}

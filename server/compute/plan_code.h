@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a plan
+ *
+ * Memory is named by slots: pointers in a table that a run fills. A value is a place: a slot and a
+ * descriptor, so views cost nothing, and many values may share a slot. A code is a list of
+ * instructions over slots: prepared steps, and loops that have a code of their own. One table
+ * serves all codes of a plan, so a loop's body reaches what it captures as it is.
+ *
+ * Time counts instructions in the order in which they are written down, bodies of loops included. A
+ * slot with memory of its own lives from the time that it is first written to the time that it is
+ * last looked at; what a loop uses from outside lives to the loop's end. Slots whose lives do not
+ * touch may share bytes of the scratch.
+ *
+ * A plan is built on one thread, and not written after plan_new() returned.
+ */
+#pragma once
+
+#include "compute/step.h"
+
+enum {
+        SLOT_NONE = UINT32_MAX,
+        INSTR_ARGS_MAX = 3,
+        INSTR_RESULTS_MAX = 4,
+};
+
+enum slot_kind {
+        SLOT_INPUT,   /* memory of program input number index */
+        SLOT_OUTPUT,  /* memory of program output number index */
+        SLOT_SCRATCH, /* offset bytes into the scratch */
+        SLOT_MOVING,  /* wherever a loop points it in this turn */
+};
+
+struct slot {
+        enum slot_kind kind;
+        uint32_t index;
+        uint64_t offset;
+        uint64_t n_bytes;
+        uint64_t start; /* time */
+        uint64_t end;
+};
+
+struct place {
+        uint32_t slot;
+        struct desc desc;
+};
+
+struct instr {
+        struct step *step; /* NULL: a loop */
+        struct loop *loop;
+        enum td_op op;
+        int32_t node; /* in the outermost block, to be blamed */
+        uint32_t n_args;
+        uint32_t n_results;
+        uint32_t args[INSTR_ARGS_MAX]; /* slots */
+        uint32_t results[INSTR_RESULTS_MAX];
+        uint32_t scratch; /* slot, or SLOT_NONE */
+};
+
+struct code {
+        struct instr *instrs;
+        uint32_t n_instrs;
+        uint32_t n_allocated;
+};
+
+/*
+ * The body reads what is carried through one slot and writes what the next turn carries through
+ * another; after each turn the two are swapped. The loop's result lies in first after an even
+ * number of turns, else in second.
+ */
+struct carried {
+        uint32_t read, written; /* moving slots */
+        uint32_t first, second; /* where they point at first; first holds the initial value */
+};
+
+struct watch {
+        struct instr copy; /* of one state into one row; its result is the slot of the stack */
+        uint64_t row_bytes;
+};
+
+struct loop {
+        int64_t n_steps;
+        uint32_t index; /* slot of the step's number, or SLOT_NONE */
+        struct code body;
+        uint32_t n_carried;
+        struct carried *carried;
+        uint32_t n_watch;
+        struct watch *watch;
+        int64_t every; /* as in struct td_loop */
+        uint32_t n_at;
+        int64_t *at;
+};
+
+struct plan {
+        struct slot *slots;
+        uint32_t n_slots;
+        uint32_t n_slots_allocated;
+        struct code code;
+        uint32_t n_outputs;
+        struct desc *outputs;
+        uint64_t n_scratch;
+        uint64_t frame_offset; /* of the table in the scratch, if it is too long for the stack */
+        uint64_t cost_ns;
+};
+
+/* Tables up to this length lie on the stack of plan_run(). */
+enum { FRAME_SLOTS = 128 };
+
+/* What plan_new() builds with. */
+struct builder {
+        struct plan *plan;
+        uint64_t time;
+        int32_t node; /* index in the outermost block of the node at hand, -1 behind the last */
+};
+
+/* A block whose values' types are known. */
+struct typed_block {
+        const struct td_block *block;
+        const struct td_type *types;  /* of its values */
+        const struct td_type *nested; /* of the bodies inside, as td_infer_block() wrote them */
+};
+
+int slot_new(struct builder *builder, enum slot_kind kind, uint32_t index, uint64_t n_bytes,
+             uint32_t *slotp);
+/* The slot is looked at now. */
+void slot_touch(struct builder *builder, uint32_t slot);
+/*
+ * Does the place take all of a slot with memory of the plan's own, densely in C order? Then the
+ * memory may be another one.
+ */
+bool place_fills(const struct builder *builder, const struct place *place);
+
+/*
+ * Append a dense copy of a place, in C order, into a slot; SLOT_NONE makes a new one. 0 or -ENOMEM.
+ * 
+ */
+int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
+              uint32_t slot, struct place *top);
+int code_append(struct code *code, const struct instr *instr);
+void code_deinit(struct code *code);
+/* Time on one thread, saturating. */
+uint64_t code_cost_ns(const struct code *code);
+
+/*
+ * Append code for the nodes of a block that live values need. places has one entry per value; those
+ * of inputs are given, the others are written for values that live. live is filled from the values
+ * marked in it.
+ */
+int code_build(struct builder *builder, struct code *code, const struct typed_block *typed,
+               struct place *places, bool *live);
+/*
+ * args and results: places of the node's arguments and results; is_live: per result. nested: types
+ * of the body and what is inside.
+ */
+int loop_build(struct builder *builder, struct code *code, const struct td_node *node,
+               const struct place *args, const struct td_type *nested, const bool *is_live,
+               struct place *results);
+struct loop *loop_free(struct loop *loop);
+DEFINE_CLEANUP(struct loop, loop_free)
+
+/* How many types stand behind a block's own. */
+uint64_t block_n_nested(const struct td_block *block);
+
+/* Offsets of slots in the scratch by first fit over their lives. 0, -ENOMEM or -EOVERFLOW. */
+int plan_lay_out(struct plan *plan);
