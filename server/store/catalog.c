@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/catalog.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "store/catalog_file.h"
+#include "store/guard.h"
+
+/* The tail word stands in a cache line of its own. */
+#define TAIL_OFFSET 2048
+#define TAIL_CHECK_BITS 16
+
+static const char catalog_magic[8] = "tdcatlg";
+
+static_assert(sizeof(struct catalog_header) <= TAIL_OFFSET, "header and tail do not overlap");
+static_assert(CATALOG_MAX < UINT64_C(1) << (64 - TAIL_CHECK_BITS), "an offset fits beside its check");
+static_assert(CATALOG_MIN > CATALOG_RECORDS + TD_INLINE_MAX + 1024, "the smallest catalog holds a record");
+
+void catalog_boot_id(char id[CATALOG_BOOT_ID])
+{
+        _cleanup_(closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        const char *given = getenv("TENSORD_BOOT_ID");
+        ssize_t n = fd < 0 ? -1 : read(fd, id, CATALOG_BOOT_ID - 1);
+
+        if (n <= 0) {
+                /* Unknown is a value too: the same at the next start. */
+                n = (ssize_t)strnlen(given ? given : "", CATALOG_BOOT_ID - 1);
+                memcpy(id, given ? given : "", (size_t)n);
+        }
+        while (n > 0 && id[n - 1] == '\n')
+                n--;
+        memset(id + n, 0, CATALOG_BOOT_ID - (size_t)n);
+}
+
+uint64_t catalog_tail_word(uint64_t offset)
+{
+        return offset << TAIL_CHECK_BITS | (XXH3_64bits(&offset, sizeof(offset)) & ((1 << TAIL_CHECK_BITS) - 1));
+}
+
+void catalog_header_write(uint8_t *page, uint64_t n_bytes, const char *boot_id)
+{
+        struct catalog_header header = { .version = CATALOG_VERSION, .records = CATALOG_RECORDS, .n_bytes = n_bytes };
+
+        memcpy(header.magic, catalog_magic, sizeof(header.magic));
+        memcpy(header.boot_id, boot_id, strnlen(boot_id, CATALOG_BOOT_ID - 1));
+        header.check = XXH3_64bits(&header, offsetof(struct catalog_header, check));
+        memcpy(page, &header, sizeof(header));
+}
+
+static _Atomic uint64_t *catalog_tail(const struct catalog_file *file)
+{
+        return (_Atomic uint64_t *)(void *)(file->map + TAIL_OFFSET);
+}
+
+/* ---- the object ---- */
+
+int catalog_file_map(struct catalog_file **filep, int *fdp, uint64_t n_bytes)
+{
+        _cleanup_(freep) struct catalog_file *file = calloc(1, sizeof(*file));
+        uint8_t *map;
+
+        if (!file)
+                return -ENOMEM;
+        map = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fdp, 0);
+        if (map == MAP_FAILED)
+                return error_origin(-errno);
+        file->slot = guard_insert(map, n_bytes, &file->is_poisoned);
+        if (file->slot < 0) {
+                munmap(map, n_bytes);
+                return error_origin(file->slot);
+        }
+        file->map = map;
+        file->n_bytes = n_bytes;
+        file->n_refs = 1;
+        file->fd = steal_fd(fdp);
+        *filep = steal_ptr(&file);
+        return 0;
+}
+
+int catalog_file_create(struct catalog_file **filep, const struct shm *shm, uint64_t n_bytes)
+{
+        _cleanup_(closep) int fd = -1;
+        char name[SHM_NAME_MAX], boot_id[CATALOG_BOOT_ID];
+        int r;
+
+        shm_name(shm, "catalog.new", name);
+        if (unlinkat(shm->fd, name, 0) < 0 && errno != ENOENT)
+                return error_origin(-errno);
+        r = shm_create(shm, name, n_bytes, &fd);
+        if (r)
+                return r == SHM_E_FULL ? CATALOG_E_FULL : r;
+        r = catalog_file_map(filep, &fd, n_bytes);
+        if (r) {
+                unlinkat(shm->fd, name, 0);
+                return r;
+        }
+        catalog_boot_id(boot_id);
+        catalog_header_write((*filep)->map, n_bytes, boot_id);
+        catalog_file_publish(*filep, CATALOG_RECORDS);
+        return 0;
+}
+
+int catalog_file_rename(const struct shm *shm)
+{
+        char from[SHM_NAME_MAX], to[SHM_NAME_MAX];
+
+        shm_name(shm, "catalog.new", from);
+        shm_name(shm, "catalog", to);
+        return renameat(shm->fd, from, shm->fd, to) < 0 ? error_origin(-errno) : 0;
+}
+
+void catalog_file_publish(struct catalog_file *file, uint64_t tail)
+{
+        atomic_store_explicit(catalog_tail(file), catalog_tail_word(tail), memory_order_release);
+}
+
+struct catalog_file *catalog_file_unref(struct catalog_file *file)
+{
+        if (!file || --file->n_refs > 0)
+                return NULL;
+        guard_remove(file->slot);
+        munmap(file->map, file->n_bytes);
+        close(file->fd);
+        charge_drop(&file->charge);
+        free(file);
+        return NULL;
+}
+
+/* ---- the log ---- */
+
+int catalog_create(struct catalog *catalog, const struct shm *shm)
+{
+        struct catalog_file *file;
+        int r;
+
+        r = catalog_file_create(&file, shm, CATALOG_MIN);
+        if (r)
+                return r;
+        r = catalog_file_rename(shm);
+        if (r) {
+                catalog_file_unref(file);
+                return r;
+        }
+        *catalog = (struct catalog){ .shm = shm, .file = file, .tail = CATALOG_RECORDS, .end = CATALOG_RECORDS };
+        return 0;
+}
+
+/* Is it a catalog of ours, and of this boot? Fills in the tail. */
+static int catalog_look(const struct catalog_file *file, uint64_t *tailp, char message[256])
+{
+        struct catalog_header header;
+        char boot_id[CATALOG_BOOT_ID];
+        uint64_t word = atomic_load_explicit(catalog_tail(file), memory_order_acquire);
+
+        memcpy(&header, file->map, sizeof(header));
+        *tailp = word >> TAIL_CHECK_BITS;
+        if (memcmp(header.magic, catalog_magic, sizeof(header.magic)) != 0) {
+                snprintf(message, 256, "it does not begin like a catalog");
+        } else if (header.version > CATALOG_VERSION) {
+                snprintf(message, 256, "its version is %u, newer than this daemon's %u", header.version, CATALOG_VERSION);
+        } else if (header.check != XXH3_64bits(&header, offsetof(struct catalog_header, check)) ||
+                   header.version != CATALOG_VERSION || header.records != CATALOG_RECORDS || header.n_bytes != file->n_bytes) {
+                snprintf(message, 256, "its header is damaged");
+        } else if (catalog_tail_word(*tailp) != word || *tailp < CATALOG_RECORDS || *tailp > file->n_bytes) {
+                snprintf(message, 256, "its tail is damaged");
+        } else {
+                catalog_boot_id(boot_id);
+                if (memcmp(header.boot_id, boot_id, sizeof(boot_id)) == 0)
+                        return 0;
+                /* An empty one says nothing that another boot could make false. */
+                if (*tailp == CATALOG_RECORDS)
+                        return CATALOG_E_ABSENT;
+                snprintf(message, 256, "it was written in another boot of the machine (%.36s)", header.boot_id);
+        }
+        return CATALOG_E_DAMAGED;
+}
+
+int catalog_open(struct catalog *catalog, const struct shm *shm, char message[256])
+{
+        _cleanup_(closep) int fd = -1;
+        struct catalog_file *file;
+        char name[SHM_NAME_MAX];
+        struct stat st;
+        uint64_t tail;
+        int r;
+
+        shm_name(shm, "catalog", name);
+        fd = openat(shm->fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) {
+                if (errno == ENOENT)
+                        return CATALOG_E_ABSENT;
+                r = -errno;
+                snprintf(message, 256, "it cannot be opened: %s", strerror(-r));
+                return r == -ELOOP || r == -EACCES || r == -EISDIR ? CATALOG_E_DAMAGED : error_origin(r);
+        }
+        if (fstat(fd, &st) < 0)
+                return error_origin(-errno);
+        if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
+                snprintf(message, 256, "it is not a file of the daemon's user");
+                return CATALOG_E_DAMAGED;
+        }
+        if (st.st_size < CATALOG_MIN || (uint64_t)st.st_size > CATALOG_MAX || !shm_is_whole(&st, (uint64_t)st.st_size)) {
+                snprintf(message, 256, "it was cut, or has holes");
+                return CATALOG_E_DAMAGED;
+        }
+        r = catalog_file_map(&file, &fd, (uint64_t)st.st_size);
+        if (r)
+                return r;
+        r = catalog_look(file, &tail, message);
+        if (r) {
+                catalog_file_unref(file);
+                return r;
+        }
+        *catalog = (struct catalog){ .shm = shm, .file = file, .tail = tail, .end = tail };
+        return 0;
+}
+
+void catalog_close(struct catalog *catalog)
+{
+        catalog->file = catalog_file_unref(catalog->file);
+}
+
+int catalog_has_room(const struct catalog *catalog, uint64_t n_bytes)
+{
+        return n_bytes > catalog->file->n_bytes - catalog->end ? CATALOG_E_FULL : 0;
+}
+
+void catalog_stage(struct catalog *catalog, const struct record *record)
+{
+        uint32_t n_bytes = record_n_bytes(record);
+
+        assert(n_bytes <= catalog->file->n_bytes - catalog->end);
+        record_write(catalog->file->map + catalog->end, catalog->end, record);
+        catalog->end += n_bytes;
+}
+
+int catalog_publish(struct catalog *catalog)
+{
+        if (atomic_load(&catalog->file->is_poisoned)) {
+                catalog->end = catalog->tail;
+                return error_origin(-EIO);
+        }
+        catalog_file_publish(catalog->file, catalog->end);
+        catalog->tail = catalog->end;
+        return atomic_load(&catalog->file->is_poisoned) ? error_origin(-EIO) : 0;
+}

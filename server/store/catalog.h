@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The catalog
+ *
+ * What makes names survive the daemon: a log of records in a shared memory object, mapped. To append is to copy a record behind the
+ * tail and to publish it by one release-store of the tail word; no system call. Records behind the tail do not exist, so a group of
+ * records that one store publishes appears as a whole or not at all, whenever the daemon is killed.
+ *
+ * Layout: a page with the header and, apart from it, the tail word; a page reserved for leases; the records. The tail word holds its own check:
+ * offset << 16 | 16 bits of its hash.
+ *
+ * A catalog grows, and loses what is obsolete, by copying what counts into a second object that takes the name of the first (rename). The copy up to
+ * a fixed tail may run on any thread while records are appended; the rest is the loop thread's.
+ */
+#pragma once
+
+#include "store/record.h"
+
+#define CATALOG_VERSION 1
+#define CATALOG_PAGE 4096
+#define CATALOG_RECORDS (2 * CATALOG_PAGE) /* offset of the first record */
+#define CATALOG_MIN (64 * 1024)
+#define CATALOG_MAX (UINT64_C(1) << 40)
+#define CATALOG_BOOT_ID 40
+
+struct catalog_header {
+        char magic[8];              /* "tdcatlg" */
+        uint32_t version;
+        uint32_t records;           /* offset of the first record */
+        uint64_t n_bytes;           /* of the object */
+        char boot_id[CATALOG_BOOT_ID];
+        uint64_t check;             /* of all above */
+};
+
+struct catalog_file {
+        uint8_t *map;
+        uint64_t n_bytes;
+        int fd;
+        int slot;
+        atomic_bool is_poisoned;
+        uint32_t n_refs;
+        struct charge charge;
+};
+
+struct catalog {
+        const struct shm *shm;
+        struct catalog_file *file;
+        uint64_t tail; /* published */
+        uint64_t end;  /* staged up to here */
+};
+
+enum { CATALOG_E_ABSENT = 1, CATALOG_E_DAMAGED, CATALOG_E_FULL, CATALOG_E_LIMIT };
+
+void catalog_boot_id(char id[CATALOG_BOOT_ID]);
+uint64_t catalog_tail_word(uint64_t offset);
+void catalog_header_write(uint8_t *page, uint64_t n_bytes, const char *boot_id);
+
+/* Map the one that is there. 0, CATALOG_E_ABSENT, CATALOG_E_DAMAGED (message says what is wrong) or negative errno. Its records are not looked at. */
+int catalog_open(struct catalog *catalog, const struct shm *shm, char message[256]);
+/* Make an empty one, in one step. 0, CATALOG_E_FULL or negative errno. */
+int catalog_create(struct catalog *catalog, const struct shm *shm);
+/* Unmap; the object stays. */
+void catalog_close(struct catalog *catalog);
+
+/* CATALOG_E_FULL if fewer than n_bytes are left. */
+int catalog_has_room(const struct catalog *catalog, uint64_t n_bytes);
+/* Write a record behind what is staged. There must be room. */
+void catalog_stage(struct catalog *catalog, const struct record *record);
+/* What was staged counts from now on. -EIO if the catalog's memory was lost. */
+int catalog_publish(struct catalog *catalog);
+
+/* ---- compaction ---- */
+
+struct compaction {
+        const struct shm *shm;
+        struct catalog_file *from;
+        struct catalog_file *to;
+        uint64_t from_tail;
+        uint64_t to_end;
+        uint64_t now_ms;
+};
+
+/* Into a new object of at least n_bytes, charged to the user. 0, CATALOG_E_FULL, CATALOG_E_LIMIT or negative errno. */
+int compaction_new(struct compaction **compactionp, const struct catalog *catalog, struct user *user, uint64_t n_bytes, uint64_t now_ms);
+struct compaction *compaction_free(struct compaction *compaction);
+DEFINE_CLEANUP(struct compaction, compaction_free)
+/* Any thread. 0, CATALOG_E_FULL if it was made too small, or negative errno. */
+int compaction_copy(struct compaction *compaction);
+/* Copies the rest and switches; on anything but 0 the catalog is as before. */
+int compaction_finish(struct compaction *compaction, struct catalog *catalog);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Naming
+ *
+ * The one place where names change their meaning, and where the catalog is told before anyone else. All that can fail comes first: memory, room in
+ * the catalog; then the records are published by one store; then the tables follow.
+ *
+ * Loop thread only, but for store_compaction_copy().
+ */
+#include "store/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+
+/* Beside what the names mean, a new catalog has room for as much again, and for this. */
+#define CATALOG_SLACK (32 * 1024)
+
+struct reservation {
+        struct store *store;
+        struct name *name;
+};
+
+/* ---- looking up ---- */
+
+int store_find(struct store *store, uid_t uid, const char *name, struct tensor **tensorp)
+{
+        struct name *entry = names_find(&store->names, uid, name, strlen(name));
+
+        if (!entry || (!entry->tensor && !entry->is_lost))
+                return STORE_E_NOT_FOUND;
+        if (!entry->tensor)
+                return STORE_E_LOST;
+        *tensorp = entry->tensor;
+        return 0;
+}
+
+uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after, struct tensor **tensors, uint32_t max, bool *morep)
+{
+        const char *from = after && strcmp(after, prefix) > 0 ? after : prefix;
+        struct name *name = names_from(&store->names, uid, from);
+        uint32_t n = 0;
+
+        *morep = false;
+        for (; name && strncmp(name->text, prefix, strlen(prefix)) == 0; name = names_next(name)) {
+                if (!name->tensor || (after && strcmp(name->text, after) <= 0))
+                        continue;
+                if (n == max) {
+                        *morep = true;
+                        break;
+                }
+                tensors[n++] = name->tensor;
+        }
+        return n;
+}
+
+int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, struct tensor **tensorp)
+{
+        struct outcome *outcome = outcomes_find(&store->outcomes, uid, op_id, store_now_ms());
+
+        if (!outcome)
+                return STORE_E_NOT_FOUND;
+        if (store_find_id(store, uid, outcome->tensor_id, tensorp))
+                *tensorp = NULL;
+        return 0;
+}
+
+/* ---- reservations ---- */
+
+int store_reserve_name(struct store *store, struct user *user, const char *name, bool replace, struct reservation **reservationp)
+{
+        _cleanup_(freep) struct reservation *reservation = NULL;
+        struct name *entry = names_find(&store->names, user->uid, name, strlen(name));
+        int r;
+
+        if (entry && (entry->reservation || !replace))
+                return STORE_E_TAKEN;
+        reservation = calloc(1, sizeof(*reservation));
+        if (!reservation)
+                return -ENOMEM;
+        r = names_get(&store->names, user, name, strlen(name), &entry);
+        if (r)
+                return r;
+        reservation->store = store;
+        reservation->name = entry;
+        entry->reservation = reservation;
+        *reservationp = steal_ptr(&reservation);
+        return 0;
+}
+
+struct reservation *reservation_free(struct reservation *reservation)
+{
+        if (!reservation)
+                return NULL;
+        assert(reservation->name->reservation == reservation);
+        reservation->name->reservation = NULL;
+        names_settle(&reservation->store->names, reservation->name);
+        free(reservation);
+        return NULL;
+}
+
+void name_assign(struct store *store, struct name *name, struct tensor *tensor, struct outcome *outcome, uint32_t n_record_bytes)
+{
+        struct tensor *before = steal_ptr(&name->tensor);
+
+        if (before) {
+                before->name = NULL;
+                name->user->n_names--;
+        }
+        if (name->is_lost) {
+                name->is_lost = false;
+                store->n_lost--;
+        }
+        outcome_release(&store->outcomes, name->outcome);
+        name->outcome = outcome;
+        store->n_record_bytes = store->n_record_bytes - name->n_record_bytes + n_record_bytes;
+        name->n_record_bytes = n_record_bytes;
+        name->tensor = tensor;
+        if (tensor) {
+                tensor->name = name;
+                name->user->n_names++;
+        }
+        tensor_unref(before);
+}
+
+/* ---- the catalog ---- */
+
+static uint64_t catalog_wants(const struct store *store, uint64_t n_more)
+{
+        struct record outcome = { .type = RECORD_OUTCOME };
+
+        return CATALOG_RECORDS + CATALOG_SLACK + n_more +
+               2 * (store->n_record_bytes + store->outcomes.n_outcomes * record_n_bytes(&outcome));
+}
+
+static int outcome_of_catalog(int r)
+{
+        return r == CATALOG_E_FULL ? STORE_E_FULL : r == CATALOG_E_LIMIT ? STORE_E_LIMIT : r;
+}
+
+bool store_compaction_is_due(const struct store *store)
+{
+        const struct catalog *catalog = &store->catalog;
+        uint64_t n_bytes = catalog->file->n_bytes;
+
+        if (store->compaction)
+                return false;
+        /* It fills up, or a much smaller one would do. */
+        return n_bytes - catalog->end < n_bytes / 4 ||
+               (n_bytes > 8 * CATALOG_MIN && catalog_wants(store, 0) < n_bytes / 8);
+}
+
+static int compaction_begin(struct store *store, uint64_t n_more, struct compaction **compactionp)
+{
+        uint64_t n_bytes = catalog_wants(store, n_more), n_rounded = CATALOG_MIN;
+
+        /* The new one is charged beside the old one; what is idle must not stand in its way. */
+        while (n_rounded < n_bytes)
+                n_rounded *= 2;
+        if (memory_relieve(store, n_rounded, true))
+                return STORE_E_LIMIT;
+        return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self, n_rounded, store_now_ms()));
+}
+
+int store_compaction_begin(struct store *store)
+{
+        assert(!store->compaction);
+        return compaction_begin(store, 0, &store->compaction);
+}
+
+int store_compaction_copy(struct store *store)
+{
+        return outcome_of_catalog(compaction_copy(store->compaction));
+}
+
+int store_compaction_finish(struct store *store)
+{
+        _cleanup_(compaction_freep) struct compaction *compaction = steal_ptr(&store->compaction);
+        int r = 0;
+
+        /* The catalog had to grow meanwhile: what was copied is of no use any more. */
+        if (compaction->from == store->catalog.file)
+                r = outcome_of_catalog(compaction_finish(compaction, &store->catalog));
+        return r;
+}
+
+/* Room for n_bytes more, if need be by a larger catalog made at once. */
+static int catalog_make_room(struct store *store, uint64_t n_bytes)
+{
+        _cleanup_(compaction_freep) struct compaction *compaction = NULL;
+        int r;
+
+        if (!catalog_has_room(&store->catalog, n_bytes))
+                return 0;
+        r = compaction_begin(store, n_bytes, &compaction);
+        if (!r)
+                r = outcome_of_catalog(compaction_copy(compaction));
+        if (!r)
+                r = outcome_of_catalog(compaction_finish(compaction, &store->catalog));
+        if (!r)
+                memory_freed(store);
+        return r;
+}
+
+/* ---- committing ---- */
+
+static void record_of_tensor(struct record *record, const struct name *name, const struct tensor *tensor)
+{
+        const struct segment *segment = tensor->heap ? NULL : tensor->segment;
+
+        *record = (struct record){ .type = RECORD_COMMIT, .uid = name->user->uid, .name = name->text,
+                                   .n_name = (uint16_t)strlen(name->text), .desc = tensor->desc, .n_data = tensor->n_bytes,
+                                   .data = tensor->heap };
+        memcpy(record->tensor_id, tensor->id, sizeof(record->tensor_id));
+        if (segment) {
+                record->has_segment = true;
+                memcpy(record->random, segment->random, sizeof(record->random));
+                record->file_bytes = segment->file_bytes;
+                record->inode = segment->inode;
+        }
+}
+
+int store_commit(struct store *store, struct commit *commits, uint32_t n_commits, const struct op_id *op_id)
+{
+        bool has_op = op_id && op_id->is_set;
+        uint64_t now_ms = store_now_ms(), n_bytes = 0;
+        struct outcome *outcome = NULL;
+        struct record record;
+        int r;
+
+        for (uint32_t i = 0; i < n_commits; i++) {
+                const struct tensor *tensor = commits[i].tensor;
+
+                assert(tensor->state == TENSOR_SEALED && !tensor->name);
+                record_of_tensor(&record, commits[i].reservation->name, tensor);
+                n_bytes += record_n_bytes(&record);
+        }
+        outcomes_sweep(&store->outcomes, now_ms);
+        r = catalog_make_room(store, n_bytes);
+        if (r)
+                return r;
+        if (has_op) {
+                r = outcomes_put(&store->outcomes, commits[0].tensor->user->uid, op_id, commits[0].tensor->id, now_ms, &outcome);
+                if (r)
+                        return r;
+        }
+
+        for (uint32_t i = 0; i < n_commits; i++) {
+                record_of_tensor(&record, commits[i].reservation->name, commits[i].tensor);
+                record.time_ms = now_ms;
+                if (has_op) {
+                        record.op_id = *op_id;
+                        record.op_index = (uint16_t)i;
+                }
+                catalog_stage(&store->catalog, &record);
+        }
+        r = catalog_publish(&store->catalog);
+        if (r) {
+                outcome_cancel(&store->outcomes, outcome);
+                return r;
+        }
+
+        for (uint32_t i = 0; i < n_commits; i++) {
+                struct reservation *reservation = steal_ptr(&commits[i].reservation);
+                struct name *name = reservation->name;
+
+                record_of_tensor(&record, name, commits[i].tensor);
+                name_assign(store, name, tensor_ref(commits[i].tensor), outcome_hold(outcome), record_n_bytes(&record));
+                reservation_free(reservation);
+        }
+        return 0;
+}
+
+int store_delete(struct store *store, uid_t uid, const char *name, const struct op_id *op_id)
+{
+        struct name *entry = names_find(&store->names, uid, name, strlen(name));
+        struct record record = { .type = RECORD_DELETE, .uid = uid, .name = name, .n_name = (uint16_t)strlen(name),
+                                 .time_ms = store_now_ms() };
+        struct outcome *outcome = NULL;
+        int r;
+
+        if (!entry)
+                return STORE_E_NOT_FOUND;
+        if (entry->reservation)
+                return STORE_E_TAKEN;
+        outcomes_sweep(&store->outcomes, record.time_ms);
+        if (op_id)
+                record.op_id = *op_id;
+        r = catalog_make_room(store, record_n_bytes(&record));
+        if (r)
+                return r;
+        if (record.op_id.is_set) {
+                r = outcomes_put(&store->outcomes, uid, op_id, NULL, record.time_ms, &outcome);
+                if (r)
+                        return r;
+        }
+        catalog_stage(&store->catalog, &record);
+        r = catalog_publish(&store->catalog);
+        if (r) {
+                outcome_cancel(&store->outcomes, outcome);
+                return r;
+        }
+        name_assign(store, entry, NULL, NULL, 0);
+        names_settle(&store->names, entry);
+        return 0;
+}

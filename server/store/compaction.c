@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compaction
+ *
+ * A record counts if it is the last that was said of its name and names a tensor. Of the others, those with a young operation id are replaced by
+ * an OUTCOME at the same place in the order, so that a repeated request is still answered. The records up to the fixed tail never change any
+ * more, which is why another thread may read them.
+ */
+#include "store/catalog.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "store/catalog_file.h"
+
+int compaction_new(struct compaction **compactionp, const struct catalog *catalog, struct user *user, uint64_t n_bytes, uint64_t now_ms)
+{
+        _cleanup_(compaction_freep) struct compaction *compaction = calloc(1, sizeof(*compaction));
+        struct charge charge = { 0 };
+        uint64_t n_rounded = CATALOG_MIN;
+        int r;
+
+        if (!compaction)
+                return -ENOMEM;
+        if (n_bytes > CATALOG_MAX)
+                return CATALOG_E_FULL;
+        while (n_rounded < n_bytes)
+                n_rounded *= 2;
+        r = charge_take(&charge, user, n_rounded);
+        if (r)
+                return CATALOG_E_LIMIT;
+        r = catalog_file_create(&compaction->to, catalog->shm, n_rounded);
+        if (r) {
+                charge_drop(&charge);
+                return r;
+        }
+        compaction->to->charge = charge;
+        compaction->shm = catalog->shm;
+        compaction->from = catalog->file;
+        compaction->from->n_refs++;
+        compaction->from_tail = catalog->tail;
+        compaction->to_end = CATALOG_RECORDS;
+        compaction->now_ms = now_ms;
+        *compactionp = steal_ptr(&compaction);
+        return 0;
+}
+
+struct compaction *compaction_free(struct compaction *compaction)
+{
+        char name[SHM_NAME_MAX];
+
+        if (!compaction)
+                return NULL;
+        if (compaction->to) {
+                shm_name(compaction->shm, "catalog.new", name);
+                if (unlinkat(compaction->shm->fd, name, 0) < 0 && errno != ENOENT)
+                        error_origin(-errno);
+                catalog_file_unref(compaction->to);
+        }
+        catalog_file_unref(compaction->from);
+        free(compaction);
+        return NULL;
+}
+
+/* ---- which records count ---- */
+
+struct entry {
+        const uint8_t *bytes;
+        uint32_t n_bytes;
+        uint32_t n_name;
+        const char *name;
+        uid_t uid;
+        enum record_type type;
+        bool is_current;
+};
+
+struct entries {
+        struct entry *rows;
+        size_t n;
+        size_t n_room;
+};
+
+static int entries_add(void *ctx, const struct record *record, const uint8_t *bytes)
+{
+        struct entries *entries = ctx;
+
+        if (entries->n == entries->n_room) {
+                size_t n_room = entries->n_room ? entries->n_room * 2 : 256;
+                struct entry *rows = reallocarray(entries->rows, n_room, sizeof(*rows));
+
+                if (!rows)
+                        return -ENOMEM;
+                entries->rows = rows;
+                entries->n_room = n_room;
+        }
+        entries->rows[entries->n++] = (struct entry){ .bytes = bytes, .n_bytes = record_n_bytes(record), .name = record->name,
+                                                      .n_name = record->n_name, .uid = record->uid, .type = record->type };
+        return 0;
+}
+
+/* By name, and in the order of the log where it is the same. */
+static int entry_compare(const void *ap, const void *bp)
+{
+        const struct entry *a = *(struct entry *const *)ap, *b = *(struct entry *const *)bp;
+        uint32_t n = a->n_name < b->n_name ? a->n_name : b->n_name;
+        int r;
+
+        if (a->uid != b->uid)
+                return a->uid < b->uid ? -1 : 1;
+        r = memcmp(a->name, b->name, n);
+        if (r)
+                return r;
+        if (a->n_name != b->n_name)
+                return a->n_name < b->n_name ? -1 : 1;
+        return a < b ? -1 : a > b;
+}
+
+static int entries_mark(struct entries *entries)
+{
+        _cleanup_(freep) struct entry **sorted = NULL;
+        size_t n = 0;
+
+        if (entries->n == 0)
+                return 0;
+        sorted = calloc(entries->n, sizeof(struct entry *));
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < entries->n; i++)
+                if (entries->rows[i].type != RECORD_OUTCOME)
+                        sorted[n++] = &entries->rows[i];
+        qsort(sorted, n, sizeof(struct entry *), entry_compare);
+        for (size_t i = 0; i < n; i++) {
+                const struct entry *a = sorted[i], *b = i + 1 < n ? sorted[i + 1] : NULL;
+                bool is_last = !b || a->uid != b->uid || a->n_name != b->n_name || memcmp(a->name, b->name, a->n_name) != 0;
+
+                sorted[i]->is_current = is_last && a->type == RECORD_COMMIT;
+        }
+        return 0;
+}
+
+/* ---- copying ---- */
+
+static int compaction_put(struct compaction *compaction, const struct entry *entry)
+{
+        struct catalog_file *to = compaction->to;
+        uint64_t at = compaction->to_end;
+        struct record record, outcome;
+        uint32_t n_bytes;
+
+        if (entry->is_current) {
+                if (entry->n_bytes > to->n_bytes - at)
+                        return CATALOG_E_FULL;
+                record_move(to->map + at, at, entry->bytes, entry->n_bytes);
+                compaction->to_end = at + entry->n_bytes;
+                return 0;
+        }
+
+        if (record_read(entry->bytes, entry->n_bytes, (uint64_t)(entry->bytes - compaction->from->map), &record, &n_bytes))
+                return error_origin(-EIO);
+        if (!record.op_id.is_set || record.op_index > 0 ||
+            (compaction->now_ms > record.time_ms && compaction->now_ms - record.time_ms > TD_OUTCOME_MS))
+                return 0;
+        outcome = (struct record){ .type = RECORD_OUTCOME, .uid = record.uid, .name = "", .op_id = record.op_id,
+                                   .time_ms = record.time_ms };
+        memcpy(outcome.tensor_id, record.tensor_id, sizeof(outcome.tensor_id));
+        n_bytes = record_n_bytes(&outcome);
+        if (n_bytes > to->n_bytes - at)
+                return CATALOG_E_FULL;
+        record_write(to->map + at, at, &outcome);
+        compaction->to_end = at + n_bytes;
+        return 0;
+}
+
+int compaction_copy(struct compaction *compaction)
+{
+        struct entries entries = { 0 };
+        _cleanup_(freep) struct entry *rows = NULL;
+        uint64_t damaged_at;
+        int r;
+
+        r = record_scan(compaction->from->map + CATALOG_RECORDS, compaction->from_tail - CATALOG_RECORDS, CATALOG_RECORDS,
+                        entries_add, &entries, &damaged_at);
+        rows = entries.rows;
+        if (r)
+                return r < 0 ? r : error_origin(-EIO);
+        r = entries_mark(&entries);
+        for (size_t i = 0; i < entries.n && !r; i++)
+                r = compaction_put(compaction, &entries.rows[i]);
+        return r;
+}
+
+int compaction_finish(struct compaction *compaction, struct catalog *catalog)
+{
+        struct catalog_file *to = compaction->to;
+        uint64_t at = compaction->to_end;
+        int r;
+
+        if (compaction->from != catalog->file)
+                return error_origin(-ESTALE);
+        assert(catalog->end == catalog->tail);
+        for (uint64_t from = compaction->from_tail; from < catalog->tail;) {
+                struct record record;
+                uint32_t n_bytes;
+
+                if (record_read(catalog->file->map + from, catalog->tail - from, from, &record, &n_bytes))
+                        return error_origin(-EIO);
+                if (n_bytes > to->n_bytes - at)
+                        return CATALOG_E_FULL;
+                record_move(to->map + at, at, catalog->file->map + from, n_bytes);
+                from += n_bytes;
+                at += n_bytes;
+        }
+        catalog_file_publish(to, at);
+        if (atomic_load(&to->is_poisoned))
+                return error_origin(-EIO);
+        r = catalog_file_rename(catalog->shm);
+        if (r)
+                return r;
+        catalog_file_unref(catalog->file);
+        catalog->file = to;
+        catalog->tail = catalog->end = at;
+        compaction->to = NULL;
+        return 0;
+}

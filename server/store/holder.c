@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Holders and grants
+ *
+ * A grant says that a holder was sent a descriptor of a segment and has not said that it unmapped it. It hangs on two lists, its holder's
+ * and its segment's: a connection that ends takes all of its grants along.
+ *
+ * Loop thread only.
+ */
+#include "store/state.h"
+
+#include <assert.h>
+#include <errno.h>
+
+void holder_init(struct holder *holder, struct user *user, void (*trim)(struct holder *, const uint64_t *, uint32_t))
+{
+        list_init(&holder->grants);
+        list_init(&holder->parked);
+        holder->user = user;
+        holder->trim = trim;
+}
+
+static struct grant *grant_find(struct store *store, struct holder *holder, struct segment *segment)
+{
+        struct grant key = { .key = { .holder = holder, .segment = segment } }, *grant;
+
+        HASH_FIND(hh, store->grants, &key.key, sizeof(key.key), grant);
+        return grant;
+}
+
+static void grant_end(struct store *store, struct grant *grant)
+{
+        struct segment *segment = grant->key.segment;
+
+        list_unlink(&grant->holder_link);
+        list_unlink(&grant->segment_link);
+        HASH_DEL(store->grants, grant);
+        free(grant);
+        segment->n_grants--;
+        if (segment->n_refs == 0)
+                memory_settle(segment);
+}
+
+void holder_deinit(struct store *store, struct holder *holder)
+{
+        struct grant *grant;
+
+        while ((grant = list_first(&holder->grants, struct grant, holder_link)))
+                grant_end(store, grant);
+        assert(list_is_empty(&holder->parked));
+}
+
+int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable, bool *is_newp)
+{
+        struct grant *grant = grant_find(store, holder, segment);
+
+        assert(segment->n_refs > 0 && segment->has_file);
+        *is_newp = !grant || (writable && !grant->writable);
+        if (!grant) {
+                grant = calloc(1, sizeof(*grant));
+                if (!grant)
+                        return -ENOMEM;
+                grant->key.holder = holder;
+                grant->key.segment = segment;
+                list_push_back(&holder->grants, &grant->holder_link);
+                list_push_back(&segment->grants, &grant->segment_link);
+                HASH_ADD(hh, store->grants, key, sizeof(grant->key), grant);
+                segment->n_grants++;
+                segment->n_handed++;
+        }
+        if (writable) {
+                grant->writable = true;
+                segment->was_writable = true;
+        }
+        return 0;
+}
+
+void store_unmap(struct store *store, struct holder *holder, uint64_t segment_id)
+{
+        struct segment *segment;
+        struct grant *grant;
+
+        HASH_FIND(hh, store->segments, &segment_id, sizeof(segment_id), segment);
+        grant = segment ? grant_find(store, holder, segment) : NULL;
+        if (grant)
+                grant_end(store, grant);
+}
+
+void grants_trim(struct segment *segment, uint64_t now_ms)
+{
+        struct grant *grant;
+
+        segment->asked_ms = now_ms;
+        list_for_each(grant, &segment->grants, segment_link)
+                grant->key.holder->trim(grant->key.holder, &segment->id, 1);
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory
+ *
+ * Where a segment stands in its life. While it is referenced it is live. With the last reference:
+ *
+ *   nobody was handed it            -> idle, in its user's pool
+ *   one holder maps it, the only    -> parked with that holder, who gets it back
+ *   one that ever did
+ *   others map it                   -> shared: they are asked to unmap it, and it settles anew as they do
+ *   nobody maps it as far as we     -> the holder test: idle, or held until it passes
+ *   know, but somebody was handed it
+ *
+ * A segment that was cut, grown or poisoned takes the same way, but is disposed of where another would become idle: its bytes stay charged while
+ * somebody may still use them. An idle one was seen by the kernel to be nobody's.
+ */
+#include "store/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/error.h"
+
+static struct list *memory_list(struct store *store, enum segment_state state)
+{
+        return state == SEGMENT_SHARED ? &store->shared : state == SEGMENT_HELD ? &store->held : NULL;
+}
+
+void memory_move(struct segment *segment, enum segment_state state)
+{
+        struct store *store = segment->store;
+        struct list *list = memory_list(store, state);
+
+        if (segment->bucket)
+                pool_remove(&store->pool, segment);
+        list_unlink(&segment->parked_link);
+        list_unlink(&segment->link);
+        store->n_state_bytes[segment->state] -= segment->file_bytes;
+        store->n_state_bytes[state] += segment->file_bytes;
+        segment->state = state;
+        if (list)
+                list_push_back(list, &segment->link);
+}
+
+int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_RANDOM], uint64_t file_bytes, struct charge *charge,
+               struct segment **segmentp)
+{
+        struct segment *segment;
+        int r;
+
+        r = segment_new(&segment, &store->shm, &store->warm, user->uid, random, file_bytes);
+        if (r)
+                return r;
+        segment->store = store;
+        if (charge) {
+                segment->charge = *charge;
+                *charge = (struct charge){ 0 };
+        } else {
+                charge_adopt(&segment->charge, user, file_bytes);
+        }
+        store->n_state_bytes[SEGMENT_LIVE] += file_bytes;
+        HASH_ADD(hh, store->segments, id, sizeof(segment->id), segment);
+        *segmentp = segment;
+        return 0;
+}
+
+void memory_freed(struct store *store)
+{
+        if (store->config.freed)
+                store->config.freed(store->config.ctx);
+}
+
+/* ---- giving back ---- */
+
+void memory_dispose(struct segment *segment)
+{
+        struct store *store = segment->store;
+
+        memory_move(segment, SEGMENT_DISPOSING);
+        if (store->config.dispose && segment->has_file && segment->file_bytes > DISPOSE_AT_ONCE) {
+                store->config.dispose(store->config.ctx, segment);
+        } else {
+                segment_destroy(segment);
+                store_disposed(store, segment);
+        }
+}
+
+void store_disposed(struct store *store, struct segment *segment)
+{
+        assert(segment->state == SEGMENT_DISPOSING && !segment->has_file);
+        list_unlink(&segment->link);
+        store->n_state_bytes[SEGMENT_DISPOSING] -= segment->file_bytes;
+        HASH_DEL(store->segments, segment);
+        charge_drop(&segment->charge);
+        segment_free(segment);
+        memory_freed(store);
+}
+
+/* Parked bytes that their holders were not yet asked for, or were just now. */
+static uint64_t memory_parked_bytes(struct store *store, uint64_t now_ms)
+{
+        uint64_t n_bytes = 0;
+        struct segment *segment;
+
+        list_for_each(segment, &store->pool.parked, link)
+                if (segment->asked_ms == 0 || now_ms - segment->asked_ms < TRIM_WAIT_MS)
+                        n_bytes += segment->file_bytes;
+        list_for_each(segment, &store->shared, link)
+                if (segment->asked_ms == 0 || now_ms - segment->asked_ms < TRIM_WAIT_MS)
+                        n_bytes += segment->file_bytes;
+        return n_bytes;
+}
+
+/* Ask for parked segments, those parked longest first, until n_bytes were asked for. */
+static void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t now_ms)
+{
+        struct segment *segment;
+
+        list_for_each(segment, &store->pool.parked, link) {
+                if (n_bytes == 0)
+                        return;
+                if (segment->asked_ms == 0)
+                        grants_trim(segment, now_ms);
+                n_bytes -= n_bytes < segment->file_bytes ? n_bytes : segment->file_bytes;
+        }
+}
+
+static int memory_give_back(struct store *store, uint64_t need, bool at_once)
+{
+        uint64_t on_the_way = at_once ? 0 : store->n_state_bytes[SEGMENT_DISPOSING], now = 0, now_ms = store_now_ms();
+        uint64_t parked = at_once ? 0 : memory_parked_bytes(store, now_ms);
+        struct segment *segment;
+
+        if (need > on_the_way + store->pool.n_idle_bytes + parked)
+                return STORE_E_LIMIT;
+        while (need > on_the_way + now && (segment = list_first(&store->pool.idle, struct segment, link))) {
+                bool is_now = at_once || !store->config.dispose || segment->file_bytes <= DISPOSE_AT_ONCE;
+
+                *(is_now ? &now : &on_the_way) += segment->file_bytes;
+                if (at_once) {
+                        memory_move(segment, SEGMENT_DISPOSING);
+                        segment_destroy(segment);
+                        store_disposed(store, segment);
+                } else {
+                        memory_dispose(segment);
+                }
+        }
+        if (need <= now)
+                return 0;
+        if (need > on_the_way + now)
+                memory_trim_parked(store, need - on_the_way - now, now_ms);
+        return STORE_E_TRIMMING;
+}
+
+int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once)
+{
+        struct users *users = &store->users;
+
+        if (n_bytes > users->limit)
+                return STORE_E_LIMIT;
+        if (users->n_bytes <= users->limit - n_bytes)
+                return 0;
+        return memory_give_back(store, users->n_bytes - (users->limit - n_bytes), at_once);
+}
+
+/* Keep the pool within its share: idle ones go, the oldest first; then parked ones are asked for. */
+static void memory_bound_pool(struct store *store)
+{
+        uint64_t most = store->config.limit / POOL_SHARE, now_ms;
+        struct segment *segment;
+
+        while ((store->pool.n_idle_bytes + store->pool.n_parked_bytes > most || store->pool.n_segments > POOL_SEGMENTS_MAX) &&
+               (segment = list_first(&store->pool.idle, struct segment, link)))
+                memory_dispose(segment);
+        if (store->pool.n_parked_bytes > most) {
+                now_ms = store_now_ms();
+                memory_trim_parked(store, store->pool.n_parked_bytes - most, now_ms);
+        } else if (store->pool.n_segments > POOL_SEGMENTS_MAX) {
+                memory_trim_parked(store, 1, store_now_ms());
+        }
+}
+
+/* ---- settling ---- */
+
+static void memory_idle(struct segment *segment)
+{
+        struct store *store = segment->store;
+
+        memory_move(segment, SEGMENT_IDLE);
+        segment->n_handed = 0;
+        segment->was_writable = false;
+        segment->asked_ms = 0;
+        if (pool_put(&store->pool, segment, NULL)) {
+                memory_dispose(segment);
+                return;
+        }
+        memory_bound_pool(store);
+        memory_freed(store);
+}
+
+static void memory_park(struct segment *segment, struct holder *holder)
+{
+        struct store *store = segment->store;
+
+        memory_move(segment, SEGMENT_PARKED);
+        segment->asked_ms = 0;
+        if (pool_put(&store->pool, segment, holder)) {
+                memory_move(segment, SEGMENT_SHARED);
+                grants_trim(segment, store_now_ms());
+                return;
+        }
+        list_push_back(&holder->parked, &segment->parked_link);
+        memory_bound_pool(store);
+}
+
+void memory_settle(struct segment *segment)
+{
+        bool is_good;
+        int r = 0;
+
+        assert(segment->n_refs == 0 && segment->n_pins == 0);
+        if (!segment->has_file) {
+                memory_dispose(segment);
+                return;
+        }
+        if (segment->was_writable)
+                r = segment_verify(segment);
+        is_good = r == 0 && !segment_is_poisoned(segment);
+
+        if (segment->n_grants == 1 && segment->n_handed == 1 && is_good) {
+                struct grant *grant = list_first(&segment->grants, struct grant, segment_link);
+
+                memory_park(segment, grant->key.holder);
+                return;
+        }
+        if (segment->n_grants > 0) {
+                if (segment->state != SEGMENT_SHARED) {
+                        memory_move(segment, SEGMENT_SHARED);
+                        grants_trim(segment, store_now_ms());
+                }
+                return;
+        }
+        if (segment->n_handed > 0) {
+                r = segment_test(segment);
+                if (r == SEGMENT_E_HELD) {
+                        memory_move(segment, SEGMENT_HELD);
+                        return;
+                }
+                /* Only now is it certain that nobody writes any more: look once again. */
+                if (r == 0 && segment->was_writable)
+                        r = segment_verify(segment);
+                is_good = is_good && r == 0;
+        }
+        if (is_good)
+                memory_idle(segment);
+        else
+                memory_dispose(segment);
+}
+
+struct segment *segment_ref(struct segment *segment)
+{
+        assert(segment->n_refs > 0);
+        segment->n_refs++;
+        return segment;
+}
+
+struct segment *segment_unref(struct segment *segment)
+{
+        if (!segment)
+                return NULL;
+        assert(segment->n_refs > 0 && segment->state == SEGMENT_LIVE);
+        if (--segment->n_refs == 0)
+                memory_settle(segment);
+        return NULL;
+}
+
+uint32_t store_retry_held(struct store *store)
+{
+        struct segment *segment;
+        uint32_t n_held = 0;
+
+        /* Those that stay held go to the end: the next call begins behind them. */
+        for (unsigned i = HASH_COUNT(store->segments) < RETRY_MAX ? HASH_COUNT(store->segments) : RETRY_MAX; i > 0; i--) {
+                segment = list_first(&store->held, struct segment, link);
+                if (!segment)
+                        break;
+                memory_settle(segment);
+        }
+        list_for_each(segment, &store->held, link)
+                n_held++;
+        return n_held;
+}
+
+/* ---- reserving ---- */
+
+/* One that may be used at once: parked with the holder, or idle. */
+static struct segment *memory_take(struct store *store, struct user *user, struct holder *holder, uint64_t file_bytes)
+{
+        struct segment *segment;
+
+        while (holder && (segment = pool_take(&store->pool, user->uid, file_bytes, holder))) {
+                memory_move(segment, SEGMENT_LIVE);
+                if (!segment_is_poisoned(segment) && (!segment->was_writable || segment_verify(segment) == 0))
+                        return segment;
+                memory_settle(segment);
+        }
+        segment = pool_take(&store->pool, user->uid, file_bytes, NULL);
+        if (segment)
+                memory_move(segment, SEGMENT_LIVE);
+        return segment;
+}
+
+/* Bytes that the file system lacks for a new file, as far as giving back ours can help. */
+static uint64_t memory_shm_lack(struct store *store, uint64_t file_bytes)
+{
+        struct statvfs st;
+        uint64_t n_free, n_ours;
+
+        if (fstatvfs(store->shm.fd, &st) < 0 || st.f_blocks == 0)
+                return 0;
+        n_free = (uint64_t)st.f_bavail * st.f_frsize;
+        n_ours = store->pool.n_idle_bytes + store->pool.n_parked_bytes + store->n_state_bytes[SEGMENT_DISPOSING];
+        return n_free < file_bytes && file_bytes - n_free <= n_ours ? file_bytes - n_free : 0;
+}
+
+int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes, struct segment **segmentp, bool *is_readyp)
+{
+        struct charge charge = { 0 };
+        struct segment *segment;
+        uint8_t random[SHM_RANDOM];
+        uint64_t file_bytes, id, lack;
+        int r;
+
+        assert(n_bytes > 0);
+        if (n_bytes > store->config.limit)
+                return STORE_E_LIMIT;
+        file_bytes = segment_class(n_bytes);
+        segment = memory_take(store, user, holder, file_bytes);
+        if (segment) {
+                segment->n_refs = 1;
+                *segmentp = segment;
+                *is_readyp = true;
+                return 0;
+        }
+
+        r = memory_relieve(store, file_bytes, false);
+        if (r)
+                return r;
+        lack = memory_shm_lack(store, file_bytes);
+        if (lack > 0 && memory_give_back(store, lack, false) == STORE_E_TRIMMING)
+                return STORE_E_TRIMMING;
+
+        do {
+                r = store_random(store, random);
+                if (r)
+                        return r;
+                id = shm_segment_id(random);
+                HASH_FIND(hh, store->segments, &id, sizeof(id), segment);
+        } while (id == 0 || segment);
+        r = charge_take(&charge, user, file_bytes);
+        assert(r == 0);
+        r = memory_add(store, user, random, file_bytes, &charge, &segment);
+        if (r) {
+                charge_drop(&charge);
+                return r;
+        }
+        *segmentp = segment;
+        *is_readyp = false;
+        return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names
+ *
+ * What each name of each uid means, in order: a skip list, so that finding, adding and paging all take logarithmic time whatever
+ * names a client picks. An entry exists while it means a tensor, is lost, or is reserved by a write under way.
+ *
+ * Loop thread only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/quota.h"
+
+/* A million names at a quarter each. */
+#define NAMES_HEIGHT 12
+
+struct outcome;
+struct reservation;
+struct tensor;
+
+struct name {
+        struct user *user;               /* owned reference */
+        struct tensor *tensor;           /* owned reference */
+        struct reservation *reservation;
+        struct outcome *outcome;         /* of the operation that made it mean this; NULL: none was given */
+        const void *record;              /* while recovering: what the catalog says */
+        bool is_lost;
+        uint32_t n_record_bytes;         /* in the catalog */
+        const char *text;
+        uint8_t height;
+        struct name *next[];
+};
+
+struct names {
+        struct name *first[NAMES_HEIGHT];
+        uint64_t random;
+        uint64_t n_names;
+};
+
+void names_init(struct names *names, uint64_t seed);
+void names_deinit(struct names *names);
+
+struct name *names_find(const struct names *names, uid_t uid, const char *text, size_t n_text);
+/* The first name of the uid at or behind text, NULL if there is none. */
+struct name *names_from(const struct names *names, uid_t uid, const char *text);
+/* The name behind it, of the same uid. */
+struct name *names_next(const struct name *name);
+/* An entry that means nothing yet, the one that is there, or -ENOMEM. */
+int names_get(struct names *names, struct user *user, const char *text, size_t n_text, struct name **namep);
+/* Drop the entry if it means nothing, is not lost and not reserved. */
+void names_settle(struct names *names, struct name *name);

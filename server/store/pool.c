@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+
+struct pool_key {
+        const struct holder *holder;
+        uint64_t file_bytes;
+        uint64_t uid;
+};
+
+struct pool_bucket {
+        struct pool_key key;
+        struct list segments; /* used last at the end */
+        UT_hash_handle hh;
+};
+
+void pool_init(struct pool *pool)
+{
+        *pool = (struct pool){ 0 };
+        list_init(&pool->idle);
+        list_init(&pool->parked);
+}
+
+void pool_deinit(struct pool *pool)
+{
+        assert(!pool->buckets && pool->n_segments == 0);
+        assert(pool->n_idle_bytes == 0 && pool->n_parked_bytes == 0);
+}
+
+static struct pool_bucket *pool_find(struct pool *pool, uid_t uid, uint64_t file_bytes, const struct holder *holder)
+{
+        struct pool_key key = { .holder = holder, .file_bytes = file_bytes, .uid = uid };
+        struct pool_bucket *bucket;
+
+        HASH_FIND(hh, pool->buckets, &key, sizeof(key), bucket);
+        return bucket;
+}
+
+int pool_put(struct pool *pool, struct segment *segment, const struct holder *holder)
+{
+        struct pool_bucket *bucket = pool_find(pool, segment->uid, segment->file_bytes, holder);
+
+        assert(!segment->bucket && list_is_empty(&segment->link));
+        if (!bucket) {
+                bucket = calloc(1, sizeof(*bucket));
+                if (!bucket)
+                        return -ENOMEM;
+                bucket->key = (struct pool_key){ .holder = holder, .file_bytes = segment->file_bytes,
+                                                 .uid = segment->uid };
+                list_init(&bucket->segments);
+                HASH_ADD(hh, pool->buckets, key, sizeof(bucket->key), bucket);
+        }
+        list_push_back(&bucket->segments, &segment->bucket_link);
+        segment->bucket = bucket;
+        list_push_back(holder ? &pool->parked : &pool->idle, &segment->link);
+        *(holder ? &pool->n_parked_bytes : &pool->n_idle_bytes) += segment->file_bytes;
+        pool->n_segments++;
+        return 0;
+}
+
+struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes, const struct holder *holder)
+{
+        struct pool_bucket *bucket = pool_find(pool, uid, file_bytes, holder);
+        struct segment *segment;
+
+        if (!bucket)
+                return NULL;
+        segment = list_entry(bucket->segments.prev, struct segment, bucket_link);
+        pool_remove(pool, segment);
+        return segment;
+}
+
+void pool_remove(struct pool *pool, struct segment *segment)
+{
+        struct pool_bucket *bucket = segment->bucket;
+
+        assert(bucket);
+        list_unlink(&segment->bucket_link);
+        list_unlink(&segment->link);
+        segment->bucket = NULL;
+        *(bucket->key.holder ? &pool->n_parked_bytes : &pool->n_idle_bytes) -= segment->file_bytes;
+        pool->n_segments--;
+        if (list_is_empty(&bucket->segments)) {
+                HASH_DEL(pool->buckets, bucket);
+                free(bucket);
+        }
+}

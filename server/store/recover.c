@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recovery
+ *
+ * First everything is read: the directory, the catalog's header, every record up to the tail. If any of it is wrong, nothing was changed
+ * yet and nothing is: the daemon refuses to start. Then every name's last record is held against its file: it agrees and
+ * is adopted, or the name is lost. Last, segments that no name claims are removed, or held where somebody still maps them.
+ *
+ * Only this last step changes files, one by one, so recovery can be killed anywhere and begun anew.
+ */
+#include "store/state.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct found {
+        uint64_t id;
+        uint8_t random[SHM_RANDOM];
+        uid_t uid;
+        bool is_claimed;
+        UT_hash_handle hh;
+};
+
+static void found_freep(struct found **foundp)
+{
+        struct found *found, *next;
+
+        HASH_ITER(hh, *foundp, found, next) {
+                HASH_DEL(*foundp, found);
+                free(found);
+        }
+}
+
+static void closedirp(DIR **dirp)
+{
+        if (*dirp)
+                closedir(*dirp);
+}
+
+/* Every segment under the prefix. */
+static int recover_look(struct store *store, struct found **foundp)
+{
+        _cleanup_(closedirp) DIR *dir = NULL;
+        struct dirent *entry;
+        int fd;
+
+        fd = openat(store->shm.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_origin(-errno);
+        dir = fdopendir(fd);
+        if (!dir) {
+                close(fd);
+                return error_origin(-errno);
+        }
+        while ((errno = 0, entry = readdir(dir))) {
+                struct found found = { 0 }, *copy;
+
+                if (!shm_parse_segment(&store->shm, entry->d_name, &found.uid, found.random))
+                        continue;
+                found.id = shm_segment_id(found.random);
+                HASH_FIND(hh, *foundp, &found.id, sizeof(found.id), copy);
+                if (copy || found.id == 0) {
+                        log_warning("%s has a number that is taken, it is left alone", entry->d_name);
+                        continue;
+                }
+                copy = malloc(sizeof(*copy));
+                if (!copy)
+                        return -ENOMEM;
+                *copy = found;
+                HASH_ADD(hh, *foundp, id, sizeof(copy->id), copy);
+        }
+        return errno ? error_origin(-errno) : 0;
+}
+
+/* ---- the catalog's records ---- */
+
+static int replay_outcome(struct store *store, const struct record *record, struct outcome **outcomep)
+{
+        const uint8_t *tensor_id = record->type == RECORD_DELETE ? NULL : record->tensor_id;
+
+        *outcomep = NULL;
+        if (!record->op_id.is_set)
+                return 0;
+        if (record->op_index > 0) {
+                /* The first of its group says what is told; if that is gone, so is the value. */
+                *outcomep = outcomes_find(&store->outcomes, record->uid, &record->op_id, record->time_ms);
+                if (*outcomep)
+                        return 0;
+                tensor_id = NULL;
+        }
+        return outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id, record->time_ms, outcomep);
+}
+
+static int replay(void *ctx, const struct record *record, const uint8_t *bytes)
+{
+        struct store *store = ctx;
+        struct outcome *outcome;
+        struct user *user;
+        struct name *name;
+        int r;
+
+        r = replay_outcome(store, record, &outcome);
+        if (r || record->type == RECORD_OUTCOME)
+                return r;
+        if (record->type == RECORD_DELETE) {
+                name = names_find(&store->names, record->uid, record->name, record->n_name);
+                if (name) {
+                        name->record = NULL;
+                        name->outcome = outcome_release(&store->outcomes, name->outcome);
+                        names_settle(&store->names, name);
+                }
+                return 0;
+        }
+        r = user_get(&store->users, record->uid, &user);
+        if (r)
+                return r;
+        r = names_get(&store->names, user, record->name, record->n_name, &name);
+        user_unref(user);
+        if (r)
+                return r;
+        outcome_hold(outcome);
+        outcome_release(&store->outcomes, name->outcome);
+        name->outcome = outcome;
+        name->record = bytes;
+        return 0;
+}
+
+/* ---- adopting ---- */
+
+/* The file that a record speaks of, or NULL: it is missing or another. */
+static int adopt_segment(struct store *store, struct user *user, const struct record *record, struct found *founds,
+                         struct segment **segmentp)
+{
+        uint64_t id = shm_segment_id(record->random);
+        char name[SHM_NAME_MAX];
+        struct segment *segment;
+        struct found *found;
+        struct stat st;
+        int r;
+
+        *segmentp = NULL;
+        HASH_FIND(hh, founds, &id, sizeof(id), found);
+        if (!found || found->is_claimed || found->uid != record->uid || memcmp(found->random, record->random, SHM_RANDOM) != 0)
+                return 0;
+        shm_segment_name(&store->shm, record->uid, record->random, name);
+        if (fstatat(store->shm.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : error_origin(-errno);
+        if (!shm_is_whole(&st, record->file_bytes) || st.st_ino != record->inode)
+                return 0;
+        r = memory_add(store, user, record->random, record->file_bytes, NULL, &segment);
+        if (r)
+                return r;
+        /* Whoever was handed it by an earlier daemon may still map it. */
+        segment->has_file = true;
+        segment->inode = st.st_ino;
+        segment->n_handed = 2;
+        segment->was_writable = true;
+        found->is_claimed = true;
+        *segmentp = segment;
+        return 0;
+}
+
+static int adopt_name(struct store *store, struct name *name, struct found *founds)
+{
+        struct segment *segment = NULL;
+        struct tensor *tensor;
+        struct record record;
+        int r;
+
+        /* Its bytes were validated, and the check covers their place. */
+        r = record_read(name->record, store->catalog.tail, (uint64_t)((const uint8_t *)name->record - store->catalog.file->map),
+                        &record, &name->n_record_bytes);
+        if (r)
+                return error_origin(-EIO);
+        name->record = NULL;
+        store->n_record_bytes += name->n_record_bytes;
+        HASH_FIND(hh, store->tensors, record.tensor_id, sizeof(record.tensor_id), tensor);
+        if (record.has_segment && !tensor) {
+                r = adopt_segment(store, name->user, &record, founds, &segment);
+                if (r)
+                        return r;
+        }
+        if (tensor || (record.has_segment && !segment)) {
+                log_warning("uid %u, \"%s\": its memory is missing or was changed, it is lost", name->user->uid, name->text);
+                name->is_lost = true;
+                store->n_lost++;
+                return 0;
+        }
+        r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data, record.tensor_id);
+        if (r)
+                return r;
+        tensor->name = name;
+        name->tensor = tensor;
+        name->user->n_names++;
+        return 0;
+}
+
+/* A segment that nobody names is removed, or held. */
+static int recover_stray(struct store *store, const struct found *found)
+{
+        char name[SHM_NAME_MAX];
+        struct segment *segment;
+        struct user *user;
+        struct stat st;
+        int r;
+
+        shm_segment_name(&store->shm, found->uid, found->random, name);
+        if (fstatat(store->shm.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : error_origin(-errno);
+        if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
+                log_warning("%s is not a file of the daemon's user, it is left alone", name);
+                return 0;
+        }
+        r = user_get(&store->users, found->uid, &user);
+        if (r)
+                return r;
+        r = memory_add(store, user, found->random, (uint64_t)st.st_size, NULL, &segment);
+        user_unref(user);
+        if (r)
+                return r;
+        segment->has_file = true;
+        segment->inode = st.st_ino;
+        segment->n_handed = 2;
+        segment->was_writable = true;
+        /* Not known to be whole: never used again. */
+        atomic_store(&segment->is_poisoned, true);
+        segment_unref(segment);
+        return 0;
+}
+
+/* ---- in order ---- */
+
+static int recover_refuse(const struct store *store, char message[256], const char *what)
+{
+        snprintf(message, 256, "%.40s/%.40s.catalog: %.110s. Nothing was changed; to start empty, remove it and its segments",
+                 store->config.directory, store->shm.prefix, what);
+        return STORE_E_CATALOG;
+}
+
+static int recover_catalog(struct store *store, struct found *founds, char message[256])
+{
+        char what[256];
+        int r;
+
+        r = catalog_open(&store->catalog, &store->shm, what);
+        if (r == CATALOG_E_DAMAGED)
+                return recover_refuse(store, message, what);
+        if (r == CATALOG_E_ABSENT) {
+                if (founds)
+                        return recover_refuse(store, message, "it is missing, or of another boot, and there are segments");
+                r = catalog_create(&store->catalog, &store->shm);
+                if (r == CATALOG_E_FULL) {
+                        snprintf(message, 256, "%s has no room for the catalog", store->config.directory);
+                        return STORE_E_FULL;
+                }
+        }
+        if (r)
+                return r;
+        charge_adopt(&store->catalog.file->charge, store->self, store->catalog.file->n_bytes);
+        return 0;
+}
+
+int store_recover(struct store *store, char message[256])
+{
+        _cleanup_(found_freep) struct found *founds = NULL;
+        char what[256], new_name[SHM_NAME_MAX];
+        struct found *found;
+        uint64_t damaged_at;
+        int r;
+
+        r = recover_look(store, &founds);
+        if (!r)
+                r = recover_catalog(store, founds, message);
+        if (r)
+                return r;
+        r = record_scan(store->catalog.file->map + CATALOG_RECORDS, store->catalog.tail - CATALOG_RECORDS, CATALOG_RECORDS, replay,
+                        store, &damaged_at);
+        if (r == RECORD_E_DAMAGED) {
+                snprintf(what, sizeof(what), "the record at byte %" PRIu64 " is damaged", damaged_at);
+                return recover_refuse(store, message, what);
+        }
+        for (struct name *name = store->names.first[0]; name && !r; name = name->next[0])
+                r = adopt_name(store, name, founds);
+        if (r)
+                return r;
+        outcomes_sweep(&store->outcomes, store_now_ms());
+
+        shm_name(&store->shm, "catalog.new", new_name);
+        if (unlinkat(store->shm.fd, new_name, 0) < 0 && errno != ENOENT)
+                return error_origin(-errno);
+        for (found = founds; found && !r; found = found->hh.next)
+                if (!found->is_claimed)
+                        r = recover_stray(store, found);
+        return r;
+}

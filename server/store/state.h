@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store's own state
+ *
+ * For the files of this room alone. Who changes what: memory.c the segments and the pool, holder.c the grants, tensor.c the tensors, commit.c
+ * the names and the catalog, recover.c all of it once, before anyone else is there.
+ */
+#pragma once
+
+#include "store/catalog.h"
+#include "store/names.h"
+#include "store/outcome.h"
+#include "store/pool.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+/* Idle and parked bytes, of the limit. */
+#define POOL_SHARE 4
+/* Idle and parked segments: an inode and a kilobyte of kernel memory each. */
+#define POOL_SEGMENTS_MAX 4096
+/* Freeing this much takes no time worth a worker. */
+#define DISPOSE_AT_ONCE (1024 * 1024)
+/* A holder that was asked to unmap and did not answer for so long is no longer waited for. */
+#define TRIM_WAIT_MS 1000
+/* Held segments tested by one store_retry_held(). */
+#define RETRY_MAX 64
+
+struct grant {
+        struct {
+                struct holder *holder;
+                struct segment *segment;
+        } key;
+        bool writable;
+        struct list holder_link;
+        struct list segment_link;
+        UT_hash_handle hh;
+};
+
+struct store {
+        struct store_config config; /* its strings are not kept */
+        struct shm shm;
+        int lock_fd;
+        struct users users;
+        struct user *self;
+
+        struct warm warm;
+        struct pool pool;
+        struct list shared;
+        struct list held;
+        struct segment *segments; /* by id */
+        uint64_t n_state_bytes[SEGMENT_N_STATES];
+        struct grant *grants;
+
+        struct tensor *tensors; /* by id */
+        uint64_t n_heap_bytes;
+
+        struct names names;
+        uint64_t n_lost;
+        struct outcomes outcomes;
+        struct catalog catalog;
+        uint64_t n_record_bytes; /* of the catalog: what names mean */
+        struct compaction *compaction;
+
+        uint8_t random[1024];
+        size_t n_random; /* bytes of it that are still fresh */
+};
+
+/* CLOCK_BOOTTIME */
+uint64_t store_now_ms(void);
+/* 16 bytes that nobody can guess, not all zero. */
+int store_random(struct store *store, uint8_t bytes[16]);
+
+/* ---- memory.c ---- */
+
+/* A segment of the store under a known name, referenced; the user is charged for it, whatever the limit, if adopt; else charge is taken over. */
+int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_RANDOM], uint64_t file_bytes, struct charge *charge,
+               struct segment **segmentp);
+void memory_move(struct segment *segment, enum segment_state state);
+/* Find the place of a segment that nobody refers to. */
+void memory_settle(struct segment *segment);
+/* No more hold on the file: unlink now or through the dispose callback. */
+void memory_dispose(struct segment *segment);
+/*
+ * Give idle bytes back until n_bytes more fit under the limit and, with n_shm_bytes, on the file system. 0: they do now; STORE_E_TRIMMING: soon;
+ * STORE_E_LIMIT: they will not, and nothing was given back. at_once: whatever it takes, on this thread.
+ */
+int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once);
+void memory_freed(struct store *store);
+
+/* ---- holder.c ---- */
+
+/* Tell all who map the segment to let go. */
+void grants_trim(struct segment *segment, uint64_t now_ms);
+
+/* ---- tensor.c ---- */
+
+/* Of a known id, and charged whatever the limit: recovery. */
+int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
+                 const void *data, const uint8_t id[16]);
+
+/* ---- commit.c ---- */
+
+/* What the name means from now on; the references are taken over. */
+void name_assign(struct store *store, struct name *name, struct tensor *tensor, struct outcome *outcome, uint32_t n_record_bytes);
+
+/* ---- recover.c ---- */
+
+/* Open or make the catalog and adopt what it names. 0, STORE_E_CATALOG with a message, STORE_E_FULL, or negative errno. */
+int store_recover(struct store *store, char message[256]);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tensors
+ *
+ * A descriptor, an owner, and the bytes: in a segment, in the heap, or in both (a promoted one, where the heap counts). A tensor lives while
+ * it is referenced; a name is one of the references.
+ *
+ * Loop thread only.
+ */
+#include "store/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "store/npy.h"
+
+static int tensor_make(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, const void *data,
+                       const uint8_t id[16], struct charge *charge)
+{
+        struct tensor *tensor = calloc(1, sizeof(*tensor));
+
+        if (!tensor)
+                return -ENOMEM;
+        tensor->n_bytes = (uint64_t)desc_n_bytes(desc);
+        if (data && tensor->n_bytes > 0) {
+                tensor->heap = malloc(tensor->n_bytes);
+                if (!tensor->heap) {
+                        free(tensor);
+                        return -ENOMEM;
+                }
+                memcpy(tensor->heap, data, tensor->n_bytes);
+        }
+        memcpy(tensor->id, id, sizeof(tensor->id));
+        tensor->store = store;
+        tensor->n_refs = 1;
+        tensor->state = TENSOR_SEALED;
+        tensor->user = user_ref(user);
+        tensor->desc = *desc;
+        tensor->charge = *charge;
+        *charge = (struct charge){ 0 };
+        store->n_heap_bytes += tensor->charge.n_bytes;
+        user->n_tensors++;
+        HASH_ADD(hh, store->tensors, id, sizeof(tensor->id), tensor);
+        *tensorp = tensor;
+        return 0;
+}
+
+int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
+               const void *data, const void *creator)
+{
+        uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
+        struct charge charge = { 0 };
+        uint8_t id[16];
+        int r;
+
+        assert(desc->offset == 0);
+        assert(segment ? n_bytes <= segment_n_bytes(segment) : n_bytes == 0 || (data && n_bytes <= TD_INLINE_MAX));
+        r = store_random(store, id);
+        if (r)
+                return r;
+        if (!segment && n_bytes > 0) {
+                r = memory_relieve(store, n_bytes, false);
+                if (r)
+                        return r;
+                r = charge_take(&charge, user, n_bytes);
+                assert(r == 0);
+        }
+        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge);
+        if (r) {
+                charge_drop(&charge);
+                return r;
+        }
+        (*tensorp)->segment = segment;
+        if (creator) {
+                (*tensorp)->state = TENSOR_UNSEALED;
+                (*tensorp)->creator = creator;
+        }
+        return 0;
+}
+
+int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
+                 const void *data, const uint8_t id[16])
+{
+        uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
+        struct charge charge = { 0 };
+        int r;
+
+        if (!segment && n_bytes > 0)
+                charge_adopt(&charge, user, n_bytes);
+        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge);
+        if (r) {
+                charge_drop(&charge);
+                return r;
+        }
+        (*tensorp)->segment = segment;
+        return 0;
+}
+
+struct tensor *tensor_ref(struct tensor *tensor)
+{
+        assert(tensor->n_refs > 0);
+        tensor->n_refs++;
+        return tensor;
+}
+
+struct tensor *tensor_unref(struct tensor *tensor)
+{
+        struct user *user;
+
+        if (!tensor)
+                return NULL;
+        assert(tensor->n_refs > 0);
+        if (--tensor->n_refs > 0)
+                return NULL;
+        assert(!tensor->name);
+        HASH_DEL(tensor->store->tensors, tensor);
+        tensor->store->n_heap_bytes -= tensor->charge.n_bytes;
+        free(tensor->heap);
+        charge_drop(&tensor->charge);
+        segment_unref(tensor->segment);
+        user = tensor->user;
+        user->n_tensors--;
+        free(tensor);
+        user_unref(user);
+        return NULL;
+}
+
+const char *tensor_name(const struct tensor *tensor)
+{
+        return tensor->name ? tensor->name->text : NULL;
+}
+
+/* ---- publishing ---- */
+
+/* The segment is as it was reserved, and gets its header. */
+static int tensor_publish(const struct tensor *tensor, struct segment *segment)
+{
+        uint8_t header[TD_HEADER_BYTES];
+        int r;
+
+        r = segment_verify(segment);
+        if (!r) {
+                npy_write(header, &tensor->desc);
+                r = segment_write_header(segment, header);
+        }
+        if (r == SEGMENT_E_CHANGED)
+                atomic_store(&segment->is_poisoned, true);
+        if (r < 0)
+                return r;
+        return segment_is_poisoned(segment) ? STORE_E_POISONED : 0;
+}
+
+int tensor_seal(struct tensor *tensor)
+{
+        int r = 0;
+
+        if (tensor->segment)
+                r = tensor_publish(tensor, tensor->segment);
+        if (r)
+                return r;
+        tensor->state = TENSOR_SEALED;
+        tensor->creator = NULL;
+        return 0;
+}
+
+int tensor_promote(struct tensor *tensor, struct segment *segment)
+{
+        _cleanup_(segment_unrefp) struct segment *owned = segment;
+        int r;
+
+        assert(tensor->heap && !tensor->segment && tensor->n_bytes <= segment_n_bytes(segment));
+        r = segment_pin(segment);
+        if (r)
+                return r;
+        memcpy(segment_data(segment), tensor->heap, tensor->n_bytes);
+        segment_unpin(segment);
+        r = tensor_publish(tensor, segment);
+        if (r)
+                return r;
+        tensor->segment = steal_ptr(&owned);
+        return 0;
+}
+
+/* ---- finding ---- */
+
+int store_find_id(struct store *store, uid_t uid, const uint8_t id[16], struct tensor **tensorp)
+{
+        struct tensor *tensor;
+
+        HASH_FIND(hh, store->tensors, id, sizeof(tensor->id), tensor);
+        if (!tensor || tensor->user->uid != uid)
+                return STORE_E_NOT_FOUND;
+        *tensorp = tensor;
+        return 0;
+}
