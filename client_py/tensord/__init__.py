@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""tensord: tensors in shared memory, and a daemon that computes beside them.
+
+>>> import numpy, tensord
+>>> tensord.put(numpy.arange(6.0).reshape(2, 3), "x", replace=True).shape
+(2, 3)
+>>> x = tensord.get("x")                  # a numpy.ndarray over the shared memory
+>>> x.flags.writeable
+False
+>>> (tensord.open("x") @ x.T + 1)         # computed by the daemon
+Tensor([[ 6., 15.],
+        [15., 51.]], dtype=float64)
+
+The functions here use one client, connected by the first of them; `connect` makes others.
+"""
+import builtins as _builtins
+
+from . import _client, _errors, _functions, _native, linalg
+from ._client import Client, Record, connect, default_client
+from ._errors import TensordError
+from ._files import read_csv
+from ._functions import (abs, add, arange, astype, broadcast_to, divide, equal, exp, eye, full,
+                         greater, greater_equal, less, less_equal, log, matmul, max, maximum, mean,
+                         min, minimum, multiply, negative, not_equal, ones, permute_dims, pow,
+                         reshape, sqrt, subtract, sum, where, zeros)
+from ._graph import Value
+from ._program import Program
+from ._tensor import Tensor, Unsealed
+
+__version__ = _native.VERSION
+
+globals().update(_client.FUNCTIONS)
+globals().update(_errors.classes)
+
+# What hides a function of Python's own is not for "import *".
+__all__ = [name for name in globals() if not name.startswith("_") and not hasattr(_builtins, name)]

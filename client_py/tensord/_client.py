@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: MIT
+"""Clients: one connection to a daemon, and what can be asked of it."""
+import collections
+import contextlib
+import functools
+import inspect
+import os
+import threading
+import warnings
+
+import numpy
+
+from . import _files, _msgpack, _native
+from ._dtypes import DTYPES, native_array, number_of
+from ._errors import error
+from ._graph import Result, emit, lookup
+from ._operands import as_operand
+from ._program import Program
+from ._tensor import Tensor, Unsealed
+
+Record = collections.namedtuple("Record", "name shape dtype nbytes id")
+Record.__doc__ = "A named tensor, as `Client.list` yields it: name, shape, dtype, nbytes (bytes), id (16 bytes)."
+
+_MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
+
+
+def connect(address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0, client_name=None):
+    """Connect to a daemon.
+
+    Looked for, in this order: `address`, ``$TENSORD_SOCKET``, ``$XDG_RUNTIME_DIR/tensord/socket``,
+    ``/run/tensord/socket``; else a private daemon is started at the third place, or at
+    ``/tmp/tensord-UID/socket`` where that variable is unset. Other processes of the same user find it there; it ends
+    after 60 s without clients and leaves named tensors for the next start. An explicit address
+    (argument or ``$TENSORD_SOCKET``) starts none.
+
+    Parameters
+    ----------
+    address : str or path, optional
+        Of the daemon's socket.
+    daemon : str or path, optional
+        The ``tensord`` binary to start, where one is started.
+    start : bool
+        False: never start a daemon.
+    busy_poll_us : int
+        How long a call spins before it sleeps, in microseconds; -1: what the daemon says.
+    timeout_ms : int
+        To connect and say hello, in milliseconds; 0: 5000.
+    client_name : str, optional
+        Told to the daemon.
+
+    Returns
+    -------
+    Client
+
+    Raises
+    ------
+    NoDaemon
+        Nothing answers.
+    VersionError
+        Another version of the protocol is spoken there.
+    """
+    path, binary = (None if p is None else os.fsdecode(p) for p in (address, daemon))
+    return Client(_native.connect(path, binary, not start, busy_poll_us, timeout_ms, client_name))
+
+
+class Client:
+    """A connection to a daemon; made by `connect`.
+
+    May be used by several threads. A call waits for its answer with the GIL released; a signal that arrives meanwhile
+    (Ctrl-C) is handled when the answer is there. A connection that breaks is renewed by the next call.
+
+    After a fork, arrays stay valid in the child, but its copy of the client raises Closed: connect again there.
+
+    As a context manager it closes itself.
+    """
+
+    def __init__(self, native):
+        self._native = native
+        self._warns = True
+
+    # ---- connection ----
+
+    @property
+    def address(self):
+        """Path of the daemon's socket; None once closed."""
+        return self._native.address
+
+    @property
+    def is_closed(self):
+        """Was `close` called?"""
+        return self._native.is_closed
+
+    def ping(self):
+        """Ask the daemon for a sign of life; raises ConnectionLost or NoDaemon if there is none."""
+        self._native.ping()
+
+    def close(self):
+        """End the connection. Its unnamed tensors go; arrays stay valid. A second call does nothing."""
+        self._native.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, exception, traceback):
+        self.close()
+
+    def __del__(self):
+        if getattr(self, "_warns", False) and not self.is_closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+
+    def __repr__(self):
+        return f"<tensord.Client closed>" if self.is_closed else f"<tensord.Client {self.address}>"
+
+    # ---- tensors ----
+
+    def put(self, array, name=None, replace=False):
+        """Store a copy of an array.
+
+        Parameters
+        ----------
+        array : array_like or Tensor
+            Of dtype bool, int64, float32 or float64, with any strides and byte order. The copy is dense, in Fortran
+            order if the array is, else in C order. A tensor is given the name without a copy where that is possible.
+        name : str, optional
+            1 to 255 bytes of UTF-8 without control characters. Named tensors outlive client and daemon.
+        replace : bool
+            The name may be in use: from now on it means this tensor.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        DtypeError
+            Another dtype; the message says which are kept.
+        NameTaken, ArgumentError
+            The name is in use, or is none.
+        OutOfMemory
+            The daemon's limit or /dev/shm is reached; the message has figures.
+        """
+        if isinstance(array, Tensor):
+            if array.client is self and name is not None and array.is_sealed and array._strides is None:
+                if array.name is None:
+                    array._handle.set_name(name, replace)
+                    return self.open(name)
+            array = numpy.asarray(array)
+        array, number = native_array(array)
+        return Tensor(self, self._put_native(array, number, name, replace))
+
+    def _put_native(self, array, number, name, replace):
+        order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+        return self._native.put(array, number, order, name, replace)
+
+    def create(self, shape, dtype="float64", name=None, order="C", replace=False):
+        """Reserve a tensor to be filled in place.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+        dtype : str or numpy.dtype
+        name : str, optional
+            Appears when it is sealed; reserved until then.
+        order : {"C", "F"}
+        replace : bool
+            The name may be in use.
+
+        Returns
+        -------
+        Unsealed
+            ``.array`` is a writable numpy.ndarray over its memory, which is zero at first or holds what was there before;
+            ``.seal()``, or the end of a ``with`` block, makes it immutable.
+
+        Raises
+        ------
+        DtypeError, ShapeError, NameTaken, ArgumentError, OutOfMemory
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.create((2, 3), "int64", "squares", replace=True) as t:
+        ...     t.array[:] = [[0, 1, 4], [9, 16, 25]]
+        >>> tensord.get("squares").sum()
+        55
+        """
+        if order not in ("C", "F"):
+            raise error("bad_arguments", f"order is 'C' or 'F', not {order!r}")
+        shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple(shape)
+        return Unsealed(self, self._native.create(number_of(dtype), shape, order, name, replace))
+
+    def open(self, name):
+        """A tensor by its name, to compute with.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        Lost
+            There was one, but its memory was missing when the daemon started.
+        """
+        return Tensor(self, self._native.open(name))
+
+    def open_id(self, id):
+        """A tensor by its id, which another connection of the same user told (`Tensor.id`).
+
+        Parameters
+        ----------
+        id : bytes
+            16 of them.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        NotFound
+        """
+        return Tensor(self, self._native.open_id(id))
+
+    def get(self, name, mode="r"):
+        """The memory of a named tensor, as an array. Nothing is copied.
+
+        Parameters
+        ----------
+        name : str
+        mode : {"r", "cow"}
+            "r": shared and read-only; two such arrays of one tensor share their memory. "cow": writable; what is
+            written is seen by this array alone.
+
+        Returns
+        -------
+        numpy.ndarray
+            Valid as long as numpy holds it, whatever becomes of name, client or daemon.
+
+        Raises
+        ------
+        NotFound, Lost, ArgumentError
+        """
+        if mode not in _MODES:
+            raise error("bad_arguments", f"mode is 'r' or 'cow', not {mode!r}")
+        return self.open(name)._map(_MODES[mode], True)
+
+    def load(self, path, name=None, replace=False):
+        """Store the array of an ``.npy`` file.
+
+        Parameters
+        ----------
+        path : str or path
+        name, replace
+            As for `put`.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        FileError
+            The file is no whole ``.npy`` file, or holds objects.
+        DtypeError
+            Its dtype is not kept.
+        OSError
+            It cannot be read.
+        """
+        return self.put(_files.open_npy(path), name, replace)
+
+    # ---- names ----
+
+    def delete(self, name):
+        """Remove a name. Arrays and tensors that refer to what it meant stay valid.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        NotFound
+        """
+        self._native.delete(name)
+
+    def list(self, prefix=""):
+        """The named tensors, in order.
+
+        Parameters
+        ----------
+        prefix : str
+            Only names that begin with it.
+
+        Returns
+        -------
+        list of Record
+        """
+        rows = self._native.list(prefix)
+        return [Record(name, shape, DTYPES[number], n_bytes, id_) for name, number, shape, n_bytes, id_ in rows]
+
+    def stat(self, name=None):
+        """Figures of the daemon, or of one tensor.
+
+        Parameters
+        ----------
+        name : str, optional
+
+        Returns
+        -------
+        dict
+            Of the daemon: ``version pid uptime_ms memory tensors names connections blas ...``, sizes in bytes. Of a tensor: its
+            description, ``references`` and ``segment_bytes``.
+
+        Raises
+        ------
+        NotFound
+        """
+        params = b"" if name is None else _msgpack.pack({"name": name})
+        return _msgpack.unpack(self._native.call("stat", params or None))
+
+    def ops(self):
+        """The operations that the daemon computes, as a list of dicts (``name``, ``doc``, ...)."""
+        return _msgpack.unpack(self._native.call("ops", None))
+
+    # ---- programs ----
+
+    def run(self, program, *outputs, names=None, replace=False):
+        """Compute values of a program, in one request.
+
+        Parameters
+        ----------
+        program : Program
+        *outputs : Value
+            What is wanted.
+        names : str or sequence of (str or None), optional
+            Names for the results, one each. Either all of them are given, or none.
+        replace : bool
+            The names may be in use.
+
+        Returns
+        -------
+        Tensor, or tuple of Tensor where there are several outputs
+
+        Raises
+        ------
+        LinAlgError, ValueRefused
+            An operation failed on its data; ``.node`` says which.
+        OutOfMemory, NameTaken, ...
+        """
+        if not isinstance(program, Program):
+            raise TypeError(f"run() wants a Program, then its outputs, not {type(program).__name__}")
+        if not outputs:
+            raise error("bad_program", "no output was asked for")
+        names = [names] if isinstance(names, str) else names or [None] * len(outputs)
+        if len(names) != len(outputs):
+            raise error("bad_arguments", f"{len(outputs)} outputs, but {len(names)} names")
+        builder, numbers = emit(self, [as_operand(output) for output in outputs])
+        rows = tuple((number, name, replace, False) for number, name in zip(numbers, names))
+        tensors = tuple(Tensor(self, handle) for handle in self._native.run(builder, rows))
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    def _force(self, node):
+        """Compute one node now: a Tensor, or a tuple of them if it has several results."""
+        n_results = lookup(node.op)[1]
+        builder, numbers = emit(self, [Result(node, i) for i in range(n_results)])
+        handles = self._native.run(builder, tuple(numbers))
+        if n_results == 1:
+            return Tensor(self, handles[0])
+        return tuple(Tensor(self, handle) for handle in handles)
+
+
+# ---- the default client ----
+
+_default = None
+_default_pid = None
+_default_lock = threading.Lock()
+
+
+def default_client():
+    """The client that the functions of the module use: connected by the first of them, and anew in a forked child.
+
+    Returns
+    -------
+    Client
+    """
+    global _default, _default_pid
+    client = _default
+    if client is not None and _default_pid == os.getpid() and not client.is_closed:
+        return client
+    with _default_lock:
+        if _default is None or _default_pid != os.getpid() or _default.is_closed:
+            _default = connect()
+            _default._warns = False
+            _default_pid = os.getpid()
+        return _default
+
+
+def _renew_lock():
+    global _default_lock
+    _default_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _of_default_client(name):
+    method = getattr(Client, name)
+
+    @functools.wraps(method)
+    def function(*args, **kwargs):
+        return getattr(default_client(), name)(*args, **kwargs)
+
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    function.__signature__ = inspect.Signature(parameters)
+    function.__qualname__ = name
+    function.__module__ = "tensord"
+    with contextlib.suppress(AttributeError):
+        del function.__wrapped__
+    return function
+
+
+FUNCTIONS = {name: _of_default_client(name)
+             for name in ("put", "get", "open", "open_id", "create", "load", "delete", "list", "stat", "ops", "ping", "run")}

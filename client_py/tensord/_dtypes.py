@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Data types: numpy's on the outside, libtensord's numbers on the inside."""
+import numpy
+
+from . import _native
+from ._errors import error
+
+#: numpy dtype of each number
+DTYPES = tuple(numpy.dtype(npy) for _, _, _, npy in _native.DTYPES)
+NAMES = tuple(name for name, _, _, _ in _native.DTYPES)
+ITEM_SIZES = tuple(size for _, _, size, _ in _native.DTYPES)
+BOOL, INT64, FLOAT32, FLOAT64 = map(NAMES.index, ("bool", "int64", "float32", "float64"))
+
+_NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES)}
+
+
+def _advice(dtype):
+    if dtype.kind == "O":
+        return "objects have no fixed bytes; convert them to one of these"
+    if dtype.kind in "iu":
+        return 'convert with .astype("int64")'
+    if dtype.kind == "f":
+        return 'convert with .astype("float32") or .astype("float64")'
+    return "convert it to one of these"
+
+
+def number_of(dtype):
+    """The number of a dtype.
+
+    Parameters
+    ----------
+    dtype : str, numpy.dtype or type
+        Byte order does not matter.
+
+    Raises
+    ------
+    DtypeError
+        It is not among those that tensord keeps; the message names both.
+    """
+    try:
+        return _NUMBERS[dtype]  # a numpy.dtype, most of the time
+    except (KeyError, TypeError):
+        pass
+    try:
+        dtype = numpy.dtype(dtype)
+    except TypeError as problem:
+        raise error("unsupported_dtype", f"{dtype!r} is no dtype: {problem}") from None
+    number = _NUMBERS.get(dtype.newbyteorder("=")) if dtype.names is None else None
+    if number is None:
+        raise error("unsupported_dtype", f"tensord keeps {', '.join(NAMES)}, not {dtype}; {_advice(dtype)}")
+    return number
+
+
+def native_array(array):
+    """An array with the same values that libtensord can read: native byte order, a known dtype.
+
+    Parameters
+    ----------
+    array : array_like
+
+    Returns
+    -------
+    array : numpy.ndarray
+        The argument itself where that is possible.
+    number : int
+        Of its dtype.
+
+    Raises
+    ------
+    DtypeError
+        The dtype is not supported.
+    ArgumentError
+        A masked array: there is no place for the mask.
+    """
+    if isinstance(array, numpy.ma.MaskedArray):
+        raise error("bad_arguments", "a masked array has no place for its mask here; use .filled() first")
+    array = numpy.asarray(array)
+    number = number_of(array.dtype)
+    if not array.dtype.isnative:
+        array = array.astype(DTYPES[number])
+    return array, number

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""Graphs of operations, and the way from a graph to a request.
+
+A graph is made of nodes that know their operands, and nothing else: nothing is numbered and nothing is
+sent before `emit` writes what some values need into a builder of libtensord. What a value will be -
+dtype and shape - is asked of the same inference that the daemon uses, when the value is made, so that a
+mistake is raised on its own line.
+
+A loop's body is a block. A node belongs to the innermost block among those of its operands, so what does not depend
+on the step stays outside of the loop by itself; what a body uses of the outside becomes the loop's captures.
+"""
+from . import _native
+from ._errors import TensordError, error
+from ._operators import Operators
+
+_OPS = {name: (number, n_results) for name, number, n_results, _ in _native.OPS}
+_ZEROS = _OPS["zeros"][0]
+
+
+def lookup(op):
+    """(number, number of results) of an operation."""
+    try:
+        return _OPS[op]
+    except (KeyError, TypeError):
+        raise error("unknown_op", f"there is no operation {op!r}") from None
+
+
+class Block:
+    """The body of a loop while it is written, and after."""
+
+    __slots__ = ("parent", "depth", "is_open")
+
+    def __init__(self, parent):
+        self.parent = parent
+        self.depth = parent.depth + 1 if parent else 1
+        self.is_open = True
+
+    def is_inside(self, other):
+        """Is it the other block, or within it? None is the outermost."""
+        block = self
+        while block is not None and block is not other:
+            block = block.parent
+        return block is other
+
+
+def innermost(operands):
+    """The block that a node over these operands belongs to; None is the outermost."""
+    found = None
+    for operand in operands:
+        block = operand.node.block if operand.node is not None else None
+        if block is None or block is found:
+            continue
+        if not block.is_open:
+            raise error("bad_program", "a value of a loop's body is used outside of it; return or watch it")
+        if block.is_inside(found):
+            found = block
+        elif not found.is_inside(block):
+            raise error("bad_program", "values of two loops that are not one within the other")
+    return found
+
+
+class Node:
+    """One operation on operands; op None: a value that a loop hands to its body."""
+
+    __slots__ = ("op", "args", "attrs", "block", "loop")
+
+    def __init__(self, op, args=(), attrs=None, block=None, loop=None):
+        self.op = op
+        self.args = args
+        self.attrs = attrs
+        self.block = block
+        self.loop = loop
+
+
+class Loop:
+    """What a loop node has beside its operands, which are the captured values and then the carried ones."""
+
+    __slots__ = ("n_steps", "n_captures", "parameters", "nodes", "results", "watch", "every", "at")
+
+
+class Result:
+    """One of the things that a node yields, as far as `emit` is concerned."""
+
+    __slots__ = ("node", "index")
+
+    def __init__(self, node, index):
+        self.node = node
+        self.index = index
+
+
+class Value(Operators):
+    """What an operation of a program will yield; operators on it add operations.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    """
+
+    __slots__ = ("node", "index", "shape", "_number")
+    _rank = 2
+
+    def __init__(self, node, index, type_):
+        self.node = node
+        self.index = index
+        self._number, self.shape = type_
+
+    def __repr__(self):
+        return f"<tensord.Value shape={self.shape} dtype={self.dtype}>"
+
+    def __bool__(self):
+        raise TypeError("a value of a program has no truth value before the program has run")
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("a value of a program is no array before the program has run")
+
+    def _make(self, op, args, attrs=None):
+        return apply(op, args, attrs)
+
+    def add_to(self, builder, client):
+        raise AssertionError("a value is emitted with its node")
+
+
+class Input(Value):
+    """A value that exists before the program runs: a tensor, an array or a number."""
+
+    __slots__ = ("_leaf",)
+
+    def __init__(self, leaf):
+        super().__init__(None, 0, (leaf._number, leaf.shape))
+        self._leaf = leaf
+
+    def add_to(self, builder, client):
+        return self._leaf.add_to(builder, client)
+
+
+def key_of(operand):
+    """What tells operands apart in the tables of values' numbers."""
+    node = operand.node
+    return id(operand) if node is None else (id(node), operand.index)
+
+
+def apply(op, args, attrs=None):
+    """Value of an operation on operands; a tuple of values if the operation has several results."""
+    node = Node(op, args, attrs, innermost(args))
+    values = tuple(Value(node, i, type_) for i, type_ in enumerate(infer(node)))
+    return values[0] if len(values) == 1 else values
+
+
+def infer(node):
+    """(dtype number, shape) of each result of a node; raises what is wrong with it."""
+    builder = _native.Builder()
+    numbers = {}
+    for arg in node.args:  # what they are is all that counts
+        attrs = {"shape": arg.shape, "dtype": arg._number}
+        numbers[key_of(arg)] = builder.op(_ZEROS, (), attrs, 1)
+    try:
+        _emit_node(builder, node, numbers)
+    except TensordError as problem:
+        problem.node = None  # the number is that of this trial
+        raise
+    results = (number for key, number in numbers.items() if type(key) is tuple and key[0] == id(node))
+    return [builder.type(number) for number in results]
+
+
+def sort(values, block):
+    """What the values need within a block.
+
+    Returns
+    -------
+    outside : list
+        Operands that come from outside of the block (of the outermost: tensors, numbers, arrays).
+    nodes : list of Node
+        Each after those that it needs.
+    """
+    outside, nodes = {}, {}
+    stack = list(reversed(values))
+    while stack:
+        operand = stack.pop()
+        node = operand.node
+        if node is None or (block is not None and node.block is not block):
+            outside[key_of(operand)] = operand
+        elif node.op is not None and id(node) not in nodes:
+            todo = [arg for arg in node.args if arg.node is None or id(arg.node) not in nodes]
+            todo = [arg for arg in todo if not _is_ready(arg, block, outside)]
+            if todo:
+                stack.append(operand)
+                stack.extend(reversed(todo))
+            else:
+                nodes[id(node)] = node
+    return list(outside.values()), list(nodes.values())
+
+
+def _is_ready(operand, block, outside):
+    """Needs no node of this block first; notes what comes from outside."""
+    node = operand.node
+    if node is None or (block is not None and node.block is not block):
+        outside[key_of(operand)] = operand
+        return True
+    return node.op is None
+
+
+def _emit_node(builder, node, numbers):
+    if node.loop is not None:
+        results = _emit_loop(builder, node, numbers)
+    else:
+        op, n_results = lookup(node.op)
+        args = tuple([numbers[key_of(arg)] for arg in node.args])
+        results = builder.op(op, args, node.attrs, n_results)
+        if n_results == 1:
+            numbers[id(node), 0] = results
+            return
+    for i, number in enumerate(results):
+        numbers[id(node), i] = number
+
+
+def _emit_loop(builder, node, numbers):
+    loop = node.loop
+    args = tuple([numbers[key_of(arg)] for arg in node.args])
+    body = builder.loop_begin(loop.n_steps, args[:loop.n_captures], args[loop.n_captures:])
+    inner = {key_of(arg): number for arg, number in zip(node.args[:loop.n_captures], body)}
+    for parameter, number in zip(loop.parameters, body[loop.n_captures:]):
+        inner[key_of(parameter)] = number
+    for inner_node in loop.nodes:
+        _emit_node(builder, inner_node, inner)
+    return builder.loop_end(tuple([inner[key_of(value)] for value in loop.results]),
+                            tuple([inner[key_of(value)] for value in loop.watch]), loop.every, loop.at)
+
+
+def emit(client, values):
+    """A builder that computes the values (anything with ``node`` and ``index``), and their numbers in it."""
+    for value in values:
+        if value.node is not None and value.node.block is not None:
+            raise error("bad_program", "a value of a loop's body is no output; return or watch it")
+    leaves, nodes = sort(values, None)
+    builder = _native.Builder()
+    numbers = {}
+    for leaf in leaves:
+        numbers[id(leaf)] = leaf.add_to(builder, client)
+    for node in nodes:
+        _emit_node(builder, node, numbers)
+    return builder, [numbers[key_of(value)] for value in values]

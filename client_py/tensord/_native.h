@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The native part of the Python package
+ *
+ * Four types over libtensord's public API - Client, Tensor, Mapping, Builder - without any policy: arguments are positional, dtypes and
+ * operations are numbers, shapes are tuples. The Python files beside it make it pleasant.
+ *
+ * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the buffer protocol alone. The GIL protects
+ * the objects; it is released around every call that may wait for the daemon.
+ */
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include "tensord/tensord.h"
+
+struct native_client {
+        PyObject_HEAD
+        td_client *client; /* NULL once it is closed and no call uses it any more */
+        unsigned n_calls;  /* calls under way, on any thread */
+        bool is_closed;
+};
+
+struct native_tensor {
+        PyObject_HEAD
+        td_tensor *tensor;
+        struct native_client *client; /* owned reference */
+};
+
+struct native_mapping {
+        PyObject_HEAD
+        td_mapping *mapping;
+        bool is_writable;
+};
+
+struct native_builder {
+        PyObject_HEAD
+        td_builder *builder;
+        PyObject *tensors; /* list: the inputs, alive until the builder is gone */
+};
+
+extern PyTypeObject *native_tensor_type;
+extern PyTypeObject *native_mapping_type;
+extern PyTypeObject *native_builder_type;
+
+/* Set the exception for an error; NULL, to be returned. */
+PyObject *native_raise(const td_error *error);
+PyObject *native_raise_code(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A Python int as int64; false with the exception of that code (of Python's own for what is no integer). */
+bool native_int64(PyObject *object, int code, const char *what, int64_t *valuep);
+/* A sequence of ints; at most max of them. */
+bool native_int64s(PyObject *object, int code, const char *what, int64_t *values, size_t max, size_t *np);
+/* dtype number and shape. */
+bool native_type(PyObject *dtype, PyObject *shape, struct td_type *typep);
+/* str or None; *namep lives as long as the object. */
+bool native_name(PyObject *object, const char **namep);
+PyObject *native_int64_tuple(const int64_t *values, size_t n);
+
+/* Between the two the client stays open, whatever other threads do. NULL with an exception if it is closed. */
+td_client *native_client_enter(struct native_client *self);
+void native_client_leave(struct native_client *self);
+
+/* Takes tensor over. */
+PyObject *native_tensor_wrap(struct native_client *client, td_tensor *tensor);
+
+/* Add a type to the module. false with an exception. */
+bool native_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **typep);
+bool native_client_add(PyObject *module);
+bool native_tensor_add(PyObject *module);
+bool native_builder_add(PyObject *module);

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Client
+ *
+ * A td_client with a count of the calls under way: close() may come from another thread in the midst of one, then the last
+ * call to leave closes. The count is kept under the GIL.
+ */
+#include "_native.h"
+
+static PyTypeObject *client_type;
+
+td_client *native_client_enter(struct native_client *self)
+{
+        if (self->is_closed || !self->client) {
+                native_raise_code(TD_E_CLOSED, "the client was closed");
+                return NULL;
+        }
+        self->n_calls++;
+        return self->client;
+}
+
+static void client_shut(struct native_client *self)
+{
+        td_client *client = self->client;
+
+        if (!client || self->n_calls)
+                return;
+        self->client = NULL;
+        Py_BEGIN_ALLOW_THREADS
+        td_close(client);
+        Py_END_ALLOW_THREADS
+}
+
+void native_client_leave(struct native_client *self)
+{
+        self->n_calls--;
+        if (self->is_closed)
+                client_shut(self);
+}
+
+static PyObject *client_connect(PyObject *module, PyObject *args)
+{
+        PyObject *address_object, *daemon_object, *name_object;
+        td_options options = { .busy_poll_us = -1 };
+        struct native_client *self;
+        td_client *client = NULL;
+        td_error error;
+        int no_start, r;
+
+        (void)module;
+        if (!PyArg_ParseTuple(args, "OOpiiO", &address_object, &daemon_object, &no_start, &options.busy_poll_us,
+                              &options.timeout_ms, &name_object))
+                return NULL;
+        options.no_start = no_start;
+        if (!native_name(address_object, &options.address) || !native_name(daemon_object, &options.daemon_path) ||
+            !native_name(name_object, &options.client_name))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_connect(&client, &options, &error);
+        Py_END_ALLOW_THREADS
+        if (r)
+                return native_raise(&error);
+        self = PyObject_New(struct native_client, client_type);
+        if (!self) {
+                td_close(client);
+                return NULL;
+        }
+        self->client = client;
+        self->n_calls = 0;
+        self->is_closed = false;
+        return (PyObject *)self;
+}
+
+static void client_dealloc(PyObject *object)
+{
+        PyTypeObject *type = Py_TYPE(object);
+
+        client_shut((struct native_client *)object);
+        PyObject_Free(object);
+        Py_DECREF(type);
+}
+
+static PyObject *client_close(PyObject *object, PyObject *unused)
+{
+        struct native_client *self = (struct native_client *)object;
+
+        (void)unused;
+        self->is_closed = true;
+        client_shut(self);
+        Py_RETURN_NONE;
+}
+
+static PyObject *client_ping(PyObject *object, PyObject *unused)
+{
+        struct native_client *self = (struct native_client *)object;
+        td_client *client = native_client_enter(self);
+        td_error error;
+        int r;
+
+        (void)unused;
+        if (!client)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_ping(client, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        if (r)
+                return native_raise(&error);
+        Py_RETURN_NONE;
+}
+
+/* What a buffer says of its elements' places, for the dtype that the caller knows it has. */
+static bool buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep, int64_t *strides)
+{
+        PyObject *shape;
+        bool ok;
+
+        if (view->ndim > TD_NDIM_MAX) {
+                native_raise_code(TD_E_RANK_LIMIT, "%d dimensions are more than the limit of %d", view->ndim, TD_NDIM_MAX);
+                return false;
+        }
+        static_assert(sizeof(Py_ssize_t) == sizeof(int64_t), "extents of a buffer are 64-bit");
+        shape = native_int64_tuple((const int64_t *)view->shape, (size_t)view->ndim);
+        ok = shape && native_type(dtype, shape, typep);
+        Py_XDECREF(shape);
+        for (int i = 0; ok && i < view->ndim; i++)
+                strides[i] = view->strides[i];
+        return ok;
+}
+
+/* put(array, dtype, order, name, replace) */
+static PyObject *client_put(PyObject *object, PyObject *args)
+{
+        struct native_client *self = (struct native_client *)object;
+        PyObject *array, *dtype, *name_object;
+        int64_t strides[TD_NDIM_MAX];
+        td_tensor *tensor = NULL;
+        struct td_type type;
+        td_client *client;
+        const char *name;
+        Py_buffer view;
+        td_error error;
+        int order, replace, r;
+
+        if (!PyArg_ParseTuple(args, "OOCOp", &array, &dtype, &order, &name_object, &replace) ||
+            !native_name(name_object, &name) || PyObject_GetBuffer(array, &view, PyBUF_STRIDED_RO))
+                return NULL;
+        if (!buffer_type(&view, dtype, &type, strides) || !(client = native_client_enter(self))) {
+                PyBuffer_Release(&view);
+                return NULL;
+        }
+        Py_BEGIN_ALLOW_THREADS
+        r = td_put(client, view.buf, &type, strides, (char)order, name, replace, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        PyBuffer_Release(&view);
+        return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
+}
+
+/* create(dtype, shape, order, name, replace) */
+static PyObject *client_create(PyObject *object, PyObject *args)
+{
+        struct native_client *self = (struct native_client *)object;
+        PyObject *dtype, *shape, *name_object;
+        td_tensor *tensor = NULL;
+        struct td_type type;
+        td_client *client;
+        const char *name;
+        td_error error;
+        int order, replace, r;
+
+        if (!PyArg_ParseTuple(args, "OOCOp", &dtype, &shape, &order, &name_object, &replace) ||
+            !native_name(name_object, &name) || !native_type(dtype, shape, &type) ||
+            !(client = native_client_enter(self)))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_create(client, &type, (char)order, name, replace, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
+}
+
+static PyObject *client_open(PyObject *object, PyObject *name_object)
+{
+        struct native_client *self = (struct native_client *)object;
+        td_tensor *tensor = NULL;
+        const char *name = NULL;
+        td_client *client;
+        td_error error;
+        int r;
+
+        if (!native_name(name_object, &name))
+                return NULL;
+        if (!name) {
+                PyErr_SetString(PyExc_TypeError, "a name is a str");
+                return NULL;
+        }
+        client = native_client_enter(self);
+        if (!client)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_open(client, name, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
+}
+
+static PyObject *client_open_id(PyObject *object, PyObject *id_object)
+{
+        struct native_client *self = (struct native_client *)object;
+        td_tensor *tensor = NULL;
+        td_client *client;
+        td_error error;
+        char *id;
+        Py_ssize_t n;
+        int r;
+
+        if (PyBytes_AsStringAndSize(id_object, &id, &n))
+                return NULL;
+        if (n != 16)
+                return native_raise_code(TD_E_BAD_ARGUMENTS, "an id has 16 bytes, this has %zd", n);
+        client = native_client_enter(self);
+        if (!client)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_open_id(client, (const uint8_t *)id, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
+}
+
+static PyObject *client_delete(PyObject *object, PyObject *name_object)
+{
+        struct native_client *self = (struct native_client *)object;
+        const char *name = NULL;
+        td_client *client;
+        td_error error;
+        int r;
+
+        if (!native_name(name_object, &name))
+                return NULL;
+        if (!name) {
+                PyErr_SetString(PyExc_TypeError, "a name is a str");
+                return NULL;
+        }
+        client = native_client_enter(self);
+        if (!client)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_delete(client, name, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        if (r)
+                return native_raise(&error);
+        Py_RETURN_NONE;
+}
+
+/* [(name, dtype, shape, n_bytes, id), ...] */
+static PyObject *list_rows(const td_list *list)
+{
+        PyObject *rows = PyList_New(0);
+
+        for (size_t i = 0; rows && i < td_list_size(list); i++) {
+                const td_list_row *row = td_list_at(list, i);
+                PyObject *shape = native_int64_tuple(row->type.shape, row->type.ndim);
+                PyObject *item = shape ? Py_BuildValue("siNKy#", row->name, (int)row->type.dtype, shape,
+                                                       (unsigned long long)row->n_bytes, (const char *)row->id,
+                                                       (Py_ssize_t)16)
+                                       : NULL;
+
+                if (!item || PyList_Append(rows, item))
+                        Py_CLEAR(rows);
+                Py_XDECREF(item);
+        }
+        return rows;
+}
+
+static PyObject *client_list(PyObject *object, PyObject *prefix_object)
+{
+        struct native_client *self = (struct native_client *)object;
+        const char *prefix;
+        td_list *list = NULL;
+        td_client *client;
+        PyObject *rows;
+        td_error error;
+        int r;
+
+        if (!native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_list_names(client, prefix, &list, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        if (r)
+                return native_raise(&error);
+        rows = list_rows(list);
+        td_list_free(list);
+        return rows;
+}
+
+/* call(method, params as MessagePack or None) -> MessagePack */
+static PyObject *client_call(PyObject *object, PyObject *args)
+{
+        struct native_client *self = (struct native_client *)object;
+        const char *method, *params;
+        Py_ssize_t n_params;
+        void *result = NULL;
+        size_t n_result = 0;
+        td_client *client;
+        PyObject *bytes;
+        td_error error;
+        int r;
+
+        if (!PyArg_ParseTuple(args, "sz#", &method, &params, &n_params) || !(client = native_client_enter(self)))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_call(client, method, params, (size_t)n_params, &result, &n_result, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        if (r)
+                return native_raise(&error);
+        bytes = PyBytes_FromStringAndSize(result, (Py_ssize_t)n_result);
+        td_free(result);
+        return bytes;
+}
+
+/* An output is a value's number, or (number, name or None, replace, map). */
+static bool read_output(PyObject *item, td_output *outputp)
+{
+        PyObject *name;
+        int replace, map;
+
+        *outputp = (td_output){ .value = -1 };
+        if (PyLong_Check(item)) {
+                outputp->value = (int)PyLong_AsLong(item);
+                return outputp->value >= 0 || !PyErr_Occurred();
+        }
+        if (!PyArg_ParseTuple(item, "iOpp", &outputp->value, &name, &replace, &map) ||
+            !native_name(name, &outputp->name))
+                return false;
+        outputp->replace = replace;
+        outputp->map = map;
+        return true;
+}
+
+/* All or none: tensors that find no object are given back. */
+static PyObject *wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n)
+{
+        PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+
+        for (size_t i = 0; i < n; i++) {
+                PyObject *item = tuple ? native_tensor_wrap(client, tensors[i]) : NULL;
+
+                if (!tuple)
+                        td_tensor_free(tensors[i]);
+                else if (item)
+                        PyTuple_SetItem(tuple, (Py_ssize_t)i, item);
+                else
+                        Py_CLEAR(tuple);
+        }
+        return tuple;
+}
+
+/* run(builder, outputs) -> tensors */
+static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t n_args)
+{
+        struct native_client *self = (struct native_client *)object;
+        td_tensor *tensors[TD_OUTPUTS_MAX] = { NULL };
+        td_output outputs[TD_OUTPUTS_MAX];
+        const td_builder *builder;
+        td_client *client;
+        td_error error;
+        Py_ssize_t n;
+        int r;
+
+        if (n_args != 2 || Py_TYPE(args[0]) != native_builder_type || !PyTuple_Check(args[1])) {
+                PyErr_SetString(PyExc_TypeError, "run(builder, outputs)");
+                return NULL;
+        }
+        builder = ((struct native_builder *)args[0])->builder;
+        n = PyTuple_Size(args[1]);
+        if (n > TD_OUTPUTS_MAX)
+                return native_raise_code(TD_E_BAD_PROGRAM, "%zd outputs are more than the limit of %d", n, TD_OUTPUTS_MAX);
+        for (Py_ssize_t i = 0; i < n; i++)
+                if (!read_output(PyTuple_GetItem(args[1], i), &outputs[i]))
+                        return NULL;
+        client = native_client_enter(self);
+        if (!client)
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_run(client, builder, outputs, (size_t)n, tensors, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        return r ? native_raise(&error) : wrap_outputs(self, tensors, (size_t)n);
+}
+
+static PyObject *client_get_address(PyObject *object, void *unused)
+{
+        struct native_client *self = (struct native_client *)object;
+
+        (void)unused;
+        if (!self->client)
+                Py_RETURN_NONE;
+        return PyUnicode_DecodeFSDefault(td_address(self->client));
+}
+
+static PyObject *client_get_is_closed(PyObject *object, void *unused)
+{
+        (void)unused;
+        return PyBool_FromLong(((struct native_client *)object)->is_closed);
+}
+
+static PyMethodDef client_methods[] = {
+        { "close", client_close, METH_NOARGS, NULL },
+        { "ping", client_ping, METH_NOARGS, NULL },
+        { "put", client_put, METH_VARARGS, NULL },
+        { "create", client_create, METH_VARARGS, NULL },
+        { "open", client_open, METH_O, NULL },
+        { "open_id", client_open_id, METH_O, NULL },
+        { "delete", client_delete, METH_O, NULL },
+        { "list", client_list, METH_O, NULL },
+        { "call", client_call, METH_VARARGS, NULL },
+        { "run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL },
+        { NULL, NULL, 0, NULL },
+};
+
+static PyGetSetDef client_getset[] = {
+        { "address", client_get_address, NULL, NULL, NULL },
+        { "is_closed", client_get_is_closed, NULL, NULL, NULL },
+        { NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot client_slots[] = {
+        { Py_tp_dealloc, client_dealloc },
+        { Py_tp_methods, client_methods },
+        { Py_tp_getset, client_getset },
+        { 0, NULL },
+};
+
+static PyType_Spec client_spec = {
+        .name = "tensord._native.Client",
+        .basicsize = sizeof(struct native_client),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .slots = client_slots,
+};
+
+static PyMethodDef connect_methods[] = {
+        { "connect", client_connect, METH_VARARGS, NULL },
+        { NULL, NULL, 0, NULL },
+};
+
+bool native_client_add(PyObject *module)
+{
+        return native_add_type(module, &client_spec, &client_type) && PyModule_AddFunctions(module, connect_methods) == 0;
+}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""What operations take: tensors, values of programs, and the leaves here - numbers and small arrays.
+
+Every operand has ``shape``, ``_number`` (of its dtype) and ``node``, which is None for whatever exists
+before the graph runs.
+"""
+import numpy
+
+from . import _native
+from ._dtypes import BOOL, DTYPES, FLOAT64, INT64, native_array, number_of
+
+_NUMPY = (numpy.ndarray, numpy.generic, list, tuple)
+
+
+class Scalar:
+    """A Python number that was given a dtype."""
+
+    __slots__ = ("value", "_number")
+    node = None
+    shape = ()
+
+    def __init__(self, value, number):
+        self.value = value
+        self._number = number
+
+    def add_to(self, builder, client):
+        return builder.scalar(self._number, self.value)
+
+
+class Constant:
+    """An array of this process: small ones travel with the program, larger ones are put first."""
+
+    __slots__ = ("array", "shape", "_number", "_put")
+    node = None
+
+    def __init__(self, array):
+        self.array, self._number = native_array(array)
+        self.shape = self.array.shape
+        self._put = None  # (client, native tensor), for as long as the graph lives
+
+    def add_to(self, builder, client):
+        if self.array.nbytes <= _native.INLINE_MAX:
+            array = numpy.ascontiguousarray(self.array)  # makes 0-d 1-d; the shape is told apart
+            return builder.immediate(self._number, self.shape, array)
+        if self._put is None or self._put[0] is not client:
+            self._put = client, client._put_native(self.array, self._number, None, False)
+        return builder.input(self._put[1])
+
+
+def _default_number(value):
+    if isinstance(value, bool):
+        return BOOL
+    return INT64 if isinstance(value, int) else FLOAT64
+
+
+def _weak_number(value, like):
+    """NumPy 2's rule: a Python number takes the dtype of what it meets, where its kind fits."""
+    own = _default_number(value)
+    # BOOL, INT64 and the floats stand in the order of their kinds
+    return like if own <= like or (own == FLOAT64 and like > INT64) else own
+
+
+def is_operand(x):
+    """Can it stand in an operation?"""
+    return hasattr(x, "add_to") or isinstance(x, (int, float, *_NUMPY))
+
+
+def as_operand(x, like=None):
+    """An operand.
+
+    Parameters
+    ----------
+    x : operand, number, or array_like
+    like : int, optional
+        Number of the dtype that a Python number meets.
+
+    Raises
+    ------
+    TypeError
+        It cannot become one.
+    DtypeError
+        It has a dtype that tensord does not keep.
+    """
+    if hasattr(x, "add_to"):
+        return x
+    if isinstance(x, numpy.generic) or isinstance(x, _NUMPY):  # before float: numpy.float64 is one
+        return Constant(x)
+    if isinstance(x, (int, float)):
+        return Scalar(x, _default_number(x) if like is None else _weak_number(x, like))
+    if isinstance(x, complex):
+        number_of(complex)  # says what is supported
+    if hasattr(x, "__array__"):
+        return Constant(x)
+    raise TypeError(f"{type(x).__name__} is no operand: a tensor, an array or a number is")
+
+
+def as_operands(xs):
+    """Operands; Python numbers among them take the dtype of the first that is none."""
+    for x in xs:
+        if not hasattr(x, "add_to"):
+            break
+    else:
+        return xs
+    like = None
+    operands = [x if type(x) in (int, float, bool) else as_operand(x) for x in xs]
+    for x in operands:
+        if hasattr(x, "add_to"):
+            like = x._number
+            break
+    return tuple(as_operand(x, like) for x in operands)
+
+
+def dtype_of(number):
+    return DTYPES[number]

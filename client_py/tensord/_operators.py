@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""The operators and methods that tensors and values of programs have in common."""
+import math
+import operator
+
+from ._dtypes import DTYPES, number_of
+from ._index import Index, normal_axes
+from ._operands import as_operand, as_operands, is_operand
+
+
+def make(op, args, attrs=None):
+    """The result of an operation on operands (at least one of them a tensor or a value).
+
+    If one of them is a value of a program the result is one, else it is computed.
+    """
+    maker = None
+    for arg in args:
+        if isinstance(arg, Operators) and (maker is None or arg._rank > maker._rank):
+            maker = arg
+    return maker._make(op, args, attrs)
+
+
+def _forward(op):
+    def method(self, other):
+        if not isinstance(other, Operators):
+            if not is_operand(other):
+                return NotImplemented
+            other = as_operand(other, self._number)
+        elif other._rank > self._rank:
+            return other._make(op, (self, other))
+        return self._make(op, (self, other))
+    return method
+
+
+def _reflected(op):
+    def method(self, other):
+        if not is_operand(other):
+            return NotImplemented
+        return self._make(op, (as_operand(other, self._number), self))
+    return method
+
+
+def _reduction(op, doc):
+    def method(self, axis=None, keepdims=False):
+        attrs = {"keepdims": True} if keepdims else {}
+        if axis is not None:
+            attrs["axes"] = tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
+        return self._make(op, (self,), attrs)
+    method.__name__ = op
+    method.__doc__ = f"""{doc}
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            Along which to reduce; all where it is left out.
+        keepdims : bool
+            Keep the reduced axes, with extent 1.
+        """
+    return method
+
+
+class Operators:
+    """Base of what operators work on; ``_make`` says what an operation on it becomes."""
+
+    __slots__ = ()
+    __array_priority__ = 1000  # ndarray + tensor is left to the tensor
+    _rank = 0
+
+    @property
+    def dtype(self):
+        """numpy.dtype of the elements."""
+        return DTYPES[self._number]
+
+    @property
+    def ndim(self):
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self):
+        """Bytes of the elements, without gaps."""
+        return self.size * self.dtype.itemsize
+
+    __add__, __radd__ = _forward("add"), _reflected("add")
+    __sub__, __rsub__ = _forward("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _forward("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _forward("divide"), _reflected("divide")
+    __pow__, __rpow__ = _forward("pow"), _reflected("pow")
+    __matmul__, __rmatmul__ = _forward("matmul"), _reflected("matmul")
+    __eq__, __ne__ = _forward("equal"), _forward("not_equal")
+    __lt__, __le__ = _forward("less"), _forward("less_equal")
+    __gt__, __ge__ = _forward("greater"), _forward("greater_equal")
+    __hash__ = None
+
+    def __neg__(self):
+        return self._make("negative", (self,))
+
+    def __abs__(self):
+        return self._make("abs", (self,))
+
+    def __pos__(self):
+        return self
+
+    sum = _reduction("sum", "Sum of the elements; bool counts as int64.")
+    mean = _reduction("mean", "Arithmetic mean; NaN of nothing.")
+    max = _reduction("max", "Largest element; NaN if any is NaN; refused for nothing.")
+    min = _reduction("min", "Smallest element; NaN if any is NaN; refused for nothing.")
+
+    def astype(self, dtype):
+        """The same values in another dtype.
+
+        Parameters
+        ----------
+        dtype : str or numpy.dtype
+            ``"bool"``, ``"int64"``, ``"float32"`` or ``"float64"``. NaN and floats out of range become the
+            most negative int64.
+        """
+        number = number_of(dtype)
+        if number == self._number:
+            return self
+        return self._make("astype", (self,), {"dtype": number})
+
+    def reshape(self, *shape):
+        """The same elements, in C order, under another shape.
+
+        Parameters
+        ----------
+        *shape : int
+            Or one tuple; one extent may be -1, and follows from the rest.
+        """
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        return self._reshape(tuple(map(operator.index, shape)))
+
+    def transpose(self, *axes):
+        """The axes in another order; without arguments, reversed. No bytes move."""
+        if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
+            axes = axes[0]
+        return self.permute_dims(axes or tuple(reversed(range(self.ndim))))
+
+    def permute_dims(self, axes):
+        """The axes in the order given; negative ones count from the end. No bytes move."""
+        return self._permute(tuple(axes))
+
+    @property
+    def T(self):
+        """The axes reversed, as numpy's."""
+        return self.transpose()
+
+    @property
+    def mT(self):
+        """The last two axes exchanged: a stack of matrices, each transposed."""
+        axes = list(range(self.ndim))
+        if self.ndim >= 2:
+            axes[-2:] = axes[-1], axes[-2]
+        return self.permute_dims(axes)
+
+    def __getitem__(self, key):
+        return self._at(Index(self.shape, key))
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    # Views as operations of a program; tensors, whose layout is known, do without.
+
+    def _reshape(self, shape):
+        return self._make("reshape", (self,), {"shape": shape})
+
+    def _permute(self, axes):
+        return self._make("permute_dims", (self,), {"axes": axes})
+
+    def _at(self, index):
+        part = self
+        if index.count != list(self.shape) or any(step != 1 for step in index.step):
+            attrs = {"start": index.start, "shape": index.count, "step": index.step}
+            part = self._make("slice", (self,), attrs)
+        if index.axes != list(range(self.ndim)):
+            part = part._reshape(index.shape)
+        return part
+
+    def _broadcast(self, shape):
+        return self._make("broadcast_to", (self,), {"shape": shape})
+
+
+__all__ = ["Operators", "as_operands", "make", "normal_axes"]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Programs written by hand: many operations, loops among them, in one request."""
+import operator
+
+from ._dtypes import INT64, number_of
+from ._errors import error
+from ._graph import Block, Input, Loop, Node, Value, apply, infer, innermost, sort
+from ._operands import as_operand, as_operands
+
+
+class Program:
+    """A program, written with values as if they were arrays; `Client.run` computes it in one request.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> p = tensord.Program()
+    >>> u = p.loop(10, lambda i, u: u * 0.5, p.input([1024.0, 2048.0]))
+    >>> tensord.run(p, u)
+    Tensor([1., 2.], dtype=float64)
+    """
+
+    def __init__(self):
+        self._open = []  # (block, watched values) of the loops whose bodies are being written
+
+    def input(self, x):
+        """A value for something that exists.
+
+        Tensors, arrays and numbers can also be used as they are; this makes operators on two of them
+        part of the program instead of computing them at once.
+
+        Parameters
+        ----------
+        x : Tensor, array_like or number
+
+        Returns
+        -------
+        Value
+        """
+        return Input(as_operand(x))
+
+    def op(self, name, *args, **attrs):
+        """A value by the name of its operation.
+
+        Parameters
+        ----------
+        name : str
+            As ``tensord.ops()`` lists them.
+        *args : Value, Tensor, array_like or number
+            Operands.
+        **attrs
+            Attributes of the operation: ``dtype``, ``shape``, ``axes``, ``keepdims``, ``start``, ``step``,
+            ``value``, ``range``, ``k``, ``rcond``, ``upper``.
+
+        Returns
+        -------
+        Value, or tuple of Value where the operation has several results
+
+        Raises
+        ------
+        UnknownOp, ArgumentError, ShapeError, DtypeError, AxisError
+        """
+        if "dtype" in attrs:
+            attrs["dtype"] = number_of(attrs["dtype"])
+        return apply(name, as_operands(args), attrs)
+
+    def loop(self, n_steps, body, *carried, every=None, at=None):
+        """Repeat a piece of the program.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many times; 0 is allowed.
+        body : callable
+            ``body(i, *carried)`` is called once, now, with values: the number of the step (int64, from 0) and what is
+            carried. It returns what the next step carries: as many values, each of the same shape and
+            dtype. It may use any value of the program around it.
+        *carried : Value, Tensor, array_like or number
+            What the first step gets.
+        every : int, optional
+            Keep the watched values (see `watch`) of steps every, 2 * every, ...; 1 if neither this nor `at` is given.
+        at : sequence of int, optional
+            Or of these steps, in ascending order. Step k, from 1 to n_steps, is the state after k turns.
+
+        Returns
+        -------
+        Value or tuple of Value
+            The carried values after the last step, then, for each watched value, a stack of shape
+            ``(watched steps, *shape)``.
+
+        Raises
+        ------
+        ShapeError
+            ``loop_shape``: the body does not return what it got. The message names both.
+        ArgumentError
+            The watch list does not fit.
+        """
+        carried = tuple(as_operand(x) for x in carried)
+        block = Block(self._open[-1][0] if self._open else None)
+        loop = Loop()
+        loop.n_steps = operator.index(n_steps)
+        types = [(INT64, ()), *((x._number, x.shape) for x in carried)]
+        loop.parameters = [Value(Node(None, block=block), 0, type_) for type_ in types]
+        try:
+            self._write_body(loop, block, body, carried)
+        finally:
+            block.is_open = False
+        loop.every, loop.at = _watched_steps(loop, every, at)
+        captures, loop.nodes = sort([*loop.results, *loop.watch], block)
+        loop.n_captures = len(captures)
+        args = (*captures, *carried)
+        node = Node("loop", args, None, innermost(args), loop)
+        values = tuple(Value(node, i, type_) for i, type_ in enumerate(infer(node)))
+        return values[0] if len(values) == 1 else values
+
+    def _write_body(self, loop, block, body, carried):
+        watched = []
+        self._open.append((block, watched))
+        try:
+            results = body(*loop.parameters)
+        finally:
+            self._open.pop()
+        if not isinstance(results, (tuple, list)):
+            results = (results,)
+        if len(results) != len(carried):
+            raise error("bad_program", f"the body returns {len(results)} values, but {len(carried)} are carried")
+        loop.results = [as_operand(x, old._number) for x, old in zip(results, carried)]
+        loop.watch = watched
+
+    def watch(self, value):
+        """Within a loop's body: keep this value, of the steps that the loop's ``every`` or ``at`` names.
+
+        Parameters
+        ----------
+        value : Value
+        """
+        if not self._open:
+            raise error("bad_program", "watch() is for the body of a loop")
+        self._open[-1][1].append(as_operand(value))
+
+
+def _watched_steps(loop, every, at):
+    if not loop.watch:
+        if every is not None or at is not None:
+            raise error("bad_program", "steps to watch, but the body watches no value")
+        return 0, ()
+    if every is not None and at is not None:
+        raise error("bad_program", "steps are watched either every k-th or at a list, not both")
+    if at is not None:
+        return 0, tuple(map(operator.index, at))
+    every = 1 if every is None else operator.index(every)
+    if every < 1:
+        raise error("bad_program", f"steps are watched every k-th, k positive, not {every}")
+    return every, ()

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""Tensors: references to what the daemon keeps."""
+import sys
+import warnings
+
+import numpy
+
+from . import _native
+from ._dtypes import DTYPES, ITEM_SIZES
+from ._errors import error
+from ._graph import Node
+from ._index import c_strides, normal_axes
+from ._operators import Operators
+
+
+class Tensor(Operators):
+    """A tensor in the daemon, or a view of one.
+
+    Operators and methods compute in the daemon and yield tensors; ``numpy.asarray(t)`` shows the memory itself,
+    without a copy, read-only. Slices and transposes are views: they cost no request.
+
+    The tensor stays in the daemon as long as this object (or a view made from it, or its name) does; an array over its
+    memory is valid as long as numpy holds it, whatever becomes of tensor, name, client or daemon.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    """
+
+    __slots__ = ("_client", "_handle", "_number", "shape", "_strides", "_offset", "__weakref__")
+    _rank = 1
+    node = None
+
+    def __init__(self, client, handle):
+        self._client = client
+        self._handle = handle
+        self._number = handle.dtype
+        self.shape = handle.shape
+        self._strides = None  # the whole tensor, as it lies
+        self._offset = 0
+
+    @property
+    def client(self):
+        """The `Client` that it belongs to."""
+        return self._client
+
+    @property
+    def name(self):
+        """Its name when this reference was made; None if it had none, and for views."""
+        return self._handle.name if self._strides is None else None
+
+    @property
+    def id(self):
+        """16 bytes by which other connections of the same user can refer to it; of a view, the whole tensor's."""
+        return self._handle.id
+
+    @property
+    def strides(self):
+        """Bytes from one element to the next, along each axis."""
+        return self._handle.strides if self._strides is None else self._strides
+
+    @property
+    def is_sealed(self):
+        """Is it complete, and so immutable?"""
+        return self._handle.is_sealed
+
+    # ---- memory ----
+
+    def _map(self, mode, share):
+        """An array over the memory; mode as for the native tensor."""
+        mapping = self._handle.map(mode, share)
+        return numpy.ndarray(self.shape, DTYPES[self._number], mapping, self._offset, self.strides)
+
+    def _read(self):
+        """An array to read values from, which need not be the shared memory."""
+        return self._map(_native.MAP_READ, False)
+
+    def __array__(self, dtype=None, copy=None):
+        """The tensor's memory as a read-only numpy.ndarray.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype, optional
+            Another one means a copy.
+        copy : bool, optional
+            True: always copy. False: refuse (ValueError) where a copy would be needed.
+        """
+        array = self._map(_native.MAP_READ, self.name is not None)
+        if dtype is not None and numpy.dtype(dtype) != array.dtype:
+            if copy is False:
+                raise ValueError(f"{array.dtype} to {numpy.dtype(dtype)} needs a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def _item(self, to):
+        if self.size != 1:
+            raise TypeError(f"only a tensor of one element becomes {to}, this has shape {self.shape}")
+        return self._read().item()
+
+    def item(self):
+        """The only element, as a Python number."""
+        return self._item("a number")
+
+    def tolist(self):
+        """The elements, as nested lists of Python numbers."""
+        return self._read().tolist()
+
+    def __float__(self):
+        return float(self._item("a float"))
+
+    def __int__(self):
+        return int(self._item("an int"))
+
+    def __index__(self):
+        if self.ndim or self.dtype.kind != "i":
+            raise TypeError("only a 0-d tensor of integers can be an index")
+        return self._item("an index")
+
+    def __bool__(self):
+        if self.size != 1:
+            raise ValueError(f"the truth value of a tensor of shape {self.shape} is ambiguous")
+        return bool(self._item("a bool"))
+
+    def __repr__(self):
+        name = f", name={self.name!r}" if self.name is not None else ""
+        if not self._handle.is_sealed or self._client.is_closed:
+            return f"<tensord.Tensor shape={self.shape} dtype={self.dtype}{name}>"
+        text = numpy.array2string(self._read(), separator=", ", prefix="Tensor(")
+        shape = f", shape={self.shape}" if not self.size else ""
+        return f"Tensor({text}{shape}, dtype={self.dtype}{name})"
+
+    # ---- operations ----
+
+    def _make(self, op, args, attrs=None):
+        # Every operation passes here. To compute later instead of now, keep the node.
+        return self._client._force(Node(op, args, attrs))
+
+    def add_to(self, builder, client):
+        """As an input of a program."""
+        if client is not self._client:
+            raise error("bad_arguments", "a tensor of another client; open it there, by name or id")
+        if self._strides is None:
+            return builder.input(self._handle)
+        return builder.input_view(self._handle, self.shape, self._strides, self._offset)
+
+    # ---- views ----
+
+    def _view(self, shape, strides, offset=0):
+        view = object.__new__(Tensor)
+        view._client = self._client
+        view._handle = self._handle
+        view._number = self._number
+        view.shape = tuple(shape)
+        view._strides = tuple(strides)
+        view._offset = self._offset + offset
+        return view
+
+    def _at(self, index):
+        old = self.strides
+        offset = 0
+        if 0 not in index.count:
+            offset = sum(start * stride for start, stride in zip(index.start, old))
+        strides = (0 if axis is None else old[axis] * index.step[axis] for axis in index.axes)
+        return self._view(index.shape, strides, offset)
+
+    def _permute(self, axes):
+        order = normal_axes(axes, self.ndim)
+        if order is None:
+            return super()._permute(axes)  # to be refused in the words of the inference
+        strides = self.strides
+        return self._view((self.shape[axis] for axis in order), (strides[axis] for axis in order))
+
+    def _reshape(self, shape):
+        item_size = ITEM_SIZES[self._number]
+        if self.strides == c_strides(self.shape, item_size):
+            size, known = self.size, 1
+            for extent in shape:
+                known *= extent if extent != -1 else 1
+            if shape.count(-1) == 1 and known > 0 and size % known == 0:
+                shape = tuple(size // known if extent == -1 else extent for extent in shape)
+                known = size
+            if known == size and all(extent >= 0 for extent in shape):
+                return self._view(shape, c_strides(shape, item_size))
+        return super()._reshape(shape)
+
+
+class _Dropped:
+    """Stands for the native tensor of one that was given up."""
+
+    name = id = None
+    is_sealed = False
+
+    def __getattr__(self, attribute):
+        raise error("not_sealed", "the tensor was dropped before it was sealed")
+
+
+class Unsealed(Tensor):
+    """A tensor that its creator fills in place, before anybody else sees it; see `Client.create`.
+
+    As a context manager it seals itself at the end of the block, unless the block raised. Once sealed it is a
+    tensor like any other. One that is dropped unsealed is gone, and its name is free again.
+
+    Sealing makes the memory read-only. The array itself (`array`, ``numpy.asarray(t)``) turns read-only with it, whoever holds
+    it, but numpy cannot reach views that were made from it: a write through one of those would end the process with SIGSEGV. So
+    `seal` refuses (NotSealed) as long as such views are in use. What it cannot see are other aliases:
+    a memoryview of the array, an array of another class, another library's tensor over it; those must not be written after sealing.
+    """
+
+    __slots__ = ("_mapping", "_root", "_array")
+
+    def __init__(self, client, handle):
+        super().__init__(client, handle)
+        self._mapping = handle.map(_native.MAP_WRITE, True)
+        # numpy makes a view's base the last ndarray above it that is itself based on something else: _root, for the
+        # array handed out and for every view of it. So references to _root count them.
+        self._root = numpy.ndarray(self.shape, self.dtype, self._mapping, 0, self.strides)
+        self._array = self._root[...]
+
+    @property
+    def array(self):
+        """The memory, as a numpy.ndarray: writable until sealed."""
+        return self._array
+
+    def __array__(self, dtype=None, copy=None):
+        if self._root is None:
+            return super().__array__(dtype, copy)
+        if dtype is not None and numpy.dtype(dtype) != self._array.dtype:
+            if copy is False:
+                raise ValueError(f"{self._array.dtype} to {numpy.dtype(dtype)} needs a copy")
+            return self._array.astype(dtype)
+        return self._array.copy() if copy else self._array
+
+    def seal(self):
+        """Make it immutable; its name, if it has one, appears now. Does nothing if it is sealed.
+
+        Raises
+        ------
+        NotSealed
+            Views of `array` are still in use; delete them and seal again.
+        NameTaken, Poisoned, OutOfMemory, ConnectionLost
+            The daemon could not take it.
+        """
+        if self._root is None:
+            return
+        # This object's, getrefcount's argument, and that of _array itself.
+        n_views = sys.getrefcount(self._root) - 3
+        if n_views > 0:
+            raise error("not_sealed", f"{n_views} views of the array are still in use, and would be written at the price of a "
+                                      "crash; delete them (del, or leave their scope) and seal again")
+        self._array.flags.writeable = False
+        try:
+            self._handle.seal()
+        except BaseException:
+            if not self._handle.is_sealed:
+                self._array.flags.writeable = True
+            raise
+        self._root.flags.writeable = False
+        self._mapping.freeze()
+        self._root = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, exception, traceback):
+        if kind is None:
+            self.seal()
+        else:
+            self._drop()
+
+    def _drop(self):
+        """Give it up: what is not sealed ends with its last reference, and arrays keep their memory."""
+        self._root = self._mapping = None
+        self._handle = _Dropped()
+
+    def __del__(self):
+        if getattr(self, "_root", None) is not None and not self._client.is_closed:
+            warnings.warn(f"tensor of shape {self.shape} was dropped before it was sealed", ResourceWarning, source=self)
