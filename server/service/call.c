@@ -18,8 +18,8 @@ static void call_unpin(struct call *call)
                 struct pin *pin = &call->pins[i];
 
                 list_unlink(&pin->wait.link);
-                if (pin->wait.slot)
-                        pin->wait.slot = slot_unref(pin->wait.slot);
+                if (pin->wait.promise)
+                        pin->wait.promise = promise_unref(pin->wait.promise);
                 else
                         tensor_unref(pin->tensor);
                 pin->tensor = NULL;
@@ -29,11 +29,11 @@ static void call_unpin(struct call *call)
 
 static void call_free(struct call *call)
 {
-        assert(!call->outcome);
+        assert(!call->repeat);
         call_unpin(call);
         for (uint32_t i = 0; i < call->n_results; i++) {
                 reservation_free(call->reservations[i]);
-                slot_unref(call->results[i]);
+                promise_unref(call->results[i]);
         }
         if (call->is_waiting && call->client)
                 call->client->n_waiting--;
@@ -103,16 +103,16 @@ static int call_resolve(struct call *call, struct pin *pin, const struct ref *re
         case REF_NONE:
                 return 0;
         case REF_HANDLE:
-                pin->wait.slot = slot_find(call->client->slots, ref->handle);
-                if (!pin->wait.slot) {
+                pin->wait.promise = promise_find(call->client->promises, ref->handle);
+                if (!pin->wait.promise) {
                         failure_set(&call->failure, TD_E_NOT_FOUND,
                                     "this connection has no handle %llu",
                                     (unsigned long long)ref->handle);
                         return -1;
                 }
-                slot_ref(pin->wait.slot);
-                if (pin->wait.slot->state == SLOT_PENDING) {
-                        list_push_back(&pin->wait.slot->waits, &pin->wait.link);
+                promise_ref(pin->wait.promise);
+                if (pin->wait.promise->state == PROMISE_PENDING) {
+                        list_push_back(&pin->wait.promise->waits, &pin->wait.link);
                         call->n_pending++;
                 }
                 return 0;
@@ -145,18 +145,18 @@ static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
 
         if (!handle)
                 return 0;
-        if (slot_find(client->slots, handle)) {
+        if (promise_find(client->promises, handle)) {
                 failure_set(&call->failure, TD_E_HANDLE_TAKEN,
                             "handle %llu is in use on this connection", (unsigned long long)handle);
                 return -1;
         }
-        if (HASH_COUNT(client->slots) >= TD_HANDLES_MAX) {
+        if (HASH_COUNT(client->promises) >= TD_HANDLES_MAX) {
                 failure_set(&call->failure, TD_E_TOO_MANY,
                             "this connection has %d handles, the limit; release some",
                             TD_HANDLES_MAX);
                 return -1;
         }
-        if (slot_new(&call->results[i], &client->slots, handle)) {
+        if (promise_new(&call->results[i], &client->promises, handle)) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
@@ -213,18 +213,18 @@ static int call_check_repeat(struct call *call)
         struct service *service = call->service;
         struct op_id op_id = call_op_id(call);
         struct tensor *tensor;
-        struct outcome *outcome;
+        struct repeat *repeat;
 
         if (!request->has_op_id)
                 return 0;
-        outcome = outcome_find(&service->outcomes, call->user->uid, request->op_id);
-        if (outcome && outcome->running) {
+        repeat = repeat_find(&service->repeats, call->user->uid, request->op_id);
+        if (repeat && repeat->running) {
                 call->is_repeat = true;
-                list_push_back(&outcome->joined, &call->queue);
+                list_push_back(&repeat->joined, &call->queue);
                 return 1;
         }
-        if (outcome) {
-                call->failure = outcome->failure;
+        if (repeat) {
+                call->failure = repeat->failure;
                 return -1;
         }
         if (!store_recall(service->store, call->user->uid, &op_id, &tensor)) {
@@ -241,8 +241,7 @@ static int call_check_repeat(struct call *call)
         }
         if (!handlers[request->method].has_outcome)
                 return 0;
-        if (outcome_new(&call->outcome, &service->outcomes, call->user->uid, request->op_id,
-                        call)) {
+        if (repeat_new(&call->repeat, &service->repeats, call->user->uid, request->op_id, call)) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
@@ -316,28 +315,28 @@ void call_start(struct call *call)
         for (uint32_t i = 0; i < call->n_pins; i++) {
                 struct pin *pin = &call->pins[i];
 
-                if (!pin->wait.slot)
+                if (!pin->wait.promise)
                         continue;
-                if (pin->wait.slot->state == SLOT_FAILED) {
-                        if (pin->wait.slot->failure)
-                                call->failure = *pin->wait.slot->failure;
+                if (pin->wait.promise->state == PROMISE_FAILED) {
+                        if (pin->wait.promise->failure)
+                                call->failure = *pin->wait.promise->failure;
                         else
                                 failure_set(&call->failure, TD_E_INTERNAL,
                                             "the daemon has no memory");
                         call_fail(call);
                         return;
                 }
-                pin->tensor = pin->wait.slot->tensor;
+                pin->tensor = pin->wait.promise->tensor;
         }
         handlers[call->request->method].start(call);
 }
 
-/* The slot is no longer pending: whoever waited for nothing else is ready. */
-static void slot_settle(struct slot *slot, struct service *service)
+/* The promise is no longer pending: whoever waited for nothing else is ready. */
+static void promise_settle(struct promise *promise, struct service *service)
 {
         struct wait *wait;
 
-        while ((wait = list_first(&slot->waits, struct wait, link))) {
+        while ((wait = list_first(&promise->waits, struct wait, link))) {
                 list_unlink(&wait->link);
                 if (--wait->call->n_pending == 0 && !wait->call->is_repeat)
                         list_push_back(&service->ready, &wait->call->queue);
@@ -346,47 +345,46 @@ static void slot_settle(struct slot *slot, struct service *service)
 
 void call_set_result(struct call *call, uint32_t i, struct tensor *tensor)
 {
-        struct slot *slot = call->results[i];
+        struct promise *promise = call->results[i];
 
-        if (!slot)
+        if (!promise)
                 return;
-        assert(slot->state == SLOT_PENDING);
-        slot->state = SLOT_READY;
-        slot->tensor = tensor_ref(tensor);
-        slot_settle(slot, call->service);
+        assert(promise->state == PROMISE_PENDING);
+        promise->state = PROMISE_READY;
+        promise->tensor = tensor_ref(tensor);
+        promise_settle(promise, call->service);
 }
 
 /* The handles of a call that failed are free again, and who waits for them inherits the failure. */
-static void call_fail_result(struct call *call, struct slot *slot)
+static void call_fail_result(struct call *call, struct promise *promise)
 {
-        if (slot->table)
-                slot_unlink(slot);
-        if (slot->state != SLOT_PENDING)
+        if (promise->table)
+                promise_unlink(promise);
+        if (promise->state != PROMISE_PENDING)
                 return;
-        slot->state = SLOT_FAILED;
-        slot->failure = malloc(sizeof(*slot->failure));
-        if (slot->failure)
-                *slot->failure = call->failure;
-        slot_settle(slot, call->service);
+        promise->state = PROMISE_FAILED;
+        promise->failure = malloc(sizeof(*promise->failure));
+        if (promise->failure)
+                *promise->failure = call->failure;
+        promise_settle(promise, call->service);
 }
 
-static void call_end_outcome(struct call *call, bool is_success)
+static void call_end_repeat(struct call *call, bool is_success)
 {
         struct service *service = call->service;
-        struct outcome *outcome = call->outcome;
+        struct repeat *repeat = call->repeat;
         struct call *joined;
 
-        if (!outcome)
+        if (!repeat)
                 return;
-        call->outcome = NULL;
-        while ((joined = list_first(&outcome->joined, struct call, queue))) {
+        call->repeat = NULL;
+        while ((joined = list_first(&repeat->joined, struct call, queue))) {
                 list_unlink(&joined->queue);
                 if (!is_success)
                         joined->failure = call->failure;
                 list_push_back(&service->ready, &joined->queue);
         }
-        outcome_end(&service->outcomes, outcome, is_success ? NULL : &call->failure,
-                    service_now_ms());
+        repeat_end(&service->repeats, repeat, is_success ? NULL : &call->failure, service_now_ms());
 }
 
 struct reply *call_begin_reply(struct call *call)
@@ -418,9 +416,9 @@ void call_done(struct call *call, struct reply *reply)
          * only a repeat can leave results pending: those that are gone since, as its failure says
          */
         for (uint32_t i = 0; i < call->n_results; i++)
-                if (call->results[i] && call->results[i]->state == SLOT_PENDING)
+                if (call->results[i] && call->results[i]->state == PROMISE_PENDING)
                         call_fail_result(call, call->results[i]);
-        call_end_outcome(call, true);
+        call_end_repeat(call, true);
         call_send(call, reply);
         call_free(call);
 }
@@ -432,7 +430,7 @@ void call_fail(struct call *call)
         for (uint32_t i = 0; i < call->n_results; i++)
                 if (call->results[i])
                         call_fail_result(call, call->results[i]);
-        call_end_outcome(call, false);
+        call_end_repeat(call, false);
         if (call->client && !call->request->is_notification) {
                 struct reply *reply = reply_new();
 
@@ -481,7 +479,7 @@ bool call_names_something(const struct call *call)
         for (uint32_t i = 0; i < call->n_results; i++)
                 if (call->reservations[i])
                         return true;
-        return call->outcome != NULL;
+        return call->repeat != NULL;
 }
 
 bool call_is_awaited(const struct call *call)

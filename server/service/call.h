@@ -3,9 +3,9 @@
  * Calls
  *
  * One request under way, from its arrival to its answer. Admission resolves what it names (handles
- * to slots, names and ids to tensors), claims the handles and names of its results, and registers
- * its operation id. It then waits until every slot it names is settled, is started once, and ends
- * once: call_done() or call_fail().
+ * to promises, names and ids to tensors), claims the handles and names of its results, and
+ * registers its operation id. It then waits until every promise it names is settled, is started
+ * once, and ends once: call_done() or call_fail().
  *
  * A call outlives its client if it commits a name: client is NULL then, and nobody is answered.
  *
@@ -16,14 +16,14 @@
 #include <stdatomic.h>
 
 #include "base/workers.h"
-#include "service/outcome.h"
-#include "service/slot.h"
+#include "service/repeat.h"
+#include "service/promise.h"
 #include "wire/request.h"
 
 struct pin {
-        struct wait wait; /* by handle: wait.slot is set */
-        struct tensor
-                *tensor; /* by name or id: owned reference; of a slot: borrowed, once it is ready */
+        struct wait wait;      /* by handle: wait.promise is set */
+        struct tensor *tensor; /* by name or id: owned reference; of a promise: borrowed, once it is
+                                  ready */
 };
 
 struct call {
@@ -36,12 +36,12 @@ struct call {
 
         uint32_t n_pins;
         struct pin *pins;   /* one for each input of run, else one for request->ref */
-        uint32_t n_pending; /* pins whose slot is pending */
+        uint32_t n_pending; /* pins whose promise is pending */
 
         uint32_t n_results;                /* outputs of run, else 0 or 1 */
-        struct slot **results;             /* owned references; NULL: a result without handle */
+        struct promise **results;          /* owned references; NULL: a result without handle */
         struct reservation **reservations; /* by result; NULL: a result without name */
-        struct outcome *outcome;
+        struct repeat *repeat;
         bool is_repeat;  /* of a named write: not done again, it gets the outcome of the first */
         bool is_waiting; /* counted in client->n_waiting */
 
@@ -61,7 +61,7 @@ void call_admit(struct client *client, struct request *request);
 void call_start(struct call *call);
 
 /*
- * The i-th result is this tensor: its slot is ready, who waited for it goes on. The reference is
+ * The i-th result is this tensor: its promise is ready, who waited for it goes on. The reference is
  * not taken over.
  */
 void call_set_result(struct call *call, uint32_t i, struct tensor *tensor);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "service/call.h"
-#include "service/outcome.h"
+#include "service/repeat.h"
 #include "service/service.h"
 
 /*
@@ -24,7 +24,7 @@ struct service {
         struct service_config config;
         struct store *store;
         struct workers *workers;
-        struct outcomes outcomes;
+        struct repeats repeats;
         struct list clients;
         struct list orphans; /* calls whose client is gone and that still finish */
         struct list ready;   /* calls to be started */

@@ -124,7 +124,7 @@ static void write_users(struct reply *reply, struct call *call)
 
         reply_key(reply, "users");
         reply_array(reply, is_admin ? HASH_COUNT(users->by_uid) : 1);
-        HASH_ITER (hh, users->by_uid, user, next) {
+        HASH_ITER(hh, users->by_uid, user, next) {
                 if (!is_admin && user != call->user)
                         continue;
                 reply_map(reply, 5);
@@ -185,7 +185,8 @@ void handle_stat(struct call *call)
                 reply_key(reply, "tensor");
                 describe(reply, tensor, DESCRIBE_BRIEF, false, false);
                 /* by name or id the call itself holds one more */
-                write_uint(reply, "references", tensor->n_refs - (call->pins[0].wait.slot ? 0 : 1));
+                write_uint(reply, "references",
+                           tensor->n_refs - (call->pins[0].wait.promise ? 0 : 1));
                 write_uint(reply, "segment_bytes",
                            tensor->segment ? segment_map_bytes(tensor->segment) : 0);
         }

@@ -21,7 +21,7 @@ static void request_desc(struct desc *desc, const struct request *request)
 /* The memory is there (or none is needed): the tensor exists, unsealed. */
 static void create_finish(struct call *call)
 {
-        struct slot *slot = call->results[0];
+        struct promise *promise = call->results[0];
         _cleanup_(tensor_unrefp) struct tensor *tensor = NULL;
         struct desc desc;
         int r;
@@ -38,8 +38,8 @@ static void create_finish(struct call *call)
                 call_fail_store(call, r, "tensor", 0);
                 return;
         }
-        slot->reservation = steal_ptr(&call->reservations[0]);
-        slot->op_id = call_op_id(call);
+        promise->reservation = steal_ptr(&call->reservations[0]);
+        promise->op_id = call_op_id(call);
         call_set_result(call, 0, tensor);
         describe_and_finish(call, tensor, DESCRIBE_MAP, true);
 }
@@ -98,7 +98,7 @@ void handle_create(struct call *call)
 
 void handle_seal(struct call *call)
 {
-        struct slot *slot = call->pins[0].wait.slot;
+        struct promise *promise = call->pins[0].wait.promise;
         struct tensor *tensor = call->pins[0].tensor;
         struct commit commit;
         int r;
@@ -107,17 +107,17 @@ void handle_seal(struct call *call)
                 call_refuse(call, TD_E_SEALED, "seal: the tensor is sealed already");
                 return;
         }
-        if (!slot || tensor->creator != call->client) {
+        if (!promise || tensor->creator != call->client) {
                 call_refuse(call, TD_E_NOT_CREATOR,
                             "seal: only the connection that created the tensor seals it");
                 return;
         }
         r = tensor_seal(tensor);
-        if (!r && slot->reservation) {
-                commit = (struct commit){ .reservation = slot->reservation, .tensor = tensor };
-                r = store_commit(call->service->store, &commit, 1, &slot->op_id);
+        if (!r && promise->reservation) {
+                commit = (struct commit){ .reservation = promise->reservation, .tensor = tensor };
+                r = store_commit(call->service->store, &commit, 1, &promise->op_id);
                 if (!r)
-                        slot->reservation = NULL;
+                        promise->reservation = NULL;
         }
         if (r) {
                 call_fail_store(call, r, "the tensor", 0);
@@ -137,11 +137,6 @@ void handle_put(struct call *call)
         struct desc desc;
         int r;
 
-        if (!call->results[0] && !call->reservations[0]) {
-                call_refuse(call, TD_E_BAD_ARGUMENTS,
-                            "put: a handle or a name is wanted, else nothing would stay");
-                return;
-        }
         request_desc(&desc, request);
         r = tensor_new(&tensor, call->service->store, call->user, &desc, NULL, request->data, NULL);
         if (!r && call->reservations[0]) {
@@ -205,10 +200,11 @@ void handle_unmap(struct call *call)
 void handle_release(struct call *call)
 {
         for (uint32_t i = 0; i < call->request->n_ids; i++) {
-                struct slot *slot = slot_find(call->client->slots, call->request->ids[i]);
+                struct promise *promise = promise_find(call->client->promises,
+                                                       call->request->ids[i]);
 
-                if (slot)
-                        slot_unlink(slot);
+                if (promise)
+                        promise_unlink(promise);
         }
         finish_nil(call);
 }

@@ -152,7 +152,7 @@ struct service *service_free(struct service *service)
         if (service->store) {
                 service_drain(service);
                 assert(list_is_empty(&service->orphans));
-                outcomes_deinit(&service->outcomes);
+                repeats_deinit(&service->repeats);
         }
         store_free(service->store);
         workers_free(service->workers);
@@ -216,12 +216,12 @@ static bool call_is_running(const struct call *call)
 void client_deinit(struct client *client)
 {
         struct service *service = client->service;
-        struct slot *slot, *next_slot;
+        struct promise *promise, *next_promise;
         struct call *call;
         bool has_changed;
 
-        HASH_ITER (hh, client->slots, slot, next_slot)
-                slot_unlink(slot);
+        HASH_ITER(hh, client->promises, promise, next_promise)
+                promise_unlink(promise);
 
         /* Ending one call frees what it waited for, and so may end another. */
         do {
@@ -332,7 +332,7 @@ unsigned service_reap(struct service *service)
 void service_tick(struct service *service)
 {
         store_retry_held(service->store);
-        outcomes_expire(&service->outcomes, service_now_ms());
+        repeats_expire(&service->repeats, service_now_ms());
         /* Starved calls look at their own clock when they are started. */
         service->has_freed = true;
         service_pump(service);
@@ -343,7 +343,7 @@ bool service_wants_tick(const struct service *service)
 {
         struct store_figures figures;
 
-        if (!list_is_empty(&service->starved) || service->outcomes.n_failed > 0)
+        if (!list_is_empty(&service->starved) || service->repeats.n_failed > 0)
                 return true;
         store_figures(service->store, &figures);
         return figures.n_held > 0;

@@ -54,8 +54,8 @@ struct client {
         struct holder holder;
         struct user *user; /* owned reference */
         struct reply_sink *sink;
-        struct slot *slots; /* by handle */
-        uint32_t n_slots;
+        struct promise *promises; /* by handle */
+        uint32_t n_promises;
         uint32_t n_waiting;
         struct list calls; /* requests under way */
         uint64_t segments_seen;
@@ -91,7 +91,7 @@ void service_refuse(struct client *client, const struct request *request,
 unsigned service_reap(struct service *service);
 /*
  * Now and then (every 100 ms while service_wants_tick()): held segments, requests that wait for
- * memory, old outcomes, compaction.
+ * memory, old repeats, compaction.
  */
 void service_tick(struct service *service);
 bool service_wants_tick(const struct service *service);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Outcomes
+ * Repeats
  *
  * A named write carries an operation id, so that a client whose connection broke can ask again
  * without doing it twice. An entry is made when the request is admitted: repeats join it while it
@@ -15,13 +15,13 @@
 
 struct call;
 
-struct outcome_key {
+struct repeat_key {
         uid_t uid;
         uint8_t op_id[16];
 };
 
-struct outcome {
-        struct outcome_key key;
+struct repeat {
+        struct repeat_key key;
         struct call *running; /* NULL: it failed, as below */
         struct list joined;   /* calls that wait for its outcome */
         struct failure failure;
@@ -29,18 +29,18 @@ struct outcome {
         UT_hash_handle hh;
 };
 
-struct outcomes {
-        struct outcome *by_key;
+struct repeats {
+        struct repeat *by_key;
         uint32_t n_failed;
 };
 
-void outcomes_deinit(struct outcomes *outcomes);
-struct outcome *outcome_find(struct outcomes *outcomes, uid_t uid, const uint8_t op_id[16]);
+void repeats_deinit(struct repeats *repeats);
+struct repeat *repeat_find(struct repeats *repeats, uid_t uid, const uint8_t op_id[16]);
 /* A running entry, which must not exist yet. -ENOMEM. */
-int outcome_new(struct outcome **outcomep, struct outcomes *outcomes, uid_t uid,
-                const uint8_t op_id[16], struct call *running);
+int repeat_new(struct repeat **repeatp, struct repeats *repeats, uid_t uid, const uint8_t op_id[16],
+               struct call *running);
 /* It ended. failure NULL: the entry goes, the store remembers. The caller has emptied joined. */
-void outcome_end(struct outcomes *outcomes, struct outcome *outcome, const struct failure *failure,
-                 uint64_t now_ms);
+void repeat_end(struct repeats *repeats, struct repeat *repeat, const struct failure *failure,
+                uint64_t now_ms);
 /* Forget failures of more than TD_OUTCOME_MS ago. */
-void outcomes_expire(struct outcomes *outcomes, uint64_t now_ms);
+void repeats_expire(struct repeats *repeats, uint64_t now_ms);

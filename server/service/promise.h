@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Promises
+ *
+ * What a handle stands for: a tensor, or the promise of one. A client names the result of a request
+ * before it exists, so a promise begins PENDING and becomes READY or FAILED once, when the request
+ * that fills it ends.
+ *
+ * Requests pin the promises that they name when they arrive. Releasing a handle takes the promise
+ * out of its client's table at once; what was pinned before stays until its request is done. So a
+ * release never disturbs an earlier request, and its order needs no queue.
+ */
+#pragma once
+
+#include <uthash.h>
+
+#include "service/failure.h"
+
+enum promise_state { PROMISE_PENDING, PROMISE_READY, PROMISE_FAILED };
+
+struct promise {
+        uint32_t n_refs;
+        enum promise_state state;
+        struct tensor *tensor;           /* READY: owned reference */
+        struct failure *failure;         /* FAILED: owned; NULL if there was no memory for it */
+        struct reservation *reservation; /* of a created tensor that is not sealed: the name that it
+                                            will have */
+        struct op_id op_id;
+        struct list waits;      /* struct wait, in order of arrival */
+        struct promise **table; /* the client's table that lists it under handle, NULL: none */
+        uint64_t handle;
+        UT_hash_handle hh;
+};
+
+/* One request's claim on one promise. */
+struct wait {
+        struct list link;        /* the promise's list while it is pending, else itself */
+        struct promise *promise; /* owned reference */
+        struct call *call;
+};
+
+struct promise *promise_find(struct promise *table, uint64_t handle);
+/*
+ * A pending promise in the table, which holds one reference, and one for the caller. -ENOMEM. The
+ * handle must be free.
+ */
+int promise_new(struct promise **promisep, struct promise **table, uint64_t handle);
+struct promise *promise_ref(struct promise *promise);
+struct promise *promise_unref(struct promise *promise);
+/* The handle ends; the table's reference goes. */
+void promise_unlink(struct promise *promise);
