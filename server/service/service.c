@@ -341,12 +341,8 @@ void service_tick(struct service *service)
 
 bool service_wants_tick(const struct service *service)
 {
-        struct store_figures figures;
-
-        if (!list_is_empty(&service->starved) || service->repeats.n_failed > 0)
-                return true;
-        store_figures(service->store, &figures);
-        return figures.n_held > 0;
+        return !list_is_empty(&service->starved) || service->repeats.n_failed > 0 ||
+               store_has_held(service->store);
 }
 
 bool service_is_busy(const struct service *service)

@@ -260,6 +260,11 @@ static void figures_huge_pages(const struct store *store, char value[16])
         fclose(mounts);
 }
 
+bool store_has_held(const struct store *store)
+{
+        return !list_is_empty(&store->held);
+}
+
 void store_figures(struct store *store, struct store_figures *figures)
 {
         const uint64_t *n_bytes = store->n_state_bytes;

@@ -44,7 +44,7 @@ struct holder {
         struct list grants;
         struct list parked;  /* idle segments that only this holder maps */
         struct user *user;   /* not owned */
-        /* Ask it to unmap those it does not use; may be answered by store_unmap() much later or never. */
+        /* Ask it to unmap those it does not use; may be answered by store_unmap() much later or never, not from within. */
         void (*trim)(struct holder *holder, const uint64_t *segments, uint32_t n_segments);
 };
 
@@ -54,11 +54,11 @@ struct store_config {
         uint64_t limit;          /* bytes */
         void *ctx;
         /*
-         * Take over a segment whose memory must go: call segment_destroy() on any thread, then store_disposed() on the loop thread.
-         * NULL: the store does both at once.
+         * Take over a segment of more than 1 MiB whose memory must go: call segment_destroy() on any thread, then store_disposed() on the loop
+         * thread. Smaller ones, and all if it is NULL, the store disposes of at once.
          */
         void (*dispose)(void *ctx, struct segment *segment);
-        /* Bytes came free: whoever got STORE_E_TRIMMING may try again. May be NULL. */
+        /* Bytes came free: whoever got STORE_E_TRIMMING may try again, but not from within. May be NULL. */
         void (*freed)(void *ctx);
 };
 
@@ -142,8 +142,8 @@ struct tensor {
 };
 
 /*
- * A tensor over a segment (its reference is taken over) or over a heap copy of data (at most TD_INLINE_MAX bytes; segment NULL). One of no elements has neither.
- * Sealed unless creator is given. 0, STORE_E_LIMIT or -ENOMEM.
+ * A tensor over a segment (its reference is taken over, whatever the outcome) or over a heap copy of data (at most TD_INLINE_MAX bytes; segment NULL). One of no elements has neither.
+ * Sealed unless creator is given. 0, STORE_E_LIMIT, STORE_E_TRIMMING or -ENOMEM.
  */
 int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
                const void *data, const void *creator);
@@ -157,7 +157,7 @@ const char *tensor_name(const struct tensor *tensor); /* NULL: unnamed */
  * 0, STORE_E_POISONED, or negative errno. A tensor born sealed over a segment needs it too, before anybody hears of it.
  */
 int tensor_seal(struct tensor *tensor);
-/* Give a small tensor a segment, reserved by store_reserve() and allocated: the bytes are copied there and it is published. Takes the reference over. */
+/* Give a small tensor a segment, reserved by store_reserve() and allocated: the bytes are copied there and it is published. Takes the reference over, whatever the outcome. 0, STORE_E_POISONED or negative errno. */
 int tensor_promote(struct tensor *tensor, struct segment *segment);
 
 int store_find(struct store *store, uid_t uid, const char *name, struct tensor **tensorp);       /* borrowed; 0, NOT_FOUND, LOST */
@@ -196,7 +196,7 @@ uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const ch
 
 /* ---- upkeep ---- */
 
-/* Catalog compaction is due: begin on the loop thread, copy on a worker, finish on the loop thread. */
+/* Catalog compaction is due: begin on the loop thread, copy on a worker, finish on the loop thread unless the copy failed. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
 bool store_compaction_is_due(const struct store *store);
 int store_compaction_begin(struct store *store);
 int store_compaction_copy(struct store *store);   /* any thread */
@@ -204,6 +204,7 @@ int store_compaction_finish(struct store *store); /* loop thread: copies the res
 
 /* Try held segments again; returns how many are still held. Call now and then while there are any. */
 uint32_t store_retry_held(struct store *store);
+bool store_has_held(const struct store *store);
 
 struct store_figures {
         uint64_t limit, used, live, idle, parked, held, catalog, heap; /* bytes; used = the sum of the others but limit */
