@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steps
+ *
+ * Which family an operation belongs to. Families know nothing of one another, except that products and linear
+ * algebra pack operands by copy steps.
+ */
+#include "compute/step.h"
+
+#include "compute/blas.h"
+#include "compute/create.h"
+#include "compute/elementwise.h"
+#include "compute/lapack.h"
+#include "compute/reduce.h"
+#include "compute/step_base.h"
+
+int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args, const struct desc *args,
+             uint32_t n_results, const struct desc *results)
+{
+        assert(n_results == (uint32_t)td_op_info(op)->n_results);
+        switch (td_op_info(op)->rule) {
+        case TD_RULE_ARITHMETIC:
+        case TD_RULE_ARITHMETIC_NO_BOOL:
+        case TD_RULE_FLOATING:
+        case TD_RULE_COMPARE:
+        case TD_RULE_WHERE:
+                return elementwise_new(stepp, op, n_args, args, results);
+        case TD_RULE_ASTYPE:
+                return elementwise_new_copy(stepp, args, results);
+        case TD_RULE_SUM:
+        case TD_RULE_MEAN:
+        case TD_RULE_EXTREMUM:
+                return reduce_new(stepp, op, attrs, args, results);
+        case TD_RULE_MATMUL:
+                return matmul_new(stepp, args, results);
+        case TD_RULE_SOLVE:
+        case TD_RULE_CHOLESKY:
+                return lapack_new(stepp, op, attrs, args, results);
+        case TD_RULE_LSTSQ:
+                return lstsq_new(stepp, attrs, args, results);
+        case TD_RULE_CREATION:
+        case TD_RULE_ARANGE:
+        case TD_RULE_EYE:
+                return create_new(stepp, op, attrs, results);
+        default:
+                assert(!"views and loops are not steps");
+                __builtin_unreachable();
+        }
+}
+
+struct step *step_free(struct step *step)
+{
+        return step ? step->class->free(step) : NULL;
+}
+
+int step_new_copy(struct step **stepp, const struct desc *arg, const struct desc *result)
+{
+        return elementwise_new_copy(stepp, arg, result);
+}
+
+uint64_t step_n_scratch(const struct step *step)
+{
+        return step->n_scratch;
+}
+
+uint64_t step_cost_ns(const struct step *step)
+{
+        return step->cost_ns;
+}
+
+int step_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
+             struct td_refusal *refusal)
+{
+        return step->class->run(step, run, args, results, scratch, refusal);
+}

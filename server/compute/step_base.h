@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every step begins with
+ *
+ * A family of operations (elementwise.c, reduce.c, ...) embeds a struct step as its first member and gives it a class. A step is
+ * made on the loop thread and const from then on: any number of threads may run it at once, each with its own memory.
+ */
+#pragma once
+
+#include "compute/step.h"
+
+#include <assert.h>
+
+struct step_class {
+        const char *name;
+        int (*run)(const struct step *step, const struct run *run, const void *const *args, void *const *results,
+                   void *scratch, struct td_refusal *refusal);
+        struct step *(*free)(struct step *step);
+};
+
+struct step {
+        const struct step_class *class;
+        uint64_t n_scratch;
+        uint64_t cost_ns;
+};
+
+/* Work below this many bytes read and written stays on the calling thread. */
+#define SPREAD_BYTES (128 * 1024)
+
+static inline bool run_should_stop(const struct run *run)
+{
+        return run && run->should_stop && run->should_stop(run->ctx);
+}
+
+static inline struct workers *run_workers(const struct run *run)
+{
+        return run ? run->workers : NULL;
+}
+
+static inline uint64_t align_64(uint64_t n)
+{
+        return (n + 63) & ~UINT64_C(63);
+}
+
+static inline int64_t div_up(int64_t n, int64_t by)
+{
+        return n / by + (n % by != 0);
+}
