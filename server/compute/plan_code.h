@@ -132,7 +132,7 @@ bool place_fills(const struct builder *builder, const struct place *place);
 
 /*
  * Append a dense copy of a place, in C order, into a slot; SLOT_NONE makes a new one. 0 or -ENOMEM.
- * 
+ *
  */
 int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
               uint32_t slot, struct place *top);

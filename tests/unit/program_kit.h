@@ -13,7 +13,7 @@
 
 #include "tensord/infer.h"
 
-enum { BLK_NODES = 128, BLK_ARGS = 16 };
+enum { BLK_NODES = 256, BLK_ARGS = 16 };
 
 struct blk {
         uint32_t n_inputs, n_nodes, n_values;

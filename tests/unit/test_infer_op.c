@@ -372,13 +372,20 @@ END_TEST
 
 START_TEST(creation)
 {
-        unsigned f = TD_FLOAT64, i = TD_INT64;
+        unsigned f = TD_FLOAT64;
 
         ck_infer(TD_OP_FULL, attrs_value(attrs_dtype(attrs_shape(2, 3, 0), TD_BOOL), 1), 0, NULL,
                  type_of(TD_BOOL, 2, 3, 0));
         ck_refuse(TD_OP_ONES, attrs_dtype(attrs_shape(2, 3, -1), f), 0, NULL, TD_E_BAD_SHAPE);
         ck_infer(TD_OP_EYE, attrs_dtype(attrs_shape(2, 3, 4), f), 0, NULL, type_of(f, 2, 3, 4));
         ck_refuse(TD_OP_EYE, attrs_dtype(attrs_shape(1, 3), f), 0, NULL, TD_E_BAD_SHAPE);
+}
+END_TEST
+
+START_TEST(arange)
+{
+        unsigned f = TD_FLOAT64, i = TD_INT64;
+
         ck_infer(TD_OP_ARANGE, attrs_dtype(attrs_range_i(0, 10, 3), i), 0, NULL, type_of(i, 1, 4));
         ck_infer(TD_OP_ARANGE, attrs_dtype(attrs_range_i(0, 9, 3), f), 0, NULL, type_of(f, 1, 3));
         ck_infer(TD_OP_ARANGE, attrs_dtype(attrs_range_i(5, 0, -2), i), 0, NULL, type_of(i, 1, 3));
@@ -480,6 +487,7 @@ int main(void)
         tcase_add_test(tcase, matmul);
         tcase_add_test(tcase, linear_algebra);
         tcase_add_test(tcase, creation);
+        tcase_add_test(tcase, arange);
         tcase_add_test(tcase, random_operations);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
