@@ -78,6 +78,7 @@ struct compaction {
         uint64_t from_tail;
         uint64_t to_end;
         uint64_t now_ms;
+        atomic_bool has_failed; /* to copy */
 };
 
 /* Into a new object of at least n_bytes, charged to the user. 0, CATALOG_E_FULL, CATALOG_E_LIMIT or negative errno. */

@@ -145,7 +145,7 @@ bool store_compaction_is_due(const struct store *store)
         const struct catalog *catalog = &store->catalog;
         uint64_t n_bytes = catalog->file->n_bytes;
 
-        if (store->compaction)
+        if (store->compaction && !atomic_load(&store->compaction->has_failed))
                 return false;
         /* It fills up, or a much smaller one would do. */
         return n_bytes - catalog->end < n_bytes / 4 ||
@@ -166,13 +166,20 @@ static int compaction_begin(struct store *store, uint64_t n_more, struct compact
 
 int store_compaction_begin(struct store *store)
 {
-        assert(!store->compaction);
+        if (store->compaction) {
+                assert(atomic_load(&store->compaction->has_failed));
+                store->compaction = compaction_free(store->compaction);
+        }
         return compaction_begin(store, 0, &store->compaction);
 }
 
 int store_compaction_copy(struct store *store)
 {
-        return outcome_of_catalog(compaction_copy(store->compaction));
+        int r = outcome_of_catalog(compaction_copy(store->compaction));
+
+        if (r)
+                atomic_store(&store->compaction->has_failed, true);
+        return r;
 }
 
 int store_compaction_finish(struct store *store)

@@ -227,7 +227,9 @@ void memory_settle(struct segment *segment)
         }
         if (segment->was_writable)
                 r = segment_verify(segment);
-        is_good = r == 0 && !segment_is_poisoned(segment);
+        if (r)
+                atomic_store(&segment->is_poisoned, true);
+        is_good = !segment_is_poisoned(segment);
 
         if (segment->n_grants == 1 && segment->n_handed == 1 && is_good) {
                 struct grant *grant = list_first(&segment->grants, struct grant, segment_link);

@@ -241,7 +241,7 @@ static int recover_stray(struct store *store, const struct found *found)
 
 static int recover_refuse(const struct store *store, char message[256], const char *what)
 {
-        snprintf(message, 256, "%.40s/%.40s.catalog: %.110s. Nothing was changed; to start empty, remove it and its segments",
+        snprintf(message, 256, "%.30s/%.40s.catalog: %.100s. Nothing was changed; to start empty, remove it and its segments",
                  store->config.directory, store->shm.prefix, what);
         return STORE_E_CATALOG;
 }

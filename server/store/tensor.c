@@ -50,6 +50,7 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
 int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
                const void *data, const void *creator)
 {
+        _cleanup_(segment_unrefp) struct segment *owned = segment;
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
         struct charge charge = { 0 };
         uint8_t id[16];
@@ -72,7 +73,7 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, 
                 charge_drop(&charge);
                 return r;
         }
-        (*tensorp)->segment = segment;
+        (*tensorp)->segment = steal_ptr(&owned);
         if (creator) {
                 (*tensorp)->state = TENSOR_UNSEALED;
                 (*tensorp)->creator = creator;

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kit for tests of the store: a directory of its own on /dev/shm, and what lies in it. kit_run() runs a suite and fails
+ * if anything was left behind there.
+ */
+#pragma once
+
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/state.h"
+
+#define KIT_PREFIX "tensord.kit"
+#define KIT_MIB (UINT64_C(1024) * 1024)
+
+/* Under a sanitizer a fault is the sanitizer's. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KIT_SANITIZED 1
+#else
+#define KIT_SANITIZED 0
+#endif
+
+__attribute__((unused)) static char kit_directory[64];
+
+__attribute__((unused)) static struct store *kit_store_with(const struct store_config *config)
+{
+        struct store *store;
+        char message[256];
+        int r = store_new(&store, config, message);
+
+        ck_assert_msg(r == 0, "store_new: %d %s", r, message);
+        return store;
+}
+
+__attribute__((unused)) static struct store *kit_store(uint64_t limit)
+{
+        return kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX, .directory = kit_directory, .limit = limit });
+}
+
+/* Calls back for every file but the lock. */
+__attribute__((unused)) static unsigned kit_files(const char *containing, uint64_t *n_bytesp)
+{
+        DIR *dir = opendir(kit_directory);
+        struct dirent *entry;
+        unsigned n = 0;
+
+        ck_assert_ptr_nonnull(dir);
+        while ((entry = readdir(dir))) {
+                struct stat st;
+
+                if (entry->d_name[0] == '.' || strstr(entry->d_name, ".lock") || !strstr(entry->d_name, containing))
+                        continue;
+                ck_assert_int_eq(fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW), 0);
+                if (n_bytesp)
+                        *n_bytesp += (uint64_t)st.st_size;
+                n++;
+        }
+        closedir(dir);
+        return n;
+}
+
+/* File bytes under the prefix are what the figures say, no more and no less. */
+__attribute__((unused)) static struct store_figures kit_check(struct store *store)
+{
+        struct store_figures figures;
+        uint64_t n_bytes = 0;
+
+        store_figures(store, &figures);
+        kit_files("", &n_bytes);
+        ck_assert_uint_eq(figures.used - figures.heap, n_bytes);
+        ck_assert_uint_eq(figures.used, figures.live + figures.idle + figures.parked + figures.held + figures.catalog + figures.heap);
+        return figures;
+}
+
+__attribute__((unused)) static struct user *kit_user(struct store *store, uid_t uid)
+{
+        struct user *user;
+
+        ck_assert_int_eq(user_get(store_users(store), uid, &user), 0);
+        return user;
+}
+
+/* Reserved and allocated. */
+__attribute__((unused)) static struct segment *kit_segment(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes)
+{
+        struct segment *segment;
+        bool is_ready;
+
+        ck_assert_int_eq(store_reserve(store, user, holder, n_bytes, &segment, &is_ready), 0);
+        if (!is_ready)
+                ck_assert_int_eq(segment_allocate(segment), 0);
+        return segment;
+}
+
+__attribute__((unused)) static struct desc kit_desc(int64_t n)
+{
+        struct td_type type = { .dtype = TD_FLOAT64, .ndim = 1, .shape = { n } };
+        struct desc desc;
+
+        desc_init_c(&desc, &type);
+        return desc;
+}
+
+__attribute__((unused)) static double kit_value(int64_t i, double seed)
+{
+        return seed + (double)i;
+}
+
+/* A sealed tensor of n float64 in a segment. */
+__attribute__((unused)) static struct tensor *kit_tensor(struct store *store, struct user *user, int64_t n, double seed)
+{
+        struct segment *segment = kit_segment(store, user, NULL, (uint64_t)n * 8);
+        struct desc desc = kit_desc(n);
+        struct tensor *tensor;
+        double *data;
+
+        ck_assert_int_eq(segment_pin(segment), 0);
+        data = segment_data(segment);
+        for (int64_t i = 0; i < n; i++)
+                data[i] = kit_value(i, seed);
+        segment_unpin(segment);
+        ck_assert_int_eq(tensor_new(&tensor, store, user, &desc, segment, NULL, NULL), 0);
+        ck_assert_int_eq(tensor_seal(tensor), 0);
+        return tensor;
+}
+
+/* A small one, of one float64. */
+__attribute__((unused)) static struct tensor *kit_small(struct store *store, struct user *user, double value)
+{
+        struct desc desc = kit_desc(1);
+        struct tensor *tensor;
+
+        ck_assert_int_eq(tensor_new(&tensor, store, user, &desc, NULL, &value, NULL), 0);
+        return tensor;
+}
+
+__attribute__((unused)) static bool kit_tensor_is(struct tensor *tensor, double seed)
+{
+        bool is_same = true;
+        int64_t n = (int64_t)tensor->n_bytes / 8;
+        const double *data = (const double *)(void *)tensor->heap;
+
+        if (!data) {
+                ck_assert_int_eq(segment_pin(tensor->segment), 0);
+                data = segment_data(tensor->segment);
+        }
+        for (int64_t i = 0; i < n; i++)
+                is_same = is_same && data[i] == kit_value(i, seed);
+        if (!tensor->heap)
+                segment_unpin(tensor->segment);
+        return is_same;
+}
+
+/* Takes the tensor's reference over. */
+__attribute__((unused)) static int kit_name(struct store *store, struct tensor *tensor, const char *name, const struct op_id *op_id)
+{
+        struct commit commit = { .tensor = tensor };
+        int r = store_reserve_name(store, tensor->user, name, true, &commit.reservation);
+
+        if (!r)
+                r = store_commit(store, &commit, 1, op_id);
+        reservation_free(commit.reservation);
+        tensor_unref(tensor);
+        return r;
+}
+
+/* A child that keeps what it inherits until it is let go. */
+struct kit_child {
+        pid_t pid;
+        int release;
+};
+
+__attribute__((unused)) static struct kit_child kit_child_begin(void)
+{
+        struct kit_child child;
+        int fds[2];
+        char byte;
+
+        ck_assert_int_eq(pipe(fds), 0);
+        child.pid = fork();
+        ck_assert_int_ge(child.pid, 0);
+        if (child.pid == 0) {
+                close(fds[1]);
+                while (read(fds[0], &byte, 1) < 0 && errno == EINTR)
+                        ;
+                _exit(0);
+        }
+        close(fds[0]);
+        child.release = fds[1];
+        return child;
+}
+
+__attribute__((unused)) static void kit_child_end(struct kit_child *child)
+{
+        int status;
+
+        close(child->release);
+        ck_assert_int_eq(waitpid(child->pid, &status, 0), child->pid);
+        ck_assert_int_eq(status, 0);
+}
+
+/* Runs in a forked child, which must exit with 0. */
+#define KIT_FORKED(statement)                                                   \
+        do {                                                                    \
+                int _status;                                                    \
+                pid_t _pid = fork();                                            \
+                                                                                \
+                ck_assert_int_ge(_pid, 0);                                      \
+                if (_pid == 0) {                                                \
+                        statement;                                              \
+                        _exit(0);                                               \
+                }                                                               \
+                ck_assert_int_eq(waitpid(_pid, &_status, 0), _pid);             \
+                ck_assert_int_eq(_status, 0);                                   \
+        } while (0)
+
+__attribute__((unused)) static void kit_clear(void)
+{
+        DIR *dir = opendir(kit_directory);
+        struct dirent *entry;
+
+        if (!dir)
+                return;
+        while ((entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        unlinkat(dirfd(dir), entry->d_name, 0);
+        closedir(dir);
+}
+
+__attribute__((unused)) static int kit_run(Suite *suite)
+{
+        SRunner *runner = srunner_create(suite);
+        int n_failed, n_left;
+
+        strcpy(kit_directory, "/dev/shm/tensord-test-XXXXXX");
+        if (!mkdtemp(kit_directory)) {
+                perror(kit_directory);
+                return EXIT_FAILURE;
+        }
+        srunner_run_all(runner, CK_ENV);
+        n_failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        n_left = rmdir(kit_directory) < 0;
+        if (n_left) {
+                fprintf(stderr, "%s: files were left behind\n", kit_directory);
+                kit_clear();
+                rmdir(kit_directory);
+        }
+        return n_failed || n_left ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,65 @@
+/* layer: store */
+/* SPDX-License-Identifier: MIT */
+#include "store_kit.h"
+
+static struct segment *make(uid_t uid, uint64_t file_bytes)
+{
+        static uint8_t random[SHM_RANDOM];
+        struct segment *segment;
+
+        random[0]++;
+        ck_assert_int_eq(segment_new(&segment, NULL, NULL, uid, random, file_bytes), 0);
+        return segment;
+}
+
+START_TEST(test_by_user_class_and_holder)
+{
+        struct segment *segments[6];
+        struct holder a, b;
+        struct pool pool;
+
+        pool_init(&pool);
+        segments[0] = make(1, 100);
+        segments[1] = make(1, 100);
+        segments[2] = make(1, 200);
+        segments[3] = make(2, 100);
+        segments[4] = make(1, 100);
+        segments[5] = make(1, 100);
+        for (unsigned i = 0; i < 4; i++)
+                ck_assert_int_eq(pool_put(&pool, segments[i], NULL), 0);
+        ck_assert_int_eq(pool_put(&pool, segments[4], &a), 0);
+        ck_assert_int_eq(pool_put(&pool, segments[5], &b), 0);
+        ck_assert_uint_eq(pool.n_idle_bytes, 500);
+        ck_assert_uint_eq(pool.n_parked_bytes, 200);
+        ck_assert_uint_eq(pool.n_segments, 6);
+
+        ck_assert_ptr_null(pool_take(&pool, 3, 100, NULL));
+        ck_assert_ptr_null(pool_take(&pool, 2, 200, NULL));
+        ck_assert_ptr_null(pool_take(&pool, 1, 200, &a));
+        ck_assert_ptr_null(pool_take(&pool, 2, 100, &a));
+        ck_assert_ptr_eq(list_first(&pool.idle, struct segment, link), segments[0]);
+        ck_assert_ptr_eq(pool_take(&pool, 1, 100, &b), segments[5]);
+        ck_assert_ptr_null(pool_take(&pool, 1, 100, &b));
+        ck_assert_ptr_eq(pool_take(&pool, 1, 100, NULL), segments[1]); /* used last */
+        pool_remove(&pool, segments[0]);
+        ck_assert_ptr_null(pool_take(&pool, 1, 100, NULL));
+        ck_assert_ptr_eq(pool_take(&pool, 2, 100, NULL), segments[3]);
+        ck_assert_ptr_eq(pool_take(&pool, 1, 200, NULL), segments[2]);
+        ck_assert_uint_eq(pool.n_idle_bytes, 0);
+        ck_assert_uint_eq(pool.n_parked_bytes, 100);
+        pool_remove(&pool, segments[4]);
+        pool_deinit(&pool);
+        for (unsigned i = 0; i < 6; i++)
+                segment_free(segments[i]);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("pool");
+        TCase *tcase = tcase_create("pool");
+
+        tcase_add_test(tcase, test_by_user_class_and_holder);
+        suite_add_tcase(suite, tcase);
+        return kit_run(suite);
+}

@@ -1,0 +1,214 @@
+/* layer: store */
+/* SPDX-License-Identifier: MIT */
+#include "store_kit.h"
+
+#include "store/record.h"
+
+#define LOG_MAX 16384
+#define LOG_BASE 8192
+
+struct log {
+        uint8_t bytes[LOG_MAX];
+        uint64_t ends[32]; /* of the records, from the start */
+        unsigned n_records;
+        uint64_t n_bytes;
+};
+
+static void log_add(struct log *log, const struct record *record)
+{
+        record_write(log->bytes + log->n_bytes, LOG_BASE + log->n_bytes, record);
+        log->n_bytes += record_n_bytes(record);
+        log->ends[log->n_records++] = log->n_bytes;
+}
+
+static struct record record_commit(const char *name, struct td_type type, const void *data)
+{
+        struct record record = { .type = RECORD_COMMIT, .uid = 1000, .name = name, .n_name = (uint16_t)strlen(name), .time_ms = 77,
+                                 .data = data };
+
+        desc_init_c(&record.desc, &type);
+        record.n_data = (uint64_t)desc_n_bytes(&record.desc);
+        memset(record.tensor_id, 0x5a, sizeof(record.tensor_id));
+        if (!data) {
+                record.has_segment = true;
+                memset(record.random, 0xa5, sizeof(record.random));
+                record.file_bytes = TD_HEADER_BYTES + record.n_data;
+                record.inode = 4711;
+        }
+        return record;
+}
+
+static void log_fill(struct log *log)
+{
+        static const uint8_t data[TD_INLINE_MAX] = { 1, 2, 3 };
+        static char long_name[TD_NAME_MAX + 1];
+        struct record record;
+
+        memset(long_name, 'n', TD_NAME_MAX);
+        record = record_commit("scalar", (struct td_type){ TD_FLOAT64, 0, { 0 } }, data);
+        record.op_id.is_set = true;
+        memset(record.op_id.bytes, 9, 16);
+        log_add(log, &record);
+        record = record_commit("large", (struct td_type){ TD_FLOAT32, 3, { 100, 200, 300 } }, NULL);
+        record.op_index = 3;
+        log_add(log, &record);
+        record = record_commit(long_name, (struct td_type){ TD_INT64, 2, { 2, 256 } }, data);
+        log_add(log, &record);
+        record = (struct record){ .type = RECORD_DELETE, .uid = 3, .name = "gone", .n_name = 4, .time_ms = 5 };
+        log_add(log, &record);
+        record = (struct record){ .type = RECORD_OUTCOME, .uid = 3, .name = "", .time_ms = 5, .op_id.is_set = true };
+        log_add(log, &record);
+        record = record_commit("empty", (struct td_type){ TD_BOOL, 2, { 0, 7 } }, data);
+        log_add(log, &record);
+        record = record_commit("deep", (struct td_type){ TD_BOOL, TD_NDIM_MAX, { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3 } }, data);
+        log_add(log, &record);
+}
+
+static int count(void *ctx, const struct record *record, const uint8_t *bytes)
+{
+        (void)record;
+        (void)bytes;
+        ++*(unsigned *)ctx;
+        return 0;
+}
+
+START_TEST(test_read_is_what_was_written)
+{
+        struct log log = { 0 };
+        struct record record;
+        uint32_t n_bytes;
+
+        log_fill(&log);
+        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &record, &n_bytes), 0);
+        ck_assert_uint_eq(n_bytes, log.ends[0]);
+        ck_assert_int_eq(record.type, RECORD_COMMIT);
+        ck_assert_uint_eq(record.uid, 1000);
+        ck_assert_mem_eq(record.name, "scalar", 6);
+        ck_assert_uint_eq(record.n_name, 6);
+        ck_assert(record.op_id.is_set);
+        ck_assert_uint_eq(record.op_id.bytes[15], 9);
+        ck_assert_uint_eq(record.n_data, 8);
+        ck_assert_mem_eq(record.data, "\1\2\3\0\0\0\0\0", 8);
+        ck_assert(!record.has_segment);
+        ck_assert_uint_eq(record.tensor_id[0], 0x5a);
+        ck_assert_uint_eq(record.time_ms, 77);
+
+        ck_assert_int_eq(record_read(log.bytes + log.ends[0], log.n_bytes - log.ends[0], LOG_BASE + log.ends[0], &record, &n_bytes), 0);
+        ck_assert(record.has_segment && !record.data && !record.op_id.is_set);
+        ck_assert_uint_eq(record.op_index, 3);
+        ck_assert_uint_eq(record.inode, 4711);
+        ck_assert_uint_eq(record.file_bytes, TD_HEADER_BYTES + 24000000);
+        ck_assert_int_eq(record.desc.type.shape[2], 300);
+        ck_assert_int_eq(record.desc.strides[0], 240000);
+        ck_assert_uint_eq(record.random[7], 0xa5);
+
+        /* A record is whole only at its place. */
+        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE + 8, &record, &n_bytes), RECORD_E_DAMAGED);
+        record_move(log.bytes, 64, log.bytes, (uint32_t)log.ends[0]);
+        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, 64, &record, &n_bytes), 0);
+        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &record, &n_bytes), RECORD_E_DAMAGED);
+}
+END_TEST
+
+START_TEST(test_every_prefix)
+{
+        struct log log = { 0 };
+        unsigned n_whole = 0;
+
+        log_fill(&log);
+        for (uint64_t n = 0; n <= log.n_bytes; n++) {
+                uint8_t *bytes = malloc(n ? n : 1);
+                uint64_t damaged_at = 0, whole = n_whole ? log.ends[n_whole - 1] : 0;
+                unsigned n_seen = 0;
+                int r;
+
+                memcpy(bytes, log.bytes, n);
+                if (n_whole < log.n_records && n == log.ends[n_whole])
+                        whole = log.ends[n_whole++];
+                r = record_scan(bytes, n, LOG_BASE, count, &n_seen, &damaged_at);
+                if (n == whole) {
+                        ck_assert_int_eq(r, 0);
+                        ck_assert_uint_eq(n_seen, n_whole);
+                } else {
+                        ck_assert_int_eq(r, RECORD_E_DAMAGED);
+                        ck_assert_uint_eq(n_seen, 0);
+                        ck_assert_uint_eq(damaged_at, LOG_BASE + whole);
+                }
+                free(bytes);
+        }
+        ck_assert_uint_eq(n_whole, log.n_records);
+}
+END_TEST
+
+START_TEST(test_every_flipped_bit)
+{
+        struct log log = { 0 };
+
+        log_fill(&log);
+        for (uint64_t bit = 0; bit < log.n_bytes * 8; bit++) {
+                uint64_t damaged_at;
+                unsigned n_seen = 0;
+
+                log.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+                ck_assert_int_eq(record_scan(log.bytes, log.n_bytes, LOG_BASE, count, &n_seen, &damaged_at), RECORD_E_DAMAGED);
+                ck_assert_uint_eq(n_seen, 0);
+                log.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+}
+END_TEST
+
+/* Bytes with a right checksum and wrong meaning: refused, or within bounds. */
+START_TEST(test_forged_records)
+{
+        struct log log = { 0 };
+        unsigned seed = 12345, n_accepted = 0;
+
+        log_fill(&log);
+        for (unsigned turn = 0; turn < 200000; turn++) {
+                unsigned which = (unsigned)rand_r(&seed) % log.n_records;
+                uint64_t begin = which ? log.ends[which - 1] : 0, n = log.ends[which] - begin;
+                uint8_t *bytes = malloc(n);
+                struct record record;
+                uint32_t n_bytes, n_claimed;
+
+                memcpy(bytes, log.bytes + begin, n);
+                for (int flips = 1 + rand_r(&seed) % 3; flips > 0; flips--)
+                        bytes[8 + (unsigned)rand_r(&seed) % (n < 160 ? n - 8 : 150)] ^= (uint8_t)(1 << rand_r(&seed) % 8);
+                memcpy(&n_claimed, bytes + 8, sizeof(n_claimed));
+                if (n_claimed >= 64 && n_claimed <= n)
+                        record_move(bytes, 64, bytes, n_claimed);
+                if (record_read(bytes, n, 64, &record, &n_bytes) == 0) {
+                        uint64_t sum = 0;
+
+                        n_accepted++;
+                        ck_assert_uint_le(n_bytes, n);
+                        for (uint64_t i = 0; record.data && i < record.n_data; i++)
+                                sum += record.data[i];
+                        for (unsigned i = 0; i < record.n_name; i++)
+                                sum += (uint8_t)record.name[i];
+                        ck_assert(sum > 0 || record.n_name == 0);
+                        if (record.type == RECORD_COMMIT) {
+                                ck_assert_int_eq(desc_check(&record.desc, record.n_data), 0);
+                                ck_assert_uint_eq((uint64_t)desc_n_bytes(&record.desc), record.n_data);
+                        }
+                }
+                free(bytes);
+        }
+        ck_assert_uint_gt(n_accepted, 1000);
+        ck_assert_uint_lt(n_accepted, 190000);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("record");
+        TCase *tcase = tcase_create("record");
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, test_read_is_what_was_written);
+        tcase_add_test(tcase, test_every_prefix);
+        tcase_add_test(tcase, test_every_flipped_bit);
+        tcase_add_test(tcase, test_forged_records);
+        suite_add_tcase(suite, tcase);
+        return kit_run(suite);
+}
