@@ -239,6 +239,14 @@ void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const vo
                 frame_append(frame, params, n_params);
 }
 
+void frame_name(struct frame *frame, const char *name)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_map(&pk, 1);
+        pack_entry(&pk, "name", name);
+}
+
 static void frame_ids(struct frame *frame, const char *method, const char *key, const uint64_t *ids, size_t n_ids)
 {
         msgpack_packer pk = packer_of(frame);

@@ -67,6 +67,8 @@ struct ask {
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask);
 /* params: one encoded map, or NULL for none */
 void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params, size_t n_params);
+/* {"name": name}, as params of frame_raw() */
+void frame_name(struct frame *frame, const char *name);
 /* [2, "release", [{"handles": ids}]], [2, "unmap", [{"segments": ids}]] */
 void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles);
 void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client's inside
+ *
+ * td_client, td_tensor and td_mapping, and how requests travel. A client is counted by its user, its tensors and what is under way; a
+ * tensor by its user, its mappings and what is under way. So memory stays valid whatever is freed first.
+ *
+ * One lock guards a client and its tensors. Threads that wait share the socket: one of them reads for all (has_reader) and hands
+ * each reply to the call it belongs to; one sends for all (has_sender). Neither holds the lock while it blocks.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "mapping.h"
+
+#define CALL_BUCKETS 64U
+#define RELEASES_MAX 64U
+#define RELEASES_BYTES (1024U * 1024U)
+
+enum call_state { CALL_NEW, CALL_SENT, CALL_DONE, CALL_LOST };
+
+/* A request under way and its reply. */
+struct call {
+        struct call *next; /* in its bucket */
+        uint32_t msgid;
+        uint32_t epoch; /* the connection that it was sent on */
+        enum call_state state;
+        int cause;      /* CALL_LOST: the code that the daemon gave for closing, or TD_OK */
+        uint8_t *reply; /* error and result; first, or on the heap */
+        size_t n_reply;
+        uint8_t first[2048];
+};
+
+struct td_client {
+        atomic_uint n_refs;
+        struct td_client *next; /* of all clients of the process, for fork handlers */
+        struct td_client *prev;
+
+        /* set by td_connect() */
+        char *address;
+        char *daemon_path;
+        char *client_name;
+        bool is_private; /* the address of a daemon that we may start */
+        bool no_start;
+        int busy_poll_us; /* -1: as the daemon says */
+        int timeout_ms;
+
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        struct connection connection;
+        bool is_connected;
+        bool is_connecting;
+        bool is_closed;
+        bool has_reader;
+        bool has_sender;
+        unsigned n_active;  /* threads inside of a call */
+        unsigned n_waiting; /* of these, on changed */
+        uint32_t epoch;     /* counts connections */
+        int64_t spin_ns;
+        td_error complaint; /* the last "error" notification of this connection */
+
+        uint32_t next_msgid;
+        struct call *calls[CALL_BUCKETS];
+        struct mappings mappings;
+
+        uint64_t released[RELEASES_MAX]; /* handles that the daemon does not know to be released */
+        unsigned n_released;
+        uint64_t n_released_bytes;
+        uint64_t *unmapped; /* segments, likewise */
+        size_t n_unmapped;
+        size_t n_unmapped_allocated;
+
+        atomic_uint_fast64_t next_handle;
+};
+
+struct td_mapping {
+        td_tensor *tensor;
+        struct mapped *mapped; /* a use of it; NULL: the bytes are the tensor's own, or copied */
+        void *data;
+        void *copy;            /* to be freed */
+        void *private;         /* to be unmapped */
+        size_t n_private;
+};
+
+struct td_tensor {
+        atomic_uint n_refs;
+        td_client *client;
+        struct td_type type;
+        int64_t strides[TD_NDIM_MAX];
+        uint64_t n_bytes;
+        char *name;
+
+        /* under the client's lock */
+        uint64_t handle; /* 0: its bytes are here alone */
+        uint32_t epoch;  /* the connection that knows the handle */
+        bool has_id;
+        uint8_t id[16];
+        bool is_sealed;
+        bool is_pending; /* its request is not answered */
+        bool is_f_order; /* of an unsealed one: how it was asked for */
+        bool replaces;   /* likewise: its name may be in use */
+        bool has_op_id;
+        uint8_t op_id[16];   /* of its create */
+        int64_t created_ms;  /* when that was sent first */
+        uint8_t *data; /* of a small one, where its bytes came along */
+        bool has_segment;
+        uint64_t segment;
+        uint64_t offset;
+        struct mapped *mapped; /* a use of it, once something was mapped */
+};
+
+/* ---- client.c ---- */
+
+__attribute__((format(printf, 3, 4)))
+int fail(td_error *error, int code, const char *format, ...);
+int64_t now_ms(void);
+int fail_no_memory(td_error *error);
+td_client *client_ref(td_client *client);
+td_client *client_unref(td_client *client);
+uint64_t client_new_handle(td_client *client);
+/* 16 random bytes */
+void random_id(uint8_t id[16]);
+/* TD_OK or TD_E_BAD_NAME. What the daemon would refuse, and what cannot be sent. */
+int check_name(const char *name, td_error *error);
+
+/* ---- exchange.c ---- */
+
+enum {
+        EXCHANGE_LOST = -1,  /* the connection ended before the reply came */
+        EXCHANGE_STALE = -2, /* a handle of an earlier connection; nothing was sent */
+};
+
+/* Write the request, under the lock, for the connection that is there. TD_OK, an error code, or EXCHANGE_STALE. */
+typedef int (*encode_fn)(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error);
+
+void call_init(struct call *call);
+void call_deinit(struct call *call);
+
+int exchange_connect(td_client *client, td_error *error);
+/* Connect if need be, write the request behind what waits to be told, send. TD_OK: exchange_finish() must follow. */
+int exchange_begin(td_client *client, struct call *call, encode_fn encode, void *ctx, td_error *error);
+/* Wait for the reply: TD_OK and the result's reader, the daemon's error, or EXCHANGE_LOST. */
+int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error);
+/* Take in what arrived; true if the call is answered or lost. */
+bool exchange_poll(td_client *client, struct call *call);
+/* Under the lock: tell releases and unmaps now. */
+void exchange_flush(td_client *client);
+/* Under the lock. */
+void exchange_unmapped(td_client *client, uint64_t segment);
+void exchange_released(td_client *client, uint64_t handle, uint64_t n_bytes);
+/* Under the lock: end the connection; calls under way are lost. */
+void exchange_break(td_client *client);
+/* Under the lock: wait until nobody is inside, close. */
+void exchange_close(td_client *client);
+
+/*
+ * Ask until there is an answer: a connection that breaks is renewed and the request repeated, with retry_ms where it has an op_id. tensor: whose
+ * handle goes in (may be NULL). first_ms: when the same was asked first, 0 for now. TD_OK: *result is to be read before call_deinit().
+ */
+int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms, struct call *call,
+               struct reader *result, td_error *error);
+/* The same, once: EXCHANGE_LOST or EXCHANGE_STALE where the connection, or that of the handle, ended. */
+int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call, struct reader *result,
+                    td_error *error);
+/* After EXCHANGE_LOST for the n-th time: TD_OK to try again, or the error to report. */
+int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write, td_error *error);
+/* The connection could not be renewed (error r) after a request was sent: what to report. */
+int client_unreachable(td_client *client, int r, bool is_write, td_error *error);
+
+/* ---- launch.c ---- */
+
+/* The address to use (malloc'ed), and whether it is the one where private daemons are. */
+int launch_find(const td_options *options, char **addressp, bool *is_privatep, td_error *error);
+/* Connect and say hello. is_renewal: wait for a daemon that is being restarted. */
+int launch_connect(td_client *client, struct connection *connection, bool is_renewal, struct greeting *greeting, td_error *error);
+
+/* ---- tensor.c ---- */
+
+td_tensor *tensor_new(td_client *client, const struct td_type *type, const char *name);
+td_tensor *tensor_ref(td_tensor *tensor);
+/* Under the lock: give up a use of a mapping; the one of tensor->mapped. */
+void tensor_unuse(td_tensor *tensor, struct mapped *mapped);
+void tensor_detach(td_tensor *tensor);
+/* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
+int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch, td_error *error);
+/* Make its handle known to the present connection. TD_OK, TD_E_GONE, or another error. */
+int tensor_renew(td_tensor *tensor, td_error *error);
+/* Of one whose bytes are here alone: store them, so that it has a handle and an id. */
+int tensor_store(td_tensor *tensor, td_error *error);
+
+/* ---- copy.c ---- */
+
+/* Gather a strided array into dense memory of C or F order. The item size is the type's. */
+void copy_array(void *to, const struct td_type *type, char order, const void *from, const int64_t *strides);
+void dense_strides(const struct td_type *type, char order, int64_t strides[TD_NDIM_MAX]);

@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exchange
+ *
+ * Requests out, replies in, for any number of threads over one socket. The thread that waits for a reply while nobody reads becomes the
+ * reader and serves all; replies are handled in the order of their arrival, descriptors become mappings at once, so whoever speaks of a
+ * segment later finds it.
+ *
+ * A reader polls without sleeping for a moment, because a wake-up costs more than a small request.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define LOST_MAX 3 /* a request during which so many connections broke is not sent again */
+
+static int64_t now_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- calls ---- */
+
+void call_init(struct call *call)
+{
+        call->next = NULL;
+        call->state = CALL_NEW;
+        call->cause = TD_OK;
+        call->reply = call->first;
+        call->n_reply = 0;
+}
+
+void call_deinit(struct call *call)
+{
+        if (call->reply != call->first)
+                free(call->reply);
+        call->reply = NULL;
+}
+
+static struct call *client_take_call(td_client *client, uint32_t msgid)
+{
+        struct call **link = &client->calls[msgid % CALL_BUCKETS], *call;
+
+        while (*link && (*link)->msgid != msgid)
+                link = &(*link)->next;
+        call = *link;
+        if (call)
+                *link = call->next;
+        return call;
+}
+
+static void client_lose_calls(td_client *client)
+{
+        for (unsigned i = 0; i < CALL_BUCKETS; i++) {
+                struct call *call;
+
+                while ((call = client->calls[i])) {
+                        client->calls[i] = call->next;
+                        call->state = CALL_LOST;
+                        call->cause = client->complaint.code;
+                }
+        }
+}
+
+static void call_answer(struct call *call, const struct reader *body)
+{
+        size_t n = (size_t)(body->end - body->at);
+
+        if (n > sizeof(call->first)) {
+                call->reply = malloc(n);
+                if (!call->reply) {
+                        call->reply = call->first;
+                        call->state = CALL_LOST;
+                        call->cause = TD_E_CLIENT_MEMORY;
+                        return;
+                }
+        }
+        memcpy(call->reply, body->at, n);
+        call->n_reply = n;
+        call->state = CALL_DONE;
+}
+
+/* ---- waiting for others ---- */
+
+static void client_changed(td_client *client)
+{
+        if (client->n_waiting > 0)
+                pthread_cond_broadcast(&client->changed);
+}
+
+static void client_wait(td_client *client)
+{
+        client->n_waiting++;
+        pthread_cond_wait(&client->changed, &client->lock);
+        client->n_waiting--;
+}
+
+/* Close the socket of a connection that ended, once nobody uses it. */
+static void client_settle(td_client *client)
+{
+        if (!client->is_connected && !client->is_connecting && !client->has_reader && !client->has_sender)
+                connection_close(&client->connection);
+        client_changed(client);
+}
+
+void exchange_break(td_client *client)
+{
+        if (!client->is_connected)
+                return;
+        client->is_connected = false;
+        shutdown(client->connection.fd, SHUT_RDWR);
+        client_lose_calls(client);
+        mappings_detach(&client->mappings);
+        client->n_released = 0;
+        client->n_released_bytes = 0;
+        client->n_unmapped = 0;
+        client_settle(client);
+}
+
+void exchange_close(td_client *client)
+{
+        client->is_closed = true;
+        exchange_break(client);
+        while (client->n_active > 0 || client->has_sender || client->has_reader)
+                client_wait(client);
+        connection_deinit(&client->connection);
+}
+
+/* ---- receiving ---- */
+
+/* Descriptors become mappings. false: the daemon announced other descriptors than it sent. */
+static bool client_take_fds(td_client *client, const struct message *message)
+{
+        struct reader body = message->body;
+        struct handed handed[TD_FDS_MAX];
+        int n;
+
+        if (reader_next(&body).kind != READ_NIL)
+                return true;
+        n = read_handed(body, handed);
+        for (int i = 0; i < n; i++) {
+                int fd = connection_take_fd(&client->connection);
+
+                if (fd < 0)
+                        return false;
+                mappings_add(&client->mappings, &handed[i], fd);
+        }
+        return n >= 0;
+}
+
+static void client_take_trim(td_client *client, struct reader *params)
+{
+        uint32_t n = reader_array(params);
+
+        for (uint32_t i = 0; i < n && !params->has_failed; i++) {
+                uint64_t segment = reader_uint(params);
+
+                if (!params->has_failed && mappings_trim(&client->mappings, segment))
+                        exchange_unmapped(client, segment);
+        }
+}
+
+static void client_take_complaint(td_client *client, struct reader *params)
+{
+        size_t n_code, n_text;
+        const char *code, *text;
+
+        if (reader_array(params) < 2)
+                return;
+        code = reader_str(params, &n_code);
+        text = reader_str(params, &n_text);
+        if (params->has_failed)
+                return;
+        fail(&client->complaint, error_from_name(code, n_code), "%.*s", (int)n_text, text);
+}
+
+static bool client_take_message(td_client *client, const uint8_t *bytes, size_t n_bytes)
+{
+        struct message message;
+        struct call *call;
+
+        if (!message_read(&message, bytes, n_bytes))
+                return false;
+        if (message.is_notification && text_is(message.method, message.n_method, "trim"))
+                client_take_trim(client, &message.body);
+        else if (message.is_notification && text_is(message.method, message.n_method, "error"))
+                client_take_complaint(client, &message.body);
+        if (message.is_notification)
+                return true;
+        if (!client_take_fds(client, &message))
+                return false;
+        call = client_take_call(client, message.msgid);
+        if (call)
+                call_answer(call, &message.body);
+        return true;
+}
+
+/* What a receive yielded, under the lock. */
+static void client_take(td_client *client, int r)
+{
+        const uint8_t *bytes;
+        size_t n_bytes;
+        int found = 0;
+
+        if (!client->is_connected)
+                return;
+        while (r > 0 && (found = connection_next(&client->connection, &bytes, &n_bytes)) > 0) {
+                if (!client_take_message(client, bytes, n_bytes)) {
+                        found = -EPROTO;
+                        break;
+                }
+        }
+        if (r < 0 || found < 0)
+                exchange_break(client);
+}
+
+/* Receive something: spin, then sleep until it comes. */
+static int receive_patiently(struct connection *connection, int64_t spin_ns)
+{
+        int64_t end_ns = spin_ns > 0 ? now_ns() + spin_ns : 0;
+        int r;
+
+        do {
+                r = connection_receive(connection);
+        } while (r == 0 && spin_ns > 0 && now_ns() < end_ns);
+        while (r == 0) {
+                r = connection_wait(connection, POLLIN, -1);
+                if (r >= 0)
+                        r = connection_receive(connection);
+        }
+        return r;
+}
+
+/* Be the reader for once: for something to come, or for what is there. */
+static void client_read(td_client *client, bool blocks)
+{
+        int64_t spin_ns = client->spin_ns;
+        int r;
+
+        client->has_reader = true;
+        pthread_mutex_unlock(&client->lock);
+        r = blocks ? receive_patiently(&client->connection, spin_ns) : connection_receive(&client->connection);
+        pthread_mutex_lock(&client->lock);
+        client_take(client, r);
+        client->has_reader = false;
+        client_settle(client);
+        if (client->n_unmapped > 0)
+                exchange_flush(client);
+}
+
+/* ---- sending ---- */
+
+/* The socket takes no more: wait until it does, reading meanwhile, since the daemon may wait for us to read. */
+static void client_wait_writable(td_client *client)
+{
+        bool reads = !client->has_reader;
+        int events, r = 0;
+
+        if (reads)
+                client->has_reader = true;
+        pthread_mutex_unlock(&client->lock);
+        events = connection_wait(&client->connection, (short)(reads ? POLLIN | POLLOUT : POLLOUT), reads ? -1 : 100);
+        if (reads && events > 0 && events & (POLLIN | POLLHUP | POLLERR))
+                r = connection_receive(&client->connection);
+        pthread_mutex_lock(&client->lock);
+        if (!reads)
+                return;
+        client_take(client, r);
+        client->has_reader = false;
+        client_changed(client);
+}
+
+/* The other side is gone: what it said before tells why. A reader will see to it, if there is one. */
+static void client_drain_input(td_client *client)
+{
+        int r;
+
+        if (client->has_reader)
+                return;
+        do {
+                r = connection_receive(&client->connection);
+                client_take(client, r);
+        } while (r > 0 && client->is_connected);
+        exchange_break(client);
+}
+
+static void client_send(td_client *client)
+{
+        if (client->has_sender)
+                return;
+        client->has_sender = true;
+        while (client->is_connected) {
+                int r = connection_send(&client->connection);
+
+                if (r == 0)
+                        break;
+                if (r == 1) {
+                        client_wait_writable(client);
+                        continue;
+                }
+                client_drain_input(client);
+                break;
+        }
+        client->has_sender = false;
+        client_settle(client);
+}
+
+static void client_gone(void *ctx, uint64_t segment)
+{
+        exchange_unmapped(ctx, segment);
+}
+
+/* Write what is to be told; unmaps first, so that a released segment is not given back to us. */
+static void client_write_queued(td_client *client)
+{
+        struct frame *out = &client->connection.out;
+
+        mappings_purge(&client->mappings, client_gone, client);
+        if (client->n_unmapped > 0)
+                frame_unmap(out, client->unmapped, client->n_unmapped);
+        if (client->n_released > 0)
+                frame_release(out, client->released, client->n_released);
+        client->n_unmapped = 0;
+        client->n_released = 0;
+        client->n_released_bytes = 0;
+}
+
+void exchange_flush(td_client *client)
+{
+        struct frame *out = &client->connection.out;
+        size_t n_bytes = out->n_bytes;
+
+        if (!client->is_connected)
+                return;
+        client_write_queued(client);
+        if (out->has_failed) {
+                frame_truncate(out, n_bytes);
+                exchange_break(client);
+                return;
+        }
+        client_send(client);
+}
+
+void exchange_unmapped(td_client *client, uint64_t segment)
+{
+        if (!client->is_connected)
+                return;
+        if (client->n_unmapped == client->n_unmapped_allocated) {
+                size_t n = client->n_unmapped ? 2 * client->n_unmapped : 16;
+                uint64_t *unmapped = realloc(client->unmapped, n * sizeof(*unmapped));
+
+                if (!unmapped) {
+                        /* Not to tell would let the daemon count on a mapping that is gone. */
+                        exchange_break(client);
+                        return;
+                }
+                client->unmapped = unmapped;
+                client->n_unmapped_allocated = n;
+        }
+        client->unmapped[client->n_unmapped++] = segment;
+}
+
+void exchange_released(td_client *client, uint64_t handle, uint64_t n_bytes)
+{
+        if (!client->is_connected)
+                return;
+        client->released[client->n_released++] = handle;
+        client->n_released_bytes += n_bytes;
+        if (client->n_released == RELEASES_MAX || client->n_released_bytes >= RELEASES_BYTES)
+                exchange_flush(client);
+}
+
+/* ---- connecting ---- */
+
+/* A connection, under the lock, which is let go meanwhile. */
+static int client_connect(td_client *client, td_error *error)
+{
+        struct greeting greeting;
+        int r;
+
+        for (;;) {
+                if (client->is_closed)
+                        return fail(error, TD_E_CLOSED, "the client was closed, or belongs to the process before fork");
+                if (client->is_connected)
+                        return TD_OK;
+                if (!client->is_connecting && !client->has_reader && !client->has_sender)
+                        break;
+                client_wait(client);
+        }
+        client->is_connecting = true;
+        pthread_mutex_unlock(&client->lock);
+        r = launch_connect(client, &client->connection, client->epoch > 0, &greeting, error);
+        pthread_mutex_lock(&client->lock);
+        client->is_connecting = false;
+        if (r == TD_OK) {
+                client->is_connected = true;
+                client->epoch++;
+                client->complaint.code = TD_OK;
+                client->spin_ns = (client->busy_poll_us < 0 ? greeting.busy_poll_us : client->busy_poll_us) * 1000;
+        }
+        client_settle(client);
+        if (r == TD_OK && client->is_closed) {
+                exchange_break(client);
+                return fail(error, TD_E_CLOSED, "the client was closed");
+        }
+        return r;
+}
+
+int exchange_connect(td_client *client, td_error *error)
+{
+        int r;
+
+        pthread_mutex_lock(&client->lock);
+        client->n_active++;
+        r = client_connect(client, error);
+        client->n_active--;
+        client_changed(client);
+        pthread_mutex_unlock(&client->lock);
+        return r;
+}
+
+/* Under the lock: write the request behind what waits to be told. */
+static int client_write(td_client *client, struct call *call, encode_fn encode, void *ctx, td_error *error)
+{
+        struct frame *out = &client->connection.out;
+        size_t n_start, n_before = out->n_bytes;
+        int r;
+
+        client_write_queued(client);
+        n_start = out->n_bytes;
+        call->msgid = client->next_msgid++;
+        call->epoch = client->epoch;
+        r = encode(client, out, call->msgid, ctx, error);
+        if (out->has_failed) {
+                frame_truncate(out, n_before);
+                exchange_break(client);
+                return fail_no_memory(error);
+        }
+        if (r == TD_OK && out->n_bytes - n_start > TD_MESSAGE_MAX)
+                r = fail(error, TD_E_BAD_PROGRAM, "the request has %zu bytes; a message has at most %d",
+                         out->n_bytes - n_start, TD_MESSAGE_MAX);
+        if (r)
+                frame_truncate(out, n_start);
+        return r;
+}
+
+int exchange_begin(td_client *client, struct call *call, encode_fn encode, void *ctx, td_error *error)
+{
+        int r;
+
+        pthread_mutex_lock(&client->lock);
+        client->n_active++;
+        r = client_connect(client, error);
+        while (r == TD_OK && client->has_sender && client->is_connected &&
+               client->connection.out.n_bytes > TD_MESSAGE_MAX)
+                client_wait(client);
+        if (r == TD_OK && !client->is_connected)
+                r = client_connect(client, error);
+        if (r == TD_OK)
+                r = client_write(client, call, encode, ctx, error);
+        if (r == TD_OK) {
+                call->state = CALL_SENT;
+                call->next = client->calls[call->msgid % CALL_BUCKETS];
+                client->calls[call->msgid % CALL_BUCKETS] = call;
+        }
+        client_send(client);
+        client->n_active--;
+        client_changed(client);
+        pthread_mutex_unlock(&client->lock);
+        return r;
+}
+
+int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error)
+{
+        bool is_stopping = false;
+        int r;
+
+        pthread_mutex_lock(&client->lock);
+        client->n_active++;
+        while (call->state == CALL_SENT) {
+                if (client->has_reader)
+                        client_wait(client);
+                else
+                        client_read(client, true);
+        }
+        if (call->state == CALL_LOST) {
+                r = EXCHANGE_LOST;
+                if (call->cause)
+                        fail(error, call->cause, "%s", client->complaint.message);
+        } else {
+                *result = reader_of(call->reply, call->n_reply);
+                r = read_error(result, error);
+                is_stopping = r == TD_E_SHUTTING_DOWN;
+        }
+        if (is_stopping) {
+                if (call->epoch == client->epoch)
+                        exchange_break(client);
+                r = EXCHANGE_LOST;
+        }
+        client->n_active--;
+        client_changed(client);
+        pthread_mutex_unlock(&client->lock);
+        return r;
+}
+
+bool exchange_poll(td_client *client, struct call *call)
+{
+        bool is_there;
+
+        pthread_mutex_lock(&client->lock);
+        client->n_active++;
+        if (call->state == CALL_SENT && !client->has_reader)
+                client_read(client, false);
+        is_there = call->state != CALL_SENT;
+        client->n_active--;
+        client_changed(client);
+        pthread_mutex_unlock(&client->lock);
+        return is_there;
+}
+
+/* ---- asking until there is an answer ---- */
+
+int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write, td_error *error)
+{
+        if (call->cause)
+                return call->cause;
+        if (n_lost < LOST_MAX)
+                return TD_OK;
+        if (is_write)
+                return fail(error, TD_E_OUTCOME_UNKNOWN,
+                            "the connection to %s broke %u times during the request; whether it took effect is not known",
+                            client->address, n_lost);
+        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s broke %u times during the request",
+                    client->address, n_lost);
+}
+
+int client_unreachable(td_client *client, int r, bool is_write, td_error *error)
+{
+        if (!is_write || r == TD_E_CLOSED)
+                return r;
+        return fail(error, TD_E_OUTCOME_UNKNOWN,
+                    "the connection to %s broke during the request; whether it took effect is not known",
+                    client->address);
+}
+
+struct asking {
+        struct ask *ask;
+        td_tensor *tensor;
+};
+
+static int encode_ask(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error)
+{
+        struct asking *asking = ctx;
+
+        (void)error;
+        if (asking->tensor) {
+                if (asking->tensor->epoch != client->epoch)
+                        return EXCHANGE_STALE;
+                asking->ask->handle = asking->tensor->handle;
+        }
+        frame_ask(frame, msgid, asking->ask);
+        return TD_OK;
+}
+
+int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call, struct reader *result,
+                    td_error *error)
+{
+        struct asking asking = { ask, tensor };
+        int r = exchange_begin(client, call, encode_ask, &asking, error);
+
+        return r ? r : exchange_finish(client, call, result, error);
+}
+
+int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms, struct call *call,
+               struct reader *result, td_error *error)
+{
+        struct asking asking = { ask, tensor };
+        bool is_write = ask->op_id != NULL;
+        unsigned n_lost = 0;
+        int r;
+
+        for (;;) {
+                ask->retry_ms = is_write && first_ms ? now_ms() - first_ms : -1;
+                r = exchange_begin(client, call, encode_ask, &asking, error);
+                if (r == EXCHANGE_STALE) {
+                        r = tensor_renew(tensor, error);
+                        if (r)
+                                return r;
+                        continue;
+                }
+                if (r)
+                        return n_lost ? client_unreachable(client, r, is_write, error) : r;
+                if (is_write && !first_ms)
+                        first_ms = now_ms();
+                r = exchange_finish(client, call, result, error);
+                if (r != EXCHANGE_LOST)
+                        return r;
+                r = client_lost(call, client, ++n_lost, is_write, error);
+                if (r)
+                        return r;
+                call_deinit(call);
+                call_init(call);
+        }
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running programs
+ *
+ * A run keeps what it takes to ask again: inputs, encoded nodes, outputs. Handles are written when it is sent, for the connection that is there
+ * then. An output that is unnamed, small and not to be mapped is asked for as bytes: nothing of it stays in the daemon, and used again it travels
+ * along.
+ */
+#include "program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct run {
+        const struct builder_input *inputs;
+        uint32_t n_inputs;
+        struct frame nodes;
+        const td_output *outputs;
+        td_tensor **tensors; /* of the outputs */
+        size_t n_outputs;
+        bool is_write;       /* it names something, and has an op_id */
+        uint8_t op_id[16];
+        int64_t first_ms;    /* when it was sent first, 0: not yet */
+        bool takes_stale;    /* inputs that are gone: ask for the outcome all the same */
+        td_tensor *stale;    /* input to be renewed */
+};
+
+struct td_pending {
+        td_client *client;
+        struct run run;
+        struct call call;
+        struct builder_input *inputs; /* copies, with references to their tensors */
+        td_output *outputs;           /* copies, with names */
+};
+
+/* ---- writing it ---- */
+
+/* Bytes of a small tensor, as an immediate in C order. */
+static int encode_bytes(struct frame *frame, const struct builder_input *input, td_error *error)
+{
+        const td_tensor *tensor = input->tensor;
+        const struct view *view = &input->view;
+        uint8_t bytes[TD_INLINE_MAX];
+        int64_t low = view->offset, high = view->offset + td_dtype_size(view->type.dtype);
+        int64_t n_bytes = td_type_n_bytes(&view->type);
+
+        if (!input->has_view) {
+                copy_array(bytes, &tensor->type, 'C', tensor->data, tensor->strides);
+                frame_run_immediate(frame, &tensor->type, bytes, tensor->n_bytes);
+                return TD_OK;
+        }
+        for (unsigned i = 0; i < view->type.ndim; i++) {
+                int64_t reach;
+
+                if (__builtin_mul_overflow(view->type.shape[i] - 1, view->strides[i], &reach) ||
+                    __builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high))
+                        low = -1;
+        }
+        if (n_bytes > 0 && (low < 0 || (uint64_t)high > tensor->n_bytes))
+                return fail(error, TD_E_BAD_VIEW, "shape %s, strides and offset reach outside of a tensor of shape %s",
+                            td_type_text(&view->type).s, td_type_text(&tensor->type).s);
+        if (n_bytes > TD_INLINE_MAX)
+                return EXCHANGE_STALE;
+        copy_array(bytes, &view->type, 'C', tensor->data + view->offset, view->strides);
+        frame_run_immediate(frame, &view->type, bytes, (size_t)n_bytes);
+        return TD_OK;
+}
+
+static int encode_input(td_client *client, struct frame *frame, struct run *run, const struct builder_input *input, td_error *error)
+{
+        td_tensor *tensor = input->tensor;
+        int r;
+
+        if (!tensor) {
+                frame_run_immediate(frame, &input->view.type, input->data, input->n_data);
+                return TD_OK;
+        }
+        if (tensor->client != client)
+                return fail(error, TD_E_BAD_ARGUMENTS, "a tensor of another client is no input; open it by name or id");
+        if (!tensor->handle) {
+                r = encode_bytes(frame, input, error);
+                if (r == EXCHANGE_STALE)
+                        run->stale = tensor;
+                return r;
+        }
+        if (tensor->epoch != client->epoch && !run->takes_stale) {
+                run->stale = tensor;
+                return EXCHANGE_STALE;
+        }
+        frame_run_handle(frame, tensor->handle, input->has_view ? &input->view : NULL);
+        return TD_OK;
+}
+
+static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error)
+{
+        struct run *run = ctx;
+        bool is_retry = run->is_write && run->first_ms;
+
+        frame_run_begin(frame, msgid, run->is_write, is_retry, run->n_inputs);
+        for (uint32_t i = 0; i < run->n_inputs; i++) {
+                int r = encode_input(client, frame, run, &run->inputs[i], error);
+
+                if (r)
+                        return r;
+        }
+        frame_run_nodes(frame, &run->nodes, run->n_outputs);
+        for (size_t i = 0; i < run->n_outputs; i++) {
+                const td_output *output = &run->outputs[i];
+
+                run->tensors[i]->epoch = client->epoch;
+                frame_run_output(frame, (uint32_t)output->value, run->tensors[i]->handle, output->name, output->replace,
+                                 output->map && run->tensors[i]->handle);
+        }
+        frame_run_end(frame, run->is_write ? run->op_id : NULL, is_retry ? now_ms() - run->first_ms : -1);
+        return TD_OK;
+}
+
+/* ---- beginning ---- */
+
+static bool is_inline(const td_output *output, const struct td_type *type)
+{
+        return !output->name && !output->map && td_type_n_bytes(type) <= TD_INLINE_MAX;
+}
+
+static int check_outputs(const td_builder *builder, const td_output *outputs, size_t n_outputs, td_error *error)
+{
+        int r = td_builder_check(builder, error);
+
+        if (r == TD_OK && n_outputs > TD_OUTPUTS_MAX)
+                r = fail(error, TD_E_BAD_PROGRAM, "%zu outputs are more than the limit of %d", n_outputs, TD_OUTPUTS_MAX);
+        for (size_t i = 0; i < n_outputs && r == TD_OK; i++) {
+                if (!td_builder_type(builder, outputs[i].value))
+                        r = fail(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d", outputs[i].value);
+                else if (outputs[i].name)
+                        r = check_name(outputs[i].name, error);
+        }
+        return r;
+}
+
+static void free_tensors(td_tensor **tensors, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                td_tensor_free(tensors[i]);
+                tensors[i] = NULL;
+        }
+}
+
+/* Tensors for the outputs, with handles for those that stay in the daemon. */
+static int make_tensors(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, bool allows_inline,
+                        td_tensor **tensors, td_error *error)
+{
+        for (size_t i = 0; i < n_outputs; i++) {
+                const struct td_type *type = td_builder_type(builder, outputs[i].value);
+
+                tensors[i] = tensor_new(client, type, outputs[i].name);
+                if (!tensors[i]) {
+                        free_tensors(tensors, i);
+                        return fail_no_memory(error);
+                }
+                tensors[i]->is_pending = true;
+                if (!allows_inline || !is_inline(&outputs[i], type))
+                        tensors[i]->handle = client_new_handle(client);
+        }
+        return TD_OK;
+}
+
+static void run_init(struct run *run, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors)
+{
+        run->inputs = builder->inputs;
+        run->n_inputs = builder->top.block.n_inputs;
+        run->outputs = outputs;
+        run->tensors = tensors;
+        run->n_outputs = n_outputs;
+        run->is_write = false;
+        run->first_ms = 0;
+        run->takes_stale = false;
+        run->stale = NULL;
+        frame_init(&run->nodes);
+        frame_nodes(&run->nodes, &builder->top.block);
+        for (size_t i = 0; i < n_outputs; i++)
+                run->is_write = run->is_write || outputs[i].name;
+        if (run->is_write)
+                random_id(run->op_id);
+}
+
+/* Send, renewing inputs of an earlier connection. */
+static int run_begin(td_client *client, struct run *run, struct call *call, td_error *error)
+{
+        int r;
+
+        if (run->nodes.has_failed)
+                return fail_no_memory(error);
+        while ((r = exchange_begin(client, call, encode_run, run, error)) == EXCHANGE_STALE) {
+                r = run->stale->handle ? tensor_renew(run->stale, error) : tensor_store(run->stale, error);
+                if (r == TD_E_GONE && run->first_ms && run->is_write)
+                        run->takes_stale = true;
+                else if (r)
+                        return r;
+        }
+        if (r == TD_OK && !run->first_ms)
+                run->first_ms = now_ms();
+        return r;
+}
+
+/* ---- ending ---- */
+
+static int run_read(struct run *run, const struct call *call, struct reader *result, td_error *error)
+{
+        uint32_t n_keys = reader_map(result);
+        int r = TD_OK;
+
+        for (uint32_t i = 0; i < n_keys && r == TD_OK && !result->has_failed; i++) {
+                size_t n_key;
+                const char *key = reader_str(result, &n_key);
+
+                if (!text_is(key, n_key, "outputs")) {
+                        reader_skip(result);
+                        continue;
+                }
+                if (reader_array(result) != run->n_outputs)
+                        return fail(error, TD_E_MALFORMED, "the daemon answered with another number of outputs");
+                for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++) {
+                        struct description description;
+
+                        if (!read_description(result, &description) || (!run->tensors[k]->handle && !description.data))
+                                return fail(error, TD_E_MALFORMED, "the daemon's description of an output cannot be read");
+                        r = tensor_describe(run->tensors[k], &description, call->epoch, error);
+                }
+        }
+        for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++)
+                if (run->tensors[k]->is_pending)
+                        return fail(error, TD_E_MALFORMED, "the daemon's answer to run cannot be read");
+        return r;
+}
+
+/* Wait for the answer of what was begun, asking again where the connection breaks. */
+static int run_finish(td_client *client, struct run *run, struct call *call, td_error *error)
+{
+        struct reader result;
+        unsigned n_lost = 0;
+        int r;
+
+        while ((r = exchange_finish(client, call, &result, error)) == EXCHANGE_LOST) {
+                r = client_lost(call, client, ++n_lost, run->is_write, error);
+                if (r)
+                        return r;
+                call_deinit(call);
+                call_init(call);
+                r = run_begin(client, run, call, error);
+                if (r == TD_E_GONE)
+                        return r;
+                if (r)
+                        return client_unreachable(client, r, run->is_write, error);
+        }
+        if (r == TD_E_NOT_FOUND && run->takes_stale)
+                return fail(error, TD_E_GONE, "an unnamed tensor ended with the daemon; name what must survive");
+        return r == TD_OK ? run_read(run, call, &result, error) : r;
+}
+
+int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors,
+           td_error *error)
+{
+        struct run run;
+        struct call call;
+        int r = check_outputs(builder, outputs, n_outputs, error);
+
+        if (r == TD_OK)
+                r = make_tensors(client, builder, outputs, n_outputs, true, tensors, error);
+        if (r)
+                return r;
+        run_init(&run, builder, outputs, n_outputs, tensors);
+        call_init(&call);
+        r = run_begin(client, &run, &call, error);
+        if (r == TD_OK)
+                r = run_finish(client, &run, &call, error);
+        call_deinit(&call);
+        frame_deinit(&run.nodes);
+        if (r)
+                free_tensors(tensors, n_outputs);
+        return r;
+}
+
+/* ---- in two halves ---- */
+
+static void pending_free(td_pending *pending)
+{
+        for (uint32_t i = 0; pending->inputs && i < pending->run.n_inputs; i++) {
+                td_tensor_free(pending->inputs[i].tensor);
+                free(pending->inputs[i].data);
+        }
+        for (size_t i = 0; i < pending->run.n_outputs; i++) {
+                free((char *)(uintptr_t)pending->outputs[i].name);
+                td_tensor_free(pending->run.tensors[i]);
+        }
+        free(pending->inputs);
+        free(pending->outputs);
+        free(pending->run.tensors);
+        frame_deinit(&pending->run.nodes);
+        call_deinit(&pending->call);
+        client_unref(pending->client);
+        free(pending);
+}
+
+/* Copy what the caller may free before the answer is there. */
+static bool pending_take(td_pending *pending, const td_builder *builder, const td_output *outputs, td_tensor *const *tensors)
+{
+        struct run *run = &pending->run;
+
+        run->tensors = calloc(run->n_outputs + 1, sizeof(*run->tensors));
+        pending->outputs = calloc(run->n_outputs + 1, sizeof(*pending->outputs));
+        pending->inputs = calloc(run->n_inputs + 1, sizeof(*pending->inputs));
+        if (!run->tensors || !pending->outputs || !pending->inputs) {
+                run->n_outputs = 0;
+                run->n_inputs = 0;
+                return false;
+        }
+        run->inputs = pending->inputs;
+        run->outputs = pending->outputs;
+        for (size_t i = 0; i < run->n_outputs; i++) {
+                run->tensors[i] = tensor_ref(tensors[i]);
+                pending->outputs[i] = outputs[i];
+                pending->outputs[i].name = NULL;
+        }
+        for (uint32_t i = 0; i < run->n_inputs; i++) {
+                pending->inputs[i] = builder->inputs[i];
+                pending->inputs[i].data = NULL;
+                if (pending->inputs[i].tensor)
+                        tensor_ref(pending->inputs[i].tensor);
+        }
+        for (size_t i = 0; i < run->n_outputs; i++)
+                if (outputs[i].name && !(pending->outputs[i].name = strdup(outputs[i].name)))
+                        return false;
+        for (uint32_t i = 0; i < run->n_inputs; i++) {
+                const struct builder_input *input = &builder->inputs[i];
+
+                if (!input->data)
+                        continue;
+                pending->inputs[i].data = malloc(input->n_data ? input->n_data : 1);
+                if (!pending->inputs[i].data)
+                        return false;
+                memcpy(pending->inputs[i].data, input->data, input->n_data);
+        }
+        return true;
+}
+
+int td_submit(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors,
+              td_pending **pendingp, td_error *error)
+{
+        td_pending *pending;
+        int r = check_outputs(builder, outputs, n_outputs, error);
+
+        if (r)
+                return r;
+        pending = calloc(1, sizeof(*pending));
+        if (!pending)
+                return fail_no_memory(error);
+        r = make_tensors(client, builder, outputs, n_outputs, false, tensors, error);
+        if (r) {
+                free(pending);
+                return r;
+        }
+        pending->client = client_ref(client);
+        run_init(&pending->run, builder, outputs, n_outputs, NULL);
+        call_init(&pending->call);
+        if (!pending_take(pending, builder, outputs, tensors))
+                r = fail_no_memory(error);
+        if (r == TD_OK)
+                r = run_begin(client, &pending->run, &pending->call, error);
+        if (r) {
+                pending_free(pending);
+                free_tensors(tensors, n_outputs);
+                return r;
+        }
+        *pendingp = pending;
+        return TD_OK;
+}
+
+bool td_poll(td_pending *pending)
+{
+        return exchange_poll(pending->client, &pending->call);
+}
+
+int td_wait(td_pending *pending, td_error *error)
+{
+        struct run *run = &pending->run;
+        int r = run_finish(pending->client, run, &pending->call, error);
+
+        /* On failure the tensors end here: both references to them are ours. */
+        for (size_t i = 0; r && i < run->n_outputs; i++)
+                td_tensor_free(run->tensors[i]);
+        pending_free(pending);
+        return r;
+}

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tensors
+ *
+ * References to the daemon's tensors. A handle is released when the last of user, mappings and requests under way let go of it, since a
+ * release promises that no array uses the tensor any more.
+ *
+ * A handle belongs to one connection. On a later one the tensor is opened again by its id: a named one is found, an unnamed
+ * one ended with the daemon.
+ */
+#include "client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "infer.h"
+
+/* ---- life ---- */
+
+td_tensor *tensor_new(td_client *client, const struct td_type *type, const char *name)
+{
+        td_tensor *tensor = calloc(1, sizeof(*tensor));
+
+        if (!tensor)
+                return NULL;
+        if (name && !(tensor->name = strdup(name))) {
+                free(tensor);
+                return NULL;
+        }
+        atomic_init(&tensor->n_refs, 1);
+        tensor->client = client_ref(client);
+        if (type) {
+                tensor->type = *type;
+                tensor->n_bytes = (uint64_t)td_type_n_bytes(type);
+                dense_strides(type, 'C', tensor->strides);
+        }
+        tensor->is_sealed = true;
+        return tensor;
+}
+
+td_tensor *tensor_ref(td_tensor *tensor)
+{
+        atomic_fetch_add_explicit(&tensor->n_refs, 1, memory_order_relaxed);
+        return tensor;
+}
+
+void tensor_unuse(td_tensor *tensor, struct mapped *mapped)
+{
+        uint64_t segment = mapped->segment;
+
+        if (mapped_unuse(&tensor->client->mappings, mapped))
+                exchange_unmapped(tensor->client, segment);
+}
+
+void tensor_detach(td_tensor *tensor)
+{
+        struct mapped *mapped = tensor->mapped;
+
+        tensor->mapped = NULL;
+        if (mapped)
+                tensor_unuse(tensor, mapped);
+}
+
+void td_tensor_free(td_tensor *tensor)
+{
+        td_client *client;
+
+        if (!tensor || atomic_fetch_sub_explicit(&tensor->n_refs, 1, memory_order_acq_rel) > 1)
+                return;
+        client = tensor->client;
+        pthread_mutex_lock(&client->lock);
+        tensor_detach(tensor);
+        if (tensor->handle && tensor->epoch == client->epoch)
+                exchange_released(client, tensor->handle, tensor->n_bytes);
+        pthread_mutex_unlock(&client->lock);
+        free(tensor->data);
+        free(tensor->name);
+        free(tensor);
+        client_unref(client);
+}
+
+/* Under the lock. */
+static int tensor_take_data(td_tensor *tensor, const struct description *d)
+{
+        if (!d->data || tensor->data)
+                return TD_OK;
+        tensor->data = malloc(d->n_data ? d->n_data : 1);
+        if (!tensor->data)
+                return TD_E_CLIENT_MEMORY;
+        memcpy(tensor->data, d->data, d->n_data);
+        return TD_OK;
+}
+
+int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epoch, td_error *error)
+{
+        td_client *client = tensor->client;
+        int r;
+
+        pthread_mutex_lock(&client->lock);
+        tensor->type = d->type;
+        memcpy(tensor->strides, d->strides, sizeof(tensor->strides));
+        tensor->n_bytes = d->n_bytes;
+        tensor->is_sealed = d->is_sealed;
+        tensor->is_pending = false;
+        tensor->epoch = epoch;
+        tensor->has_id = d->has_id && tensor->handle;
+        memcpy(tensor->id, d->id, sizeof(tensor->id));
+        tensor->has_segment = d->has_segment;
+        tensor->segment = d->segment;
+        tensor->offset = d->offset;
+        r = tensor_take_data(tensor, d);
+        if (r == TD_OK && d->name && !tensor->name && !(tensor->name = strndup(d->name, d->n_name)))
+                r = TD_E_CLIENT_MEMORY;
+        pthread_mutex_unlock(&client->lock);
+        return r ? fail_no_memory(error) : TD_OK;
+}
+
+/* Ask for something whose result is the tensor's description. */
+static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms, td_error *error)
+{
+        struct description description;
+        struct reader result;
+        struct call call;
+        int r;
+
+        call_init(&call);
+        r = client_ask(tensor->client, ask, handle_of, first_ms, &call, &result, error);
+        if (r == TD_OK && !read_description(&result, &description))
+                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = tensor_describe(tensor, &description, call.epoch, error);
+        call_deinit(&call);
+        return r;
+}
+
+/* ---- an earlier connection's tensors ---- */
+
+static int fail_gone(const td_tensor *tensor, td_error *error)
+{
+        if (tensor->name)
+                return fail(error, TD_E_GONE, "the tensor named '%s' ended with the daemon, or the name means another one now",
+                            tensor->name);
+        return fail(error, TD_E_GONE, "an unnamed tensor ended with the daemon; name what must survive");
+}
+
+int tensor_renew(td_tensor *tensor, td_error *error)
+{
+        td_client *client = tensor->client;
+        struct ask ask = { .method = METHOD_OPEN, .id = tensor->id };
+        struct description description;
+        struct reader result;
+        struct call call;
+        bool can_renew;
+        int r;
+
+        pthread_mutex_lock(&client->lock);
+        can_renew = tensor->has_id && tensor->is_sealed && !tensor->is_pending;
+        pthread_mutex_unlock(&client->lock);
+        if (!can_renew)
+                return fail_gone(tensor, error);
+        ask.handle = client_new_handle(client);
+        call_init(&call);
+        r = client_ask(client, &ask, NULL, 0, &call, &result, error);
+        if (r == TD_OK && !read_description(&result, &description))
+                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+        if (r == TD_E_NOT_FOUND)
+                r = fail_gone(tensor, error);
+        if (r == TD_OK) {
+                pthread_mutex_lock(&client->lock);
+                if (tensor->epoch == client->epoch && call.epoch == client->epoch) {
+                        exchange_released(client, ask.handle, 0); /* another thread was faster */
+                } else {
+                        tensor->handle = ask.handle;
+                        tensor->epoch = call.epoch;
+                        tensor->has_segment = false;
+                }
+                pthread_mutex_unlock(&client->lock);
+        }
+        call_deinit(&call);
+        return r;
+}
+
+/* ---- making ---- */
+
+static int check_array(const struct td_type *type, char order, const char *name, td_error *error)
+{
+        struct td_refusal refusal;
+
+        if (td_check_type(type, &refusal))
+                return fail(error, refusal.code, "%s", refusal.message);
+        if (order != 'C' && order != 'F')
+                return fail(error, TD_E_BAD_ARGUMENTS, "the order is 'C' or 'F', not '%c'", order);
+        return name ? check_name(name, error) : TD_OK;
+}
+
+static int put_small(td_client *client, const void *data, const struct td_type *type, const int64_t *strides, char order,
+                     const char *name, bool replace, td_tensor **tensorp, td_error *error)
+{
+        uint8_t bytes[TD_INLINE_MAX], op_id[16];
+        struct ask ask = { .method = METHOD_PUT, .type = type, .order = order, .data = bytes, .name = name, .replace = replace };
+        td_tensor *tensor = tensor_new(client, type, name);
+        int r;
+
+        if (!tensor)
+                return fail_no_memory(error);
+        ask.n_data = tensor->n_bytes;
+        copy_array(bytes, type, order, data, strides);
+        if (name) {
+                random_id(op_id);
+                ask.op_id = op_id;
+        }
+        if (tensorp)
+                ask.handle = tensor->handle = client_new_handle(client);
+        r = tensor_ask(tensor, &ask, NULL, 0, error);
+        if (r || !tensorp)
+                td_tensor_free(tensor);
+        else
+                *tensorp = tensor;
+        return r;
+}
+
+/* An unsealed tensor; or the sealed one, if an earlier attempt took effect. */
+static int tensor_create(td_tensor *tensor, td_error *error)
+{
+        struct ask ask = { .method = METHOD_CREATE, .type = &tensor->type, .order = tensor->is_f_order ? 'F' : 'C',
+                           .name = tensor->name, .replace = tensor->replaces, .handle = tensor->handle,
+                           .op_id = tensor->has_op_id ? tensor->op_id : NULL };
+        int64_t first_ms = tensor->created_ms;
+
+        if (!first_ms)
+                tensor->created_ms = now_ms();
+        return tensor_ask(tensor, &ask, NULL, first_ms, error);
+}
+
+static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *type, char order, const char *name, bool replace)
+{
+        td_tensor *tensor = tensor_new(client, type, name);
+
+        if (!tensor)
+                return NULL;
+        tensor->is_f_order = order == 'F';
+        tensor->replaces = replace;
+        tensor->handle = client_new_handle(client);
+        if (name) {
+                random_id(tensor->op_id);
+                tensor->has_op_id = true;
+        }
+        return tensor;
+}
+
+int td_create(td_client *client, const struct td_type *type, char order, const char *name, bool replace, td_tensor **tensorp,
+              td_error *error)
+{
+        td_tensor *tensor;
+        int r = check_array(type, order, name, error);
+
+        if (r)
+                return r;
+        tensor = tensor_new_unsealed(client, type, order, name, replace);
+        if (!tensor)
+                return fail_no_memory(error);
+        r = tensor_create(tensor, error);
+        if (r)
+                td_tensor_free(tensor);
+        else
+                *tensorp = tensor;
+        return r;
+}
+
+/* Seal, once. EXCHANGE_LOST or EXCHANGE_STALE: the tensor is gone, unless the seal took effect. */
+static int tensor_seal(td_tensor *tensor, td_error *error)
+{
+        struct ask ask = { .method = METHOD_SEAL, .retry_ms = -1 };
+        struct description description;
+        struct reader result;
+        struct call call;
+        int r;
+
+        pthread_mutex_lock(&tensor->client->lock);
+        if (tensor->mapped)
+                mapped_protect(tensor->mapped, false);
+        pthread_mutex_unlock(&tensor->client->lock);
+        call_init(&call);
+        r = client_ask_once(tensor->client, &ask, tensor, &call, &result, error);
+        if (r == TD_OK && !read_description(&result, &description))
+                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = tensor_describe(tensor, &description, call.epoch, error);
+        if (r == EXCHANGE_LOST && call.cause)
+                r = call.cause;
+        call_deinit(&call);
+        return r;
+}
+
+/* Create, copy, seal; all over again where the connection breaks between. */
+static int tensor_write(td_tensor *tensor, const void *data, const int64_t *strides, td_error *error)
+{
+        char order = tensor->is_f_order ? 'F' : 'C';
+        int r = TD_OK;
+
+        for (unsigned i = 0; i < 3; i++) {
+                td_mapping *mapping;
+
+                r = tensor_create(tensor, error);
+                if (r || tensor->is_sealed)
+                        return r;
+                r = td_map(tensor, TD_MAP_WRITE, true, &mapping, error);
+                if (r == TD_E_GONE)
+                        continue;
+                if (r)
+                        return r;
+                copy_array(td_mapping_data(mapping), &tensor->type, order, data, strides);
+                td_mapping_free(mapping);
+                r = tensor_seal(tensor, error);
+                if (r != EXCHANGE_LOST && r != EXCHANGE_STALE)
+                        return r;
+        }
+        if (tensor->has_op_id)
+                return client_unreachable(tensor->client, TD_E_CONNECTION_LOST, true, error);
+        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s broke again and again", tensor->client->address);
+}
+
+int td_put(td_client *client, const void *data, const struct td_type *type, const int64_t *strides, char order, const char *name,
+           bool replace, td_tensor **tensorp, td_error *error)
+{
+        td_tensor *tensor;
+        int r = check_array(type, order, name, error);
+
+        if (r)
+                return r;
+        if (!name && !tensorp)
+                return fail(error, TD_E_BAD_ARGUMENTS, "a tensor that is put needs a name or somewhere to be referred to");
+        if (td_type_n_bytes(type) <= TD_INLINE_MAX)
+                return put_small(client, data, type, strides, order, name, replace, tensorp, error);
+        tensor = tensor_new_unsealed(client, type, order, name, replace);
+        if (!tensor)
+                return fail_no_memory(error);
+        r = tensor_write(tensor, data, strides, error);
+        if (r || !tensorp)
+                td_tensor_free(tensor);
+        else
+                *tensorp = tensor;
+        return r;
+}
+
+int td_seal(td_tensor *tensor, td_error *error)
+{
+        td_client *client = tensor->client;
+        struct mapped *mapped;
+        uint8_t *data;
+        int64_t strides[TD_NDIM_MAX];
+        int r;
+
+        if (tensor->is_sealed)
+                return fail(error, TD_E_SEALED, "a sealed tensor is not sealed again");
+        r = tensor_seal(tensor, error);
+        if (r != EXCHANGE_LOST && r != EXCHANGE_STALE)
+                return r;
+        /* What was written is still mapped here: write it again. */
+        pthread_mutex_lock(&client->lock);
+        mapped = tensor->mapped;
+        data = mapped ? mapped->address + tensor->offset : NULL;
+        if (mapped)
+                mapped_use(mapped);
+        pthread_mutex_unlock(&client->lock);
+        if (!mapped && tensor->n_bytes > 0)
+                return fail_gone(tensor, error);
+        memcpy(strides, tensor->strides, sizeof(strides));
+        r = tensor_write(tensor, data, strides, error);
+        if (mapped) {
+                pthread_mutex_lock(&client->lock);
+                tensor_unuse(tensor, mapped);
+                pthread_mutex_unlock(&client->lock);
+        }
+        return r;
+}
+
+int tensor_store(td_tensor *tensor, td_error *error)
+{
+        struct ask ask = { .method = METHOD_PUT, .type = &tensor->type, .data = tensor->data, .n_data = tensor->n_bytes };
+        uint8_t bytes[TD_INLINE_MAX];
+        struct description description;
+        struct reader result;
+        struct call call;
+        int r;
+
+        copy_array(bytes, &tensor->type, 'C', tensor->data, tensor->strides);
+        ask.data = bytes;
+        ask.handle = client_new_handle(tensor->client);
+        call_init(&call);
+        r = client_ask(tensor->client, &ask, NULL, 0, &call, &result, error);
+        if (r == TD_OK && !read_description(&result, &description))
+                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK) {
+                pthread_mutex_lock(&tensor->client->lock);
+                if (tensor->handle) {
+                        exchange_released(tensor->client, ask.handle, 0); /* another thread was faster */
+                } else {
+                        tensor->handle = ask.handle;
+                        tensor->epoch = call.epoch;
+                        tensor->has_id = true;
+                        memcpy(tensor->id, description.id, sizeof(tensor->id));
+                }
+                pthread_mutex_unlock(&tensor->client->lock);
+        }
+        call_deinit(&call);
+        return r;
+}
+
+/* ---- opening ---- */
+
+static int open_by(td_client *client, const char *name, const uint8_t *id, td_tensor **tensorp, td_error *error)
+{
+        struct ask ask = { .method = METHOD_OPEN, .name = name, .id = id };
+        td_tensor *tensor = tensor_new(client, NULL, name);
+        int r;
+
+        if (!tensor)
+                return fail_no_memory(error);
+        ask.handle = tensor->handle = client_new_handle(client);
+        r = tensor_ask(tensor, &ask, NULL, 0, error);
+        if (r)
+                td_tensor_free(tensor);
+        else
+                *tensorp = tensor;
+        return r;
+}
+
+int td_open(td_client *client, const char *name, td_tensor **tensorp, td_error *error)
+{
+        int r = check_name(name, error);
+
+        return r ? r : open_by(client, name, NULL, tensorp, error);
+}
+
+int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensorp, td_error *error)
+{
+        return open_by(client, NULL, id, tensorp, error);
+}
+
+int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
+{
+        uint8_t op_id[16];
+        struct ask ask = { .method = replace ? METHOD_REPLACE : METHOD_NAME, .name = name, .op_id = op_id };
+        struct reader result;
+        struct call call;
+        int r = check_name(name, error);
+
+        if (r == TD_OK && !tensor->handle)
+                r = tensor_store(tensor, error);
+        if (r)
+                return r;
+        random_id(op_id);
+        call_init(&call);
+        r = client_ask(tensor->client, &ask, tensor, 0, &call, &result, error);
+        call_deinit(&call);
+        return r;
+}
+
+/* ---- what it is ---- */
+
+const struct td_type *td_tensor_type(const td_tensor *tensor)
+{
+        return &tensor->type;
+}
+
+const int64_t *td_tensor_strides(const td_tensor *tensor)
+{
+        return tensor->strides;
+}
+
+uint64_t td_tensor_n_bytes(const td_tensor *tensor)
+{
+        return tensor->n_bytes;
+}
+
+const uint8_t *td_tensor_id(const td_tensor *tensor)
+{
+        td_tensor *mutable = (td_tensor *)(uintptr_t)tensor;
+
+        if (!tensor->handle && tensor_store(mutable, NULL))
+                return NULL;
+        return tensor->has_id ? tensor->id : NULL;
+}
+
+const char *td_tensor_name(const td_tensor *tensor)
+{
+        return tensor->name;
+}
+
+bool td_tensor_is_sealed(const td_tensor *tensor)
+{
+        return tensor->is_sealed;
+}
+
+td_client *td_tensor_client(const td_tensor *tensor)
+{
+        return tensor->client;
+}

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tensorctl
+ *
+ * tensord from the command line. Exit status 0; 1 for an error of the daemon or of a file; 64 for wrong usage; 69 where no daemon answers. With
+ * --json, standard output is one JSON document.
+ */
+#include <argp.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "infer.h"
+#include "json.h"
+#include "npy.h"
+#include "tensord/prefix.h"
+
+#define SHM_DIRECTORY "/dev/shm"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 64, EXIT_NO_DAEMON = 69 };
+
+struct arguments {
+        const char *socket;
+        bool is_json;
+        bool replaces;
+        char **words; /* the command and its operands */
+        int n_words;
+};
+
+/* ---- options ---- */
+
+const char *argp_program_version = "tensorctl " TENSORD_VERSION;
+
+static const char text_before[] =
+        "Keep tensors in shared memory, from the command line."
+        "\v"
+        "Commands:\n"
+        "  ping                  is a daemon there?\n"
+        "  ls [PREFIX]           names, dtypes, shapes and sizes\n"
+        "  stat [NAME]           figures of the daemon, or of one tensor\n"
+        "  put FILE.npy NAME     store an array under a name (--replace: that may be in use)\n"
+        "  get NAME FILE.npy     write a tensor to a file\n"
+        "  rm NAME...            remove names; memory goes with the last process that uses it\n"
+        "  ops                   the operations that the daemon computes\n"
+        "  purge                 remove all names; with no daemon running, whatever one left in " SHM_DIRECTORY "\n"
+        "\n"
+        "Examples:\n"
+        "  tensorctl put weights.npy model/weights\n"
+        "  tensorctl ls model/\n"
+        "  tensorctl --json stat | jq .memory.used\n"
+        "  tensorctl get model/weights copy.npy\n"
+        "\n"
+        "Where no --socket is given: $TENSORD_SOCKET, $XDG_RUNTIME_DIR/tensord/socket, /run/tensord/socket, "
+        "/tmp/tensord-UID/socket. tensorctl starts no daemon.\n"
+        "\n"
+        "Exit status: 0; 1 for an error (its code and sentence on standard error); 64 for wrong usage; 69 if no daemon answers.";
+
+static const struct argp_option options[] = {
+        { "socket", 's', "PATH", 0, "Socket of the daemon", 0 },
+        { "json", 'j', NULL, 0, "Print one JSON document", 0 },
+        { "replace", 'r', NULL, 0, "put: the name may be in use", 0 },
+        { 0 },
+};
+
+static error_t take_option(int key, char *value, struct argp_state *state)
+{
+        struct arguments *arguments = state->input;
+
+        switch (key) {
+        case 's':
+                arguments->socket = value;
+                return 0;
+        case 'j':
+                arguments->is_json = true;
+                return 0;
+        case 'r':
+                arguments->replaces = true;
+                return 0;
+        case ARGP_KEY_ARGS:
+                arguments->words = state->argv + state->next;
+                arguments->n_words = state->argc - state->next;
+                return 0;
+        case ARGP_KEY_NO_ARGS:
+                argp_error(state, "which command?");
+                return EINVAL;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+static const struct argp parser = {
+        .options = options,
+        .parser = take_option,
+        .args_doc = "COMMAND [OPERAND...]",
+        .doc = text_before,
+};
+
+/* ---- answers ---- */
+
+static int report(const td_error *error)
+{
+        fprintf(stderr, "tensorctl: %s: %s\n", td_error_name(error->code), error->message);
+        return error->code == TD_E_NO_DAEMON || error->code == TD_E_CONNECTION_LOST ? EXIT_NO_DAEMON : EXIT_FAILED;
+}
+
+static int connect_to(const struct arguments *arguments, td_client **clientp, td_error *error)
+{
+        td_options how = { .address = arguments->socket, .no_start = true, .busy_poll_us = -1, .client_name = "tensorctl" };
+
+        return td_connect(clientp, &how, error);
+}
+
+/* {"key": "value"} */
+static void print_object(const char *key, const char *value)
+{
+        putchar('{');
+        json_string(stdout, key);
+        fputs(": ", stdout);
+        json_string(stdout, value);
+        fputs("}\n", stdout);
+}
+
+/* A map as lines of key and value; maps inside of it indented, all else as JSON. */
+static void print_map(struct reader *reader, uint64_t n, int indent)
+{
+        for (uint64_t i = 0; i < n && !reader->has_failed; i++) {
+                struct reader after;
+                struct reader_item value;
+                size_t n_key;
+                const char *key = reader_str(reader, &n_key);
+
+                printf("%*s%.*s:", indent, "", (int)n_key, key);
+                after = *reader;
+                value = reader_next(&after);
+                if (value.kind == READ_MAP && indent < 8) {
+                        putchar('\n');
+                        *reader = after;
+                        print_map(reader, value.u, indent + 2);
+                } else if (value.kind == READ_STR) {
+                        printf(" %.*s\n", (int)value.u, (const char *)value.bytes);
+                        *reader = after;
+                } else {
+                        putchar(' ');
+                        json_value(stdout, reader);
+                        putchar('\n');
+                }
+        }
+}
+
+static const char *text_of(struct reader_item item, size_t *n)
+{
+        *n = item.kind == READ_STR ? item.u : 0;
+        return item.kind == READ_STR ? (const char *)item.bytes : "";
+}
+
+/* An array of maps with "name" and "doc", as a table. */
+static void print_ops(struct reader *reader, uint64_t n)
+{
+        for (uint64_t i = 0; i < n && !reader->has_failed; i++) {
+                uint32_t n_keys = reader_map(reader);
+                const char *name = "", *doc = "";
+                size_t n_name = 0, n_doc = 0;
+
+                for (uint32_t k = 0; k < n_keys && !reader->has_failed; k++) {
+                        size_t n_key;
+                        const char *key = reader_str(reader, &n_key);
+
+                        if (text_is(key, n_key, "name"))
+                                name = text_of(reader_next(reader), &n_name);
+                        else if (text_is(key, n_key, "doc"))
+                                doc = text_of(reader_next(reader), &n_doc);
+                        else
+                                reader_skip(reader);
+                }
+                printf("%-16.*s %.*s\n", (int)n_name, name, (int)n_doc, doc);
+        }
+}
+
+static void print_result(const void *bytes, size_t n_bytes, bool is_json)
+{
+        struct reader reader = reader_of(bytes, n_bytes), inside = reader;
+        struct reader_item item = reader_next(&inside);
+
+        if (!is_json && item.kind == READ_MAP) {
+                print_map(&inside, item.u, 0);
+        } else if (!is_json && item.kind == READ_ARRAY) {
+                print_ops(&inside, item.u);
+        } else {
+                json_value(stdout, &reader);
+                putchar('\n');
+        }
+}
+
+/* ---- commands ---- */
+
+static int do_ping(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        int r = td_ping(client, error);
+
+        if (r == TD_OK && arguments->is_json)
+                print_object("socket", td_address(client));
+        else if (r == TD_OK)
+                printf("%s answers\n", td_address(client));
+        return r;
+}
+
+static void print_row_json(const td_list_row *row)
+{
+        fputs("{\"name\": ", stdout);
+        json_string(stdout, row->name);
+        printf(", \"dtype\": \"%s\", \"shape\": [", td_dtype_name(row->type.dtype));
+        for (unsigned i = 0; i < row->type.ndim; i++)
+                printf("%s%" PRId64, i ? ", " : "", row->type.shape[i]);
+        printf("], \"nbytes\": %" PRIu64 ", \"id\": ", row->n_bytes);
+        json_hex(stdout, row->id, 16);
+        putchar('}');
+}
+
+static int do_ls(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        td_list *list;
+        int r = td_list_names(client, arguments->n_words > 1 ? arguments->words[1] : NULL, &list, error);
+
+        if (r)
+                return r;
+        if (arguments->is_json)
+                putchar('[');
+        for (size_t i = 0; i < td_list_size(list); i++) {
+                const td_list_row *row = td_list_at(list, i);
+
+                if (arguments->is_json) {
+                        fputs(i ? ",\n " : "", stdout);
+                        print_row_json(row);
+                } else {
+                        printf("%-7s %14" PRIu64 "  %-16s %s\n", td_dtype_name(row->type.dtype), row->n_bytes,
+                               td_type_text(&row->type).s, row->name);
+                }
+        }
+        if (arguments->is_json)
+                fputs("]\n", stdout);
+        td_list_free(list);
+        return TD_OK;
+}
+
+/* Call a method with no parameter, or a name, and print what it says. */
+static int do_call(td_client *client, const char *method, const char *name, bool is_json, td_error *error)
+{
+        struct frame params;
+        void *result;
+        size_t n_result;
+        int r;
+
+        frame_init(&params);
+        if (name)
+                frame_name(&params, name);
+        r = params.has_failed ? fail_no_memory(error)
+                              : td_call(client, method, name ? params.bytes : NULL, params.n_bytes, &result, &n_result, error);
+        frame_deinit(&params);
+        if (r)
+                return r;
+        print_result(result, n_result, is_json);
+        td_free(result);
+        return TD_OK;
+}
+
+static int do_stat(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        return do_call(client, "stat", arguments->n_words > 1 ? arguments->words[1] : NULL, arguments->is_json, error);
+}
+
+static int do_ops(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        return do_call(client, "ops", NULL, arguments->is_json, error);
+}
+
+static int do_put(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        const char *path = arguments->words[1], *name = arguments->words[2];
+        int64_t strides[TD_NDIM_MAX];
+        struct npy_file file;
+        int r = npy_open(path, &file, error);
+
+        if (r)
+                return r;
+        dense_strides(&file.npy.type, file.npy.order, strides);
+        r = td_put(client, (const uint8_t *)file.address + file.npy.offset, &file.npy.type, strides, file.npy.order, name,
+                   arguments->replaces, NULL, error);
+        npy_close(&file);
+        if (r == TD_OK && arguments->is_json)
+                print_object("name", name);
+        return r;
+}
+
+static int do_get(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        const char *name = arguments->words[1], *path = arguments->words[2];
+        td_mapping *mapping;
+        td_tensor *tensor;
+        int r = td_open(client, name, &tensor, error);
+
+        if (r)
+                return r;
+        r = td_map(tensor, TD_MAP_READ, false, &mapping, error);
+        if (r == TD_OK) {
+                r = npy_write(path, td_tensor_type(tensor), td_tensor_strides(tensor), td_mapping_data(mapping), error);
+                td_mapping_free(mapping);
+        }
+        td_tensor_free(tensor);
+        if (r == TD_OK && arguments->is_json)
+                print_object("file", path);
+        return r;
+}
+
+/* All of them, even if one fails; the first error is reported. */
+static int do_rm(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        int first = TD_OK;
+
+        for (int i = 1; i < arguments->n_words; i++) {
+                td_error later;
+                int r = td_delete(client, arguments->words[i], first ? &later : error);
+
+                first = first ? first : r;
+        }
+        if (first == TD_OK && arguments->is_json)
+                printf("{\"removed\": %d}\n", arguments->n_words - 1);
+        return first;
+}
+
+/* ---- purge ---- */
+
+static int purge_names(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        td_list *list;
+        size_t n;
+        int r = td_list_names(client, NULL, &list, error);
+
+        if (r)
+                return r;
+        n = td_list_size(list);
+        for (size_t i = 0; i < n && r == TD_OK; i++) {
+                r = td_delete(client, td_list_at(list, i)->name, error);
+                if (r == TD_E_NOT_FOUND)
+                        r = TD_OK;
+        }
+        td_list_free(list);
+        if (r == TD_OK)
+                printf(arguments->is_json ? "{\"names\": %zu}\n" : "removed %zu names\n", n);
+        return r;
+}
+
+/* Remove every object of the prefix but the lock, which is held; then the lock. */
+static int remove_objects(int directory, const char *prefix, const char *lock, size_t *n_removedp, uint64_t *n_bytesp)
+{
+        DIR *entries = fdopendir(dup(directory));
+        size_t n_prefix = strlen(prefix);
+        struct dirent *entry;
+        int r = 0;
+
+        if (!entries)
+                return -errno;
+        while ((entry = readdir(entries))) {
+                struct stat st;
+
+                if (strncmp(entry->d_name, prefix, n_prefix) != 0 || entry->d_name[n_prefix] != '.' || strcmp(entry->d_name, lock) == 0 ||
+                    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid())
+                        continue;
+                if (unlinkat(directory, entry->d_name, 0) < 0) {
+                        r = -errno;
+                        continue;
+                }
+                ++*n_removedp;
+                *n_bytesp += (uint64_t)st.st_blocks * 512;
+        }
+        closedir(entries);
+        if (r == 0 && unlinkat(directory, lock, 0) < 0)
+                r = -errno;
+        return r;
+}
+
+/* No daemon answers: remove what one left, while nobody can start one. */
+static int purge_objects(const struct arguments *arguments, const char *address, td_error *error)
+{
+        char path[PATH_MAX], prefix[TD_SHM_PREFIX_SIZE], lock[TD_SHM_PREFIX_SIZE + 8];
+        size_t n_removed = 0;
+        uint64_t n_bytes = 0;
+        int directory, fd, r = td_absolute_path(path, sizeof(path), address);
+
+        if (r < 0)
+                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", address, strerror(-r));
+        td_shm_prefix(prefix, geteuid(), path);
+        snprintf(lock, sizeof(lock), "%s.lock", prefix);
+        directory = open(SHM_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = directory < 0 ? -1 : openat(directory, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                r = fail(error, TD_E_SYSTEM, "%s/%s: %s", SHM_DIRECTORY, lock, strerror(errno));
+        else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                r = fail(error, TD_E_NO_DAEMON, "%s: a daemon is running there, but does not answer; it is left alone", address);
+        else if ((r = remove_objects(directory, prefix, lock, &n_removed, &n_bytes)) < 0)
+                r = fail(error, TD_E_SYSTEM, "%s/%s.*: %s", SHM_DIRECTORY, prefix, strerror(-r));
+        if (fd >= 0)
+                close(fd);
+        if (directory >= 0)
+                close(directory);
+        if (r == TD_OK)
+                printf(arguments->is_json ? "{\"objects\": %zu, \"bytes\": %" PRIu64 "}\n"
+                                          : "no daemon is running; removed %zu objects, %" PRIu64 " bytes\n",
+                       n_removed, n_bytes);
+        return r;
+}
+
+static int do_purge(const struct arguments *arguments)
+{
+        td_options how = { .address = arguments->socket };
+        td_client *client;
+        td_error error;
+        bool is_private;
+        char *address;
+        int r = connect_to(arguments, &client, &error);
+
+        if (r == TD_OK) {
+                r = purge_names(client, arguments, &error);
+                td_close(client);
+        } else if (r == TD_E_NO_DAEMON || r == TD_E_CONNECTION_LOST) {
+                r = launch_find(&how, &address, &is_private, &error);
+                if (r == TD_OK) {
+                        r = purge_objects(arguments, address, &error);
+                        free(address);
+                }
+        }
+        return r ? report(&error) : 0;
+}
+
+/* ---- choosing ---- */
+
+static const struct command {
+        const char *name;
+        int min_operands;
+        int max_operands;
+        int (*run)(td_client *client, const struct arguments *arguments, td_error *error); /* NULL: purge */
+} commands[] = {
+        { "ping", 0, 0, do_ping },
+        { "ls", 0, 1, do_ls },
+        { "stat", 0, 1, do_stat },
+        { "put", 2, 2, do_put },
+        { "get", 2, 2, do_get },
+        { "rm", 1, INT_MAX, do_rm },
+        { "ops", 0, 0, do_ops },
+        { "purge", 0, 0, NULL },
+};
+
+static int run_command(const struct command *command, const struct arguments *arguments)
+{
+        td_client *client;
+        td_error error;
+        int r;
+
+        if (!command->run)
+                return do_purge(arguments);
+        r = connect_to(arguments, &client, &error);
+        if (r)
+                return report(&error);
+        r = command->run(client, arguments, &error);
+        td_close(client);
+        if (r)
+                return report(&error);
+        return fflush(stdout) ? EXIT_FAILED : 0;
+}
+
+int main(int argc, char **argv)
+{
+        struct arguments arguments = { .socket = NULL };
+
+        argp_err_exit_status = EXIT_USAGE;
+        argp_parse(&parser, argc, argv, 0, NULL, &arguments);
+        for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+                int n_operands = arguments.n_words - 1;
+
+                if (strcmp(commands[i].name, arguments.words[0]) != 0)
+                        continue;
+                if (n_operands >= commands[i].min_operands && n_operands <= commands[i].max_operands)
+                        return run_command(&commands[i], &arguments);
+                fprintf(stderr, "tensorctl: %s: %d operands are not what it takes; see tensorctl --help\n", arguments.words[0], n_operands);
+                return EXIT_USAGE;
+        }
+        fprintf(stderr, "tensorctl: there is no command '%s'; see tensorctl --help\n", arguments.words[0]);
+        return EXIT_USAGE;
+}
