@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+/* ---- numbers ---- */
+
+int config_parse_size(const char *text, uint64_t *n_bytesp)
+{
+        static const char suffixes[] = "KMGT";
+        const char *suffix;
+        char *end;
+        double value;
+
+        if (*text < '0' || *text > '9') /* no sign, no blank, no "inf" */
+                return -EINVAL;
+        errno = 0;
+        value = strtod(text, &end);
+        if (errno)
+                return -ERANGE;
+        if (memchr(text, 'x', (size_t)(end - text)) || memchr(text, 'X', (size_t)(end - text)))
+                return -EINVAL;
+        if (*end) {
+                suffix = strchr(suffixes, *end & ~0x20);
+                if (!suffix)
+                        return -EINVAL;
+                value = ldexp(value, 10 * (int)(suffix - suffixes + 1));
+                end++;
+                if (*end && strcmp(end, "iB") && strcmp(end, "B"))
+                        return -EINVAL;
+        }
+        if (value < 1 || value >= 0x1p63)
+                return -ERANGE;
+        *n_bytesp = (uint64_t)value;
+        return 0;
+}
+
+int config_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *valuep)
+{
+        unsigned long long value;
+        char *end;
+
+        if (*text < '0' || *text > '9')
+                return -EINVAL;
+        errno = 0;
+        value = strtoull(text, &end, 10);
+        if (*end)
+                return -EINVAL;
+        if (errno || value < min || value > max)
+                return -ERANGE;
+        *valuep = value;
+        return 0;
+}
+
+/* ---- the socket's place ---- */
+
+static int write_path(char path[CONFIG_PATH_SIZE], const char *format, const char *text)
+{
+        int n = snprintf(path, CONFIG_PATH_SIZE, format, text);
+
+        return n < 0 || n >= CONFIG_PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+int config_default_socket(char path[CONFIG_PATH_SIZE], bool *is_oursp)
+{
+        const char *given = getenv("TENSORD_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+        char uid[24];
+
+        *is_oursp = true;
+        if (given && *given) {
+                *is_oursp = false;
+                return write_path(path, "%s", given);
+        }
+        if (runtime && *runtime)
+                return write_path(path, "%s/tensord/socket", runtime);
+        if (geteuid() == 0)
+                return write_path(path, "%s", "/run/tensord/socket");
+        snprintf(uid, sizeof(uid), "%lu", (unsigned long)geteuid());
+        return write_path(path, "/tmp/tensord-%s/socket", uid);
+}
+
+int config_make_directory(const char *socket_path, bool is_ours)
+{
+        char directory[CONFIG_PATH_SIZE];
+        const char *slash = strrchr(socket_path, '/');
+        bool is_system = strcmp(socket_path, "/run/tensord/socket") == 0;
+        struct stat status;
+
+        if (!slash || slash == socket_path)
+                return 0;
+        snprintf(directory, sizeof(directory), "%.*s", (int)(slash - socket_path), socket_path);
+        if (mkdir(directory, is_system ? 0755 : 0700) && errno != EEXIST)
+                return -errno;
+        if (!is_ours)
+                return 0;
+        if (lstat(directory, &status))
+                return -errno;
+        if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022))
+                return -EPERM;
+        return 0;
+}
+
+/* ---- the machine ---- */
+
+int config_default_memory(const char *directory, uint64_t *n_bytesp)
+{
+        struct statvfs file_system;
+        uint64_t shm, ram;
+
+        if (statvfs(directory, &file_system))
+                return -errno;
+        shm = (uint64_t)file_system.f_blocks * file_system.f_frsize;
+        ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+        shm = shm / 10 * 9;
+        ram = ram / 4 * 3;
+        /* A tmpfs without a size has no blocks to tell of. */
+        *n_bytesp = shm > 0 && shm < ram ? shm : ram;
+        return 0;
+}
+
+unsigned config_default_threads(void)
+{
+        cpu_set_t set;
+
+        if (sched_getaffinity(0, sizeof(set), &set) == 0)
+                return (unsigned)CPU_COUNT(&set);
+        return (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+uint64_t config_raise_descriptors(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit)) {
+                error_origin(-errno);
+                return 1024;
+        }
+        if (limit.rlim_cur < limit.rlim_max) {
+                rlim_t before = limit.rlim_cur;
+
+                limit.rlim_cur = limit.rlim_max;
+                if (setrlimit(RLIMIT_NOFILE, &limit)) {
+                        error_origin(-errno);
+                        return before;
+                }
+        }
+        return limit.rlim_cur;
+}
+
+void config_cpu_name(char *out, size_t n_out)
+{
+        FILE *file = fopen("/proc/cpuinfo", "re");
+        char line[512];
+
+        snprintf(out, n_out, "unknown");
+        if (!file)
+                return;
+        while (fgets(line, sizeof(line), file)) {
+                char *colon = strchr(line, ':');
+
+                if (strncmp(line, "model name", 10) || !colon)
+                        continue;
+                line[strcspn(line, "\n")] = '\0';
+                snprintf(out, n_out, "%s", colon + 1 + strspn(colon + 1, " "));
+                break;
+        }
+        fclose(file);
+}

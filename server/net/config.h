@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration
+ *
+ * What a daemon runs with, and what follows from the machine where nothing was said. Options are
+ * read in main.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* As long as a socket's path can be, with the NUL. */
+#define CONFIG_PATH_SIZE 108
+
+struct config {
+        char socket_path[CONFIG_PATH_SIZE]; /* absolute */
+        int listen_fd; /* handed over by systemd; -1: to be bound at the path */
+        mode_t socket_mode;
+        uint64_t memory_limit; /* bytes */
+        unsigned n_threads;
+        unsigned busy_poll_us;    /* 0: off */
+        uint32_t max_connections; /* 0: as many as descriptors allow */
+        uint64_t idle_exit_ms;    /* 0: never */
+        const char *shm_directory;
+        const char *blas_core;
+        const char *kernels;
+        const char *cpu;
+};
+
+/* "512", "64K", "1.5G", "2GiB": powers of 1024; K, M, G, T. 0, -EINVAL, or -ERANGE. */
+int config_parse_size(const char *text, uint64_t *n_bytesp);
+/* A decimal number in the range. 0, -EINVAL, or -ERANGE. */
+int config_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *valuep);
+
+/*
+ * $TENSORD_SOCKET, $XDG_RUNTIME_DIR/tensord/socket, /run/tensord/socket (root),
+ * /tmp/tensord-UID/socket: where the daemon listens if nothing was said. *is_oursp: the directory
+ * is the daemon's own. 0 or -ENAMETOOLONG.
+ */
+int config_default_socket(char path[CONFIG_PATH_SIZE], bool *is_oursp);
+/*
+ * The directory of the socket, made (0700, or 0755 where root's clients are other users) if it is
+ * not there. With is_ours it must belong to this uid and nobody else may write to it: -EPERM. Other
+ * negative errno.
+ */
+int config_make_directory(const char *socket_path, bool is_ours);
+
+/* The smaller of 90 % of the file system's size and 75 % of the machine's memory. 0 or negative
+ * errno. */
+int config_default_memory(const char *directory, uint64_t *n_bytesp);
+/* Processors that this process may run on. */
+unsigned config_default_threads(void);
+/* Let this process have as many descriptors as it may; returns how many. */
+uint64_t config_raise_descriptors(void);
+/* The processor's model name; "unknown" if the kernel does not say. */
+void config_cpu_name(char *out, size_t n_out);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loop
+ *
+ * libuv's loop, with a short spin in front of its sleep: on machines whose cores sleep, waking up
+ * costs more than answering. The loop spins for at most busy_poll_us after a message, and not while
+ * jobs want the cores; an idle daemon sleeps.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct loop {
+        uv_loop_t uv;
+        uint64_t busy_poll_ns;    /* 0: never spin */
+        uint64_t last_message_ns; /* 0: none yet */
+        bool is_stopped;
+        bool is_spinning;            /* this turn does not sleep */
+        bool (*may_spin)(void *ctx); /* asked between spins */
+        void *ctx;
+};
+
+int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx), void *ctx);
+/* Every handle was closed before. */
+void loop_deinit(struct loop *loop);
+
+/* Until loop_stop(). */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+/* Until the handles that are being closed are. */
+void loop_finish(struct loop *loop);
+
+/* A message came: the next one may be near. */
+void loop_note_message(struct loop *loop);
+
+/* Of the turn, not of the moment. */
+static inline uint64_t loop_now_ms(const struct loop *loop)
+{
+        return uv_now(&loop->uv);
+}
