@@ -13,16 +13,48 @@ Tensor([[ 6., 15.],
 
 The functions here use one client, connected by the first of them; `connect` makes others.
 """
+
 import builtins as _builtins
 
 from . import _client, _errors, _functions, _native, linalg
 from ._client import Client, Record, connect, default_client
 from ._errors import TensordError
 from ._files import read_csv
-from ._functions import (abs, add, arange, astype, broadcast_to, divide, equal, exp, eye, full,
-                         greater, greater_equal, less, less_equal, log, matmul, max, maximum, mean,
-                         min, minimum, multiply, negative, not_equal, ones, permute_dims, pow,
-                         reshape, sqrt, subtract, sum, where, zeros)
+from ._functions import (
+    abs,
+    add,
+    arange,
+    astype,
+    broadcast_to,
+    divide,
+    equal,
+    exp,
+    eye,
+    full,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    log,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    ones,
+    permute_dims,
+    pow,
+    reshape,
+    sqrt,
+    subtract,
+    sum,
+    where,
+    zeros,
+)
 from ._graph import Value
 from ._program import Program
 from ._tensor import Tensor, Unsealed

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Clients: one connection to a daemon, and what can be asked of it."""
+
 import collections
 import contextlib
 import functools
@@ -19,19 +20,23 @@ from ._program import Program
 from ._tensor import Tensor, Unsealed
 
 Record = collections.namedtuple("Record", "name shape dtype nbytes id")
-Record.__doc__ = "A named tensor, as `Client.list` yields it: name, shape, dtype, nbytes (bytes), id (16 bytes)."
+Record.__doc__ = (
+    "A named tensor, as `Client.list` yields it: name, shape, dtype, nbytes (bytes), id (16 bytes)."
+)
 
 _MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
 
 
-def connect(address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0, client_name=None):
+def connect(
+    address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0, client_name=None
+):
     """Connect to a daemon.
 
     Looked for, in this order: `address`, ``$TENSORD_SOCKET``, ``$XDG_RUNTIME_DIR/tensord/socket``,
     ``/run/tensord/socket``; else a private daemon is started at the third place, or at
-    ``/tmp/tensord-UID/socket`` where that variable is unset. Other processes of the same user find it there; it ends
-    after 60 s without clients and leaves named tensors for the next start. An explicit address
-    (argument or ``$TENSORD_SOCKET``) starts none.
+    ``/tmp/tensord-UID/socket`` where that variable is unset. Other processes of the same user find
+    it there; it ends after 60 s without clients and leaves named tensors for the next start. An
+    explicit address (argument or ``$TENSORD_SOCKET``) starts none.
 
     Parameters
     ----------
@@ -66,10 +71,12 @@ def connect(address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_m
 class Client:
     """A connection to a daemon; made by `connect`.
 
-    May be used by several threads. A call waits for its answer with the GIL released; a signal that arrives meanwhile
-    (Ctrl-C) is handled when the answer is there. A connection that breaks is renewed by the next call.
+    May be used by several threads. A call waits for its answer with the GIL released; a signal that
+    arrives meanwhile (Ctrl-C) is handled when the answer is there. A connection that breaks is
+    renewed by the next call.
 
-    After a fork, arrays stay valid in the child, but its copy of the client raises Closed: connect again there.
+    After a fork, arrays stay valid in the child, but its copy of the client raises Closed: connect
+    again there.
 
     As a context manager it closes itself.
     """
@@ -95,7 +102,7 @@ class Client:
         self._native.ping()
 
     def close(self):
-        """End the connection. Its unnamed tensors go; arrays stay valid. A second call does nothing."""
+        """End the connection: its unnamed tensors go, arrays stay valid. Twice does no harm."""
         self._native.close()
 
     def __enter__(self):
@@ -119,10 +126,12 @@ class Client:
         Parameters
         ----------
         array : array_like or Tensor
-            Of dtype bool, int64, float32 or float64, with any strides and byte order. The copy is dense, in Fortran
-            order if the array is, else in C order. A tensor is given the name without a copy where that is possible.
+            Of dtype bool, int64, float32 or float64, with any strides and byte order. The copy is
+            dense, in Fortran order if the array is, else in C order. A tensor is given the name
+            without a copy where that is possible.
         name : str, optional
-            1 to 255 bytes of UTF-8 without control characters. Named tensors outlive client and daemon.
+            1 to 255 bytes of UTF-8 without control characters. Named tensors outlive client and
+            daemon.
         replace : bool
             The name may be in use: from now on it means this tensor.
 
@@ -140,7 +149,12 @@ class Client:
             The daemon's limit or /dev/shm is reached; the message has figures.
         """
         if isinstance(array, Tensor):
-            if array.client is self and name is not None and array.is_sealed and array._strides is None:
+            if (
+                array.client is self
+                and name is not None
+                and array.is_sealed
+                and array._strides is None
+            ):
                 if array.name is None:
                     array._handle.set_name(name, replace)
                     return self.open(name)
@@ -168,8 +182,8 @@ class Client:
         Returns
         -------
         Unsealed
-            ``.array`` is a writable numpy.ndarray over its memory, which is zero at first or holds what was there before;
-            ``.seal()``, or the end of a ``with`` block, makes it immutable.
+            ``.array`` is a writable numpy.ndarray over its memory, which is zero at first or holds
+            what was there before; ``.seal()``, or the end of a ``with`` block, makes it immutable.
 
         Raises
         ------
@@ -233,8 +247,8 @@ class Client:
         ----------
         name : str
         mode : {"r", "cow"}
-            "r": shared and read-only; two such arrays of one tensor share their memory. "cow": writable; what is
-            written is seen by this array alone.
+            "r": shared and read-only; two such arrays of one tensor share their memory. "cow":
+            writable; what is written is seen by this array alone.
 
         Returns
         -------
@@ -301,7 +315,10 @@ class Client:
         list of Record
         """
         rows = self._native.list(prefix)
-        return [Record(name, shape, DTYPES[number], n_bytes, id_) for name, number, shape, n_bytes, id_ in rows]
+        return [
+            Record(name, shape, DTYPES[number], n_bytes, id_)
+            for name, number, shape, n_bytes, id_ in rows
+        ]
 
     def stat(self, name=None):
         """Figures of the daemon, or of one tensor.
@@ -313,8 +330,8 @@ class Client:
         Returns
         -------
         dict
-            Of the daemon: ``version pid uptime_ms memory tensors names connections blas ...``, sizes in bytes. Of a tensor: its
-            description, ``references`` and ``segment_bytes``.
+            Of the daemon: ``version pid uptime_ms memory tensors names connections blas ...``,
+            sizes in bytes. Of a tensor: its description, ``references`` and ``segment_bytes``.
 
         Raises
         ------
@@ -353,7 +370,9 @@ class Client:
         OutOfMemory, NameTaken, ...
         """
         if not isinstance(program, Program):
-            raise TypeError(f"run() wants a Program, then its outputs, not {type(program).__name__}")
+            raise TypeError(
+                f"run() wants a Program, then its outputs, not {type(program).__name__}"
+            )
         if not outputs:
             raise error("bad_program", "no output was asked for")
         names = [names] if isinstance(names, str) else names or [None] * len(outputs)
@@ -382,7 +401,7 @@ _default_lock = threading.Lock()
 
 
 def default_client():
-    """The client that the functions of the module use: connected by the first of them, and anew in a forked child.
+    """The client of the module's functions: connected by the first, and anew in a forked child.
 
     Returns
     -------
@@ -424,5 +443,20 @@ def _of_default_client(name):
     return function
 
 
-FUNCTIONS = {name: _of_default_client(name)
-             for name in ("put", "get", "open", "open_id", "create", "load", "delete", "list", "stat", "ops", "ping", "run")}
+FUNCTIONS = {
+    name: _of_default_client(name)
+    for name in (
+        "put",
+        "get",
+        "open",
+        "open_id",
+        "create",
+        "load",
+        "delete",
+        "list",
+        "stat",
+        "ops",
+        "ping",
+        "run",
+    )
+}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Data types: numpy's on the outside, libtensord's numbers on the inside."""
+
 import numpy
 
 from . import _native
@@ -47,7 +48,9 @@ def number_of(dtype):
         raise error("unsupported_dtype", f"{dtype!r} is no dtype: {problem}") from None
     number = _NUMBERS.get(dtype.newbyteorder("=")) if dtype.names is None else None
     if number is None:
-        raise error("unsupported_dtype", f"tensord keeps {', '.join(NAMES)}, not {dtype}; {_advice(dtype)}")
+        raise error(
+            "unsupported_dtype", f"tensord keeps {', '.join(NAMES)}, not {dtype}; {_advice(dtype)}"
+        )
     return number
 
 
@@ -73,7 +76,9 @@ def native_array(array):
         A masked array: there is no place for the mask.
     """
     if isinstance(array, numpy.ma.MaskedArray):
-        raise error("bad_arguments", "a masked array has no place for its mask here; use .filled() first")
+        raise error(
+            "bad_arguments", "a masked array has no place for its mask here; use .filled() first"
+        )
     array = numpy.asarray(array)
     number = number_of(array.dtype)
     if not array.dtype.isnative:

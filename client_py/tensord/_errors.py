@@ -5,6 +5,7 @@ The classes are made from the table that daemon and libtensord use (``errors.def
 class of each error code. Here stands only which of Python's own exceptions a class also is, so
 that ``except KeyError`` or ``except MemoryError`` do what one expects.
 """
+
 import numpy
 
 from . import _native

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Files: ``.npy`` and CSV."""
+
 import csv
 import os
 
@@ -38,8 +39,9 @@ def read_csv(path, columns=None):
     Raises
     ------
     FileError
-        A row has not as many fields as there are names, a field of a wanted column is no number, a name is missing or
-        stands twice, or the file is empty or no text. The message names row (from 1, the header being row 1) and column.
+        A row has not as many fields as there are names, a field of a wanted column is no number, a
+        name is missing or stands twice, or the file is empty or no text. The message names row
+        (from 1, the header being row 1) and column.
     OSError
         It cannot be read.
     """
@@ -57,7 +59,9 @@ def read_csv(path, columns=None):
     except csv.Error as problem:
         raise error("bad_file", f"{where}: row {reader.line_num}: {problem}") from None
     values = numpy.array(rows, dtype=numpy.float64).reshape(len(rows), len(wanted))
-    return {header[column]: numpy.ascontiguousarray(values[:, i]) for i, column in enumerate(wanted)}
+    return {
+        header[column]: numpy.ascontiguousarray(values[:, i]) for i, column in enumerate(wanted)
+    }
 
 
 def _find_columns(where, header, columns):
@@ -68,22 +72,33 @@ def _find_columns(where, header, columns):
         return list(range(len(header)))
     for name in columns:
         if name not in header:
-            raise error("bad_file", f"{where}: row 1 has no column {name!r}, but {', '.join(header)}")
+            raise error(
+                "bad_file", f"{where}: row 1 has no column {name!r}, but {', '.join(header)}"
+            )
     return [header.index(name) for name in columns]
 
 
 def _read_row(where, number, header, wanted, row):
     if len(row) < len(header):
-        raise error("bad_file", f"{where}: row {number} has {len(row)} fields, not {len(header)}: "
-                                f"column {header[len(row)]!r} is missing")
+        raise error(
+            "bad_file",
+            f"{where}: row {number} has {len(row)} fields, not {len(header)}: "
+            f"column {header[len(row)]!r} is missing",
+        )
     if len(row) > len(header):
-        raise error("bad_file", f"{where}: row {number} has {len(row)} fields, not {len(header)}: "
-                                f"{row[len(header)]!r} follows column {header[-1]!r}")
+        raise error(
+            "bad_file",
+            f"{where}: row {number} has {len(row)} fields, not {len(header)}: "
+            f"{row[len(header)]!r} follows column {header[-1]!r}",
+        )
     values = []
     for column in wanted:
         try:
             values.append(float(row[column]))
         except ValueError:
-            raise error("bad_file", f"{where}: row {number}, column {header[column]!r}: "
-                                    f"{row[column]!r} is no number") from None
+            raise error(
+                "bad_file",
+                f"{where}: row {number}, column {header[column]!r}: "
+                f"{row[column]!r} is no number",
+            ) from None
     return values

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Operations as functions, by the names of the Python array API standard.
 
-Operands are tensors, values of programs, arrays and Python numbers; where no tensor is among them, the default client
-computes.
+Operands are tensors, values of programs, arrays and Python numbers; where no tensor is among them,
+the default client computes.
 """
+
 import operator
 
 from ._client import default_client
@@ -27,15 +28,26 @@ def call(op, args, attrs=None, client=None):
 def _unary(op, doc):
     def function(x, /):
         return call(op, (x,))
-    return _named(function, op, doc + "\n\n    Parameters\n    ----------\n    x : Tensor, Value, array_like or number\n    ")
+
+    return _named(
+        function,
+        op,
+        doc
+        + "\n\n    Parameters\n    ----------\n    x : Tensor, Value, array_like or number\n    ",
+    )
 
 
 def _binary(op, doc):
     def function(x1, x2, /):
         return call(op, (x1, x2))
-    return _named(function, op, doc + "\n\n    Parameters\n    ----------\n"
-                                      "    x1, x2 : Tensor, Value, array_like or number\n"
-                                      "        Their shapes broadcast.\n    ")
+
+    return _named(
+        function,
+        op,
+        doc + "\n\n    Parameters\n    ----------\n"
+        "    x1, x2 : Tensor, Value, array_like or number\n"
+        "        Their shapes broadcast.\n    ",
+    )
 
 
 def _named(function, op, doc):
@@ -86,6 +98,7 @@ def _method(name):
         if not isinstance(x, Operators):
             x = default_client().put(x)
         return method(x, *args, **kwargs)
+
     return _named(function, name, method.__doc__)
 
 
@@ -148,7 +161,9 @@ def full(shape, value, dtype=None, *, client=None):
         number = number_of(dtype)
     else:
         number = BOOL if isinstance(value, bool) else INT64 if isinstance(value, int) else FLOAT64
-    return call("full", (), {"shape": _shape(shape), "value": _number(value), "dtype": number}, client)
+    return call(
+        "full", (), {"shape": _shape(shape), "value": _number(value), "dtype": number}, client
+    )
 
 
 def arange(start, stop=None, step=1, dtype=None, *, client=None):

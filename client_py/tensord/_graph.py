@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Graphs of operations, and the way from a graph to a request.
 
-A graph is made of nodes that know their operands, and nothing else: nothing is numbered and nothing is
-sent before `emit` writes what some values need into a builder of libtensord. What a value will be -
-dtype and shape - is asked of the same inference that the daemon uses, when the value is made, so that a
-mistake is raised on its own line.
+A graph is made of nodes that know their operands, and nothing else: nothing is numbered and nothing
+is sent before `emit` writes what some values need into a builder of libtensord. What a value will
+be - dtype and shape - is asked of the same inference that the daemon uses, when the value is made,
+so that a mistake is raised on its own line.
 
-A loop's body is a block. A node belongs to the innermost block among those of its operands, so what does not depend
-on the step stays outside of the loop by itself; what a body uses of the outside becomes the loop's captures.
+A loop's body is a block. A node belongs to the innermost block among those of its operands, so what
+does not depend on the step stays outside of the loop by itself; what a body uses of the outside
+becomes the loop's captures.
 """
+
 from . import _native
 from ._errors import TensordError, error
 from ._operators import Operators
@@ -51,7 +53,9 @@ def innermost(operands):
         if block is None or block is found:
             continue
         if not block.is_open:
-            raise error("bad_program", "a value of a loop's body is used outside of it; return or watch it")
+            raise error(
+                "bad_program", "a value of a loop's body is used outside of it; return or watch it"
+            )
         if block.is_inside(found):
             found = block
         elif not found.is_inside(block):
@@ -73,7 +77,7 @@ class Node:
 
 
 class Loop:
-    """What a loop node has beside its operands, which are the captured values and then the carried ones."""
+    """What a loop node has beside its operands: the captured values, then the carried ones."""
 
     __slots__ = ("n_steps", "n_captures", "parameters", "nodes", "results", "watch", "every", "at")
 
@@ -117,7 +121,7 @@ class Value(Operators):
     def _make(self, op, args, attrs=None):
         return apply(op, args, attrs)
 
-    def add_to(self, builder, client):
+    def _add_to(self, builder, client):
         raise AssertionError("a value is emitted with its node")
 
 
@@ -130,8 +134,8 @@ class Input(Value):
         super().__init__(None, 0, (leaf._number, leaf.shape))
         self._leaf = leaf
 
-    def add_to(self, builder, client):
-        return self._leaf.add_to(builder, client)
+    def _add_to(self, builder, client):
+        return self._leaf._add_to(builder, client)
 
 
 def key_of(operand):
@@ -159,7 +163,9 @@ def infer(node):
     except TensordError as problem:
         problem.node = None  # the number is that of this trial
         raise
-    results = (number for key, number in numbers.items() if type(key) is tuple and key[0] == id(node))
+    results = (
+        number for key, number in numbers.items() if type(key) is tuple and key[0] == id(node)
+    )
     return [builder.type(number) for number in results]
 
 
@@ -217,18 +223,22 @@ def _emit_node(builder, node, numbers):
 def _emit_loop(builder, node, numbers):
     loop = node.loop
     args = tuple([numbers[key_of(arg)] for arg in node.args])
-    body = builder.loop_begin(loop.n_steps, args[:loop.n_captures], args[loop.n_captures:])
-    inner = {key_of(arg): number for arg, number in zip(node.args[:loop.n_captures], body)}
-    for parameter, number in zip(loop.parameters, body[loop.n_captures:]):
+    body = builder.loop_begin(loop.n_steps, args[: loop.n_captures], args[loop.n_captures :])
+    inner = {key_of(arg): number for arg, number in zip(node.args[: loop.n_captures], body)}
+    for parameter, number in zip(loop.parameters, body[loop.n_captures :]):
         inner[key_of(parameter)] = number
     for inner_node in loop.nodes:
         _emit_node(builder, inner_node, inner)
-    return builder.loop_end(tuple([inner[key_of(value)] for value in loop.results]),
-                            tuple([inner[key_of(value)] for value in loop.watch]), loop.every, loop.at)
+    return builder.loop_end(
+        tuple([inner[key_of(value)] for value in loop.results]),
+        tuple([inner[key_of(value)] for value in loop.watch]),
+        loop.every,
+        loop.at,
+    )
 
 
 def emit(client, values):
-    """A builder that computes the values (anything with ``node`` and ``index``), and their numbers in it."""
+    """A builder that computes the values (what has node and index), and their numbers in it."""
     for value in values:
         if value.node is not None and value.node.block is not None:
             raise error("bad_program", "a value of a loop's body is no output; return or watch it")
@@ -236,7 +246,7 @@ def emit(client, values):
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:
-        numbers[id(leaf)] = leaf.add_to(builder, client)
+        numbers[id(leaf)] = leaf._add_to(builder, client)
     for node in nodes:
         _emit_node(builder, node, numbers)
     return builder, [numbers[key_of(value)] for value in values]

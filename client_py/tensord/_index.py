@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Basic indexing, as numpy's: integers, slices, ``...`` and ``numpy.newaxis``."""
+
 import operator
 
 
@@ -57,8 +58,10 @@ def _integer(item):
             return operator.index(item)
         except TypeError:
             pass
-    raise TypeError(f"indices are integers, slices, ... and None, not {type(item).__name__}; "
-                    "for others, index numpy.asarray(tensor)")
+    raise TypeError(
+        f"indices are integers, slices, ... and None, not {type(item).__name__}; "
+        "for others, index numpy.asarray(tensor)"
+    )
 
 
 def _expand(key, ndim):
@@ -68,12 +71,14 @@ def _expand(key, ndim):
     if n_ellipses > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     if n_used > ndim:
-        raise IndexError(f"too many indices: the tensor has {ndim} dimensions, but {n_used} were indexed")
+        raise IndexError(
+            f"too many indices: the tensor has {ndim} dimensions, but {n_used} were indexed"
+        )
     rest = [slice(None)] * (ndim - n_used)
     if not n_ellipses:
         return [*key, *rest]
     at = next(i for i, item in enumerate(key) if item is Ellipsis)
-    return [*key[:at], *rest, *key[at + 1:]]
+    return [*key[:at], *rest, *key[at + 1 :]]
 
 
 def normal_axes(axes, ndim):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """As much of MessagePack as the parameters and results of ``stat`` and ``ops`` need."""
+
 import struct
 
 
 def pack(value):
-    """Bytes of a dict, str, bytes, bool, None or int from 0 to 2^64 - 1; 2^16 - 1 entries at most."""
+    """Bytes of a dict, str, bytes, bool, None or int in 64 bits; 2^16 - 1 entries at most."""
     if value is None:
         return b"\xc0"
     if value is True or value is False:
@@ -16,17 +17,39 @@ def pack(value):
         return b"\xda" + struct.pack(">H", len(text)) + text
     if isinstance(value, bytes):
         return b"\xc5" + struct.pack(">H", len(value)) + value
-    return b"\xde" + struct.pack(">H", len(value)) + b"".join(pack(k) + pack(v) for k, v in value.items())
+    return (
+        b"\xde"
+        + struct.pack(">H", len(value))
+        + b"".join(pack(k) + pack(v) for k, v in value.items())
+    )
 
 
 # first byte -> (struct format of the number that follows)
-_NUMBERS = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q",
-            0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
+_NUMBERS = {
+    0xCA: ">f",
+    0xCB: ">d",
+    0xCC: ">B",
+    0xCD: ">H",
+    0xCE: ">I",
+    0xCF: ">Q",
+    0xD0: ">b",
+    0xD1: ">h",
+    0xD2: ">i",
+    0xD3: ">q",
+}
 # first byte -> (format of the length, kind)
-_SIZED = {0xC4: (">B", "bin"), 0xC5: (">H", "bin"), 0xC6: (">I", "bin"),
-          0xD9: (">B", "str"), 0xDA: (">H", "str"), 0xDB: (">I", "str"),
-          0xDC: (">H", "array"), 0xDD: (">I", "array"),
-          0xDE: (">H", "map"), 0xDF: (">I", "map")}
+_SIZED = {
+    0xC4: (">B", "bin"),
+    0xC5: (">H", "bin"),
+    0xC6: (">I", "bin"),
+    0xD9: (">B", "str"),
+    0xDA: (">H", "str"),
+    0xDB: (">I", "str"),
+    0xDC: (">H", "array"),
+    0xDD: (">I", "array"),
+    0xDE: (">H", "map"),
+    0xDF: (">I", "map"),
+}
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 
 
@@ -36,7 +59,7 @@ class _Reader:
         self.at = 0
 
     def number(self, fmt):
-        value, = struct.unpack_from(fmt, self.data, self.at)
+        (value,) = struct.unpack_from(fmt, self.data, self.at)
         self.at += struct.calcsize(fmt)
         return value
 
@@ -44,7 +67,7 @@ class _Reader:
         if n > len(self.data) - self.at:
             raise ValueError("MessagePack ends too early")
         self.at += n
-        return self.data[self.at - n:self.at]
+        return self.data[self.at - n : self.at]
 
     def sized(self, kind, n):
         if kind == "bin":

@@ -2,8 +2,9 @@
 /*
  * The module
  *
- * Tables (dtypes, operations, errors) as Python objects, conversions that the types share, and the one way from a td_error to an
- * exception: a callable that the package sets makes it, so that the classes are written in Python.
+ * Tables (dtypes, operations, errors) as Python objects, conversions that the types share, and
+ * the one way from a td_error to an exception: a callable that the package sets makes it, so that
+ * the classes are written in Python.
  *
  * The module's objects are process-wide: one interpreter.
  */
@@ -25,9 +26,11 @@ PyObject *native_raise(const td_error *error)
                 return NULL;
         }
         if (error->node >= 0)
-                exception = PyObject_CallFunction(error_factory, "ssi", name, error->message, (int)error->node);
+                exception = PyObject_CallFunction(error_factory, "ssi", name, error->message,
+                                                  (int)error->node);
         else
-                exception = PyObject_CallFunction(error_factory, "ssO", name, error->message, Py_None);
+                exception =
+                        PyObject_CallFunction(error_factory, "ssO", name, error->message, Py_None);
         if (exception)
                 PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
         Py_XDECREF(exception);
@@ -65,14 +68,16 @@ bool native_int64(PyObject *object, int code, const char *what, int64_t *valuep)
         return true;
 }
 
-bool native_int64s(PyObject *object, int code, const char *what, int64_t *values, size_t max, size_t *np)
+bool native_int64s(PyObject *object, int code, const char *what, int64_t *values, size_t max,
+                   size_t *np)
 {
         Py_ssize_t n = PySequence_Size(object);
 
         if (n < 0)
                 return false;
         if ((size_t)n > max) {
-                native_raise_code(code, "%s: %zd entries are more than the limit of %zu", what, n, max);
+                native_raise_code(code, "%s: %zd entries are more than the limit of %zu", what, n,
+                                  max);
                 return false;
         }
         for (Py_ssize_t i = 0; i < n; i++) {
@@ -101,7 +106,8 @@ bool native_type(PyObject *dtype, PyObject *shape, struct td_type *typep)
                 return false;
         }
         if (ndim > TD_NDIM_MAX) {
-                native_raise_code(TD_E_RANK_LIMIT, "%zd dimensions are more than the limit of %d", ndim, TD_NDIM_MAX);
+                native_raise_code(TD_E_RANK_LIMIT, "%zd dimensions are more than the limit of %d",
+                                  ndim, TD_NDIM_MAX);
                 return false;
         }
         if (!native_int64s(shape, TD_E_BAD_SHAPE, "an extent", type.shape, TD_NDIM_MAX, &n))
@@ -128,7 +134,8 @@ bool native_name(PyObject *object, const char **namep)
         name = PyUnicode_AsUTF8AndSize(object, &n);
         if (!name) {
                 PyErr_Clear();
-                native_raise_code(TD_E_BAD_NAME, "the name has code points that UTF-8 does not encode");
+                native_raise_code(TD_E_BAD_NAME,
+                                  "the name has code points that UTF-8 does not encode");
                 return false;
         }
         if (strlen(name) != (size_t)n) {
@@ -199,7 +206,8 @@ static bool fill_dtypes(PyObject *list)
         };
 
         for (int i = 0; i < TD_N_DTYPES; i++)
-                if (!append(list, Py_BuildValue("siis", rows[i].name, i, rows[i].size, rows[i].npy)))
+                if (!append(list,
+                            Py_BuildValue("siis", rows[i].name, i, rows[i].size, rows[i].npy)))
                         return false;
         return true;
 }
@@ -212,13 +220,15 @@ static bool fill_ops(PyObject *list)
                 int n_results;
                 const char *doc;
         } rows[] = {
-#define TD_OP(sym, name, rule, min_args, max_args, results, attrs, may_fail, doc) { name, results, doc },
+#define TD_OP(sym, name, rule, min_args, max_args, results, attrs, may_fail, doc)                  \
+        { name, results, doc },
 #include "tensord/ops.def"
 #undef TD_OP
         };
 
         for (int i = 0; i < TD_N_OPS; i++)
-                if (!append(list, Py_BuildValue("siis", rows[i].name, i, rows[i].n_results, rows[i].doc)))
+                if (!append(list,
+                            Py_BuildValue("siis", rows[i].name, i, rows[i].n_results, rows[i].doc)))
                         return false;
         return true;
 }
@@ -238,7 +248,8 @@ static bool fill_errors(PyObject *list)
         };
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-                if (!append(list, Py_BuildValue("siss", rows[i].name, rows[i].number, rows[i].exception, rows[i].doc)))
+                if (!append(list, Py_BuildValue("siss", rows[i].name, rows[i].number,
+                                                rows[i].exception, rows[i].doc)))
                         return false;
         return true;
 }
@@ -255,7 +266,8 @@ static bool add_table(PyObject *module, const char *name, bool (*fill)(PyObject 
 }
 
 static PyMethodDef module_methods[] = {
-        { "set_error_factory", module_set_error_factory, METH_O, "The callable that makes exceptions." },
+        { "set_error_factory", module_set_error_factory, METH_O,
+          "The callable that makes exceptions." },
         { NULL, NULL, 0, NULL },
 };
 
@@ -274,9 +286,9 @@ PyMODINIT_FUNC PyInit__native(void)
 
         if (!module)
                 return NULL;
-        if (!native_client_add(module) || !native_tensor_add(module) || !native_builder_add(module) ||
-            !add_table(module, "DTYPES", fill_dtypes) || !add_table(module, "OPS", fill_ops) ||
-            !add_table(module, "ERRORS", fill_errors) ||
+        if (!native_client_add(module) || !native_tensor_add(module) ||
+            !native_builder_add(module) || !add_table(module, "DTYPES", fill_dtypes) ||
+            !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||
             PyModule_AddIntConstant(module, "NDIM_MAX", TD_NDIM_MAX) ||
             PyModule_AddIntConstant(module, "INLINE_MAX", TD_INLINE_MAX) ||

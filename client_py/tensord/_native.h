@@ -2,11 +2,13 @@
 /*
  * The native part of the Python package
  *
- * Four types over libtensord's public API - Client, Tensor, Mapping, Builder - without any policy: arguments are positional, dtypes and
- * operations are numbers, shapes are tuples. The Python files beside it make it pleasant.
+ * Four types over libtensord's public API - Client, Tensor, Mapping, Builder - without any
+ * policy: arguments are positional, dtypes and operations are numbers, shapes are tuples. The
+ * Python files beside it make it pleasant.
  *
- * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the buffer protocol alone. The GIL protects
- * the objects; it is released around every call that may wait for the daemon.
+ * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
+ * buffer protocol alone. The GIL protects the objects; it is released around every call that may
+ * wait for the daemon.
  */
 #pragma once
 
@@ -47,19 +49,27 @@ extern PyTypeObject *native_builder_type;
 
 /* Set the exception for an error; NULL, to be returned. */
 PyObject *native_raise(const td_error *error);
-PyObject *native_raise_code(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+PyObject *native_raise_code(int code, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
 
-/* A Python int as int64; false with the exception of that code (of Python's own for what is no integer). */
+/*
+ * A Python int as int64; false with the exception of that code (of Python's own for what is no
+ * integer).
+ */
 bool native_int64(PyObject *object, int code, const char *what, int64_t *valuep);
 /* A sequence of ints; at most max of them. */
-bool native_int64s(PyObject *object, int code, const char *what, int64_t *values, size_t max, size_t *np);
+bool native_int64s(PyObject *object, int code, const char *what, int64_t *values, size_t max,
+                   size_t *np);
 /* dtype number and shape. */
 bool native_type(PyObject *dtype, PyObject *shape, struct td_type *typep);
 /* str or None; *namep lives as long as the object. */
 bool native_name(PyObject *object, const char **namep);
 PyObject *native_int64_tuple(const int64_t *values, size_t n);
 
-/* Between the two the client stays open, whatever other threads do. NULL with an exception if it is closed. */
+/*
+ * Between the two the client stays open, whatever other threads do. NULL with an exception if it
+ * is closed.
+ */
 td_client *native_client_enter(struct native_client *self);
 void native_client_leave(struct native_client *self);
 

@@ -2,8 +2,8 @@
 /*
  * Builder
  *
- * A td_builder, and the tensors that are its inputs. A refusal is raised by the call that met it. One thread at a time: the Python
- * code makes a builder for one request and shows it to nobody.
+ * A td_builder, and the tensors that are its inputs. A refusal is raised by the call that met it.
+ * One thread at a time: the Python code makes a builder for one request and shows it to nobody.
  */
 #include "_native.h"
 
@@ -85,15 +85,18 @@ static PyObject *builder_input_view(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OOOL", &tensor_object, &shape, &strides_object, &offset) ||
             !(tensor = to_tensor(tensor_object)) ||
             !native_int64s(shape, TD_E_RANK_LIMIT, "shape", view.shape, TD_NDIM_MAX, &n) ||
-            !native_int64s(strides_object, TD_E_BAD_VIEW, "strides", strides, TD_NDIM_MAX, &n_strides))
+            !native_int64s(strides_object, TD_E_BAD_VIEW, "strides", strides, TD_NDIM_MAX,
+                           &n_strides))
                 return NULL;
         if (n != n_strides)
-                return native_raise_code(TD_E_BAD_VIEW, "a view of %zu extents has %zu strides", n, n_strides);
+                return native_raise_code(TD_E_BAD_VIEW, "a view of %zu extents has %zu strides", n,
+                                         n_strides);
         if (PyList_Append(self->tensors, tensor_object))
                 return NULL;
         view.dtype = td_tensor_type(tensor->tensor)->dtype;
         view.ndim = (uint8_t)n;
-        return builder_value(self, td_builder_input_view(self->builder, tensor->tensor, &view, strides, offset));
+        return builder_value(
+                self, td_builder_input_view(self->builder, tensor->tensor, &view, strides, offset));
 }
 
 /* Of a type whose extents are small enough to be immediate; INT64_MAX for all others. */
@@ -120,11 +123,13 @@ static PyObject *builder_immediate(PyObject *object, PyObject *args)
         struct td_type type;
         Py_buffer view;
 
-        if (!PyArg_ParseTuple(args, "OOO", &dtype, &shape, &buffer) || !native_type(dtype, shape, &type) ||
+        if (!PyArg_ParseTuple(args, "OOO", &dtype, &shape, &buffer) ||
+            !native_type(dtype, shape, &type) ||
             PyObject_GetBuffer(buffer, &view, PyBUF_C_CONTIGUOUS))
                 return NULL;
         if (view.len != immediate_n_bytes(&type))
-                result = native_raise_code(TD_E_BAD_PROGRAM, "%zd bytes do not fill the immediate's shape", view.len);
+                result = native_raise_code(TD_E_BAD_PROGRAM,
+                                           "%zd bytes do not fill the immediate's shape", view.len);
         else
                 result = builder_value(self, td_builder_immediate(self->builder, &type, view.buf));
         PyBuffer_Release(&view);
@@ -209,7 +214,8 @@ static bool read_axes(PyObject *object, struct td_attrs *attrs)
                 return false;
         for (size_t i = 0; i < n; i++) {
                 if (axes[i] < INT16_MIN || axes[i] > INT16_MAX) {
-                        native_raise_code(TD_E_BAD_AXIS, "axis %lld is out of range", (long long)axes[i]);
+                        native_raise_code(TD_E_BAD_AXIS, "axis %lld is out of range",
+                                          (long long)axes[i]);
                         return false;
                 }
                 attrs->axes[i] = (int16_t)axes[i];
@@ -267,15 +273,18 @@ static bool read_attr(PyObject *key, PyObject *value, struct td_attrs *attrs)
         if (!strcmp(name, "dtype"))
                 attr = TD_ATTR_DTYPE, ok = read_dtype(value, attrs);
         else if (!strcmp(name, "shape"))
-                attr = TD_ATTR_SHAPE, ok = read_extents(value, TD_E_RANK_LIMIT, "shape", attrs->shape, &attrs->n_shape);
+                attr = TD_ATTR_SHAPE,
+                ok = read_extents(value, TD_E_RANK_LIMIT, "shape", attrs->shape, &attrs->n_shape);
         else if (!strcmp(name, "axes"))
                 attr = TD_ATTR_AXES, ok = read_axes(value, attrs);
         else if (!strcmp(name, "keepdims"))
                 attr = TD_ATTR_KEEPDIMS, ok = read_bool(value, &attrs->keepdims);
         else if (!strcmp(name, "start"))
-                attr = TD_ATTR_START, ok = read_extents(value, TD_E_BAD_PROGRAM, "start", attrs->start, &attrs->n_start);
+                attr = TD_ATTR_START,
+                ok = read_extents(value, TD_E_BAD_PROGRAM, "start", attrs->start, &attrs->n_start);
         else if (!strcmp(name, "step"))
-                attr = TD_ATTR_STEP, ok = read_extents(value, TD_E_BAD_PROGRAM, "step", attrs->step, &attrs->n_step);
+                attr = TD_ATTR_STEP,
+                ok = read_extents(value, TD_E_BAD_PROGRAM, "step", attrs->step, &attrs->n_step);
         else if (!strcmp(name, "value"))
                 attr = TD_ATTR_VALUE, ok = read_number(value, &attrs->value);
         else if (!strcmp(name, "range"))
@@ -302,7 +311,8 @@ static bool read_values(PyObject *tuple, int *values, size_t max, size_t *np)
         if (n < 0)
                 return false;
         if ((size_t)n > max) {
-                native_raise_code(TD_E_BAD_PROGRAM, "%zd values are more than the limit of %zu", n, max);
+                native_raise_code(TD_E_BAD_PROGRAM, "%zd values are more than the limit of %zu", n,
+                                  max);
                 return false;
         }
         for (Py_ssize_t i = 0; i < n; i++) {
@@ -323,7 +333,10 @@ static PyObject *values_tuple(const int *values, size_t n)
         return tuple;
 }
 
-/* op(number, values, attributes or None, number of results) -> value, or tuple of values if there are several */
+/*
+ * op(number, values, attributes or None, number of results) -> value, or tuple of values if there
+ * are several
+ */
 static PyObject *builder_op(PyObject *object, PyObject *const *args, Py_ssize_t n_args)
 {
         struct native_builder *self = (struct native_builder *)object;
@@ -366,11 +379,13 @@ static PyObject *builder_loop_begin(PyObject *object, PyObject *args)
         long long n_steps;
         int n;
 
-        if (!PyArg_ParseTuple(args, "LO!O!", &n_steps, &PyTuple_Type, &captures_object, &PyTuple_Type, &carried_object) ||
+        if (!PyArg_ParseTuple(args, "LO!O!", &n_steps, &PyTuple_Type, &captures_object,
+                              &PyTuple_Type, &carried_object) ||
             !read_values(captures_object, captures, TD_ARGS_MAX, &n_captures) ||
             !read_values(carried_object, carried, TD_ARGS_MAX, &n_carried))
                 return NULL;
-        n = td_builder_loop_begin(self->builder, n_steps, captures, n_captures, carried, n_carried, body);
+        n = td_builder_loop_begin(self->builder, n_steps, captures, n_captures, carried, n_carried,
+                                  body);
         if (n < 0)
                 return builder_value(self, n);
         return values_tuple(body, (size_t)n);
@@ -388,8 +403,8 @@ static PyObject *builder_loop_end(PyObject *object, PyObject *args)
         int64_t *at;
         int r;
 
-        if (!PyArg_ParseTuple(args, "O!O!LO!", &PyTuple_Type, &results_object, &PyTuple_Type, &watch_object, &every,
-                              &PyTuple_Type, &at_object) ||
+        if (!PyArg_ParseTuple(args, "O!O!LO!", &PyTuple_Type, &results_object, &PyTuple_Type,
+                              &watch_object, &every, &PyTuple_Type, &at_object) ||
             !read_values(results_object, results, TD_RESULTS_MAX, &n_results) ||
             !read_values(watch_object, watch, TD_RESULTS_MAX, &n_watch))
                 return NULL;
@@ -398,7 +413,8 @@ static PyObject *builder_loop_end(PyObject *object, PyObject *args)
         if (!at)
                 return PyErr_NoMemory();
         if (native_int64s(at_object, TD_E_BAD_PROGRAM, "at", at, (size_t)n_entries, &n_at)) {
-                r = td_builder_loop_end(self->builder, results, n_results, watch, n_watch, every, at, n_at, values);
+                r = td_builder_loop_end(self->builder, results, n_results, watch, n_watch, every,
+                                        at, n_at, values);
                 tuple = r < 0 ? builder_value(self, r) : values_tuple(values, n_results + n_watch);
         }
         PyMem_Free(at);

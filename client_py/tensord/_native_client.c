@@ -2,8 +2,8 @@
 /*
  * Client
  *
- * A td_client with a count of the calls under way: close() may come from another thread in the midst of one, then the last
- * call to leave closes. The count is kept under the GIL.
+ * A td_client with a count of the calls under way: close() may come from another thread in the
+ * midst of one, then the last call to leave closes. The count is kept under the GIL.
  */
 #include "_native.h"
 
@@ -48,11 +48,12 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
         int no_start, r;
 
         (void)module;
-        if (!PyArg_ParseTuple(args, "OOpiiO", &address_object, &daemon_object, &no_start, &options.busy_poll_us,
-                              &options.timeout_ms, &name_object))
+        if (!PyArg_ParseTuple(args, "OOpiiO", &address_object, &daemon_object, &no_start,
+                              &options.busy_poll_us, &options.timeout_ms, &name_object))
                 return NULL;
         options.no_start = no_start;
-        if (!native_name(address_object, &options.address) || !native_name(daemon_object, &options.daemon_path) ||
+        if (!native_name(address_object, &options.address) ||
+            !native_name(daemon_object, &options.daemon_path) ||
             !native_name(name_object, &options.client_name))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
@@ -110,13 +111,15 @@ static PyObject *client_ping(PyObject *object, PyObject *unused)
 }
 
 /* What a buffer says of its elements' places, for the dtype that the caller knows it has. */
-static bool buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep, int64_t *strides)
+static bool buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep,
+                        int64_t *strides)
 {
         PyObject *shape;
         bool ok;
 
         if (view->ndim > TD_NDIM_MAX) {
-                native_raise_code(TD_E_RANK_LIMIT, "%d dimensions are more than the limit of %d", view->ndim, TD_NDIM_MAX);
+                native_raise_code(TD_E_RANK_LIMIT, "%d dimensions are more than the limit of %d",
+                                  view->ndim, TD_NDIM_MAX);
                 return false;
         }
         static_assert(sizeof(Py_ssize_t) == sizeof(int64_t), "extents of a buffer are 64-bit");
@@ -263,9 +266,9 @@ static PyObject *list_rows(const td_list *list)
         for (size_t i = 0; rows && i < td_list_size(list); i++) {
                 const td_list_row *row = td_list_at(list, i);
                 PyObject *shape = native_int64_tuple(row->type.shape, row->type.ndim);
-                PyObject *item = shape ? Py_BuildValue("siNKy#", row->name, (int)row->type.dtype, shape,
-                                                       (unsigned long long)row->n_bytes, (const char *)row->id,
-                                                       (Py_ssize_t)16)
+                PyObject *item = shape ? Py_BuildValue("siNKy#", row->name, (int)row->type.dtype,
+                                                       shape, (unsigned long long)row->n_bytes,
+                                                       (const char *)row->id, (Py_ssize_t)16)
                                        : NULL;
 
                 if (!item || PyList_Append(rows, item))
@@ -311,7 +314,8 @@ static PyObject *client_call(PyObject *object, PyObject *args)
         td_error error;
         int r;
 
-        if (!PyArg_ParseTuple(args, "sz#", &method, &params, &n_params) || !(client = native_client_enter(self)))
+        if (!PyArg_ParseTuple(args, "sz#", &method, &params, &n_params) ||
+            !(client = native_client_enter(self)))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
         r = td_call(client, method, params, (size_t)n_params, &result, &n_result, &error);
@@ -380,7 +384,9 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         builder = ((struct native_builder *)args[0])->builder;
         n = PyTuple_Size(args[1]);
         if (n > TD_OUTPUTS_MAX)
-                return native_raise_code(TD_E_BAD_PROGRAM, "%zd outputs are more than the limit of %d", n, TD_OUTPUTS_MAX);
+                return native_raise_code(TD_E_BAD_PROGRAM,
+                                         "%zd outputs are more than the limit of %d", n,
+                                         TD_OUTPUTS_MAX);
         for (Py_ssize_t i = 0; i < n; i++)
                 if (!read_output(PyTuple_GetItem(args[1], i), &outputs[i]))
                         return NULL;
@@ -451,5 +457,6 @@ static PyMethodDef connect_methods[] = {
 
 bool native_client_add(PyObject *module)
 {
-        return native_add_type(module, &client_spec, &client_type) && PyModule_AddFunctions(module, connect_methods) == 0;
+        return native_add_type(module, &client_spec, &client_type) &&
+               PyModule_AddFunctions(module, connect_methods) == 0;
 }

@@ -2,8 +2,9 @@
 /*
  * Tensor and Mapping
  *
- * A Mapping exports its memory by the buffer protocol; whoever shows that memory (a numpy.ndarray, as its base) owns a reference
- * to the Mapping, so that the memory stays as long as it is seen. Mappings know no client and no tensor: those may go before.
+ * A Mapping exports its memory by the buffer protocol; whoever shows that memory (a
+ * numpy.ndarray, as its base) owns a reference to the Mapping, so that the memory stays as long
+ * as it is seen. Mappings know no client and no tensor: those may go before.
  */
 #include "_native.h"
 
@@ -29,7 +30,8 @@ static int mapping_getbuffer(PyObject *object, Py_buffer *view, int flags)
         struct native_mapping *self = (struct native_mapping *)object;
 
         return PyBuffer_FillInfo(view, object, td_mapping_data(self->mapping),
-                                 (Py_ssize_t)td_mapping_n_bytes(self->mapping), !self->is_writable, flags);
+                                 (Py_ssize_t)td_mapping_n_bytes(self->mapping), !self->is_writable,
+                                 flags);
 }
 
 /* The tensor was sealed: from now on the buffer is exported read-only. */
@@ -142,8 +144,8 @@ static PyObject *tensor_set_name(PyObject *object, PyObject *args)
         td_error error;
         int replace, r;
 
-        if (!PyArg_ParseTuple(args, "Up", &name_object, &replace) || !native_name(name_object, &name) ||
-            !native_client_enter(self->client))
+        if (!PyArg_ParseTuple(args, "Up", &name_object, &replace) ||
+            !native_name(name_object, &name) || !native_client_enter(self->client))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
         r = td_name(self->tensor, name, replace, &error);
@@ -179,7 +181,8 @@ static PyObject *tensor_get_strides(PyObject *object, void *unused)
 static PyObject *tensor_get_id(PyObject *object, void *unused)
 {
         (void)unused;
-        return PyBytes_FromStringAndSize((const char *)td_tensor_id(((struct native_tensor *)object)->tensor), 16);
+        return PyBytes_FromStringAndSize(
+                (const char *)td_tensor_id(((struct native_tensor *)object)->tensor), 16);
 }
 
 static PyObject *tensor_get_name(PyObject *object, void *unused)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What operations take: tensors, values of programs, and the leaves here - numbers and small arrays.
+"""What operations take: tensors, values of programs, and the leaves here, numbers and arrays.
 
-Every operand has ``shape``, ``_number`` (of its dtype) and ``node``, which is None for whatever exists
-before the graph runs.
+Every operand has ``shape``, ``_number`` (of its dtype) and ``node``, which is None for whatever
+exists before the graph runs.
 """
+
 import numpy
 
 from . import _native
@@ -23,7 +24,7 @@ class Scalar:
         self.value = value
         self._number = number
 
-    def add_to(self, builder, client):
+    def _add_to(self, builder, client):
         return builder.scalar(self._number, self.value)
 
 
@@ -38,7 +39,7 @@ class Constant:
         self.shape = self.array.shape
         self._put = None  # (client, native tensor), for as long as the graph lives
 
-    def add_to(self, builder, client):
+    def _add_to(self, builder, client):
         if self.array.nbytes <= _native.INLINE_MAX:
             array = numpy.ascontiguousarray(self.array)  # makes 0-d 1-d; the shape is told apart
             return builder.immediate(self._number, self.shape, array)
@@ -62,7 +63,7 @@ def _weak_number(value, like):
 
 def is_operand(x):
     """Can it stand in an operation?"""
-    return hasattr(x, "add_to") or isinstance(x, (int, float, *_NUMPY))
+    return hasattr(x, "_add_to") or isinstance(x, (int, float, *_NUMPY))
 
 
 def as_operand(x, like=None):
@@ -81,7 +82,7 @@ def as_operand(x, like=None):
     DtypeError
         It has a dtype that tensord does not keep.
     """
-    if hasattr(x, "add_to"):
+    if hasattr(x, "_add_to"):
         return x
     if isinstance(x, numpy.generic) or isinstance(x, _NUMPY):  # before float: numpy.float64 is one
         return Constant(x)
@@ -97,14 +98,14 @@ def as_operand(x, like=None):
 def as_operands(xs):
     """Operands; Python numbers among them take the dtype of the first that is none."""
     for x in xs:
-        if not hasattr(x, "add_to"):
+        if not hasattr(x, "_add_to"):
             break
     else:
         return xs
     like = None
     operands = [x if type(x) in (int, float, bool) else as_operand(x) for x in xs]
     for x in operands:
-        if hasattr(x, "add_to"):
+        if hasattr(x, "_add_to"):
             like = x._number
             break
     return tuple(as_operand(x, like) for x in operands)

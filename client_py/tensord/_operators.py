@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The operators and methods that tensors and values of programs have in common."""
+
 import math
 import operator
 
@@ -29,6 +30,7 @@ def _forward(op):
         elif other._rank > self._rank:
             return other._make(op, (self, other))
         return self._make(op, (self, other))
+
     return method
 
 
@@ -37,6 +39,7 @@ def _reflected(op):
         if not is_operand(other):
             return NotImplemented
         return self._make(op, (as_operand(other, self._number), self))
+
     return method
 
 
@@ -44,8 +47,11 @@ def _reduction(op, doc):
     def method(self, axis=None, keepdims=False):
         attrs = {"keepdims": True} if keepdims else {}
         if axis is not None:
-            attrs["axes"] = tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
+            attrs["axes"] = (
+                tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
+            )
         return self._make(op, (self,), attrs)
+
     method.__name__ = op
     method.__doc__ = f"""{doc}
 
@@ -117,8 +123,8 @@ class Operators:
         Parameters
         ----------
         dtype : str or numpy.dtype
-            ``"bool"``, ``"int64"``, ``"float32"`` or ``"float64"``. NaN and floats out of range become the
-            most negative int64.
+            ``"bool"``, ``"int64"``, ``"float32"`` or ``"float64"``. NaN and floats out of range
+            become the most negative int64.
         """
         number = number_of(dtype)
         if number == self._number:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Programs written by hand: many operations, loops among them, in one request."""
+
 import operator
 
 from ._dtypes import INT64, number_of
@@ -9,7 +10,7 @@ from ._operands import as_operand, as_operands
 
 
 class Program:
-    """A program, written with values as if they were arrays; `Client.run` computes it in one request.
+    """A program, written as if values were arrays; `Client.run` computes it in one request.
 
     Examples
     --------
@@ -26,8 +27,8 @@ class Program:
     def input(self, x):
         """A value for something that exists.
 
-        Tensors, arrays and numbers can also be used as they are; this makes operators on two of them
-        part of the program instead of computing them at once.
+        Tensors, arrays and numbers can also be used as they are; this makes operators on two of
+        them part of the program instead of computing them at once.
 
         Parameters
         ----------
@@ -49,8 +50,8 @@ class Program:
         *args : Value, Tensor, array_like or number
             Operands.
         **attrs
-            Attributes of the operation: ``dtype``, ``shape``, ``axes``, ``keepdims``, ``start``, ``step``,
-            ``value``, ``range``, ``k``, ``rcond``, ``upper``.
+            Attributes of the operation: ``dtype``, ``shape``, ``axes``, ``keepdims``, ``start``,
+            ``step``, ``value``, ``range``, ``k``, ``rcond``, ``upper``.
 
         Returns
         -------
@@ -72,15 +73,17 @@ class Program:
         n_steps : int
             How many times; 0 is allowed.
         body : callable
-            ``body(i, *carried)`` is called once, now, with values: the number of the step (int64, from 0) and what is
-            carried. It returns what the next step carries: as many values, each of the same shape and
-            dtype. It may use any value of the program around it.
+            ``body(i, *carried)`` is called once, now, with values: the number of the step (int64,
+            from 0) and what is carried. It returns what the next step carries: as many values, each
+            of the same shape and dtype. It may use any value of the program around it.
         *carried : Value, Tensor, array_like or number
             What the first step gets.
         every : int, optional
-            Keep the watched values (see `watch`) of steps every, 2 * every, ...; 1 if neither this nor `at` is given.
+            Keep the watched values (see `watch`) of steps every, 2 * every, ...; 1 if neither this
+            nor `at` is given.
         at : sequence of int, optional
-            Or of these steps, in ascending order. Step k, from 1 to n_steps, is the state after k turns.
+            Or of these steps, in ascending order. Step k, from 1 to n_steps, is the state after k
+            turns.
 
         Returns
         -------
@@ -123,12 +126,15 @@ class Program:
         if not isinstance(results, (tuple, list)):
             results = (results,)
         if len(results) != len(carried):
-            raise error("bad_program", f"the body returns {len(results)} values, but {len(carried)} are carried")
+            raise error(
+                "bad_program",
+                f"the body returns {len(results)} values, but {len(carried)} are carried",
+            )
         loop.results = [as_operand(x, old._number) for x, old in zip(results, carried)]
         loop.watch = watched
 
     def watch(self, value):
-        """Within a loop's body: keep this value, of the steps that the loop's ``every`` or ``at`` names.
+        """Within a loop's body: keep this value, of the steps that ``every`` or ``at`` names.
 
         Parameters
         ----------

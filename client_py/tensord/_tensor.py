@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tensors: references to what the daemon keeps."""
+
 import sys
 import warnings
 
@@ -16,11 +17,12 @@ from ._operators import Operators
 class Tensor(Operators):
     """A tensor in the daemon, or a view of one.
 
-    Operators and methods compute in the daemon and yield tensors; ``numpy.asarray(t)`` shows the memory itself,
-    without a copy, read-only. Slices and transposes are views: they cost no request.
+    Operators and methods compute in the daemon and yield tensors; ``numpy.asarray(t)`` shows the
+    memory itself, without a copy, read-only. Slices and transposes are views: they cost no request.
 
-    The tensor stays in the daemon as long as this object (or a view made from it, or its name) does; an array over its
-    memory is valid as long as numpy holds it, whatever becomes of tensor, name, client or daemon.
+    The tensor stays in the daemon as long as this object (or a view made from it, or its name)
+    does; an array over its memory is valid as long as numpy holds it, whatever becomes of tensor,
+    name, client or daemon.
 
     Attributes
     ----------
@@ -52,7 +54,7 @@ class Tensor(Operators):
 
     @property
     def id(self):
-        """16 bytes by which other connections of the same user can refer to it; of a view, the whole tensor's."""
+        """16 bytes by which other connections of this user can open it; of a view, the whole's."""
         return self._handle.id
 
     @property
@@ -95,7 +97,9 @@ class Tensor(Operators):
 
     def _item(self, to):
         if self.size != 1:
-            raise TypeError(f"only a tensor of one element becomes {to}, this has shape {self.shape}")
+            raise TypeError(
+                f"only a tensor of one element becomes {to}, this has shape {self.shape}"
+            )
         return self._read().item()
 
     def item(self):
@@ -136,7 +140,7 @@ class Tensor(Operators):
         # Every operation passes here. To compute later instead of now, keep the node.
         return self._client._force(Node(op, args, attrs))
 
-    def add_to(self, builder, client):
+    def _add_to(self, builder, client):
         """As an input of a program."""
         if client is not self._client:
             raise error("bad_arguments", "a tensor of another client; open it there, by name or id")
@@ -198,13 +202,16 @@ class _Dropped:
 class Unsealed(Tensor):
     """A tensor that its creator fills in place, before anybody else sees it; see `Client.create`.
 
-    As a context manager it seals itself at the end of the block, unless the block raised. Once sealed it is a
-    tensor like any other. One that is dropped unsealed is gone, and its name is free again.
+    As a context manager it seals itself at the end of the block, unless the block raised. Once
+    sealed it is a tensor like any other. One that is dropped unsealed is gone, and its name is free
+    again.
 
-    Sealing makes the memory read-only. The array itself (`array`, ``numpy.asarray(t)``) turns read-only with it, whoever holds
-    it, but numpy cannot reach views that were made from it: a write through one of those would end the process with SIGSEGV. So
-    `seal` refuses (NotSealed) as long as such views are in use. What it cannot see are other aliases:
-    a memoryview of the array, an array of another class, another library's tensor over it; those must not be written after sealing.
+    Sealing makes the memory read-only. The array itself (`array`, ``numpy.asarray(t)``) turns
+    read-only with it, whoever holds it, but numpy cannot reach views that were made from it: a
+    write through one of those would end the process with SIGSEGV. So `seal` refuses (NotSealed) as
+    long as such views are in use. What it cannot see are other aliases: a memoryview of the array,
+    an array of another class, another library's tensor over it; those must not be written after
+    sealing.
     """
 
     __slots__ = ("_mapping", "_root", "_array")
@@ -212,8 +219,9 @@ class Unsealed(Tensor):
     def __init__(self, client, handle):
         super().__init__(client, handle)
         self._mapping = handle.map(_native.MAP_WRITE, True)
-        # numpy makes a view's base the last ndarray above it that is itself based on something else: _root, for the
-        # array handed out and for every view of it. So references to _root count them.
+        # numpy makes a view's base the last ndarray above it that is itself based on something
+        # else: _root, for the array handed out and for every view of it. So references to _root
+        # count them.
         self._root = numpy.ndarray(self.shape, self.dtype, self._mapping, 0, self.strides)
         self._array = self._root[...]
 
@@ -246,8 +254,11 @@ class Unsealed(Tensor):
         # This object's, getrefcount's argument, and that of _array itself.
         n_views = sys.getrefcount(self._root) - 3
         if n_views > 0:
-            raise error("not_sealed", f"{n_views} views of the array are still in use, and would be written at the price of a "
-                                      "crash; delete them (del, or leave their scope) and seal again")
+            raise error(
+                "not_sealed",
+                f"{n_views} views of the array are still in use, and writing to them would then "
+                "crash; delete them (del, or leave their scope) and seal again",
+            )
         self._array.flags.writeable = False
         try:
             self._handle.seal()
@@ -269,10 +280,14 @@ class Unsealed(Tensor):
             self._drop()
 
     def _drop(self):
-        """Give it up: what is not sealed ends with its last reference, and arrays keep their memory."""
+        """Give it up: it ends with its last reference; arrays keep their memory."""
         self._root = self._mapping = None
         self._handle = _Dropped()
 
     def __del__(self):
         if getattr(self, "_root", None) is not None and not self._client.is_closed:
-            warnings.warn(f"tensor of shape {self.shape} was dropped before it was sealed", ResourceWarning, source=self)
+            warnings.warn(
+                f"tensor of shape {self.shape} was dropped before it was sealed",
+                ResourceWarning,
+                source=self,
+            )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Linear algebra, computed in the daemon (LAPACK)."""
+
 import collections
 
 from ._functions import call
@@ -38,12 +39,15 @@ def lstsq(a, b, rcond=None):
     a : (m, n) Tensor, Value or array_like
     b : (m,) or (m, k) Tensor, Value or array_like
     rcond : float, optional
-        Singular values below rcond times the largest count as 0; max(m, n) times the machine epsilon where it is left out.
+        Singular values below rcond times the largest count as 0; max(m, n) times the machine
+        epsilon where it is left out.
 
     Returns
     -------
     LstsqResult
-        ``x``, sums of squared ``residuals``, ``rank`` (0-d, int64), ``singular_values`` of a in descending order.
+        ``x``; sums of squared ``residuals``, one for each column of b, whatever the rank (numpy
+        leaves them out where it is not full); ``rank`` (0-d, int64); ``singular_values`` of a, in
+        descending order.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: real daemons, ended and checked after each test."""
+
 import gc
 import shutil
 import sys
@@ -39,8 +40,8 @@ def _make_daemons():
 def make_daemon():
     """A function that starts a daemon: ``make_daemon(*options)`` -> `kit.Daemon`.
 
-    After the module's tests each daemon must be alive (but where a test said `stop()`), have the descriptors that
-    it began with, and leave nothing in /dev/shm.
+    After the module's tests each daemon must be alive (but where a test said `stop()`), have the
+    descriptors that it began with, and leave nothing in /dev/shm.
     """
     yield from _make_daemons()
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A real daemon on a private socket, for tests.
 
-`Daemon` starts ``build/bin/tensord`` in a directory of its own, waits for it by connecting, and at the end checks what it leaves
-behind: that it is alive, that it has the descriptors it began with, and that no object of its prefix stays in /dev/shm.
+`Daemon` starts ``build/bin/tensord`` in a directory of its own, waits for it by connecting, and at
+the end checks what it leaves behind: that it is alive, that it has the descriptors it began with,
+and that no object of its prefix stays in /dev/shm.
 """
+
 import os
 import select
 import signal
@@ -23,7 +25,7 @@ END_S = 30
 
 
 def wait_until(condition, what, seconds=10):
-    """Until the condition holds; it does its own waiting (a round trip, a poll). Fails after so many seconds."""
+    """Until the condition holds, which does its own waiting (a round trip, a poll)."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"in {seconds} s it did not happen that {what}"
@@ -31,7 +33,8 @@ def wait_until(condition, what, seconds=10):
 
 def shm_prefix(path):
     """As include/tensord/prefix.h derives it: FNV-1a of "uid:path"."""
-    text = f"{os.getuid()}:{os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))}"
+    directory, base = os.path.split(path)
+    text = f"{os.getuid()}:{os.path.realpath(directory)}/{base}"
     value = 0xCBF29CE484222325
     for byte in text.encode():
         value = (value ^ byte) * 0x100000001B3 % 2**64
@@ -76,12 +79,16 @@ class Daemon:
     def start(self):
         """Start it and wait until it answers."""
         env = {**os.environ, **self.extra_env}
-        if env.pop("LD_PRELOAD", None):  # the sanitizer's run-time, for Python; the daemon has it built in
+        if env.pop(
+            "LD_PRELOAD", None
+        ):  # the sanitizer's run-time, for Python; the daemon has it built in
             env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
         self.has_ended = False
         with open(self.log, "ab") as log:
             command = [BUILD / "bin" / "tensord", "--socket", self.socket, *self.args]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
+            )
         self._wait_ready()
         with self.raw() as raw:
             raw.call("ping")
@@ -99,7 +106,9 @@ class Daemon:
                         raw.call("ping")
                     return
                 except OSError as problem:
-                    assert not died.poll(5), f"the daemon ended: {self.process.wait()}\n{self.read_log()}"
+                    assert not died.poll(
+                        5
+                    ), f"the daemon ended: {self.process.wait()}\n{self.read_log()}"
                     assert time.monotonic() < deadline, f"no answer: {problem}\n{self.read_log()}"
         finally:
             os.close(pidfd)
@@ -114,12 +123,23 @@ class Daemon:
     def connect(self, **kwargs):
         """A `tensord.Client`."""
         import tensord
+
         return tensord.connect(self.socket, **kwargs)
 
     def python(self, code, *args, check=True, timeout=60):
-        """Run Python code in a process of its own, a client of this daemon; what it printed, or the process where check is false."""
-        process = subprocess.run([sys.executable, "-c", code, *map(str, args)], env=self.env, text=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, check=False)
+        """Run Python code in a process of its own, a client of this daemon.
+
+        What it printed; the process itself where check is false.
+        """
+        process = subprocess.run(
+            [sys.executable, "-c", code, *map(str, args)],
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            check=False,
+        )
         if not check:
             return process
         assert process.returncode == 0, process.stderr
@@ -133,7 +153,9 @@ class Daemon:
 
     def shm(self):
         """Names of its shared memory objects."""
-        return sorted(name for name in os.listdir(self.shm_directory) if name.startswith(self.prefix))
+        return sorted(
+            name for name in os.listdir(self.shm_directory) if name.startswith(self.prefix)
+        )
 
     def kill9(self):
         """SIGKILL, and wait until it is gone."""
@@ -169,9 +191,13 @@ class Daemon:
     def finish(self):
         """Check and end it; every client should be closed by now."""
         try:
-            assert self.is_alive(), f"the daemon did not survive: {self.process.poll()}\n{self.read_log()}"
+            assert (
+                self.is_alive()
+            ), f"the daemon did not survive: {self.process.poll()}\n{self.read_log()}"
             self.delete_all()
-            wait_until(self._has_first_fds, f"the daemon has its first {self.n_fds} descriptors again")
+            wait_until(
+                self._has_first_fds, f"the daemon has its first {self.n_fds} descriptors again"
+            )
             self.stop()
             assert self.shm() == []
         finally:

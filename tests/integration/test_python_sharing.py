@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MIT
+"""Several processes and threads: what they share, and what survives of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy
+import pytest
+
+import tensord
+
+# ---- processes ----
+
+
+def test_another_process_sees_the_same_pages(client, daemon):
+    array = numpy.arange(200_000.0)
+    client.put(array, "x")
+    code = """
+import tensord x = tensord.get("x") name = [line for line in open("/proc/self/maps") if "/dev/shm/"
+in line and int(line.split("-")[0], 16) <= x.ctypes.data] print(float(x.sum()).hex(),
+x.flags.writeable, name[-1].split()[4])
+"""
+    total, writeable, inode = daemon.python(code).split()
+    assert (float.fromhex(total), writeable) == (array.sum(), "False")
+    mine = client.get("x")
+    maps = [
+        line
+        for line in open("/proc/self/maps")
+        if "/dev/shm/" in line and int(line.split("-")[0], 16) <= mine.ctypes.data
+    ]
+    assert maps[-1].split()[4] == inode  # one file
+
+
+def test_hand_over_between_processes(client, daemon):
+    daemon.python("""
+import numpy, tensord
+with tensord.create((300, 400), "float32", "made/here") as t:
+    t.array[:] = numpy.arange(400, dtype="float32")
+""")
+    got = client.get("made/here")
+    assert got.shape == (300, 400) and (got == numpy.arange(400)).all()
+    daemon.python('import tensord; tensord.put(tensord.open("made/here")[:, 5] * 2, "made/there")')
+    assert client.get("made/there").tolist() == [10.0] * 300
+
+
+def test_a_dead_creators_name_is_free(client, daemon):
+    code = """
+import os, signal, tensord
+t = tensord.create((100_000,), "float64", "x")
+t.array[:] = 1
+print("made", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = daemon.python(code, check=False)
+    assert process.returncode == -signal.SIGKILL and process.stdout == "made\n"
+    with daemon.connect() as other:
+        with pytest.raises(tensord.NotFound):
+            other.open("x")
+
+    def is_free():
+        try:
+            client.put([1.0], "x")
+            return True
+        except tensord.NameTaken:
+            return False
+
+    from kit import wait_until
+
+    wait_until(is_free, "the name is free again")
+
+
+# ---- fork ----
+
+FORK = """
+import os, sys, warnings, numpy, tensord
+client = tensord.connect()
+x = numpy.arange(100_000.0)
+client.put(x, "x")
+shared, private, tensor = client.get("x"), client.get("x", mode="cow"), client.put(x) * 2
+small = client.put([1.0]) + 1
+made = client.create((1000,), "float64", "unsealed")
+made.array[:] = 1
+result = numpy.asarray(tensor)
+pid = os.fork()
+if pid == 0:
+    failed = []
+    def check(truth, what):
+        if not truth:
+            failed.append(what)
+    check((shared == x).all() and (result == 2 * x).all() and (private == x).all(), "arrays")
+    private[0] = 5 for use in (client.ping, lambda: client.get("x"), lambda: tensor + 1, lambda:
+    client.put(x), lambda: small + 1):
+        try:
+            use()
+            check(False, "not closed")
+        except tensord.Closed as problem:
+            check("fork" in str(problem), str(problem))
+    del tensor, small, made
+    with tensord.connect() as own:
+        check(numpy.shares_memory(own.get("x"), own.get("x")) and (own.get("x") == x).all(), "own
+        client")
+    client.close()
+    del client
+    check((shared == x).all() and (result == 2 * x).all(), "arrays after close")
+    print(failed, flush=True)
+    sys.exit(len(failed))
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+assert private[0] == 0
+client.ping()                                   # the child took nothing away
+assert (numpy.asarray(tensor) == 2 * x).all() and (small + 1).tolist() == [3.0]
+made.seal()
+assert client.get("unsealed").sum() == 1000
+sys.exit(status)
+"""
+
+
+def test_fork(client, daemon):
+    process = daemon.python(FORK, check=False)
+    assert (process.returncode, process.stdout) == (0, "[]\n"), process.stderr
+    assert process.stderr == ""
+
+
+def test_default_client_in_a_fork(client, daemon):
+    code = """
+import os, sys, tensord
+tensord.put([1.0, 2.0], "x")
+pid = os.fork()
+total = tensord.open("x").sum()
+assert float(total) == 3
+if pid == 0:
+    sys.exit()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    daemon.python(code)
+
+
+# ---- threads ----
+
+
+def test_threads_share_a_client(client):
+    problems = []
+
+    def work(seed):
+        try:
+            random = numpy.random.default_rng(seed)
+            for i in range(30):
+                n = 10 if i % 2 else 3000
+                array = random.standard_normal(n)
+                name = f"{seed}/{i}"
+                tensor = client.put(array, name)
+                assert (numpy.asarray(tensor * 2 + array) == array * 2 + array).all()
+                assert (client.get(name) == array).all()
+                client.delete(name)
+        except BaseException as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert client.list() == []
+
+
+def test_other_threads_run_while_one_waits(client):
+    """Meanwhile this thread counts, which it could not if the other held the GIL."""
+    a = client.put(numpy.random.default_rng(0).standard_normal((300, 300)) / 20)
+    p = tensord.Program()
+    value = p.loop(300, lambda i, u: a @ u, a)
+    entered, done, results = threading.Event(), threading.Event(), []
+
+    def work():
+        entered.set()
+        results.append(client.run(p, value))
+        done.set()
+
+    thread = threading.Thread(target=work)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # only who waits gives the GIL away
+    try:
+        thread.start()
+        entered.wait()
+        count = 0
+        while not done.is_set():
+            count += 1
+            if count % 1000 == 0:
+                client.ping()  # and the same client answers others
+    finally:
+        sys.setswitchinterval(interval)
+    thread.join()
+    assert count >= 1000
+    assert results[0].shape == (300, 300)
+
+
+def test_close_while_another_thread_waits(daemon):
+    client = daemon.connect()
+    a = client.put(numpy.random.default_rng(0).standard_normal((200, 200)) / 20)
+    p = tensord.Program()
+    value = p.loop(200, lambda i, u: a @ u, a)
+    entered, outcome = threading.Event(), []
+
+    def work():
+        entered.set()
+        try:
+            outcome.append(client.run(p, value).shape)
+        except tensord.TensordError as problem:
+            outcome.append(problem)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    entered.wait()
+    client.close()
+    thread.join()
+    assert len(outcome) == 1
+    with pytest.raises(tensord.Closed):
+        client.ping()
+
+
+# ---- survival ----
+
+
+@pytest.mark.kill
+def test_daemon_killed_and_started_again(own_daemon):
+    daemon = own_daemon
+    random = numpy.random.default_rng(5)
+    arrays = {
+        "small": random.standard_normal(5),
+        "large": random.standard_normal((700, 300)),
+        "fortran": numpy.asfortranarray(random.standard_normal((70, 300))),
+        "whole": random.integers(0, 9, 5000),
+        "truth": random.random(5000) > 0.5,
+        "single": random.standard_normal(3000).astype("float32"),
+        "scalar": numpy.array(2.5),
+        "nothing": numpy.zeros((0, 4)),
+        "größe": random.standard_normal(4000),
+    }
+    client = daemon.connect()
+    for name, array in arrays.items():
+        client.put(array, name)
+    mapped = {name: client.get(name) for name in arrays}
+    unnamed = client.put(arrays["large"])
+    of_unnamed = numpy.asarray(unnamed)
+    unsealed = client.create((1000,), "float64", "half")
+    unsealed.array[:] = 7
+    client.delete("single")
+    rows = client.list()
+
+    daemon.kill9()
+    for name, array in arrays.items():  # while there is no daemon
+        assert (
+            mapped[name].tobytes() == numpy.ascontiguousarray(array).tobytes() or name == "fortran"
+        )
+    assert (mapped["fortran"] == arrays["fortran"]).all()
+    assert (of_unnamed == arrays["large"]).all()
+    with pytest.raises(ConnectionError):
+        client.ping()
+
+    daemon.start()
+    assert client.list() == rows
+    for name, array in arrays.items():
+        if name == "single":
+            with pytest.raises(tensord.NotFound):
+                client.get(name)
+            continue
+        again = client.get(name)
+        assert (again.dtype, again.shape, again.strides) == (
+            mapped[name].dtype,
+            mapped[name].shape,
+            mapped[name].strides,
+        )
+        assert again.tobytes(order="A") == mapped[name].tobytes(order="A")
+        assert (mapped[name] == array).all()
+    assert (client.open("large") @ client.open("large").T).shape == (700, 700)
+    with pytest.raises(tensord.TensorGone, match="name what must survive"):
+        unnamed + 1
+    assert (of_unnamed == arrays["large"]).all()
+    with pytest.raises(tensord.NotFound):
+        client.get("half")
+    with pytest.raises(tensord.TensordError):
+        unsealed.seal()
+    assert unsealed.array[0] == 7
+    unsealed._drop()
+    client.close()
+    del unnamed, unsealed
+
+
+@pytest.mark.kill
+def test_again_and_again(own_daemon):
+    client = own_daemon.connect()
+    for turn in range(4):
+        client.put(numpy.full(2000, turn), f"turn/{turn}")
+        own_daemon.restart9()
+        assert [int(client.get(row.name)[0]) for row in client.list()] == list(range(turn + 1))
+    client.close()
+
+
+# ---- limits ----
+
+
+def test_memory_limit(make_own_daemon):
+    daemon = make_own_daemon("--memory", "64M")
+    with daemon.connect() as client:
+        client.put(numpy.zeros(1_000_000), "kept")
+        used = client.stat()["memory"]["used"]
+        for ask in (
+            lambda: client.put(numpy.zeros(16_000_000), "x"),
+            lambda: client.create((16_000_000,), name="x"),
+            lambda: tensord.zeros((16_000_000,), client=client),
+        ):
+            with pytest.raises(MemoryError) as caught:
+                ask()
+            assert isinstance(caught.value, tensord.OutOfMemory)
+            assert caught.value.code == "memory_limit"
+            assert str(64 << 20) in str(caught.value).replace(",", "")
+        assert client.stat()["memory"]["used"] == used
+        assert [row.name for row in client.list()] == ["kept"]
+        assert client.get("kept").sum() == 0
+
+
+# ---- leaving ----
+
+
+def test_exit_with_everything_alive(client, daemon):
+    """Clients, tensors and arrays that are there when the interpreter ends, in threads too."""
+    code = """
+import threading, numpy, tensord client = tensord.connect() keep =
+[client.put(numpy.arange(100_000.0), "x", replace=True), client.get("x"), client.get("x", "cow"),
+        client.create((1000,)), tensord.put([1.0]), tensord.default_client()]
+threading.Thread(target=lambda: [client.ping() for _ in range(100)], daemon=True).start()
+class Late:
+    def __del__(self, keep=keep):
+        keep[1].sum()
+late = Late()
+late.cycle = late
+"""
+    process = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore", "-c", code],
+        env=daemon.env,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_nothing_is_left_open(daemon):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with daemon.connect() as client:
+            client.put(numpy.zeros(5000), "x", replace=True)
+            x = client.get("x")
+            numpy.asarray(client.open("x") + 1)
+        assert x.sum() == 0
+    assert len(os.listdir("/proc/self/fd")) == before
+    daemon.delete_all()
