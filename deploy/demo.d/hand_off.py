@@ -3,8 +3,8 @@
 
     hand_off.py producer|consumer WAY N_BYTES PLACE
 
-WAY is pipe, npy, sharedmemory or tensord; PLACE the pipes' descriptors, the file, or the name. The director (sharing.py)
-writes a line to stdin for each step; the answer is a line of JSON. Only modules that the way needs are used.
+WAY is pipe, npy, sharedmemory or tensord; PLACE the pipes' descriptors, the file, or the name. The
+director (sharing.py) writes a line to stdin for each step; the answer is a line of JSON.
 """
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The heat equation on a rod of 5 nodes, its ends held: 300 steps as one request, four of them watched."""
+"""Heat in a rod of 5 nodes, its ends held: 300 steps as one request, four of them watched."""
 import sys
 
 import numpy

@@ -3,8 +3,8 @@
 
     sharing.py N_BYTES NAME DIRECTORY
 
-Memory is read from /proc/PID/smaps of the five processes. Pss counts a page that k processes share as 1/k in each, so the
-sum over processes is what exists.
+Memory is read from /proc/PID/smaps of the five processes. Pss counts a page that k processes share
+as 1/k in each, so the sum over processes is what exists.
 """
 import json
 import os

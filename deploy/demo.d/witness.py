@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A process that maps every named tensor and reads it over and over, whatever becomes of the daemon.
+"""Map every named tensor, and read it over and over, whatever becomes of the daemon.
 
     witness.py hashes          print one line "NAME SHA256" for each name, and exit
     witness.py watch SECONDS   the same, then read on until stdin ends; SECONDS bounds it

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A client of tensord made of a socket and a MessagePack library, which checks nothing that it sends.
+"""A client of tensord made of a socket and a MessagePack library. It checks nothing that it sends.
 
 For the tests of bad input: what no honest client would send, is sent from here.
 """
@@ -124,7 +124,7 @@ class Raw:
         return next(self.handles)
 
     def put(self, values, dtype="float64", shape=None, **keys):
-        """Put a small tensor of the numbers given; its handle (or None if only a name was wanted)."""
+        """Put a small tensor of the numbers given; its handle (None if only a name was wanted)."""
         code = {"float64": "d", "float32": "f", "int64": "q", "bool": "B"}[dtype]
         data = array.array(code, values).tobytes()
         shape = [len(values)] if shape is None else shape

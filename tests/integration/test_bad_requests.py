@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Well-formed messages that ask for something wrong.
 
-Each gets an error response with its code and a sentence that names what was given and what is wanted;
-the connection goes on, and the daemon is as it was: same names, same bytes.
+Each gets an error response with its code and a sentence that names what was given and what is
+wanted; the connection goes on, and the daemon is as it was: same names, same bytes.
 """
 import array
 import math
@@ -301,7 +301,7 @@ def test_name_of_bytes_that_are_not_utf8(raw):
 def test_handle_in_use(raw):
     raw.call("open", name="small", handle=5)
     assert raw.refusal("open", name="large", handle=5).code == "handle_taken"
-    assert raw.refusal("put", dtype="int64", shape=[], data=bytes(8), handle=5).code == "handle_taken"
+    assert raw.refusal("put", **put(handle=5)).code == "handle_taken"
     assert raw.call("stat", handle=5)["name"] == "small"
 
 

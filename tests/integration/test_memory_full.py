@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Memory that is not there is an error with figures, and costs nothing: the daemon's own limit, and a
-shared memory file system without room."""
+"""Memory that is not there is an error with figures, and costs nothing: the daemon's own limit, and
+a shared memory file system without room."""
 import mmap
 import os
 import subprocess

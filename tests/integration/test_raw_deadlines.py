@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Clients that do not finish what they began, or do not read what they asked for.
 
-All of them misbehave at the same time, each on a connection of its own, so that the file takes as long
-as its longest deadline; each test then looks at one outcome. An honest client works throughout.
+All of them misbehave at the same time, each on a connection of its own, so that the file takes as
+long as its longest deadline; each test looks at one outcome. An honest client works throughout.
 """
 import os
 import struct

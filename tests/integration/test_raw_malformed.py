@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bytes that are no message: told so, then the connection ends; the daemon serves on and holds nothing."""
+"""Bytes that are no message: told so, then the connection ends; the daemon serves on."""
 import random
 
 import msgpack

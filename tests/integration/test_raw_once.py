@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Handles named before they exist, requests in order, and named writes that are done once however often
-they are sent."""
+"""Handles named before they exist, requests in order, and named writes that are done once however
+often they are sent."""
 import os
 import struct
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Who may hold, write, shrink and reuse a segment: several processes or connections each, and the kernel's
-own answers. Descriptors stand for other processes where the kernel makes no difference."""
+"""Who may hold, write, shrink and reuse a segment: several processes or connections each, and the
+kernel's own answers. Descriptors stand for other processes where the kernel sees no difference."""
 import contextlib
 import mmap
 import os

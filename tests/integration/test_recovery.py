@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Daemons killed and started again: what was acknowledged is there, what was not is not, and a catalog that
-cannot be trusted is touched by nobody."""
+"""Daemons killed and started again: what was acknowledged is there, what was not is not, and a
+catalog that cannot be trusted is touched by nobody."""
 import hashlib
 import mmap
 import os
@@ -126,7 +126,7 @@ class Writer(threading.Thread):
 
 
 def test_killed_at_any_time(daemon):
-    """20 kills under load: each name has the value that was acknowledged last, or the one under way."""
+    """20 kills under load: each name has the value acknowledged last, or the one under way."""
     chance = random.Random(3)
     last = [0] * 4
     for _ in range(20):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The units are well-formed and tight, and the daemon keeps their promises: sockets it is given, READY=1
-after recovery, WATCHDOG=1 in time, STOPPING=1. No service manager is needed."""
+"""The units are well-formed and tight, and the daemon keeps their promises: sockets it is given,
+READY=1 after recovery, WATCHDOG=1 in time, STOPPING=1. No service manager is needed."""
 import os
 import shutil
 import signal
@@ -174,8 +174,8 @@ def test_watchdog(path, manager):
             raw.call("run", inputs=[], nodes=[
                 ["ones", [], {"shape": [1500, 1500], "dtype": "float64"}], ["matmul", [0, 0], {}]],
                 outputs=[{"value": 1, "handle": 1}])
-            raw.send("run", inputs=[{"handle": 1}], nodes=[
-                ["matmul", [0, 0], {}], ["matmul", [1, 0], {}]], outputs=[{"value": 2, "handle": 2}])
+            raw.send("run", inputs=[{"handle": 1}], outputs=[{"value": 2, "handle": 2}],
+                     nodes=[["matmul", [0, 0], {}], ["matmul", [1, 0], {}]])
             for _ in range(6):
                 now, _ = manager.wait_for("WATCHDOG=1")
                 assert now - last < period
