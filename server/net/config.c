@@ -112,6 +112,39 @@ int config_make_directory(const char *socket_path, bool is_ours)
         return 0;
 }
 
+static int join_path(char *path, size_t n_path, const char *directory, size_t n_directory,
+                     const char *rest)
+{
+        int n = snprintf(path, n_path, "%.*s%s", (int)n_directory, directory, rest);
+
+        return n < 0 || (size_t)n >= n_path ? -ENAMETOOLONG : 0;
+}
+
+int config_cache_path(char *path, size_t n_path)
+{
+        const char *runtime = getenv("RUNTIME_DIRECTORY"), *home = getenv("HOME");
+        const char *cache = getenv("XDG_CACHE_HOME");
+        int r;
+
+        if (runtime && *runtime == '/') /* a list: the first */
+                return join_path(path, n_path, runtime, strcspn(runtime, ":"), "/blas-core");
+        if (cache && *cache == '/')
+                r = join_path(path, n_path, cache, strlen(cache), "");
+        else if (home && *home == '/')
+                r = join_path(path, n_path, home, strlen(home), "/.cache");
+        else
+                return -ENOENT;
+        if (!r && mkdir(path, 0700) && errno != EEXIST)
+                r = -errno;
+        if (!r)
+                r = join_path(path + strlen(path), n_path - strlen(path), "/tensord", 8, "");
+        if (!r && mkdir(path, 0700) && errno != EEXIST)
+                r = -errno;
+        if (!r)
+                r = join_path(path + strlen(path), n_path - strlen(path), "/blas-core", 10, "");
+        return r;
+}
+
 /* ---- the machine ---- */
 
 int config_default_memory(const char *directory, uint64_t *n_bytesp)

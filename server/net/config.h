@@ -55,5 +55,10 @@ int config_default_memory(const char *directory, uint64_t *n_bytesp);
 unsigned config_default_threads(void);
 /* Let this process have as many descriptors as it may; returns how many. */
 uint64_t config_raise_descriptors(void);
+/*
+ * Where to remember which core of OpenBLAS suits this machine: in $RUNTIME_DIRECTORY, or among the
+ * user's caches (the directory is made). 0, or negative errno if there is no such place.
+ */
+int config_cache_path(char *path, size_t n_path);
 /* The processor's model name; "unknown" if the kernel does not say. */
 void config_cpu_name(char *out, size_t n_out);
