@@ -36,10 +36,18 @@ void shm_name(const struct shm *shm, const char *suffix, char name[SHM_NAME_MAX]
 
 void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM], char name[SHM_NAME_MAX])
 {
-        size_t n = (size_t)snprintf(name, SHM_NAME_MAX, "%s.%u.", shm->prefix, uid);
+        char *p = name + snprintf(name, SHM_NAME_MAX, "%s.%u.", shm->prefix, uid);
 
-        for (unsigned i = 0; i < SHM_RANDOM; i++)
-                n += (size_t)snprintf(name + n, SHM_NAME_MAX - n, "%02x", random[i]);
+        for (unsigned i = 0; i < SHM_RANDOM; i++) {
+                *p++ = "0123456789abcdef"[random[i] >> 4];
+                *p++ = "0123456789abcdef"[random[i] & 15];
+        }
+        *p = '\0';
+}
+
+static int shm_hex(char c)
+{
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp, uint8_t random[SHM_RANDOM])
@@ -54,12 +62,16 @@ bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp, uin
         uid = strtoul(name + n + 1, &end, 10);
         if (*end != '.' || strlen(end + 1) != 2 * SHM_RANDOM || uid > UINT32_MAX)
                 return false;
-        for (unsigned i = 0; i < SHM_RANDOM; i++)
-                if (sscanf(end + 1 + 2 * i, "%2hhx", &random[i]) != 1)
+        for (unsigned i = 0; i < SHM_RANDOM; i++) {
+                int high = shm_hex(end[1 + 2 * i]), low = shm_hex(end[2 + 2 * i]);
+
+                if (high < 0 || low < 0)
                         return false;
+                random[i] = (uint8_t)(high << 4 | low);
+        }
         *uidp = (uid_t)uid;
 
-        /* One object has one spelling: signs, blanks and capitals are not ours. */
+        /* One object has one spelling: signs, blanks and leading zeros are not ours. */
         shm_segment_name(shm, *uidp, random, canonical);
         return strcmp(canonical, name) == 0;
 }

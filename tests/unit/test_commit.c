@@ -1,0 +1,335 @@
+/* layer: store */
+/* SPDX-License-Identifier: MIT */
+#include "store_kit.h"
+
+#define LIMIT (64 * KIT_MIB)
+#define UID 1000
+
+static struct op_id op(uint8_t value)
+{
+        struct op_id id = { .is_set = true };
+
+        memset(id.bytes, value, sizeof(id.bytes));
+        return id;
+}
+
+static void expect(struct store *store, const char *name, double seed)
+{
+        struct tensor *tensor;
+
+        ck_assert_msg(store_find(store, UID, name, &tensor) == 0, "%s", name);
+        ck_assert_str_eq(tensor_name(tensor), name);
+        ck_assert(kit_tensor_is(tensor, seed));
+}
+
+static void expect_none(struct store *store, const char *name)
+{
+        struct tensor *tensor;
+
+        ck_assert_int_eq(store_find(store, UID, name, &tensor), STORE_E_NOT_FOUND);
+}
+
+static void delete_all(struct store *store, uid_t uid)
+{
+        struct tensor *tensors[16];
+        bool more;
+
+        while (store_list(store, uid, "", NULL, tensors, 16, &more) > 0)
+                ck_assert_int_eq(store_delete(store, uid, tensor_name(tensors[0]), NULL), 0);
+}
+
+START_TEST(test_reserved_names)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID), *other = kit_user(store, UID + 1);
+        struct reservation *a, *b;
+
+        ck_assert_int_eq(store_reserve_name(store, user, "x", false, &a), 0);
+        ck_assert_int_eq(store_reserve_name(store, user, "x", false, &b), STORE_E_TAKEN);
+        ck_assert_int_eq(store_reserve_name(store, user, "x", true, &b), STORE_E_TAKEN);
+        ck_assert_int_eq(store_reserve_name(store, other, "x", false, &b), 0);
+        expect_none(store, "x");
+        ck_assert_int_eq(store_delete(store, UID, "x", NULL), STORE_E_TAKEN);
+        reservation_free(a);
+        reservation_free(b);
+        ck_assert_ptr_null(reservation_free(NULL));
+        ck_assert_int_eq(store_delete(store, UID, "x", NULL), STORE_E_NOT_FOUND);
+
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 1), "x", NULL), 0);
+        ck_assert_int_eq(store_reserve_name(store, user, "x", false, &a), STORE_E_TAKEN);
+        ck_assert_int_eq(store_reserve_name(store, user, "x", true, &a), 0);
+        expect(store, "x", 1); /* the last committed value */
+        ck_assert_int_eq(store_delete(store, UID, "x", NULL), STORE_E_TAKEN);
+        reservation_free(a);
+        expect(store, "x", 1);
+        ck_assert_int_eq(store_delete(store, UID, "x", NULL), 0);
+        expect_none(store, "x");
+        ck_assert_uint_eq(user->n_names, 0);
+        user_unref(user);
+        user_unref(other);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(test_replaced_lives_while_referenced)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        struct tensor *first = kit_tensor(store, user, 1000, 1);
+        uint64_t live;
+
+        ck_assert_int_eq(kit_name(store, tensor_ref(first), "x", NULL), 0);
+        live = kit_check(store).live;
+        ck_assert_int_eq(kit_name(store, kit_tensor(store, user, 1000, 2), "x", NULL), 0);
+        ck_assert_ptr_null(tensor_name(first));
+        ck_assert(kit_tensor_is(first, 1));
+        expect(store, "x", 2);
+        ck_assert_uint_eq(kit_check(store).live, 2 * live);
+        ck_assert_uint_eq(kit_check(store).n_names, 1);
+        /* Unnamed, it may get another name. */
+        ck_assert_int_eq(kit_name(store, first, "y", NULL), 0);
+        expect(store, "y", 1);
+        delete_all(store, UID);
+        ck_assert_uint_eq(kit_check(store).live, 0);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(test_several_in_one_step)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        struct commit commits[3] = { 0 };
+        struct op_id id = op(1);
+        struct tensor *recalled;
+
+        for (unsigned i = 0; i < 3; i++) {
+                ck_assert_int_eq(store_reserve_name(store, user, (const char *[]){ "a", "b", "c" }[i], false, &commits[i].reservation), 0);
+                commits[i].tensor = i == 1 ? kit_tensor(store, user, 1000, i) : kit_small(store, user, i);
+        }
+        ck_assert_int_eq(store_commit(store, commits, 3, &id), 0);
+        for (unsigned i = 0; i < 3; i++)
+                ck_assert_ptr_null(commits[i].reservation);
+        ck_assert_int_eq(store_recall(store, UID, &id, &recalled), 0);
+        ck_assert_ptr_eq(recalled, commits[0].tensor);
+        ck_assert_int_eq(store_recall(store, UID + 1, &id, &recalled), STORE_E_NOT_FOUND);
+        for (unsigned i = 0; i < 3; i++)
+                tensor_unref(commits[i].tensor);
+        expect(store, "b", 1);
+        user_unref(user);
+        store_free(store);
+
+        store = kit_store(LIMIT);
+        expect(store, "a", 0);
+        expect(store, "b", 1);
+        expect(store, "c", 2);
+        ck_assert_int_eq(store_recall(store, UID, &id, &recalled), 0);
+        ck_assert_str_eq(tensor_name(recalled), "a");
+        delete_all(store, UID);
+        ck_assert_int_eq(store_recall(store, UID, &id, &recalled), 0);
+        ck_assert_ptr_null(recalled); /* it happened; the value is gone */
+        store_free(store);
+}
+END_TEST
+
+/* After all that happens to a catalog, outcomes are told as before. */
+START_TEST(test_outcomes_survive)
+{
+        struct op_id put = op(1), again = op(2), gone = op(3), never = op(9);
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        struct tensor *tensor;
+
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 1), "x", &put), 0);
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 2), "x", &again), 0);
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 3), "y", NULL), 0);
+        ck_assert_int_eq(store_delete(store, UID, "y", &gone), 0);
+        user_unref(user);
+        for (unsigned turn = 0; turn < 4; turn++) {
+                ck_assert_int_eq(store_recall(store, UID, &put, &tensor), 0);
+                ck_assert_ptr_null(tensor);
+                ck_assert_int_eq(store_recall(store, UID, &again, &tensor), 0);
+                ck_assert_str_eq(tensor_name(tensor), "x");
+                ck_assert_int_eq(store_recall(store, UID, &gone, &tensor), 0);
+                ck_assert_ptr_null(tensor);
+                ck_assert_int_eq(store_recall(store, UID, &never, &tensor), STORE_E_NOT_FOUND);
+                if (turn % 2) {
+                        store_free(store);
+                        store = kit_store(LIMIT);
+                } else {
+                        ck_assert_int_eq(store_compaction_begin(store), 0);
+                        kit_check(store);
+                        ck_assert_int_eq(store_compaction_copy(store), 0);
+                        ck_assert_int_eq(store_compaction_finish(store), 0);
+                        kit_check(store);
+                }
+        }
+        delete_all(store, UID);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(test_pages_of_a_list)
+{
+        static const char *const all[] = { "a", "a/1", "a/10", "a/2", "ab", "b", "\xc3\xa4" };
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID), *other = kit_user(store, UID + 1);
+        struct reservation *reservation;
+        struct tensor *page[16];
+        bool more;
+
+        for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+                ck_assert_int_eq(kit_name(store, kit_small(store, user, i), all[(i * 3) % ARRAY_SIZE(all)], NULL), 0);
+        ck_assert_int_eq(kit_name(store, kit_small(store, other, 0), "a/3", NULL), 0);
+        ck_assert_int_eq(store_reserve_name(store, user, "a/15", false, &reservation), 0);
+
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, page, 16, &more), ARRAY_SIZE(all));
+        ck_assert(!more);
+        for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+                ck_assert_str_eq(tensor_name(page[i]), all[i]);
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, page, 3, &more), 3);
+        ck_assert(more);
+        ck_assert_uint_eq(store_list(store, UID, "", "a/10", page, 4, &more), 4);
+        ck_assert(!more);
+        ck_assert_str_eq(tensor_name(page[0]), "a/2");
+        ck_assert_uint_eq(store_list(store, UID, "a/", NULL, page, 2, &more), 2);
+        ck_assert(more);
+        ck_assert_uint_eq(store_list(store, UID, "a/", "a/10", page, 2, &more), 1);
+        ck_assert(!more);
+        ck_assert_str_eq(tensor_name(page[0]), "a/2");
+        ck_assert_uint_eq(store_list(store, UID, "a/", "b", page, 2, &more), 0);
+        ck_assert_uint_eq(store_list(store, UID, "zz", NULL, page, 2, &more), 0);
+        ck_assert_uint_eq(store_list(store, UID + 1, "", "", page, 2, &more), 1);
+        ck_assert_uint_eq(store_list(store, UID + 2, "", NULL, page, 2, &more), 0);
+        reservation_free(reservation);
+        delete_all(store, UID);
+        delete_all(store, UID + 1);
+        user_unref(user);
+        user_unref(other);
+        store_free(store);
+}
+END_TEST
+
+static void name_many(struct store *store, struct user *user, unsigned from, unsigned to)
+{
+        char name[16];
+
+        for (unsigned i = from; i < to; i++) {
+                snprintf(name, sizeof(name), "n%05u", i);
+                ck_assert_int_eq(kit_name(store, kit_small(store, user, i), name, NULL), 0);
+        }
+}
+
+START_TEST(test_the_catalog_grows_and_shrinks)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        char name[16];
+
+        name_many(store, user, 0, 5000);
+        ck_assert_uint_gt(kit_check(store).catalog, 5000 * 100);
+        ck_assert_uint_eq(kit_check(store).n_names, 5000);
+        user_unref(user);
+        store_free(store);
+        store = kit_store(LIMIT);
+        ck_assert_uint_eq(kit_check(store).n_names, 5000);
+        for (unsigned i = 0; i < 5000; i++) {
+                snprintf(name, sizeof(name), "n%05u", i);
+                expect(store, name, i);
+                if (i >= 10)
+                        ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        }
+        ck_assert(store_compaction_is_due(store));
+        ck_assert_int_eq(store_compaction_begin(store), 0);
+        ck_assert(!store_compaction_is_due(store));
+        ck_assert_int_eq(store_compaction_copy(store), 0);
+        ck_assert_int_eq(store_compaction_finish(store), 0);
+        ck_assert(!store_compaction_is_due(store));
+        ck_assert_uint_eq(kit_check(store).catalog, CATALOG_MIN);
+        store_free(store);
+        store = kit_store(LIMIT);
+        ck_assert_uint_eq(kit_check(store).n_names, 10);
+        delete_all(store, UID);
+        store_free(store);
+}
+END_TEST
+
+static void *copy(void *arg)
+{
+        return (void *)(intptr_t)store_compaction_copy(arg);
+}
+
+/* 0: the rest fits, 1: the catalog must grow before the copy is done */
+START_TEST(test_named_while_it_is_copied)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        pthread_t thread;
+        void *result;
+
+        name_many(store, user, 0, 300);
+        ck_assert_int_eq(store_compaction_begin(store), 0);
+        ck_assert_int_eq(pthread_create(&thread, NULL, copy, store), 0);
+        name_many(store, user, 100, _i ? 6000 : 320);
+        ck_assert_int_eq(store_delete(store, UID, "n00000", NULL), 0);
+        pthread_join(thread, &result);
+        ck_assert_ptr_null(result);
+        ck_assert_int_eq(store_compaction_finish(store), 0);
+        kit_check(store);
+        user_unref(user);
+        store_free(store);
+        store = kit_store(LIMIT);
+        ck_assert_uint_eq(kit_check(store).n_names, _i ? 5999 : 319);
+        expect_none(store, "n00000");
+        expect(store, "n00319", 319);
+        delete_all(store, UID);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(test_no_room_for_the_catalog)
+{
+        struct store *store = kit_store(CATALOG_MIN + CATALOG_MIN / 2);
+        struct user *user = kit_user(store, UID);
+        struct tensor *tensor;
+        char name[16];
+        unsigned n = 0;
+        int r;
+
+        do {
+                tensor = kit_small(store, user, n);
+                snprintf(name, sizeof(name), "%u", n);
+                r = kit_name(store, tensor, name, NULL);
+        } while (!r && ++n < 10000);
+        ck_assert_int_eq(r, STORE_E_LIMIT);
+        ck_assert_uint_gt(n, 100);
+        ck_assert_uint_eq(kit_check(store).n_names, n);
+        expect_none(store, name);
+        expect(store, "7", 7);
+        user_unref(user);
+        store_free(store);
+        store = kit_store(LIMIT);
+        ck_assert_uint_eq(kit_check(store).n_names, n);
+        delete_all(store, UID);
+        store_free(store);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("commit");
+        TCase *tcase = tcase_create("commit");
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, test_reserved_names);
+        tcase_add_test(tcase, test_replaced_lives_while_referenced);
+        tcase_add_test(tcase, test_several_in_one_step);
+        tcase_add_test(tcase, test_outcomes_survive);
+        tcase_add_test(tcase, test_pages_of_a_list);
+        tcase_add_test(tcase, test_the_catalog_grows_and_shrinks);
+        tcase_add_loop_test(tcase, test_named_while_it_is_copied, 0, 2);
+        tcase_add_test(tcase, test_no_room_for_the_catalog);
+        suite_add_tcase(suite, tcase);
+        return kit_run(suite);
+}
