@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""What the bench stands on: helper processes that take turns, a private daemon, rows."""
+import contextlib
+import fnmatch
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+TOP = BENCH.parents[1]
+BUILD = Path(os.environ.get("TENSORD_BUILD") or TOP / "build").absolute()
+PYTHON = os.environ.get("PYTHON") or "/usr/bin/python3"
+START_SECONDS = 60
+ANSWER_SECONDS = 240
+# Threads of OpenBLAS and numexpr look for work some time after a call; the next one is to find
+# the cores free.
+SETTLE_SECONDS = 0.05
+
+
+class Cannot(Exception):
+    """Why something was not measured."""
+
+
+def percentile(seconds, percent):
+    if percent == 50:
+        return statistics.median(seconds)
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+class Helper:
+    """A process that answers lines as serve.h and worker.py say."""
+
+    def __init__(self, command, env=None):
+        clean = {k: v for k, v in os.environ.items()
+                 if not k.startswith(("OPENBLAS_", "OMP_", "NUMEXPR_", "TENSORD_", "PYTHON"))}
+        clean |= {"PYTHONPATH": str(BUILD / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.process = subprocess.Popen(command, env=clean | (env or {}), text=True, bufsize=1,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.description = ""
+
+    def ask(self, *words):
+        """The words of the answer."""
+        with _alarm(ANSWER_SECONDS, f"no answer to {' '.join(map(str, words))}"):
+            try:
+                print(*words, file=self.process.stdin)
+                answer = self.process.stdout.readline().split()
+            except BrokenPipeError:
+                answer = []
+        if not answer:
+            raise Cannot(f"{Path(self.process.args[-1]).name} ended: status {self.process.wait(5)}")
+        if answer[0] != "ok":
+            raise Cannot(" ".join(answer[1:]))
+        return answer[1:]
+
+    def prepare(self, *words):
+        """Make ready to time; returns the helper."""
+        self.description = " ".join(self.ask("prepare", *words))
+        return self
+
+    def time(self, n=1):
+        """Seconds of each of n turns."""
+        return [float(word) for word in self.ask("time", n)]
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def _alarm(seconds, what):
+    def ring(*_):
+        raise Cannot(f"{what} within {seconds} s")
+
+    old = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def program(name):
+    path = BUILD / "bench" / name
+    if not path.exists():
+        raise Cannot(f"{path} was not built")
+    return [str(path)]
+
+
+def python(name):
+    return [PYTHON, str(BENCH / name)]
+
+
+def shm_prefix(path):
+    """As include/tensord/prefix.h derives it."""
+    hash_ = 0xcbf29ce484222325
+    for byte in f"{os.getuid()}:{path}".encode():
+        hash_ = (hash_ ^ byte) * 0x100000001b3 % 2**64
+    return f"tensord.{hash_:016x}"
+
+
+class Daemon:
+    """A daemon of our own on a private socket; close() leaves nothing behind."""
+
+    def __init__(self, *options):
+        self.directory = Path(tempfile.mkdtemp(prefix="tensord-bench-")).resolve()
+        self.address = str(self.directory / "socket")
+        self.options = options
+        self.process = None
+        self.start()
+
+    def start(self):
+        """Seconds from start to READY."""
+        binary = BUILD / "bin" / "tensord"
+        if not binary.exists():
+            raise Cannot(f"{binary} was not built")
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = self.directory / "notify"
+        path.unlink(missing_ok=True)
+        notify.bind(str(path))
+        notify.settimeout(START_SECONDS)
+        log = open(self.directory / "log", "ab")
+        with notify, log:
+            begin = time.perf_counter()
+            self.process = subprocess.Popen(
+                [str(binary), "--socket", self.address, *self.options], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, env=os.environ | {"NOTIFY_SOCKET": str(path)})
+            try:
+                while b"READY=1" not in notify.recv(4096):
+                    pass
+            except TimeoutError:
+                raise Cannot(f"the daemon was not ready in {START_SECONDS} s") from None
+            return time.perf_counter() - begin
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def status(self, key):
+        """A figure of /proc/PID/status, in bytes."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+        raise Cannot(f"no {key} in /proc")
+
+    def cpu_seconds(self):
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) * 1e-9
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        for path in Path("/dev/shm").glob(shm_prefix(self.address) + "*"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Bench:
+    """Rows, and how they come about."""
+
+    def __init__(self, only, is_quick):
+        self.only = only
+        self.is_quick = is_quick
+        self.rows = []
+        self.left_out = []
+        self.core = ""  # of the daemon's BLAS
+        self.n_threads = 1  # of the daemon
+        self._scope = None
+
+    def wants(self, name):
+        return not self.only or fnmatch.fnmatch(name, self.only) or self.only in name
+
+    @contextlib.contextmanager
+    def scope(self):
+        """Helpers and daemons that are made within end with it."""
+        outer, self._scope = self._scope, contextlib.ExitStack()
+        try:
+            with self._scope:
+                yield
+        finally:
+            self._scope = outer
+
+    def daemon(self, *options):
+        daemon = Daemon(*options)
+        self._scope.callback(daemon.close)
+        return daemon
+
+    def helper(self, command, **env):
+        helper = Helper(command, env)
+        self._scope.callback(helper.close)
+        return helper
+
+    @contextlib.contextmanager
+    def measuring(self, names):
+        """What cannot be measured within is left out, and said."""
+        try:
+            with self.scope():
+                yield
+        except (Cannot, OSError) as problem:
+            self.leave_out(names, problem)
+
+    def leave_out(self, names, problem):
+        for name in [names] if isinstance(names, str) else names:
+            self.left_out.append((name, str(problem)))
+            print(f"{name:34} not measured: {problem}", flush=True)
+
+    def row(self, name, unit, ours, peer, better="lower", asked=None, note=""):
+        """asked: the ratio that is wanted; limits want 1."""
+        higher, lower = (ours, peer) if better == "higher" else (peer, ours)
+        # A limit of 0 is either kept or not.
+        ratio = higher / lower if lower else float(higher == lower)
+        self.rows.append({"name": name, "unit": unit, "ours": ours, "peer": peer,
+                          "better": better, "ratio": ratio})
+        if asked is None and name.endswith("/limit"):
+            asked = 1
+        wanted = "" if asked is None else f"{asked:g}" + (" missed" if ratio < asked else "")
+        print(f"{name:34} {figure(ours):>9} {figure(peer):>9} {unit:6} {ratio:9.3g}  {wanted:12} "
+              f"{note if '=' in note else ''}".rstrip(), flush=True)
+
+    def take_turns(self, work, ours, peers, turns, rounds):
+        """All seconds of ours and of each peer, who take turns; a peer that fails drops out."""
+        names = {peer: f"{work}/{peer}" for peer in peers}
+        sides = {"": ours, **peers}
+        seconds = {side: [] for side in sides}
+        for _ in range(rounds):
+            for side, helper in list(sides.items()):
+                try:
+                    seconds[side] += helper.time(turns)
+                except Cannot as problem:
+                    if not side:
+                        raise
+                    self.leave_out(names[side], problem)
+                    del sides[side], seconds[side]
+                time.sleep(SETTLE_SECONDS)
+        return seconds.pop(""), seconds
+
+    def prepared(self, work, peers):
+        """Those of the peers (name -> function that prepares one) that could be prepared."""
+        ready = {}
+        for peer, prepare in peers.items():
+            try:
+                ready[peer] = prepare()
+            except (Cannot, OSError) as problem:
+                self.leave_out(f"{work}/{peer}", problem)
+        return ready
+
+    def compare(self, work, unit, ours, peers, turns=5, rounds=7, asked=None, convert=None,
+                percents=(50,), limits=None):
+        """Rows of one work.
+
+        ours, peers: functions that prepare a helper. convert: (what is better, a function from
+        seconds to what the row tells); seconds in us, ms or s if absent. percents: of the
+        seconds; 50 is the median, others make rows with a suffix. limits: peers that are figures.
+        """
+        limits = limits or {}
+        suffixes = {percent: "" if percent == 50 else f"_p{percent}" for percent in percents}
+        wanted = [peer for peer in [*peers, *limits]
+                  if any(self.wants(f"{work}{suffix}/{peer}") for suffix in suffixes.values())]
+        if not wanted:
+            return
+        better, function = convert or ("lower", {"us": 1e6, "ms": 1e3, "s": 1}[unit].__mul__)
+        with self.measuring([f"{work}/{peer}" for peer in wanted]):
+            helper = ours()
+            ready = self.prepared(work, {k: v for k, v in peers.items() if k in wanted})
+            rounds = max(3, rounds // 2) if self.is_quick else rounds
+            seconds, others = self.take_turns(work, helper, ready, turns, rounds)
+            for percent, suffix in suffixes.items():
+                mine = function(percentile(seconds, percent))
+                values = {peer: function(percentile(others[peer], percent)) for peer in others}
+                values |= {peer: limits[peer] for peer in limits if peer in wanted and not suffix}
+                for peer, value in values.items():
+                    if self.wants(f"{work}{suffix}/{peer}"):
+                        self.row(f"{work}{suffix}/{peer}", unit, mine, value, better,
+                                 None if suffix else (asked or {}).get(peer),
+                                 ready[peer].description if peer in ready else "")
+
+
+def figure(x):
+    return f"{x:.0f}" if abs(x) >= 1000 or x == int(x) else f"{x:.4g}"

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Products, chains, reductions and loops."""
+from kit import program, python
+
+SIDE = 4096  # of the matrix that is reduced: 128 MiB of float64
+
+
+def measure(bench):
+    with bench.scope():
+        address = bench.daemon().address
+        for dtype in ("float64", "float32"):
+            for n in (256, 1024, 2048):
+                matmul(bench, address, dtype, n)
+        for size, n in ("10M", 10_000_000), ("100K", 100_000):
+            chain(bench, address, size, n)
+        for work, *words in (("sum_all", "sum_all"), ("mean_axis0", "mean", 0),
+                             ("mean_axis1", "mean", 1), ("exp", "exp")):
+            reduction(bench, address, work, *words)
+        loop(bench, address, "gradient_2000", "gradient", 2000, {"limit": 6.0})  # 3 us a step
+        loop(bench, address, "heat_300", "heat", 300)
+
+
+def ours(bench, *words):
+    return lambda: bench.helper(python("ours.py")).prepare(*words)
+
+
+def theirs(bench, *words, **env):
+    return lambda: bench.helper(python("theirs.py"), **env).prepare(*words)
+
+
+def matmul(bench, address, dtype, n):
+    name = f"matmul_f{dtype[-2:]}_{n}"
+    same_core = {"OPENBLAS_CORETYPE": bench.core}
+    same = same_core | {"OPENBLAS_NUM_THREADS": str(bench.n_threads)}
+    bench.compare(
+        name, "GF/s", ours(bench, "matmul", address, dtype, n),
+        {"openblas": lambda: bench.helper(program("gemm"), **same).prepare("gemm", dtype, n),
+         "numpy": theirs(bench, "matmul", dtype, n, **same_core),
+         "numpy_default": theirs(bench, "matmul", dtype, n)},
+        turns={256: 30, 1024: 6, 2048: 2}[n],
+        convert=("higher", lambda seconds: 2 * n**3 / seconds / 1e9),
+        asked={"openblas": 0.95, "numpy": 1} if name == "matmul_f64_2048" else None)
+
+
+def chain(bench, address, size, n):
+    threads = bench.n_threads
+    bench.compare(
+        f"chain_{size}", "ms", ours(bench, "chain", address, n),
+        {"handwritten": lambda: bench.helper(program("loops")).prepare("chain", n, threads),
+         "numexpr": theirs(bench, "chain_numexpr", n, threads),
+         "numpy": theirs(bench, "chain", n),
+         "numpy_out": theirs(bench, "chain_out", n)},
+        turns=3 if n > 1_000_000 else 30)
+
+
+def reduction(bench, address, work, verb, *words):
+    """bandwidth: by hand, the same bytes read (for exp read and written) by as many threads."""
+    by_hand = "copy" if verb == "exp" else "read"
+    bench.compare(
+        work, "ms", ours(bench, verb, address, SIDE, *words),
+        {"numpy": theirs(bench, verb, SIDE, *words),
+         "bandwidth": lambda: bench.helper(program("loops")).prepare(
+             by_hand, SIDE * SIDE * 8, bench.n_threads)},
+        turns=3)
+
+
+def loop(bench, address, work, verb, n_steps, limits=None):
+    bench.compare(work, "ms", ours(bench, verb, address, n_steps),
+                  {"numpy": theirs(bench, verb, n_steps)}, turns=10, limits=limits)

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""The peers that are Python: numpy, numexpr, SharedMemory, pickle through a Pipe."""
+import multiprocessing
+import time
+from multiprocessing import resource_tracker, shared_memory
+
+import numpy
+
+import worker
+
+HEAT = numpy.array([[1, 0, 0, 0, 0], [.25, .5, .25, 0, 0], [0, .25, .5, .25, 0],
+                    [0, 0, .25, .5, .25], [0, 0, 0, 0, 1]])
+
+
+def random(*shape, dtype="float64", seed=1):
+    return numpy.random.default_rng(seed).random(shape, dtype) + 0.5
+
+
+# ---- handing over ----
+
+def attach(name, other):
+    """An existing block as an array, its first element read; another one was attached before."""
+    def seconds(name=name):
+        begin = time.perf_counter()
+        block = shared_memory.SharedMemory(name=name)
+        array = numpy.ndarray((block.size // 8,), "float64", block.buf)
+        first = array[0]
+        end = time.perf_counter()
+        del array
+        block.close()
+        # What only attaches must not have the tracker unlink it in the end.
+        resource_tracker.unregister(block._name, "shared_memory")
+        assert first == 1
+        return end - begin
+    seconds(other)
+    return seconds
+
+
+class Block:
+    """A block for others to attach; unlinked when the next work is prepared, or at the end."""
+
+    def __init__(self, n_bytes):
+        self.memory = shared_memory.SharedMemory(create=True, size=n_bytes)
+        numpy.ndarray((n_bytes // 8,), "float64", self.memory.buf)[:] = 1.0
+
+    def __call__(self):
+        pass
+
+    __name__ = "block"
+
+    def __del__(self):
+        self.memory.close()
+        self.memory.unlink()
+
+
+def block(n_bytes):
+    made = Block(int(n_bytes))
+    return made, made.memory.name
+
+
+def share(n_bytes):
+    """A new block each time, as a hand-over takes; it is closed and unlinked untimed."""
+    array = random(int(n_bytes) // 8)
+
+    def seconds():
+        begin = time.perf_counter()
+        memory = shared_memory.SharedMemory(create=True, size=array.nbytes)
+        copy = numpy.ndarray(array.shape, array.dtype, memory.buf)
+        copy[:] = array
+        end = time.perf_counter()
+        del copy
+        memory.close()
+        memory.unlink()
+        return end - begin
+    return seconds
+
+
+def _send(connection, n_bytes):
+    array = random(n_bytes // 8)
+    try:
+        while connection.recv():
+            connection.send(array)
+    except EOFError:
+        pass
+
+
+class Pipe:
+    """An array from another process, pickled through a Pipe, asked for and received."""
+
+    __name__ = "pipe"
+
+    def __init__(self, n_bytes):
+        self.connection, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=_send, args=(theirs, int(n_bytes)),
+                                               daemon=True)
+        self.process.start()
+        theirs.close()
+        self()
+
+    def __call__(self):
+        self.connection.send(True)
+        return self.connection.recv()[0]
+
+    def __del__(self):
+        self.connection.send(False)
+        self.process.join()
+
+
+# ---- computing ----
+
+def matmul(dtype, n):
+    a, b = random(int(n), int(n), dtype=dtype), random(int(n), int(n), dtype=dtype, seed=2)
+    return lambda: a @ b, worker.blas_core()
+
+
+def chain(n):
+    a, b, c = (random(int(n), seed=seed) for seed in (1, 2, 3))
+    return lambda: numpy.sqrt(a * a + b * b) * c - a / 2
+
+
+def chain_out(n):
+    a, b, c = (random(int(n), seed=seed) for seed in (1, 2, 3))
+    x, y = numpy.empty_like(a), numpy.empty_like(a)
+
+    def compute():
+        numpy.multiply(a, a, out=x)
+        numpy.multiply(b, b, out=y)
+        numpy.add(x, y, out=x)
+        numpy.sqrt(x, out=x)
+        numpy.multiply(x, c, out=x)
+        numpy.divide(a, 2, out=y)
+        numpy.subtract(x, y, out=x)
+    return compute
+
+
+def chain_numexpr(n, threads):
+    import numexpr
+
+    numexpr.set_num_threads(int(threads))
+    a, b, c = (random(int(n), seed=seed) for seed in (1, 2, 3))
+    return (lambda: numexpr.evaluate("sqrt(a * a + b * b) * c - a / 2", {"a": a, "b": b, "c": c}),
+            f"threads={threads}")
+
+
+def sum_all(n):
+    x = random(int(n), int(n))
+    return lambda: x.sum()
+
+
+def mean(n, axis):
+    x = random(int(n), int(n))
+    return lambda: x.mean(axis=int(axis))
+
+
+def exp(n):
+    x = random(int(n), int(n))
+    return lambda: numpy.exp(x)
+
+
+def gradient(steps):
+    x = numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]])
+    y = numpy.array([1.0, 3, 5, 7, 9])
+
+    def compute():
+        theta = numpy.zeros(2)
+        for _ in range(int(steps)):
+            theta -= 0.05 * (2 / 5) * x.T @ (x @ theta - y)
+        return theta
+    assert abs(compute() - [1, 2]).max() < 1e-9
+    return compute
+
+
+def heat(steps):
+    def compute():
+        u = numpy.array([0.0, 0, 0, 0, 100])
+        for _ in range(int(steps)):
+            u = HEAT @ u
+        return u
+    return compute
+
+
+if __name__ == "__main__":
+    worker.serve({
+        "attach": attach, "block": block, "share": share, "pipe": Pipe,
+        "matmul": matmul, "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
+        "sum_all": sum_all, "mean": mean, "exp": exp, "gradient": gradient, "heat": heat,
+    })
