@@ -24,8 +24,10 @@
 static const char catalog_magic[8] = "tdcatlg";
 
 static_assert(sizeof(struct catalog_header) <= TAIL_OFFSET, "header and tail do not overlap");
-static_assert(CATALOG_MAX < UINT64_C(1) << (64 - TAIL_CHECK_BITS), "an offset fits beside its check");
-static_assert(CATALOG_MIN > CATALOG_RECORDS + TD_INLINE_MAX + 1024, "the smallest catalog holds a record");
+static_assert(CATALOG_MAX < UINT64_C(1) << (64 - TAIL_CHECK_BITS),
+              "an offset fits beside its check");
+static_assert(CATALOG_MIN > CATALOG_RECORDS + TD_INLINE_MAX + 1024,
+              "the smallest catalog holds a record");
 
 void catalog_boot_id(char id[CATALOG_BOOT_ID])
 {
@@ -45,12 +47,15 @@ void catalog_boot_id(char id[CATALOG_BOOT_ID])
 
 uint64_t catalog_tail_word(uint64_t offset)
 {
-        return offset << TAIL_CHECK_BITS | (XXH3_64bits(&offset, sizeof(offset)) & ((1 << TAIL_CHECK_BITS) - 1));
+        return offset << TAIL_CHECK_BITS |
+               (XXH3_64bits(&offset, sizeof(offset)) & ((1 << TAIL_CHECK_BITS) - 1));
 }
 
 void catalog_header_write(uint8_t *page, uint64_t n_bytes, const char *boot_id)
 {
-        struct catalog_header header = { .version = CATALOG_VERSION, .records = CATALOG_RECORDS, .n_bytes = n_bytes };
+        struct catalog_header header = { .version = CATALOG_VERSION,
+                                         .records = CATALOG_RECORDS,
+                                         .n_bytes = n_bytes };
 
         memcpy(header.magic, catalog_magic, sizeof(header.magic));
         memcpy(header.boot_id, boot_id, strnlen(boot_id, CATALOG_BOOT_ID - 1));
@@ -152,7 +157,9 @@ int catalog_create(struct catalog *catalog, const struct shm *shm)
                 catalog_file_unref(file);
                 return r;
         }
-        *catalog = (struct catalog){ .shm = shm, .file = file, .tail = CATALOG_RECORDS, .end = CATALOG_RECORDS };
+        *catalog = (struct catalog){
+                .shm = shm, .file = file, .tail = CATALOG_RECORDS, .end = CATALOG_RECORDS
+        };
         return 0;
 }
 
@@ -168,11 +175,14 @@ static int catalog_look(const struct catalog_file *file, uint64_t *tailp, char m
         if (memcmp(header.magic, catalog_magic, sizeof(header.magic)) != 0) {
                 snprintf(message, 256, "it does not begin like a catalog");
         } else if (header.version > CATALOG_VERSION) {
-                snprintf(message, 256, "its version is %u, newer than this daemon's %u", header.version, CATALOG_VERSION);
+                snprintf(message, 256, "its version is %u, newer than this daemon's %u",
+                         header.version, CATALOG_VERSION);
         } else if (header.check != XXH3_64bits(&header, offsetof(struct catalog_header, check)) ||
-                   header.version != CATALOG_VERSION || header.records != CATALOG_RECORDS || header.n_bytes != file->n_bytes) {
+                   header.version != CATALOG_VERSION || header.records != CATALOG_RECORDS ||
+                   header.n_bytes != file->n_bytes) {
                 snprintf(message, 256, "its header is damaged");
-        } else if (catalog_tail_word(*tailp) != word || *tailp < CATALOG_RECORDS || *tailp > file->n_bytes) {
+        } else if (catalog_tail_word(*tailp) != word || *tailp < CATALOG_RECORDS ||
+                   *tailp > file->n_bytes) {
                 snprintf(message, 256, "its tail is damaged");
         } else {
                 catalog_boot_id(boot_id);
@@ -181,7 +191,8 @@ static int catalog_look(const struct catalog_file *file, uint64_t *tailp, char m
                 /* An empty one says nothing that another boot could make false. */
                 if (*tailp == CATALOG_RECORDS)
                         return CATALOG_E_ABSENT;
-                snprintf(message, 256, "it was written in another boot of the machine (%.36s)", header.boot_id);
+                snprintf(message, 256, "it was written in another boot of the machine (%.36s)",
+                         header.boot_id);
         }
         return CATALOG_E_DAMAGED;
 }
@@ -202,7 +213,8 @@ int catalog_open(struct catalog *catalog, const struct shm *shm, char message[25
                         return CATALOG_E_ABSENT;
                 r = -errno;
                 snprintf(message, 256, "it cannot be opened: %s", strerror(-r));
-                return r == -ELOOP || r == -EACCES || r == -EISDIR ? CATALOG_E_DAMAGED : error_origin(r);
+                return r == -ELOOP || r == -EACCES || r == -EISDIR ? CATALOG_E_DAMAGED
+                                                                   : error_origin(r);
         }
         if (fstat(fd, &st) < 0)
                 return error_origin(-errno);
@@ -210,7 +222,8 @@ int catalog_open(struct catalog *catalog, const struct shm *shm, char message[25
                 snprintf(message, 256, "it is not a file of the daemon's user");
                 return CATALOG_E_DAMAGED;
         }
-        if (st.st_size < CATALOG_MIN || (uint64_t)st.st_size > CATALOG_MAX || !shm_is_whole(&st, (uint64_t)st.st_size)) {
+        if (st.st_size < CATALOG_MIN || (uint64_t)st.st_size > CATALOG_MAX ||
+            !shm_is_whole(&st, (uint64_t)st.st_size)) {
                 snprintf(message, 256, "it was cut, or has holes");
                 return CATALOG_E_DAMAGED;
         }

@@ -2,15 +2,17 @@
 /*
  * The catalog
  *
- * What makes names survive the daemon: a log of records in a shared memory object, mapped. To append is to copy a record behind the
- * tail and to publish it by one release-store of the tail word; no system call. Records behind the tail do not exist, so a group of
- * records that one store publishes appears as a whole or not at all, whenever the daemon is killed.
+ * What makes names survive the daemon: a log of records in a shared memory object, mapped. To
+ * append is to copy a record behind the tail and to publish it by one release-store of the tail
+ * word; no system call. Records behind the tail do not exist, so a group of records that one store
+ * publishes appears as a whole or not at all, whenever the daemon is killed.
  *
- * Layout: a page with the header and, apart from it, the tail word; a page reserved for leases; the records. The tail word holds its own check:
- * offset << 16 | 16 bits of its hash.
+ * Layout: a page with the header and, apart from it, the tail word; a page reserved for leases; the
+ * records. The tail word holds its own check: offset << 16 | 16 bits of its hash.
  *
- * A catalog grows, and loses what is obsolete, by copying what counts into a second object that takes the name of the first (rename). The copy up to
- * a fixed tail may run on any thread while records are appended; the rest is the loop thread's.
+ * A catalog grows, and loses what is obsolete, by copying what counts into a second object that
+ * takes the name of the first (rename). The copy up to a fixed tail may run on any thread while
+ * records are appended; the rest is the loop thread's.
  */
 #pragma once
 
@@ -24,12 +26,12 @@
 #define CATALOG_BOOT_ID 40
 
 struct catalog_header {
-        char magic[8];              /* "tdcatlg" */
+        char magic[8]; /* "tdcatlg" */
         uint32_t version;
-        uint32_t records;           /* offset of the first record */
-        uint64_t n_bytes;           /* of the object */
+        uint32_t records; /* offset of the first record */
+        uint64_t n_bytes; /* of the object */
         char boot_id[CATALOG_BOOT_ID];
-        uint64_t check;             /* of all above */
+        uint64_t check; /* of all above */
 };
 
 struct catalog_file {
@@ -55,7 +57,10 @@ void catalog_boot_id(char id[CATALOG_BOOT_ID]);
 uint64_t catalog_tail_word(uint64_t offset);
 void catalog_header_write(uint8_t *page, uint64_t n_bytes, const char *boot_id);
 
-/* Map the one that is there. 0, CATALOG_E_ABSENT, CATALOG_E_DAMAGED (message says what is wrong) or negative errno. Its records are not looked at. */
+/*
+ * Map the one that is there. 0, CATALOG_E_ABSENT, CATALOG_E_DAMAGED (message says what is wrong) or
+ * negative errno. Its records are not looked at.
+ */
 int catalog_open(struct catalog *catalog, const struct shm *shm, char message[256]);
 /* Make an empty one, in one step. 0, CATALOG_E_FULL or negative errno. */
 int catalog_create(struct catalog *catalog, const struct shm *shm);
@@ -81,8 +86,12 @@ struct compaction {
         atomic_bool has_failed; /* to copy */
 };
 
-/* Into a new object of at least n_bytes, charged to the user. 0, CATALOG_E_FULL, CATALOG_E_LIMIT or negative errno. */
-int compaction_new(struct compaction **compactionp, const struct catalog *catalog, struct user *user, uint64_t n_bytes, uint64_t now_ms);
+/*
+ * Into a new object of at least n_bytes, charged to the user. 0, CATALOG_E_FULL, CATALOG_E_LIMIT or
+ * negative errno.
+ */
+int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
+                   struct user *user, uint64_t n_bytes, uint64_t now_ms);
 struct compaction *compaction_free(struct compaction *compaction);
 DEFINE_CLEANUP(struct compaction, compaction_free)
 /* Any thread. 0, CATALOG_E_FULL if it was made too small, or negative errno. */

@@ -2,8 +2,9 @@
 /*
  * Naming
  *
- * The one place where names change their meaning, and where the catalog is told before anyone else. All that can fail comes first: memory, room in
- * the catalog; then the records are published by one store; then the tables follow.
+ * The one place where names change their meaning, and where the catalog is told before anyone else.
+ * All that can fail comes first: memory, room in the catalog; then the records are published by one
+ * store; then the tables follow.
  *
  * Loop thread only, but for store_compaction_copy().
  */
@@ -37,7 +38,8 @@ int store_find(struct store *store, uid_t uid, const char *name, struct tensor *
         return 0;
 }
 
-uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after, struct tensor **tensors, uint32_t max, bool *morep)
+uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
+                    struct tensor **tensors, uint32_t max, bool *morep)
 {
         const char *from = after && strcmp(after, prefix) > 0 ? after : prefix;
         struct name *name = names_from(&store->names, uid, from);
@@ -69,7 +71,8 @@ int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, stru
 
 /* ---- reservations ---- */
 
-int store_reserve_name(struct store *store, struct user *user, const char *name, bool replace, struct reservation **reservationp)
+int store_reserve_name(struct store *store, struct user *user, const char *name, bool replace,
+                       struct reservation **reservationp)
 {
         _cleanup_(freep) struct reservation *reservation = NULL;
         struct name *entry = names_find(&store->names, user->uid, name, strlen(name));
@@ -101,7 +104,8 @@ struct reservation *reservation_free(struct reservation *reservation)
         return NULL;
 }
 
-void name_assign(struct store *store, struct name *name, struct tensor *tensor, struct outcome *outcome, uint32_t n_record_bytes)
+void name_assign(struct store *store, struct name *name, struct tensor *tensor,
+                 struct outcome *outcome, uint32_t n_record_bytes)
 {
         struct tensor *before = steal_ptr(&name->tensor);
 
@@ -161,7 +165,8 @@ static int compaction_begin(struct store *store, uint64_t n_more, struct compact
                 n_rounded *= 2;
         if (memory_relieve(store, n_rounded, true))
                 return STORE_E_LIMIT;
-        return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self, n_rounded, store_now_ms()));
+        return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self,
+                                                 n_rounded, store_now_ms()));
 }
 
 int store_compaction_begin(struct store *store)
@@ -213,12 +218,17 @@ static int catalog_make_room(struct store *store, uint64_t n_bytes)
 
 /* ---- committing ---- */
 
-static void record_of_tensor(struct record *record, const struct name *name, const struct tensor *tensor)
+static void record_of_tensor(struct record *record, const struct name *name,
+                             const struct tensor *tensor)
 {
         const struct segment *segment = tensor->heap ? NULL : tensor->segment;
 
-        *record = (struct record){ .type = RECORD_COMMIT, .uid = name->user->uid, .name = name->text,
-                                   .n_name = (uint16_t)strlen(name->text), .desc = tensor->desc, .n_data = tensor->n_bytes,
+        *record = (struct record){ .type = RECORD_COMMIT,
+                                   .uid = name->user->uid,
+                                   .name = name->text,
+                                   .n_name = (uint16_t)strlen(name->text),
+                                   .desc = tensor->desc,
+                                   .n_data = tensor->n_bytes,
                                    .data = tensor->heap };
         memcpy(record->tensor_id, tensor->id, sizeof(record->tensor_id));
         if (segment) {
@@ -229,7 +239,8 @@ static void record_of_tensor(struct record *record, const struct name *name, con
         }
 }
 
-int store_commit(struct store *store, struct commit *commits, uint32_t n_commits, const struct op_id *op_id)
+int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
+                 const struct op_id *op_id)
 {
         bool has_op = op_id && op_id->is_set;
         uint64_t now_ms = store_now_ms(), n_bytes = 0;
@@ -249,7 +260,8 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
         if (r)
                 return r;
         if (has_op) {
-                r = outcomes_put(&store->outcomes, commits[0].tensor->user->uid, op_id, commits[0].tensor->id, now_ms, &outcome);
+                r = outcomes_put(&store->outcomes, commits[0].tensor->user->uid, op_id,
+                                 commits[0].tensor->id, now_ms, &outcome);
                 if (r)
                         return r;
         }
@@ -274,7 +286,8 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
                 struct name *name = reservation->name;
 
                 record_of_tensor(&record, name, commits[i].tensor);
-                name_assign(store, name, tensor_ref(commits[i].tensor), outcome_hold(outcome), record_n_bytes(&record));
+                name_assign(store, name, tensor_ref(commits[i].tensor), outcome_hold(outcome),
+                            record_n_bytes(&record));
                 reservation_free(reservation);
         }
         return 0;
@@ -283,7 +296,10 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
 int store_delete(struct store *store, uid_t uid, const char *name, const struct op_id *op_id)
 {
         struct name *entry = names_find(&store->names, uid, name, strlen(name));
-        struct record record = { .type = RECORD_DELETE, .uid = uid, .name = name, .n_name = (uint16_t)strlen(name),
+        struct record record = { .type = RECORD_DELETE,
+                                 .uid = uid,
+                                 .name = name,
+                                 .n_name = (uint16_t)strlen(name),
                                  .time_ms = store_now_ms() };
         struct outcome *outcome = NULL;
         int r;

@@ -2,8 +2,9 @@
 /*
  * Compaction
  *
- * A record counts if it is the last that was said of its name and names a tensor. Of the others, those with a young operation id are replaced by
- * an OUTCOME at the same place in the order, so that a repeated request is still answered. The records up to the fixed tail never change any
+ * A record counts if it is the last that was said of its name and names a tensor. Of the others,
+ * those with a young operation id are replaced by an OUTCOME at the same place in the order, so
+ * that a repeated request is still answered. The records up to the fixed tail never change any
  * more, which is why another thread may read them.
  */
 #include "store/catalog.h"
@@ -18,7 +19,8 @@
 #include "base/error.h"
 #include "store/catalog_file.h"
 
-int compaction_new(struct compaction **compactionp, const struct catalog *catalog, struct user *user, uint64_t n_bytes, uint64_t now_ms)
+int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
+                   struct user *user, uint64_t n_bytes, uint64_t now_ms)
 {
         _cleanup_(compaction_freep) struct compaction *compaction = calloc(1, sizeof(*compaction));
         struct charge charge = { 0 };
@@ -98,8 +100,12 @@ static int entries_add(void *ctx, const struct record *record, const uint8_t *by
                 entries->rows = rows;
                 entries->n_room = n_room;
         }
-        entries->rows[entries->n++] = (struct entry){ .bytes = bytes, .n_bytes = record_n_bytes(record), .name = record->name,
-                                                      .n_name = record->n_name, .uid = record->uid, .type = record->type };
+        entries->rows[entries->n++] = (struct entry){ .bytes = bytes,
+                                                      .n_bytes = record_n_bytes(record),
+                                                      .name = record->name,
+                                                      .n_name = record->n_name,
+                                                      .uid = record->uid,
+                                                      .type = record->type };
         return 0;
 }
 
@@ -136,7 +142,8 @@ static int entries_mark(struct entries *entries)
         qsort(sorted, n, sizeof(struct entry *), entry_compare);
         for (size_t i = 0; i < n; i++) {
                 const struct entry *a = sorted[i], *b = i + 1 < n ? sorted[i + 1] : NULL;
-                bool is_last = !b || a->uid != b->uid || a->n_name != b->n_name || memcmp(a->name, b->name, a->n_name) != 0;
+                bool is_last = !b || a->uid != b->uid || a->n_name != b->n_name ||
+                               memcmp(a->name, b->name, a->n_name) != 0;
 
                 sorted[i]->is_current = is_last && a->type == RECORD_COMMIT;
         }
@@ -160,12 +167,17 @@ static int compaction_put(struct compaction *compaction, const struct entry *ent
                 return 0;
         }
 
-        if (record_read(entry->bytes, entry->n_bytes, (uint64_t)(entry->bytes - compaction->from->map), &record, &n_bytes))
+        if (record_read(entry->bytes, entry->n_bytes,
+                        (uint64_t)(entry->bytes - compaction->from->map), &record, &n_bytes))
                 return error_origin(-EIO);
         if (!record.op_id.is_set || record.op_index > 0 ||
-            (compaction->now_ms > record.time_ms && compaction->now_ms - record.time_ms > TD_OUTCOME_MS))
+            (compaction->now_ms > record.time_ms &&
+             compaction->now_ms - record.time_ms > TD_OUTCOME_MS))
                 return 0;
-        outcome = (struct record){ .type = RECORD_OUTCOME, .uid = record.uid, .name = "", .op_id = record.op_id,
+        outcome = (struct record){ .type = RECORD_OUTCOME,
+                                   .uid = record.uid,
+                                   .name = "",
+                                   .op_id = record.op_id,
                                    .time_ms = record.time_ms };
         memcpy(outcome.tensor_id, record.tensor_id, sizeof(outcome.tensor_id));
         n_bytes = record_n_bytes(&outcome);
@@ -183,8 +195,9 @@ int compaction_copy(struct compaction *compaction)
         uint64_t damaged_at;
         int r;
 
-        r = record_scan(compaction->from->map + CATALOG_RECORDS, compaction->from_tail - CATALOG_RECORDS, CATALOG_RECORDS,
-                        entries_add, &entries, &damaged_at);
+        r = record_scan(compaction->from->map + CATALOG_RECORDS,
+                        compaction->from_tail - CATALOG_RECORDS, CATALOG_RECORDS, entries_add,
+                        &entries, &damaged_at);
         rows = entries.rows;
         if (r)
                 return r < 0 ? r : error_origin(-EIO);
@@ -207,7 +220,8 @@ int compaction_finish(struct compaction *compaction, struct catalog *catalog)
                 struct record record;
                 uint32_t n_bytes;
 
-                if (record_read(catalog->file->map + from, catalog->tail - from, from, &record, &n_bytes))
+                if (record_read(catalog->file->map + from, catalog->tail - from, from, &record,
+                                &n_bytes))
                         return error_origin(-EIO);
                 if (n_bytes > to->n_bytes - at)
                         return CATALOG_E_FULL;

@@ -2,12 +2,12 @@
 /*
  * SIGBUS guard
  *
- * A slot's sequence word says what it is (its low two bits) and counts its lives above them. The handler reads it before and
- * after the fields: a slot that was taken over in between belongs to someone else's mapping, and no fault of a
- * pinned mapping can be meant for it.
+ * A slot's sequence word says what it is (its low two bits) and counts its lives above them. The
+ * handler reads it before and after the fields: a slot that was taken over in between belongs to
+ * someone else's mapping, and no fault of a pinned mapping can be meant for it.
  *
- * Slots are searched from a hint downwards from which all are taken, so the handler's walk stays as short as the
- * table was ever full.
+ * Slots are searched from a hint downwards from which all are taken, so the handler's walk stays as
+ * short as the table was ever full.
  */
 #include "store/guard.h"
 
@@ -44,16 +44,19 @@ static bool guard_absorb(uintptr_t address)
                 unsigned sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
                 uintptr_t begin = atomic_load_explicit(&slot->begin, memory_order_relaxed);
                 size_t n_bytes = atomic_load_explicit(&slot->n_bytes, memory_order_relaxed);
-                atomic_bool *poisonedp = atomic_load_explicit(&slot->poisonedp, memory_order_relaxed);
+                atomic_bool *poisonedp = atomic_load_explicit(&slot->poisonedp,
+                                                              memory_order_relaxed);
 
                 atomic_thread_fence(memory_order_acquire);
-                if ((sequence & SLOT_KIND) != SLOT_LIVE || address < begin || address - begin >= n_bytes ||
+                if ((sequence & SLOT_KIND) != SLOT_LIVE || address < begin ||
+                    address - begin >= n_bytes ||
                     atomic_load_explicit(&slot->sequence, memory_order_relaxed) != sequence)
                         continue;
                 /* The mark first: whoever sees zeros must be able to see why. */
                 atomic_store(poisonedp, true);
                 return mmap((void *)begin, n_bytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+                            0) != MAP_FAILED;
         }
         return false;
 }
@@ -95,7 +98,8 @@ int guard_insert(void *address, size_t n_bytes, atomic_bool *poisonedp)
                 int high;
 
                 if ((sequence & SLOT_KIND) != SLOT_FREE ||
-                    !atomic_compare_exchange_strong(&slot->sequence, &sequence, sequence + SLOT_CLAIMED))
+                    !atomic_compare_exchange_strong(&slot->sequence, &sequence,
+                                                    sequence + SLOT_CLAIMED))
                         continue;
                 atomic_store_explicit(&slot->begin, (uintptr_t)address, memory_order_relaxed);
                 atomic_store_explicit(&slot->n_bytes, n_bytes, memory_order_relaxed);
@@ -114,7 +118,8 @@ void guard_remove(int slot)
 {
         unsigned sequence = atomic_load_explicit(&guard_slots[slot].sequence, memory_order_relaxed);
 
-        atomic_store_explicit(&guard_slots[slot].sequence, sequence - SLOT_LIVE + SLOT_LIFE, memory_order_release);
+        atomic_store_explicit(&guard_slots[slot].sequence, sequence - SLOT_LIVE + SLOT_LIFE,
+                              memory_order_release);
         if (slot < atomic_load_explicit(&guard_hint, memory_order_relaxed))
                 atomic_store_explicit(&guard_hint, slot, memory_order_relaxed);
 }

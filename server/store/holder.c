@@ -2,8 +2,9 @@
 /*
  * Holders and grants
  *
- * A grant says that a holder was sent a descriptor of a segment and has not said that it unmapped it. It hangs on two lists, its holder's
- * and its segment's: a connection that ends takes all of its grants along.
+ * A grant says that a holder was sent a descriptor of a segment and has not said that it unmapped
+ * it. It hangs on two lists, its holder's and its segment's: a connection that ends takes all of
+ * its grants along.
  *
  * Loop thread only.
  */
@@ -12,7 +13,8 @@
 #include <assert.h>
 #include <errno.h>
 
-void holder_init(struct holder *holder, struct user *user, void (*trim)(struct holder *, const uint64_t *, uint32_t))
+void holder_init(struct holder *holder, struct user *user,
+                 void (*trim)(struct holder *, const uint64_t *, uint32_t))
 {
         list_init(&holder->grants);
         list_init(&holder->parked);
@@ -50,7 +52,8 @@ void holder_deinit(struct store *store, struct holder *holder)
         assert(list_is_empty(&holder->parked));
 }
 
-int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable, bool *is_newp)
+int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable,
+                bool *is_newp)
 {
         struct grant *grant = grant_find(store, holder, segment);
 

@@ -4,15 +4,17 @@
  *
  * Where a segment stands in its life. While it is referenced it is live. With the last reference:
  *
- *   nobody was handed it            -> idle, in its user's pool
- *   one holder maps it, the only    -> parked with that holder, who gets it back
+ *   nobody was handed it          -> idle, in its user's pool
+ *   one holder maps it, the only  -> parked with that holder, who gets it back
  *   one that ever did
- *   others map it                   -> shared: they are asked to unmap it, and it settles anew as they do
- *   nobody maps it as far as we     -> the holder test: idle, or held until it passes
- *   know, but somebody was handed it
+ *   others map it                 -> shared: they are asked to unmap it, and it settles anew
+ *                                    as they do
+ *   nobody maps it as far as is   -> the holder test: idle, or held until it passes
+ *   known, but somebody was sent it
  *
- * A segment that was cut, grown or poisoned takes the same way, but is disposed of where another would become idle: its bytes stay charged while
- * somebody may still use them. An idle one was seen by the kernel to be nobody's.
+ * A segment that was cut, grown or poisoned takes the same way, but is disposed of where another
+ * would become idle: its bytes stay charged while somebody may still use them. An idle one was seen
+ * by the kernel to be nobody's.
  */
 #include "store/state.h"
 
@@ -25,7 +27,9 @@
 
 static struct list *memory_list(struct store *store, enum segment_state state)
 {
-        return state == SEGMENT_SHARED ? &store->shared : state == SEGMENT_HELD ? &store->held : NULL;
+        if (state == SEGMENT_SHARED)
+                return &store->shared;
+        return state == SEGMENT_HELD ? &store->held : NULL;
 }
 
 void memory_move(struct segment *segment, enum segment_state state)
@@ -44,8 +48,8 @@ void memory_move(struct segment *segment, enum segment_state state)
                 list_push_back(list, &segment->link);
 }
 
-int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_RANDOM], uint64_t file_bytes, struct charge *charge,
-               struct segment **segmentp)
+int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_RANDOM],
+               uint64_t file_bytes, struct charge *charge, struct segment **segmentp)
 {
         struct segment *segment;
         int r;
@@ -129,14 +133,17 @@ static void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t n
 
 static int memory_give_back(struct store *store, uint64_t need, bool at_once)
 {
-        uint64_t on_the_way = at_once ? 0 : store->n_state_bytes[SEGMENT_DISPOSING], now = 0, now_ms = store_now_ms();
+        uint64_t on_the_way = at_once ? 0 : store->n_state_bytes[SEGMENT_DISPOSING];
+        uint64_t now = 0, now_ms = store_now_ms();
         uint64_t parked = at_once ? 0 : memory_parked_bytes(store, now_ms);
         struct segment *segment;
 
         if (need > on_the_way + store->pool.n_idle_bytes + parked)
                 return STORE_E_LIMIT;
-        while (need > on_the_way + now && (segment = list_first(&store->pool.idle, struct segment, link))) {
-                bool is_now = at_once || !store->config.dispose || segment->file_bytes <= DISPOSE_AT_ONCE;
+        while (need > on_the_way + now &&
+               (segment = list_first(&store->pool.idle, struct segment, link))) {
+                bool is_now = at_once || !store->config.dispose ||
+                              segment->file_bytes <= DISPOSE_AT_ONCE;
 
                 *(is_now ? &now : &on_the_way) += segment->file_bytes;
                 if (at_once) {
@@ -165,13 +172,14 @@ int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once)
         return memory_give_back(store, users->n_bytes - (users->limit - n_bytes), at_once);
 }
 
-/* Keep the pool within its share: idle ones go, the oldest first; then parked ones are asked for. */
+/* Keep the pool within its share: the oldest idle ones go, then parked ones are asked for. */
 static void memory_bound_pool(struct store *store)
 {
         uint64_t most = store->config.limit / POOL_SHARE, now_ms;
         struct segment *segment;
 
-        while ((store->pool.n_idle_bytes + store->pool.n_parked_bytes > most || store->pool.n_segments > POOL_SEGMENTS_MAX) &&
+        while ((store->pool.n_idle_bytes + store->pool.n_parked_bytes > most ||
+                store->pool.n_segments > POOL_SEGMENTS_MAX) &&
                (segment = list_first(&store->pool.idle, struct segment, link)))
                 memory_dispose(segment);
         if (store->pool.n_parked_bytes > most) {
@@ -283,13 +291,14 @@ uint32_t store_retry_held(struct store *store)
         struct segment *segment;
         uint32_t n_held = 0;
 
+        list_for_each(segment, &store->held, link)
+                n_held++;
         /* Those that stay held go to the end: the next call begins behind them. */
-        for (unsigned i = HASH_COUNT(store->segments) < RETRY_MAX ? HASH_COUNT(store->segments) : RETRY_MAX; i > 0; i--) {
+        for (uint32_t n = n_held < RETRY_MAX ? n_held : RETRY_MAX; n > 0; n--) {
                 segment = list_first(&store->held, struct segment, link);
-                if (!segment)
-                        break;
                 memory_settle(segment);
         }
+        n_held = 0;
         list_for_each(segment, &store->held, link)
                 n_held++;
         return n_held;
@@ -298,13 +307,15 @@ uint32_t store_retry_held(struct store *store)
 /* ---- reserving ---- */
 
 /* One that may be used at once: parked with the holder, or idle. */
-static struct segment *memory_take(struct store *store, struct user *user, struct holder *holder, uint64_t file_bytes)
+static struct segment *memory_take(struct store *store, struct user *user, struct holder *holder,
+                                   uint64_t file_bytes)
 {
         struct segment *segment;
 
         while (holder && (segment = pool_take(&store->pool, user->uid, file_bytes, holder))) {
                 memory_move(segment, SEGMENT_LIVE);
-                if (!segment_is_poisoned(segment) && (!segment->was_writable || segment_verify(segment) == 0))
+                if (!segment_is_poisoned(segment) &&
+                    (!segment->was_writable || segment_verify(segment) == 0))
                         return segment;
                 memory_settle(segment);
         }
@@ -323,11 +334,13 @@ static uint64_t memory_shm_lack(struct store *store, uint64_t file_bytes)
         if (fstatvfs(store->shm.fd, &st) < 0 || st.f_blocks == 0)
                 return 0;
         n_free = (uint64_t)st.f_bavail * st.f_frsize;
-        n_ours = store->pool.n_idle_bytes + store->pool.n_parked_bytes + store->n_state_bytes[SEGMENT_DISPOSING];
+        n_ours = store->pool.n_idle_bytes + store->pool.n_parked_bytes +
+                 store->n_state_bytes[SEGMENT_DISPOSING];
         return n_free < file_bytes && file_bytes - n_free <= n_ours ? file_bytes - n_free : 0;
 }
 
-int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes, struct segment **segmentp, bool *is_readyp)
+int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
+                  struct segment **segmentp, bool *is_readyp)
 {
         struct charge charge = { 0 };
         struct segment *segment;

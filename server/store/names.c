@@ -15,7 +15,10 @@ void names_deinit(struct names *names)
         assert(!names->first[0] && names->n_names == 0);
 }
 
-/* Three of four entries stand on the lowest level alone. xorshift64, from a seed that no client knows. */
+/*
+ * Three of four entries stand on the lowest level alone. xorshift64, from a seed that no client
+ * knows.
+ */
 static uint8_t names_height(struct names *names)
 {
         uint64_t bits;
@@ -43,8 +46,8 @@ static int name_compare(const struct name *name, uid_t uid, const char *text, si
 }
 
 /* The links that point at, or behind, the place of the name; returns what stands there. */
-static struct name *names_seek(const struct names *names, uid_t uid, const char *text, size_t n_text,
-                               struct name *const *links[NAMES_HEIGHT])
+static struct name *names_seek(const struct names *names, uid_t uid, const char *text,
+                               size_t n_text, struct name *const *links[NAMES_HEIGHT])
 {
         struct name *const *level = names->first;
 
@@ -78,7 +81,8 @@ struct name *names_next(const struct name *name)
         return next && next->user->uid == name->user->uid ? next : NULL;
 }
 
-int names_get(struct names *names, struct user *user, const char *text, size_t n_text, struct name **namep)
+int names_get(struct names *names, struct user *user, const char *text, size_t n_text,
+              struct name **namep)
 {
         struct name *const *links[NAMES_HEIGHT];
         struct name *name = names_seek(names, user->uid, text, n_text, links);

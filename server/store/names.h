@@ -2,8 +2,9 @@
 /*
  * Names
  *
- * What each name of each uid means, in order: a skip list, so that finding, adding and paging all take logarithmic time whatever
- * names a client picks. An entry exists while it means a tensor, is lost, or is reserved by a write under way.
+ * What each name of each uid means, in order: a skip list, so that finding, adding and paging all
+ * take logarithmic time whatever names a client picks. An entry exists while it means a tensor, is
+ * lost, or is reserved by a write under way.
  *
  * Loop thread only.
  */
@@ -22,13 +23,13 @@ struct reservation;
 struct tensor;
 
 struct name {
-        struct user *user;               /* owned reference */
-        struct tensor *tensor;           /* owned reference */
+        struct user *user;     /* owned reference */
+        struct tensor *tensor; /* owned reference */
         struct reservation *reservation;
-        struct outcome *outcome;         /* of the operation that made it mean this; NULL: none was given */
-        const void *record;              /* while recovering: what the catalog says */
+        struct outcome *outcome; /* of the operation that made it mean this; NULL: none was given */
+        const void *record;      /* while recovering: what the catalog says */
         bool is_lost;
-        uint32_t n_record_bytes;         /* in the catalog */
+        uint32_t n_record_bytes; /* in the catalog */
         const char *text;
         uint8_t height;
         struct name *next[];
@@ -49,6 +50,7 @@ struct name *names_from(const struct names *names, uid_t uid, const char *text);
 /* The name behind it, of the same uid. */
 struct name *names_next(const struct name *name);
 /* An entry that means nothing yet, the one that is there, or -ENOMEM. */
-int names_get(struct names *names, struct user *user, const char *text, size_t n_text, struct name **namep);
+int names_get(struct names *names, struct user *user, const char *text, size_t n_text,
+              struct name **namep);
 /* Drop the entry if it means nothing, is not lost and not reserved. */
 void names_settle(struct names *names, struct name *name);

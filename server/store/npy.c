@@ -28,7 +28,9 @@ void npy_write(uint8_t *header, const struct desc *desc)
                      npy_descrs[desc->type.dtype], is_f ? "True" : "False");
         for (unsigned i = 0; i < ndim; i++)
                 n += snprintf(text + n, sizeof(text) - (size_t)n, "%" PRId64 "%s", shape[i],
-                              i + 1 < ndim ? ", " : ndim == 1 ? "," : "");
+                              i + 1 < ndim ? ", "
+                              : ndim == 1  ? ","
+                                           : "");
         n += snprintf(text + n, sizeof(text) - (size_t)n, "), }");
 
         memcpy(header, "\x93NUMPY\x01\x00", 8);

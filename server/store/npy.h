@@ -2,12 +2,15 @@
 /*
  * The .npy header of a segment
  *
- * A segment is a .npy file of format 1.0 whose header is padded to TD_HEADER_BYTES, so that people can load it by path. A courtesy:
- * the daemon never reads it back. Pure; any thread.
+ * A segment is a .npy file of format 1.0 whose header is padded to TD_HEADER_BYTES, so that people
+ * can load it by path. A courtesy: the daemon never reads it back. Pure; any thread.
  */
 #pragma once
 
 #include "tensor/desc.h"
 
-/* Writes TD_HEADER_BYTES. A layout that is neither C nor Fortran order is described as the row of its elements. */
+/*
+ * Writes TD_HEADER_BYTES. A layout that is neither C nor Fortran order is described as the row of
+ * its elements.
+ */
 void npy_write(uint8_t *header, const struct desc *desc);

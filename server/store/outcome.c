@@ -33,7 +33,8 @@ void outcomes_deinit(struct outcomes *outcomes)
 }
 
 /* Clients choose operation ids: the seed keeps them from choosing collisions. */
-static struct outcome *outcomes_lookup(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id, unsigned *hashp)
+static struct outcome *outcomes_lookup(struct outcomes *outcomes, uid_t uid,
+                                       const struct op_id *op_id, unsigned *hashp)
 {
         struct outcome key = { .key.uid = uid }, *outcome;
 
@@ -43,8 +44,8 @@ static struct outcome *outcomes_lookup(struct outcomes *outcomes, uid_t uid, con
         return outcome;
 }
 
-int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id, const uint8_t tensor_id[16], uint64_t time_ms,
-                 struct outcome **outcomep)
+int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id,
+                 const uint8_t tensor_id[16], uint64_t time_ms, struct outcome **outcomep)
 {
         struct outcome *outcome;
         unsigned hash;
@@ -75,19 +76,22 @@ static bool outcome_is_old(const struct outcome *outcome, uint64_t now_ms)
         return now_ms > outcome->time_ms && now_ms - outcome->time_ms > TD_OUTCOME_MS;
 }
 
-struct outcome *outcomes_find(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id, uint64_t now_ms)
+struct outcome *outcomes_find(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id,
+                              uint64_t now_ms)
 {
         unsigned hash;
         struct outcome *outcome = outcomes_lookup(outcomes, uid, op_id, &hash);
 
-        return outcome && (outcome->n_names > 0 || !outcome_is_old(outcome, now_ms)) ? outcome : NULL;
+        return outcome && (outcome->n_names > 0 || !outcome_is_old(outcome, now_ms)) ? outcome
+                                                                                     : NULL;
 }
 
 void outcomes_sweep(struct outcomes *outcomes, uint64_t now_ms)
 {
         struct outcome *outcome;
 
-        while ((outcome = list_first(&outcomes->young, struct outcome, link)) && outcome_is_old(outcome, now_ms)) {
+        while ((outcome = list_first(&outcomes->young, struct outcome, link)) &&
+               outcome_is_old(outcome, now_ms)) {
                 if (outcome->n_names > 0)
                         list_unlink(&outcome->link);
                 else

@@ -2,8 +2,9 @@
 /*
  * Outcomes
  *
- * What became of named writes that carried an operation id, so that a client whose connection broke may ask again. An outcome is
- * kept for TD_OUTCOME_MS, and as long as a name has the value that the operation gave it.
+ * What became of named writes that carried an operation id, so that a client whose connection broke
+ * may ask again. An outcome is kept for TD_OUTCOME_MS, and as long as a name has the value that the
+ * operation gave it.
  *
  * Loop thread only. Times are CLOCK_BOOTTIME, which goes on while daemons come and go.
  */
@@ -18,8 +19,8 @@ struct outcome {
         } key;
         uint8_t tensor_id[16]; /* what it committed first; zeros: it deleted, or that is gone */
         uint64_t time_ms;
-        uint32_t n_names;      /* that still have the value */
-        struct list link;      /* young ones, oldest first; else by itself */
+        uint32_t n_names; /* that still have the value */
+        struct list link; /* young ones, oldest first; else by itself */
         UT_hash_handle hh;
 };
 
@@ -35,9 +36,10 @@ void outcomes_init(struct outcomes *outcomes, uint64_t seed);
 void outcomes_deinit(struct outcomes *outcomes);
 
 /* Remember; one of the same id is overwritten. tensor_id NULL: it deleted. -ENOMEM. */
-int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id, const uint8_t tensor_id[16], uint64_t time_ms,
-                 struct outcome **outcomep);
-struct outcome *outcomes_find(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id, uint64_t now_ms);
+int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id,
+                 const uint8_t tensor_id[16], uint64_t time_ms, struct outcome **outcomep);
+struct outcome *outcomes_find(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id,
+                              uint64_t now_ms);
 /* Forget what is too old and of no name's value. */
 void outcomes_sweep(struct outcomes *outcomes, uint64_t now_ms);
 

@@ -29,7 +29,8 @@ void pool_deinit(struct pool *pool)
         assert(pool->n_idle_bytes == 0 && pool->n_parked_bytes == 0);
 }
 
-static struct pool_bucket *pool_find(struct pool *pool, uid_t uid, uint64_t file_bytes, const struct holder *holder)
+static struct pool_bucket *pool_find(struct pool *pool, uid_t uid, uint64_t file_bytes,
+                                     const struct holder *holder)
 {
         struct pool_key key = { .holder = holder, .file_bytes = file_bytes, .uid = uid };
         struct pool_bucket *bucket;
@@ -47,7 +48,8 @@ int pool_put(struct pool *pool, struct segment *segment, const struct holder *ho
                 bucket = calloc(1, sizeof(*bucket));
                 if (!bucket)
                         return -ENOMEM;
-                bucket->key = (struct pool_key){ .holder = holder, .file_bytes = segment->file_bytes,
+                bucket->key = (struct pool_key){ .holder = holder,
+                                                 .file_bytes = segment->file_bytes,
                                                  .uid = segment->uid };
                 list_init(&bucket->segments);
                 HASH_ADD(hh, pool->buckets, key, sizeof(bucket->key), bucket);
@@ -60,7 +62,8 @@ int pool_put(struct pool *pool, struct segment *segment, const struct holder *ho
         return 0;
 }
 
-struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes, const struct holder *holder)
+struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes,
+                          const struct holder *holder)
 {
         struct pool_bucket *bucket = pool_find(pool, uid, file_bytes, holder);
         struct segment *segment;

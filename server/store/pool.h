@@ -2,8 +2,9 @@
 /*
  * The pool
  *
- * Freed segments that may be used again, by user and size class: idle ones for anyone of the uid, parked ones for the one
- * holder that maps them. The pool only keeps and finds; whether a segment may enter is decided by who puts it there.
+ * Freed segments that may be used again, by user and size class: idle ones for anyone of the uid,
+ * parked ones for the one holder that maps them. The pool only keeps and finds; whether a segment
+ * may enter is decided by who puts it there.
  *
  * Loop thread only.
  */
@@ -13,7 +14,7 @@
 
 struct pool {
         struct pool_bucket *buckets;
-        struct list idle;   /* oldest first */
+        struct list idle; /* oldest first */
         struct list parked;
         uint64_t n_idle_bytes;
         uint64_t n_parked_bytes;
@@ -26,5 +27,6 @@ void pool_deinit(struct pool *pool);
 /* -ENOMEM. holder NULL: idle. */
 int pool_put(struct pool *pool, struct segment *segment, const struct holder *holder);
 /* The one used last, taken out; NULL if there is none. */
-struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes, const struct holder *holder);
+struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes,
+                          const struct holder *holder);
 void pool_remove(struct pool *pool, struct segment *segment);

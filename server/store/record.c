@@ -79,7 +79,8 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                 .type = (uint16_t)record->type,
                 .n_name = record->n_name,
                 .uid = record->uid,
-                .flags = (uint16_t)((record->op_id.is_set ? FLAG_OP_ID : 0) | (record->has_segment ? FLAG_SEGMENT : 0)),
+                .flags = (uint16_t)((record->op_id.is_set ? FLAG_OP_ID : 0) |
+                                    (record->has_segment ? FLAG_SEGMENT : 0)),
                 .op_index = record->op_index,
                 .time_ms = record->time_ms,
         };
@@ -89,15 +90,18 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                 memcpy(head.op_id, record->op_id.bytes, sizeof(head.op_id));
         memcpy(head.tensor_id, record->tensor_id, sizeof(head.tensor_id));
         if (record->type == RECORD_COMMIT) {
-                struct record_value value = { .n_data = record->n_data, .dtype = record->desc.type.dtype,
+                struct record_value value = { .n_data = record->n_data,
+                                              .dtype = record->desc.type.dtype,
                                               .ndim = record->desc.type.ndim };
-                struct record_place place = { .file_bytes = record->file_bytes, .inode = record->inode };
+                struct record_place place = { .file_bytes = record->file_bytes,
+                                              .inode = record->inode };
 
                 memcpy(place.random, record->random, sizeof(place.random));
                 p = put(p, &value, sizeof(value));
                 p = put(p, record->desc.type.shape, n_axes);
                 p = put(p, record->desc.strides, n_axes);
-                p = record->has_segment ? put(p, &place, sizeof(place)) : put(p, record->data, record->n_data);
+                p = record->has_segment ? put(p, &place, sizeof(place))
+                                        : put(p, record->data, record->n_data);
         }
         p = put(p, record->name, record->n_name);
         assert(p <= bytes + n_bytes && n_bytes - (size_t)(p - bytes) < 8);
@@ -117,7 +121,8 @@ void record_move(uint8_t *to, uint64_t to_offset, const uint8_t *from, uint32_t 
 }
 
 /* The part of a COMMIT between head and name; the bytes left are counted down. */
-static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags, struct record *record, const uint8_t **endp)
+static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
+                              struct record *record, const uint8_t **endp)
 {
         struct record_value value;
         size_t n_axes;
@@ -160,7 +165,8 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags, s
                 record->inode = place.inode;
                 record->has_segment = true;
                 *endp = p + sizeof(place);
-                return place.file_bytes >= TD_HEADER_BYTES && place.file_bytes - TD_HEADER_BYTES >= n_data &&
+                return place.file_bytes >= TD_HEADER_BYTES &&
+                       place.file_bytes - TD_HEADER_BYTES >= n_data &&
                        place.file_bytes <= INT64_MAX;
         }
         if (n_data > TD_INLINE_MAX || left < n_data)
@@ -170,7 +176,8 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags, s
         return true;
 }
 
-int record_read(const uint8_t *bytes, uint64_t n_bytes, uint64_t offset, struct record *record, uint32_t *n_record_bytesp)
+int record_read(const uint8_t *bytes, uint64_t n_bytes, uint64_t offset, struct record *record,
+                uint32_t *n_record_bytesp)
 {
         struct record_head head;
         const uint8_t *p, *end;
@@ -182,8 +189,11 @@ int record_read(const uint8_t *bytes, uint64_t n_bytes, uint64_t offset, struct 
             record_check(bytes, head.n_bytes, offset) != head.check)
                 return RECORD_E_DAMAGED;
 
-        *record = (struct record){ .type = head.type, .uid = head.uid, .n_name = head.n_name,
-                                   .op_index = head.op_index, .time_ms = head.time_ms };
+        *record = (struct record){ .type = head.type,
+                                   .uid = head.uid,
+                                   .n_name = head.n_name,
+                                   .op_index = head.op_index,
+                                   .time_ms = head.time_ms };
         record->op_id.is_set = head.flags & FLAG_OP_ID;
         memcpy(record->op_id.bytes, head.op_id, sizeof(head.op_id));
         memcpy(record->tensor_id, head.tensor_id, sizeof(head.tensor_id));
@@ -208,7 +218,8 @@ int record_read(const uint8_t *bytes, uint64_t n_bytes, uint64_t offset, struct 
 }
 
 int record_scan(const uint8_t *bytes, uint64_t n_bytes, uint64_t offset,
-                int (*visit)(void *ctx, const struct record *record, const uint8_t *bytes), void *ctx, uint64_t *offsetp)
+                int (*visit)(void *ctx, const struct record *record, const uint8_t *bytes),
+                void *ctx, uint64_t *offsetp)
 {
         struct record record;
         uint32_t n_record;

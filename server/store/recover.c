@@ -2,9 +2,10 @@
 /*
  * Recovery
  *
- * First everything is read: the directory, the catalog's header, every record up to the tail. If any of it is wrong, nothing was changed
- * yet and nothing is: the daemon refuses to start. Then every name's last record is held against its file: it agrees and
- * is adopted, or the name is lost. Last, segments that no name claims are removed, or held where somebody still maps them.
+ * First everything is read: the directory, the catalog's header, every record up to the tail. If
+ * any of it is wrong, nothing was changed yet and nothing is: the daemon refuses to start. Then
+ * every name's last record is held against its file: it agrees and is adopted, or the name is lost.
+ * Last, segments that no name claims are removed, or held where somebody still maps them.
  *
  * Only this last step changes files, one by one, so recovery can be killed anywhere and begun anew.
  */
@@ -69,7 +70,8 @@ static int recover_look(struct store *store, struct found **foundp)
                 found.id = shm_segment_id(found.random);
                 HASH_FIND(hh, *foundp, &found.id, sizeof(found.id), copy);
                 if (copy || found.id == 0) {
-                        log_warning("%s has a number that is taken, it is left alone", entry->d_name);
+                        log_warning("%s has a number that is taken, it is left alone",
+                                    entry->d_name);
                         continue;
                 }
                 copy = malloc(sizeof(*copy));
@@ -83,7 +85,8 @@ static int recover_look(struct store *store, struct found **foundp)
 
 /* ---- the catalog's records ---- */
 
-static int replay_outcome(struct store *store, const struct record *record, struct outcome **outcomep)
+static int replay_outcome(struct store *store, const struct record *record,
+                          struct outcome **outcomep)
 {
         const uint8_t *tensor_id = record->type == RECORD_DELETE ? NULL : record->tensor_id;
 
@@ -92,12 +95,14 @@ static int replay_outcome(struct store *store, const struct record *record, stru
                 return 0;
         if (record->op_index > 0) {
                 /* The first of its group says what is told; if that is gone, so is the value. */
-                *outcomep = outcomes_find(&store->outcomes, record->uid, &record->op_id, record->time_ms);
+                *outcomep = outcomes_find(&store->outcomes, record->uid, &record->op_id,
+                                          record->time_ms);
                 if (*outcomep)
                         return 0;
                 tensor_id = NULL;
         }
-        return outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id, record->time_ms, outcomep);
+        return outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id,
+                            record->time_ms, outcomep);
 }
 
 static int replay(void *ctx, const struct record *record, const uint8_t *bytes)
@@ -137,8 +142,8 @@ static int replay(void *ctx, const struct record *record, const uint8_t *bytes)
 /* ---- adopting ---- */
 
 /* The file that a record speaks of, or NULL: it is missing or another. */
-static int adopt_segment(struct store *store, struct user *user, const struct record *record, struct found *founds,
-                         struct segment **segmentp)
+static int adopt_segment(struct store *store, struct user *user, const struct record *record,
+                         struct found *founds, struct segment **segmentp)
 {
         uint64_t id = shm_segment_id(record->random);
         char name[SHM_NAME_MAX];
@@ -149,7 +154,8 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
 
         *segmentp = NULL;
         HASH_FIND(hh, founds, &id, sizeof(id), found);
-        if (!found || found->is_claimed || found->uid != record->uid || memcmp(found->random, record->random, SHM_RANDOM) != 0)
+        if (!found || found->is_claimed || found->uid != record->uid ||
+            memcmp(found->random, record->random, SHM_RANDOM) != 0)
                 return 0;
         shm_segment_name(&store->shm, record->uid, record->random, name);
         if (fstatat(store->shm.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -177,7 +183,8 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         int r;
 
         /* Its bytes were validated, and the check covers their place. */
-        r = record_read(name->record, store->catalog.tail, (uint64_t)((const uint8_t *)name->record - store->catalog.file->map),
+        r = record_read(name->record, store->catalog.tail,
+                        (uint64_t)((const uint8_t *)name->record - store->catalog.file->map),
                         &record, &name->n_record_bytes);
         if (r)
                 return error_origin(-EIO);
@@ -190,12 +197,14 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
                         return r;
         }
         if (tensor || (record.has_segment && !segment)) {
-                log_warning("uid %u, \"%s\": its memory is missing or was changed, it is lost", name->user->uid, name->text);
+                log_warning("uid %u, \"%s\": its memory is missing or was changed, it is lost",
+                            name->user->uid, name->text);
                 name->is_lost = true;
                 store->n_lost++;
                 return 0;
         }
-        r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data, record.tensor_id);
+        r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data,
+                         record.tensor_id);
         if (r)
                 return r;
         tensor->name = name;
@@ -241,7 +250,9 @@ static int recover_stray(struct store *store, const struct found *found)
 
 static int recover_refuse(const struct store *store, char message[256], const char *what)
 {
-        snprintf(message, 256, "%.30s/%.40s.catalog: %.100s. Nothing was changed; to start empty, remove it and its segments",
+        snprintf(message, 256,
+                 "%.30s/%.40s.catalog: %.100s. Nothing was changed; "
+                 "to start empty, remove it and its segments",
                  store->config.directory, store->shm.prefix, what);
         return STORE_E_CATALOG;
 }
@@ -256,10 +267,13 @@ static int recover_catalog(struct store *store, struct found *founds, char messa
                 return recover_refuse(store, message, what);
         if (r == CATALOG_E_ABSENT) {
                 if (founds)
-                        return recover_refuse(store, message, "it is missing, or of another boot, and there are segments");
+                        return recover_refuse(
+                                store, message,
+                                "it is missing, or of another boot, and there are segments");
                 r = catalog_create(&store->catalog, &store->shm);
                 if (r == CATALOG_E_FULL) {
-                        snprintf(message, 256, "%s has no room for the catalog", store->config.directory);
+                        snprintf(message, 256, "%s has no room for the catalog",
+                                 store->config.directory);
                         return STORE_E_FULL;
                 }
         }
@@ -282,10 +296,12 @@ int store_recover(struct store *store, char message[256])
                 r = recover_catalog(store, founds, message);
         if (r)
                 return r;
-        r = record_scan(store->catalog.file->map + CATALOG_RECORDS, store->catalog.tail - CATALOG_RECORDS, CATALOG_RECORDS, replay,
-                        store, &damaged_at);
+        r = record_scan(store->catalog.file->map + CATALOG_RECORDS,
+                        store->catalog.tail - CATALOG_RECORDS, CATALOG_RECORDS, replay, store,
+                        &damaged_at);
         if (r == RECORD_E_DAMAGED) {
-                snprintf(what, sizeof(what), "the record at byte %" PRIu64 " is damaged", damaged_at);
+                snprintf(what, sizeof(what), "the record at byte %" PRIu64 " is damaged",
+                         damaged_at);
                 return recover_refuse(store, message, what);
         }
         for (struct name *name = store->names.first[0]; name && !r; name = name->next[0])

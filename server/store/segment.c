@@ -38,8 +38,8 @@ uint64_t segment_class(uint64_t n_bytes)
         return TD_HEADER_BYTES + (n_pages + step - 1) / step * step * PAGE;
 }
 
-int segment_new(struct segment **segmentp, const struct shm *shm, struct warm *warm, uid_t uid, const uint8_t random[SHM_RANDOM],
-                uint64_t file_bytes)
+int segment_new(struct segment **segmentp, const struct shm *shm, struct warm *warm, uid_t uid,
+                const uint8_t random[SHM_RANDOM], uint64_t file_bytes)
 {
         struct segment *segment = calloc(1, sizeof(*segment));
 
@@ -98,7 +98,8 @@ int segment_open(const struct segment *segment, bool writable)
         int fd;
 
         shm_segment_name(segment->shm, segment->uid, segment->random, name);
-        fd = openat(segment->shm->fd, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
+        fd = openat(segment->shm->fd, name,
+                    (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
         return fd < 0 ? error_origin(-errno) : fd;
 }
 
@@ -219,7 +220,10 @@ uint64_t segment_n_bytes(const struct segment *segment)
 
 /* ---- the file ---- */
 
-/* Loop thread: nobody maps or unmaps an unreferenced segment meanwhile, so the descriptor needs no lock. */
+/*
+ * Loop thread: nobody maps or unmaps an unreferenced segment meanwhile, so the descriptor needs no
+ * lock.
+ */
 int segment_test(struct segment *segment)
 {
         _cleanup_(closep) int opened = -1;

@@ -2,14 +2,17 @@
 /*
  * Segments
  *
- * One file of shared memory, of one uid, reserved as a whole. A segment knows its file, its mapping in the daemon, and who was handed its
- * descriptor; where it stands in its life (live, idle, parked, held) is its owner's business: memory.c.
+ * One file of shared memory, of one uid, reserved as a whole. A segment knows its file, its mapping
+ * in the daemon, and who was handed its descriptor; where it stands in its life (live, idle,
+ * parked, held) is its owner's business: memory.c.
  *
- * Invariant: the daemon has at most one description of a file at a time beyond those it sent away, since the holder test
- * sees every other one. A mapping therefore keeps the descriptor that made it.
+ * Invariant: the daemon has at most one description of a file at a time beyond those it sent away,
+ * since the holder test sees every other one. A mapping therefore keeps the descriptor that made
+ * it.
  *
- * What the warm lock guards (map, fd, slot, n_pins) is used by any thread; the rest is the loop thread's, but for what segment_allocate() and
- * segment_destroy() write while the segment is theirs alone.
+ * What the warm lock guards (map, fd, slot, n_pins) is used by any thread; the rest is the loop
+ * thread's, but for what segment_allocate() and segment_destroy() write while the segment is theirs
+ * alone.
  */
 #pragma once
 
@@ -65,9 +68,9 @@ struct segment {
         /* handing out */
         struct list grants;
         uint32_t n_grants;
-        uint32_t n_handed;  /* descriptors sent since the last test that found nobody */
-        bool was_writable;  /* for writing, ever */
-        uint64_t asked_ms;  /* when its holders were asked to unmap it; 0: not yet */
+        uint32_t n_handed; /* descriptors sent since the last test that found nobody */
+        bool was_writable; /* for writing, ever */
+        uint64_t asked_ms; /* when its holders were asked to unmap it; 0: not yet */
 
         struct list link;        /* pool by age, or the store's list of its state */
         struct list bucket_link; /* pool */
@@ -79,12 +82,15 @@ struct segment {
 void warm_init(struct warm *warm);
 void warm_deinit(struct warm *warm);
 
-/* File bytes for that many bytes of data: the header and (8 to 15) * 2^k pages, at most an eighth wasted. */
+/*
+ * File bytes for that many bytes of data: the header and (8 to 15) * 2^k pages, at most an eighth
+ * wasted.
+ */
 uint64_t segment_class(uint64_t n_bytes);
 
 /* Without a file yet. -ENOMEM. */
-int segment_new(struct segment **segmentp, const struct shm *shm, struct warm *warm, uid_t uid, const uint8_t random[SHM_RANDOM],
-                uint64_t file_bytes);
+int segment_new(struct segment **segmentp, const struct shm *shm, struct warm *warm, uid_t uid,
+                const uint8_t random[SHM_RANDOM], uint64_t file_bytes);
 /* The object alone: mapped no longer, charged no longer, and the file stays. */
 struct segment *segment_free(struct segment *segment);
 
@@ -93,11 +99,14 @@ void segment_unmap(struct segment *segment);
 
 enum { SEGMENT_E_HELD = 1, SEGMENT_E_CHANGED };
 
-/* The holder test. 0: no description and no mapping of it exists beside ours; SEGMENT_E_HELD; negative errno: it cannot be known. */
+/*
+ * The holder test. 0: no description and no mapping of it exists beside ours; SEGMENT_E_HELD;
+ * negative errno: it cannot be known.
+ */
 int segment_test(struct segment *segment);
 /*
- * Is the file still as it was reserved? 0, SEGMENT_E_CHANGED or negative errno. One that grew is cut back, so that no
- * byte stays that nobody is charged for.
+ * Is the file still as it was reserved? 0, SEGMENT_E_CHANGED or negative errno. One that grew is
+ * cut back, so that no byte stays that nobody is charged for.
  */
 int segment_verify(struct segment *segment);
 /* Copy to the start of the file. */

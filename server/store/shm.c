@@ -34,7 +34,8 @@ void shm_name(const struct shm *shm, const char *suffix, char name[SHM_NAME_MAX]
         snprintf(name, SHM_NAME_MAX, "%s.%s", shm->prefix, suffix);
 }
 
-void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM], char name[SHM_NAME_MAX])
+void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM],
+                      char name[SHM_NAME_MAX])
 {
         char *p = name + snprintf(name, SHM_NAME_MAX, "%s.%u.", shm->prefix, uid);
 
@@ -50,7 +51,8 @@ static int shm_hex(char c)
         return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp, uint8_t random[SHM_RANDOM])
+bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp,
+                       uint8_t random[SHM_RANDOM])
 {
         size_t n = strlen(shm->prefix);
         char canonical[SHM_NAME_MAX];
@@ -84,7 +86,10 @@ uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM])
         return id;
 }
 
-/* posix_fallocate() is all or nothing, and a storm of signals would let it begin for ever anew. A fault must still be caught. */
+/*
+ * posix_fallocate() is all or nothing, and a storm of signals would let it begin for ever anew. A
+ * fault must still be caught.
+ */
 static int shm_reserve(int fd, uint64_t n_bytes)
 {
         sigset_t block, before;

@@ -2,9 +2,10 @@
 /*
  * Shared memory objects
  *
- * The directory of our objects and how they are named: PREFIX.catalog, PREFIX.catalog.new, PREFIX.lock, and PREFIX.UID.<32 hex> for
- * segments. Opened relative to a descriptor of the directory, never through a symbolic link, never
- * handed down to a child. Immutable after shm_init(); any thread.
+ * The directory of our objects and how they are named: PREFIX.catalog, PREFIX.catalog.new,
+ * PREFIX.lock, and PREFIX.UID.<32 hex> for segments. Opened relative to a descriptor of the
+ * directory, never through a symbolic link, never handed down to a child. Immutable after
+ * shm_init(); any thread.
  */
 #pragma once
 
@@ -28,13 +29,18 @@ int shm_init(struct shm *shm, const char *directory, const char *prefix);
 void shm_deinit(struct shm *shm);
 
 void shm_name(const struct shm *shm, const char *suffix, char name[SHM_NAME_MAX]);
-void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM], char name[SHM_NAME_MAX]);
+void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM],
+                      char name[SHM_NAME_MAX]);
 /* Is this the name of a segment under the prefix? */
-bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp, uint8_t random[SHM_RANDOM]);
+bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp,
+                       uint8_t random[SHM_RANDOM]);
 /* The number of a segment of that name. */
 uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM]);
 
-/* A new object of n_bytes, all of them reserved. 0, SHM_E_FULL or negative errno; then there is none. */
+/*
+ * A new object of n_bytes, all of them reserved. 0, SHM_E_FULL or negative errno; then there is
+ * none.
+ */
 int shm_create(const struct shm *shm, const char *name, uint64_t n_bytes, int *fdp);
 /* Does the file have the size and the pages that it was reserved with, one name, and our owner? */
 bool shm_is_whole(const struct stat *st, uint64_t n_bytes);

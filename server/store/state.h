@@ -2,8 +2,9 @@
 /*
  * The store's own state
  *
- * For the files of this room alone. Who changes what: memory.c the segments and the pool, holder.c the grants, tensor.c the tensors, commit.c
- * the names and the catalog, recover.c all of it once, before anyone else is there.
+ * For the files of this room alone. Who changes what: memory.c the segments and the pool, holder.c
+ * the grants, tensor.c the tensors, commit.c the names and the catalog, recover.c all of it once,
+ * before anyone else is there.
  */
 #pragma once
 
@@ -72,17 +73,21 @@ int store_random(struct store *store, uint8_t bytes[16]);
 
 /* ---- memory.c ---- */
 
-/* A segment of the store under a known name, referenced; the user is charged for it, whatever the limit, if adopt; else charge is taken over. */
-int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_RANDOM], uint64_t file_bytes, struct charge *charge,
-               struct segment **segmentp);
+/*
+ * A segment of the store under a known name, referenced; the user is charged for it, whatever the
+ * limit, if adopt; else charge is taken over.
+ */
+int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_RANDOM],
+               uint64_t file_bytes, struct charge *charge, struct segment **segmentp);
 void memory_move(struct segment *segment, enum segment_state state);
 /* Find the place of a segment that nobody refers to. */
 void memory_settle(struct segment *segment);
 /* No more hold on the file: unlink now or through the dispose callback. */
 void memory_dispose(struct segment *segment);
 /*
- * Give idle bytes back until n_bytes more fit under the limit and, with n_shm_bytes, on the file system. 0: they do now; STORE_E_TRIMMING: soon;
- * STORE_E_LIMIT: they will not, and nothing was given back. at_once: whatever it takes, on this thread.
+ * Give idle bytes back until n_bytes more fit under the limit and, with n_shm_bytes, on the file
+ * system. 0: they do now; STORE_E_TRIMMING: soon; STORE_E_LIMIT: they will not, and nothing was
+ * given back. at_once: whatever it takes, on this thread.
  */
 int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once);
 void memory_freed(struct store *store);
@@ -95,15 +100,20 @@ void grants_trim(struct segment *segment, uint64_t now_ms);
 /* ---- tensor.c ---- */
 
 /* Of a known id, and charged whatever the limit: recovery. */
-int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
-                 const void *data, const uint8_t id[16]);
+int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user,
+                 const struct desc *desc, struct segment *segment, const void *data,
+                 const uint8_t id[16]);
 
 /* ---- commit.c ---- */
 
 /* What the name means from now on; the references are taken over. */
-void name_assign(struct store *store, struct name *name, struct tensor *tensor, struct outcome *outcome, uint32_t n_record_bytes);
+void name_assign(struct store *store, struct name *name, struct tensor *tensor,
+                 struct outcome *outcome, uint32_t n_record_bytes);
 
 /* ---- recover.c ---- */
 
-/* Open or make the catalog and adopt what it names. 0, STORE_E_CATALOG with a message, STORE_E_FULL, or negative errno. */
+/*
+ * Open or make the catalog and adopt what it names. 0, STORE_E_CATALOG with a message,
+ * STORE_E_FULL, or negative errno.
+ */
 int store_recover(struct store *store, char message[256]);

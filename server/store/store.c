@@ -2,8 +2,9 @@
 /*
  * The store's life, and its figures
  *
- * One daemon at a time: it holds a lock on an object of its own. A store that ends leaves the files of what is named, with the catalog,
- * and nothing else; where nothing is named it leaves nothing at all.
+ * One daemon at a time: it holds a lock on an object of its own. A store that ends leaves the files
+ * of what is named, with the catalog, and nothing else; where nothing is named it leaves nothing at
+ * all.
  */
 #include "store/state.h"
 
@@ -75,10 +76,14 @@ static int store_lock(struct store *store, char message[256])
                                 continue;
                         if (errno != EWOULDBLOCK)
                                 return error_origin(-errno);
-                        snprintf(message, 256, "another daemon holds the lock %s in %s", name, store->config.directory);
+                        snprintf(message, 256, "another daemon holds the lock %s in %s", name,
+                                 store->config.directory);
                         return STORE_E_BUSY;
                 }
-                /* Whoever held it before may have removed it on leaving: then another one may be locked meanwhile. */
+                /*
+                 * Whoever held it before may have removed it on leaving: then another one may be
+                 * locked meanwhile.
+                 */
                 if (fstat(fd, &ours) < 0)
                         return error_origin(-errno);
                 if (fstatat(store->shm.fd, name, &there, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -89,7 +94,8 @@ static int store_lock(struct store *store, char message[256])
                 if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
                         continue;
                 if (ours.st_uid != geteuid()) {
-                        snprintf(message, 256, "the lock %s in %s is another user's", name, store->config.directory);
+                        snprintf(message, 256, "the lock %s in %s is another user's", name,
+                                 store->config.directory);
                         return STORE_E_BUSY;
                 }
                 store->lock_fd = steal_fd(&fd);
@@ -193,7 +199,9 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         message[0] = '\0';
         if (!bare)
                 return -ENOMEM;
-        /* An open while the holder test has its lease would be told to us by a signal that kills. */
+        /*
+         * An open while the holder test has its lease would be told to us by a signal that kills.
+         */
         signal(SIGIO, SIG_IGN);
         r = guard_init();
         if (!r)
@@ -251,7 +259,8 @@ static void figures_huge_pages(const struct store *store, char value[16])
                 unsigned first, second;
                 char *option;
 
-                if (sscanf(line, "%*d %*d %u:%u", &first, &second) != 2 || first != major(st.st_dev) || second != minor(st.st_dev))
+                if (sscanf(line, "%*d %*d %u:%u", &first, &second) != 2 ||
+                    first != major(st.st_dev) || second != minor(st.st_dev))
                         continue;
                 option = strstr(line, "huge=");
                 if (option)
@@ -284,7 +293,8 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .n_tensors = HASH_COUNT(store->tensors),
                 .n_lost = store->n_lost,
         };
-        assert(figures->used == figures->live + figures->idle + figures->parked + figures->held + figures->catalog + figures->heap);
+        assert(figures->used == figures->live + figures->idle + figures->parked + figures->held +
+                                        figures->catalog + figures->heap);
         for (struct user *user = store->users.by_uid; user; user = user->hh.next)
                 figures->n_names += user->n_names;
         list_for_each(segment, &store->held, link)

@@ -2,12 +2,13 @@
 /*
  * The store
  *
- * Who owns which bytes. Tensors, the segments and heap blocks that they lie in, names, the catalog that makes names survive,
- * the pool that keeps freed segments warm, and the record of who was handed which segment.
+ * Who owns which bytes. Tensors, the segments and heap blocks that they lie in, names, the catalog
+ * that makes names survive, the pool that keeps freed segments warm, and the record of who was
+ * handed which segment.
  *
- * Loop thread only, but for what says otherwise: long system calls (reserving, unlinking, copying) are split off so that
- * the service can put them on workers. The store knows no session and no message: a connection is a struct holder that the
- * service embeds.
+ * Loop thread only, but for what says otherwise: long system calls (reserving, unlinking, copying)
+ * are split off so that the service can put them on workers. The store knows no session and no
+ * message: a connection is a struct holder that the service embeds.
  */
 #pragma once
 
@@ -27,14 +28,16 @@ struct reservation;
 
 enum store_outcome {
         STORE_E_NOT_FOUND = 1,
-        STORE_E_LOST,          /* named, but its memory was missing at recovery */
-        STORE_E_TAKEN,         /* name in use or reserved */
-        STORE_E_LIMIT,         /* beyond the memory limit */
-        STORE_E_TRIMMING,      /* beyond it now, but idle bytes parked with clients were asked back: try again on store_config.freed */
-        STORE_E_FULL,          /* /dev/shm has no room (ENOSPC) */
-        STORE_E_POISONED,      /* truncated, grown or replaced by someone who could write it */
-        STORE_E_CATALOG,       /* at start: damaged, newer, or missing beside segments; nothing was written */
-        STORE_E_BUSY,          /* at start: another daemon holds the lock */
+        STORE_E_LOST,     /* named, but its memory was missing at recovery */
+        STORE_E_TAKEN,    /* name in use or reserved */
+        STORE_E_LIMIT,    /* beyond the memory limit */
+        STORE_E_TRIMMING, /* beyond it now, but idle bytes parked with clients were asked back: try
+                             again on store_config.freed */
+        STORE_E_FULL,     /* /dev/shm has no room (ENOSPC) */
+        STORE_E_POISONED, /* truncated, grown or replaced by someone who could write it */
+        STORE_E_CATALOG,  /* at start: damaged, newer, or missing beside segments; nothing was
+                             written */
+        STORE_E_BUSY,     /* at start: another daemon holds the lock */
 };
 
 /*
@@ -42,34 +45,45 @@ enum store_outcome {
  */
 struct holder {
         struct list grants;
-        struct list parked;  /* idle segments that only this holder maps */
-        struct user *user;   /* not owned */
-        /* Ask it to unmap those it does not use; may be answered by store_unmap() much later or never, not from within. */
+        struct list parked; /* idle segments that only this holder maps */
+        struct user *user;  /* not owned */
+        /*
+         * Ask it to unmap those it does not use; may be answered by store_unmap() much later or
+         * never, not from within.
+         */
         void (*trim)(struct holder *holder, const uint64_t *segments, uint32_t n_segments);
 };
 
 struct store_config {
-        const char *prefix;      /* of shm object names, without '/': "tensord.<16 hex>" */
-        const char *directory;   /* "/dev/shm"; tests mount their own */
-        uint64_t limit;          /* bytes */
+        const char *prefix;    /* of shm object names, without '/': "tensord.<16 hex>" */
+        const char *directory; /* "/dev/shm"; tests mount their own */
+        uint64_t limit;        /* bytes */
         void *ctx;
         /*
-         * Take over a segment of more than 1 MiB whose memory must go: call segment_destroy() on any thread, then store_disposed() on the loop
-         * thread. Smaller ones, and all if it is NULL, the store disposes of at once.
+         * Take over a segment of more than 1 MiB whose memory must go: call segment_destroy() on
+         * any thread, then store_disposed() on the loop thread. Smaller ones, and all if it is
+         * NULL, the store disposes of at once.
          */
         void (*dispose)(void *ctx, struct segment *segment);
-        /* Bytes came free: whoever got STORE_E_TRIMMING may try again, but not from within. May be NULL. */
+        /*
+         * Bytes came free: whoever got STORE_E_TRIMMING may try again, but not from within. May be
+         * NULL.
+         */
         void (*freed)(void *ctx);
 };
 
 /* ---- life ---- */
 
 /*
- * Take the instance lock, recover the catalog, adopt and charge what it names, remove what nobody names. 0, STORE_E_CATALOG, STORE_E_BUSY (the
- * message says what to do), or a negative errno. Can be killed at any step and run again.
+ * Take the instance lock, recover the catalog, adopt and charge what it names, remove what nobody
+ * names. 0, STORE_E_CATALOG, STORE_E_BUSY (the message says what to do), or a negative errno. Can
+ * be killed at any step and run again.
  */
 int store_new(struct store **storep, const struct store_config *config, char message[256]);
-/* Leaves named tensors and the catalog for the next start; removes everything where nothing is named. All tensors and holders must be gone. */
+/*
+ * Leaves named tensors and the catalog for the next start; removes everything where nothing is
+ * named. All tensors and holders must be gone.
+ */
 struct store *store_free(struct store *store);
 DEFINE_CLEANUP(struct store, store_free)
 
@@ -78,20 +92,31 @@ struct users *store_users(struct store *store);
 /* ---- memory ---- */
 
 /*
- * Charge n_bytes (> 0) to the user and find memory: a segment parked with this holder, an idle one of the user, or a new one. Writable by the daemon.
- * *is_readyp false: segment_allocate() must succeed (any thread) before anything else is done with it. 0, STORE_E_LIMIT, STORE_E_TRIMMING or -ENOMEM.
- * holder may be NULL. The reference that is returned ends with segment_unref().
+ * Charge n_bytes (> 0) to the user and find memory: a segment parked with this holder, an idle one
+ * of the user, or a new one. Writable by the daemon. *is_readyp false: segment_allocate() must
+ * succeed (any thread) before anything else is done with it. 0, STORE_E_LIMIT, STORE_E_TRIMMING or
+ * -ENOMEM. holder may be NULL. The reference that is returned ends with segment_unref().
  */
-int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes, struct segment **segmentp, bool *is_readyp);
-/* Any thread: create the shm object and reserve its pages. 0, STORE_E_FULL, or negative errno. On failure unref it. */
+int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
+                  struct segment **segmentp, bool *is_readyp);
+/*
+ * Any thread: create the shm object and reserve its pages. 0, STORE_E_FULL, or negative errno. On
+ * failure unref it.
+ */
 int segment_allocate(struct segment *segment);
 
 struct segment *segment_ref(struct segment *segment);
-/* Loop thread. With the last reference the segment goes to the pool, is parked, is held, or is disposed of. */
+/*
+ * Loop thread. With the last reference the segment goes to the pool, is parked, is held, or is
+ * disposed of.
+ */
 struct segment *segment_unref(struct segment *segment);
 DEFINE_CLEANUP(struct segment, segment_unref)
 
-/* Any thread, but one at a time for one segment; map it into the daemon (guarded) and keep it mapped until unpinned. A warm segment is mapped already. */
+/*
+ * Any thread, but one at a time for one segment; map it into the daemon (guarded) and keep it
+ * mapped until unpinned. A warm segment is mapped already.
+ */
 int segment_pin(struct segment *segment);
 /* Loop thread. The mapping may stay warm. */
 void segment_unpin(struct segment *segment);
@@ -101,23 +126,33 @@ void *segment_data(const struct segment *segment);
 bool segment_is_poisoned(const struct segment *segment);
 
 uint64_t segment_id(const struct segment *segment);
-uint64_t segment_map_bytes(const struct segment *segment); /* to be mapped by clients, header included */
-uint64_t segment_n_bytes(const struct segment *segment);   /* reserved for data */
+/* To be mapped by clients, header included. */
+uint64_t segment_map_bytes(const struct segment *segment);
+/* Reserved for data. */
+uint64_t segment_n_bytes(const struct segment *segment);
 
 /* A fresh open, O_RDONLY or O_RDWR, close-on-exec: a descriptor or a negative errno. */
 int segment_open(const struct segment *segment, bool writable);
 
-/* Unlink and unmap. Any thread; then store_disposed() on the loop thread drops the charge and frees the object. */
+/*
+ * Unlink and unmap. Any thread; then store_disposed() on the loop thread drops the charge and frees
+ * the object.
+ */
 void segment_destroy(struct segment *segment);
 void store_disposed(struct store *store, struct segment *segment);
 
 /* ---- holders and grants ---- */
 
-void holder_init(struct holder *holder, struct user *user, void (*trim)(struct holder *, const uint64_t *, uint32_t));
+void holder_init(struct holder *holder, struct user *user,
+                 void (*trim)(struct holder *, const uint64_t *, uint32_t));
 /* The connection ended: its grants end; what it mapped is tested before it is reused. */
 void holder_deinit(struct store *store, struct holder *holder);
-/* Record that the descriptor goes to the holder. *is_newp false: it has it already (and in the wanted mode), send none. */
-int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable, bool *is_newp);
+/*
+ * Record that the descriptor goes to the holder. *is_newp false: it has it already (and in the
+ * wanted mode), send none.
+ */
+int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable,
+                bool *is_newp);
 /* The holder says that it no longer maps the segment. Unknown ids are ignored. */
 void store_unmap(struct store *store, struct holder *holder, uint64_t segment_id);
 
@@ -129,39 +164,48 @@ struct tensor {
         struct store *store;
         uint32_t n_refs;
         enum tensor_state state;
-        struct user *user;        /* owned reference */
-        struct desc desc;         /* offset 0 */
-        uint64_t n_bytes;         /* of data */
+        struct user *user; /* owned reference */
+        struct desc desc;  /* offset 0 */
+        uint64_t n_bytes;  /* of data */
         uint8_t id[16];
-        uint8_t *heap;            /* small: its bytes (NULL where they lie in the segment alone) */
-        struct segment *segment;  /* may stand beside heap: a promoted mapping, a cache of it */
-        struct charge charge;     /* of the heap block */
-        struct name *name;        /* the store's entry, NULL: unnamed */
-        const void *creator;      /* who may seal it, compared only */
-        UT_hash_handle hh;        /* by id */
+        uint8_t *heap;           /* small: its bytes (NULL where they lie in the segment alone) */
+        struct segment *segment; /* may stand beside heap: a promoted mapping, a cache of it */
+        struct charge charge;    /* of the heap block */
+        struct name *name;       /* the store's entry, NULL: unnamed */
+        const void *creator;     /* who may seal it, compared only */
+        UT_hash_handle hh;       /* by id */
 };
 
 /*
- * A tensor over a segment (its reference is taken over, whatever the outcome) or over a heap copy of data (at most TD_INLINE_MAX bytes; segment NULL). One of no elements has neither.
- * Sealed unless creator is given. 0, STORE_E_LIMIT, STORE_E_TRIMMING or -ENOMEM.
+ * A tensor over a segment (its reference is taken over, whatever the outcome) or over a heap copy
+ * of data (at most TD_INLINE_MAX bytes; segment NULL). One of no elements has neither. Sealed
+ * unless creator is given. 0, STORE_E_LIMIT, STORE_E_TRIMMING or -ENOMEM.
  */
-int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
-               const void *data, const void *creator);
+int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
+               const struct desc *desc, struct segment *segment, const void *data,
+               const void *creator);
 struct tensor *tensor_ref(struct tensor *tensor);
 struct tensor *tensor_unref(struct tensor *tensor);
 DEFINE_CLEANUP(struct tensor, tensor_unref)
 
 const char *tensor_name(const struct tensor *tensor); /* NULL: unnamed */
 /*
- * Publish what was written: check that the segment is as it was reserved (fstat), write its .npy header, make the tensor immutable.
- * 0, STORE_E_POISONED, or negative errno. A tensor born sealed over a segment needs it too, before anybody hears of it.
+ * Publish what was written: check that the segment is as it was reserved (fstat), write its .npy
+ * header, make the tensor immutable. 0, STORE_E_POISONED, or negative errno. A tensor born sealed
+ * over a segment needs it too, before anybody hears of it.
  */
 int tensor_seal(struct tensor *tensor);
-/* Give a small tensor a segment, reserved by store_reserve() and allocated: the bytes are copied there and it is published. Takes the reference over, whatever the outcome. 0, STORE_E_POISONED or negative errno. */
+/*
+ * Give a small tensor a segment, reserved by store_reserve() and allocated: the bytes are copied
+ * there and it is published. Takes the reference over, whatever the outcome. 0, STORE_E_POISONED or
+ * negative errno.
+ */
 int tensor_promote(struct tensor *tensor, struct segment *segment);
 
-int store_find(struct store *store, uid_t uid, const char *name, struct tensor **tensorp);       /* borrowed; 0, NOT_FOUND, LOST */
-int store_find_id(struct store *store, uid_t uid, const uint8_t id[16], struct tensor **tensorp); /* borrowed; 0, NOT_FOUND */
+int store_find(struct store *store, uid_t uid, const char *name,
+               struct tensor **tensorp); /* borrowed; 0, NOT_FOUND, LOST */
+int store_find_id(struct store *store, uid_t uid, const uint8_t id[16],
+                  struct tensor **tensorp); /* borrowed; 0, NOT_FOUND */
 
 /* ---- names ---- */
 
@@ -170,8 +214,12 @@ struct op_id {
         uint8_t bytes[16];
 };
 
-/* Reserve a name for a write under way. 0, STORE_E_TAKEN (unless replace; always if another write reserved it) or -ENOMEM. */
-int store_reserve_name(struct store *store, struct user *user, const char *name, bool replace, struct reservation **reservationp);
+/*
+ * Reserve a name for a write under way. 0, STORE_E_TAKEN (unless replace; always if another write
+ * reserved it) or -ENOMEM.
+ */
+int store_reserve_name(struct store *store, struct user *user, const char *name, bool replace,
+                       struct reservation **reservationp);
 /* Give it up, if it was not committed. */
 struct reservation *reservation_free(struct reservation *reservation);
 DEFINE_CLEANUP(struct reservation, reservation_free)
@@ -182,32 +230,52 @@ struct commit {
 };
 
 /*
- * Name all of them in one step: either every record is in the catalog, or none. 0, STORE_E_FULL, STORE_E_LIMIT (the catalog had to grow) or negative errno. What the names meant before is unnamed.
+ * Name all of them in one step: either every record is in the catalog, or none. 0, STORE_E_FULL,
+ * STORE_E_LIMIT (the catalog had to grow) or negative errno. What the names meant before is
+ * unnamed.
  */
-int store_commit(struct store *store, struct commit *commits, uint32_t n_commits, const struct op_id *op_id);
-/* 0, STORE_E_NOT_FOUND, STORE_E_TAKEN (reserved by a write under way), STORE_E_FULL or negative errno. A lost name is forgotten. */
+int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
+                 const struct op_id *op_id);
+/*
+ * 0, STORE_E_NOT_FOUND, STORE_E_TAKEN (reserved by a write under way), STORE_E_FULL or negative
+ * errno. A lost name is forgotten.
+ */
 int store_delete(struct store *store, uid_t uid, const char *name, const struct op_id *op_id);
 
-/* What became of an earlier named write. 0: *tensorp is what it committed first (borrowed; NULL: it deleted, or the value is gone since). */
-int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, struct tensor **tensorp); /* 0 or NOT_FOUND */
+/*
+ * What became of an earlier named write. 0: *tensorp is what it committed first (borrowed; NULL: it
+ * deleted, or the value is gone since).
+ */
+int store_recall(struct store *store, uid_t uid, const struct op_id *op_id,
+                 struct tensor **tensorp); /* 0 or NOT_FOUND */
 
-/* Names of the uid in order, those after `after`, beginning with prefix. Returns the number of tensors written to tensors (at most max, borrowed); *morep: there are more. */
-uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after, struct tensor **tensors, uint32_t max, bool *morep);
+/*
+ * Names of the uid in order, those after `after`, beginning with prefix. Returns the number of
+ * tensors written to tensors (at most max, borrowed); *morep: there are more.
+ */
+uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
+                    struct tensor **tensors, uint32_t max, bool *morep);
 
 /* ---- upkeep ---- */
 
-/* Catalog compaction is due: begin on the loop thread, copy on a worker, finish on the loop thread unless the copy failed. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
+/*
+ * Catalog compaction is due: begin on the loop thread, copy on a worker, finish on the loop thread
+ * unless the copy failed. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno.
+ */
 bool store_compaction_is_due(const struct store *store);
 int store_compaction_begin(struct store *store);
 int store_compaction_copy(struct store *store);   /* any thread */
 int store_compaction_finish(struct store *store); /* loop thread: copies the rest, switches */
 
-/* Try held segments again; returns how many are still held. Call now and then while there are any. */
+/*
+ * Try held segments again; returns how many are still held. Call now and then while there are any.
+ */
 uint32_t store_retry_held(struct store *store);
 bool store_has_held(const struct store *store);
 
 struct store_figures {
-        uint64_t limit, used, live, idle, parked, held, catalog, heap; /* bytes; used = the sum of the others but limit */
+        uint64_t limit, used, live, idle, parked, held, catalog,
+                heap; /* bytes; used = the sum of the others but limit */
         uint64_t n_tensors, n_names, n_lost, n_held;
         uint64_t shm_free;
         char huge_pages[16]; /* what the mount says: "never", "always", ... */

@@ -2,8 +2,8 @@
 /*
  * Tensors
  *
- * A descriptor, an owner, and the bytes: in a segment, in the heap, or in both (a promoted one, where the heap counts). A tensor lives while
- * it is referenced; a name is one of the references.
+ * A descriptor, an owner, and the bytes: in a segment, in the heap, or in both (a promoted one,
+ * where the heap counts). A tensor lives while it is referenced; a name is one of the references.
  *
  * Loop thread only.
  */
@@ -16,8 +16,9 @@
 #include "base/error.h"
 #include "store/npy.h"
 
-static int tensor_make(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, const void *data,
-                       const uint8_t id[16], struct charge *charge)
+static int tensor_make(struct tensor **tensorp, struct store *store, struct user *user,
+                       const struct desc *desc, const void *data, const uint8_t id[16],
+                       struct charge *charge)
 {
         struct tensor *tensor = calloc(1, sizeof(*tensor));
 
@@ -47,8 +48,9 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
         return 0;
 }
 
-int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
-               const void *data, const void *creator)
+int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
+               const struct desc *desc, struct segment *segment, const void *data,
+               const void *creator)
 {
         _cleanup_(segment_unrefp) struct segment *owned = segment;
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
@@ -57,7 +59,8 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, 
         int r;
 
         assert(desc->offset == 0);
-        assert(segment ? n_bytes <= segment_n_bytes(segment) : n_bytes == 0 || (data && n_bytes <= TD_INLINE_MAX));
+        assert(segment ? n_bytes <= segment_n_bytes(segment)
+                       : n_bytes == 0 || (data && n_bytes <= TD_INLINE_MAX));
         r = store_random(store, id);
         if (r)
                 return r;
@@ -81,8 +84,9 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user, 
         return 0;
 }
 
-int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user, const struct desc *desc, struct segment *segment,
-                 const void *data, const uint8_t id[16])
+int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user,
+                 const struct desc *desc, struct segment *segment, const void *data,
+                 const uint8_t id[16])
 {
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
         struct charge charge = { 0 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kit for tests of the store: a directory of its own on /dev/shm, and what lies in it. kit_run() runs a suite and fails
- * if anything was left behind there.
+ * Kit for tests of the store: a directory of its own on /dev/shm, and what lies in it. kit_run()
+ * runs a suite and fails if anything was left behind there.
  */
 #pragma once
 
@@ -44,7 +44,8 @@ __attribute__((unused)) static struct store *kit_store_with(const struct store_c
 
 __attribute__((unused)) static struct store *kit_store(uint64_t limit)
 {
-        return kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX, .directory = kit_directory, .limit = limit });
+        return kit_store_with(&(struct store_config){
+                .prefix = KIT_PREFIX, .directory = kit_directory, .limit = limit });
 }
 
 /* Calls back for every file but the lock. */
@@ -58,7 +59,8 @@ __attribute__((unused)) static unsigned kit_files(const char *containing, uint64
         while ((entry = readdir(dir))) {
                 struct stat st;
 
-                if (entry->d_name[0] == '.' || strstr(entry->d_name, ".lock") || !strstr(entry->d_name, containing))
+                if (entry->d_name[0] == '.' || strstr(entry->d_name, ".lock") ||
+                    !strstr(entry->d_name, containing))
                         continue;
                 ck_assert_int_eq(fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW), 0);
                 if (n_bytesp)
@@ -78,7 +80,8 @@ __attribute__((unused)) static struct store_figures kit_check(struct store *stor
         store_figures(store, &figures);
         kit_files("", &n_bytes);
         ck_assert_uint_eq(figures.used - figures.heap, n_bytes);
-        ck_assert_uint_eq(figures.used, figures.live + figures.idle + figures.parked + figures.held + figures.catalog + figures.heap);
+        ck_assert_uint_eq(figures.used, figures.live + figures.idle + figures.parked +
+                                                figures.held + figures.catalog + figures.heap);
         return figures;
 }
 
@@ -91,7 +94,8 @@ __attribute__((unused)) static struct user *kit_user(struct store *store, uid_t 
 }
 
 /* Reserved and allocated. */
-__attribute__((unused)) static struct segment *kit_segment(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes)
+__attribute__((unused)) static struct segment *kit_segment(struct store *store, struct user *user,
+                                                           struct holder *holder, uint64_t n_bytes)
 {
         struct segment *segment;
         bool is_ready;
@@ -117,7 +121,8 @@ __attribute__((unused)) static double kit_value(int64_t i, double seed)
 }
 
 /* A sealed tensor of n float64 in a segment. */
-__attribute__((unused)) static struct tensor *kit_tensor(struct store *store, struct user *user, int64_t n, double seed)
+__attribute__((unused)) static struct tensor *kit_tensor(struct store *store, struct user *user,
+                                                         int64_t n, double seed)
 {
         struct segment *segment = kit_segment(store, user, NULL, (uint64_t)n * 8);
         struct desc desc = kit_desc(n);
@@ -135,7 +140,8 @@ __attribute__((unused)) static struct tensor *kit_tensor(struct store *store, st
 }
 
 /* A small one, of one float64. */
-__attribute__((unused)) static struct tensor *kit_small(struct store *store, struct user *user, double value)
+__attribute__((unused)) static struct tensor *kit_small(struct store *store, struct user *user,
+                                                        double value)
 {
         struct desc desc = kit_desc(1);
         struct tensor *tensor;
@@ -162,7 +168,8 @@ __attribute__((unused)) static bool kit_tensor_is(struct tensor *tensor, double 
 }
 
 /* Takes the tensor's reference over. */
-__attribute__((unused)) static int kit_name(struct store *store, struct tensor *tensor, const char *name, const struct op_id *op_id)
+__attribute__((unused)) static int kit_name(struct store *store, struct tensor *tensor,
+                                            const char *name, const struct op_id *op_id)
 {
         struct commit commit = { .tensor = tensor };
         int r = store_reserve_name(store, tensor->user, name, true, &commit.reservation);
@@ -210,18 +217,18 @@ __attribute__((unused)) static void kit_child_end(struct kit_child *child)
 }
 
 /* Runs in a forked child, which must exit with 0. */
-#define KIT_FORKED(statement)                                                   \
-        do {                                                                    \
-                int _status;                                                    \
-                pid_t _pid = fork();                                            \
-                                                                                \
-                ck_assert_int_ge(_pid, 0);                                      \
-                if (_pid == 0) {                                                \
-                        statement;                                              \
-                        _exit(0);                                               \
-                }                                                               \
-                ck_assert_int_eq(waitpid(_pid, &_status, 0), _pid);             \
-                ck_assert_int_eq(_status, 0);                                   \
+#define KIT_FORKED(statement) \
+        do { \
+                int _status; \
+                pid_t _pid = fork(); \
+\
+                ck_assert_int_ge(_pid, 0); \
+                if (_pid == 0) { \
+                        statement; \
+                        _exit(0); \
+                } \
+                ck_assert_int_eq(waitpid(_pid, &_status, 0), _pid); \
+                ck_assert_int_eq(_status, 0); \
         } while (0)
 
 __attribute__((unused)) static void kit_clear(void)

@@ -34,7 +34,11 @@ static void end(void)
 static struct record say(enum record_type type, const char *name, uint8_t op, uint64_t time_ms)
 {
         static const double value = 1.5;
-        struct record record = { .type = type, .uid = 7, .name = name, .n_name = (uint16_t)strlen(name), .time_ms = time_ms };
+        struct record record = { .type = type,
+                                 .uid = 7,
+                                 .name = name,
+                                 .n_name = (uint16_t)strlen(name),
+                                 .time_ms = time_ms };
 
         if (type == RECORD_COMMIT) {
                 record.desc = kit_desc(1);
@@ -49,7 +53,8 @@ static struct record say(enum record_type type, const char *name, uint8_t op, ui
         return record;
 }
 
-static void append(struct catalog *catalog, enum record_type type, const char *name, uint8_t op, uint64_t time_ms)
+static void append(struct catalog *catalog, enum record_type type, const char *name, uint8_t op,
+                   uint64_t time_ms)
 {
         struct record record = say(type, name, op, time_ms);
 
@@ -68,8 +73,9 @@ static int tell(void *ctx, const struct record *record, const uint8_t *bytes)
         struct story *story = ctx;
 
         (void)bytes;
-        story->n += (size_t)snprintf(story->text + story->n, sizeof(story->text) - story->n, "%c%.*s%u ", " CDO"[record->type],
-                                     (int)record->n_name, record->name, record->op_id.bytes[0]);
+        story->n += (size_t)snprintf(story->text + story->n, sizeof(story->text) - story->n,
+                                     "%c%.*s%u ", " CDO"[record->type], (int)record -> n_name,
+                                     record -> name, record -> op_id.bytes[0]);
         return 0;
 }
 
@@ -78,7 +84,8 @@ static struct story read_all(const struct catalog *catalog)
         struct story story = { 0 };
         uint64_t damaged_at;
 
-        ck_assert_int_eq(record_scan(catalog->file->map + CATALOG_RECORDS, catalog->tail - CATALOG_RECORDS, CATALOG_RECORDS, tell, &story,
+        ck_assert_int_eq(record_scan(catalog->file->map + CATALOG_RECORDS,
+                                     catalog->tail - CATALOG_RECORDS, CATALOG_RECORDS, tell, &story,
                                      &damaged_at),
                          0);
         return story;
@@ -110,7 +117,8 @@ END_TEST
 START_TEST(test_staged_is_not_there)
 {
         struct catalog catalog, other;
-        struct record records[3] = { say(RECORD_COMMIT, "x", 1, 1), say(RECORD_COMMIT, "y", 1, 1), say(RECORD_COMMIT, "z", 1, 1) };
+        struct record records[3] = { say(RECORD_COMMIT, "x", 1, 1), say(RECORD_COMMIT, "y", 1, 1),
+                                     say(RECORD_COMMIT, "z", 1, 1) };
         char message[256];
 
         begin();
@@ -141,7 +149,8 @@ static void forbid_system_calls(void)
         };
         struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
 
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
                 _exit(99);
 }
 
@@ -212,11 +221,14 @@ START_TEST(test_damage_is_refused)
 
         /* Every bit of the header, and of the tail word. */
         for (unsigned bit = 0; bit < (sizeof(*header) + 8) * 8; bit++) {
-                unsigned at = bit / 8 < sizeof(*header) ? bit / 8 : 2048 + bit / 8 - (unsigned)sizeof(*header);
+                unsigned at = bit / 8 < sizeof(*header)
+                                      ? bit / 8
+                                      : 2048 + bit / 8 - (unsigned)sizeof(*header);
 
                 map[at] ^= (uint8_t)(1 << bit % 8);
                 message[0] = '\0';
-                ck_assert_msg(catalog_open(&catalog, &shm, message) == CATALOG_E_DAMAGED, "bit %u", bit);
+                ck_assert_msg(catalog_open(&catalog, &shm, message) == CATALOG_E_DAMAGED, "bit %u",
+                              bit);
                 ck_assert_str_ne(message, "");
                 map[at] ^= (uint8_t)(1 << bit % 8);
         }
@@ -276,7 +288,8 @@ START_TEST(test_compaction_keeps_what_counts)
         append(&catalog, RECORD_COMMIT, "c", 5, 5000);
         append(&catalog, RECORD_COMMIT, "ab", 0, 5000);
 
-        ck_assert_int_eq(compaction_new(&compaction, &catalog, user, CATALOG_MIN, 2500 + TD_OUTCOME_MS), 0);
+        ck_assert_int_eq(
+                compaction_new(&compaction, &catalog, user, CATALOG_MIN, 2500 + TD_OUTCOME_MS), 0);
         ck_assert_int_eq(compaction_copy(compaction), 0);
         /* Meanwhile: */
         append(&catalog, RECORD_COMMIT, "d", 6, 6000);
@@ -309,7 +322,10 @@ START_TEST(test_compaction_can_be_dropped)
         append(&catalog, RECORD_COMMIT, "a", 1, 1000);
         ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MIN, 1), 0);
         ck_assert_uint_eq(users.n_bytes, CATALOG_MIN);
-        /* A second one overtakes it; the first still reads what it began with, and changes nothing any more. */
+        /*
+         * A second one overtakes it; the first still reads what it began with, and changes nothing
+         * any more.
+         */
         ck_assert_int_eq(compaction_new(&second, &catalog, user, 2 * CATALOG_MIN, 1), 0);
         ck_assert_int_eq(compaction_copy(second), 0);
         ck_assert_int_eq(compaction_finish(second, &catalog), 0);
@@ -324,7 +340,8 @@ START_TEST(test_compaction_can_be_dropped)
         ck_assert_uint_eq(users.n_bytes, 2 * CATALOG_MIN);
 
         ck_assert_int_eq(compaction_new(&first, &catalog, user, 128 * KIT_MIB, 1), CATALOG_E_LIMIT);
-        ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MAX + 1, 1), CATALOG_E_FULL);
+        ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MAX + 1, 1),
+                         CATALOG_E_FULL);
         catalog_close(&catalog);
         end();
 }

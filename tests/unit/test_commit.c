@@ -105,8 +105,12 @@ START_TEST(test_several_in_one_step)
         struct tensor *recalled;
 
         for (unsigned i = 0; i < 3; i++) {
-                ck_assert_int_eq(store_reserve_name(store, user, (const char *[]){ "a", "b", "c" }[i], false, &commits[i].reservation), 0);
-                commits[i].tensor = i == 1 ? kit_tensor(store, user, 1000, i) : kit_small(store, user, i);
+                ck_assert_int_eq(store_reserve_name(store, user,
+                                                    (const char *[]){ "a", "b", "c" }[i], false,
+                                                    &commits[i].reservation),
+                                 0);
+                commits[i].tensor = i == 1 ? kit_tensor(store, user, 1000, i)
+                                           : kit_small(store, user, i);
         }
         ck_assert_int_eq(store_commit(store, commits, 3, &id), 0);
         for (unsigned i = 0; i < 3; i++)
@@ -180,7 +184,9 @@ START_TEST(test_pages_of_a_list)
         bool more;
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
-                ck_assert_int_eq(kit_name(store, kit_small(store, user, i), all[(i * 3) % ARRAY_SIZE(all)], NULL), 0);
+                ck_assert_int_eq(kit_name(store, kit_small(store, user, i),
+                                          all[(i * 3) % ARRAY_SIZE(all)], NULL),
+                                 0);
         ck_assert_int_eq(kit_name(store, kit_small(store, other, 0), "a/3", NULL), 0);
         ck_assert_int_eq(store_reserve_name(store, user, "a/15", false, &reservation), 0);
 

@@ -50,7 +50,8 @@ static void *client_map(const struct segment *segment, bool writable)
         void *map;
 
         ck_assert_int_ge(fd, 0);
-        map = mmap(NULL, segment_map_bytes(segment), writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+        map = mmap(NULL, segment_map_bytes(segment), writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                   MAP_SHARED, fd, 0);
         ck_assert_ptr_ne(map, MAP_FAILED);
         close(fd);
         return map;
@@ -61,7 +62,8 @@ static void client_unmap(void *map, uint64_t n_bytes)
         ck_assert_int_eq(munmap(map, n_bytes), 0);
 }
 
-static void grant(struct store *store, struct holder *holder, struct segment *segment, bool writable)
+static void grant(struct store *store, struct holder *holder, struct segment *segment,
+                  bool writable)
 {
         bool is_new;
 
@@ -245,7 +247,10 @@ START_TEST(test_unmapped_and_handed_again_is_not_parked)
         uint64_t id = segment_id(segment), n_bytes = segment_map_bytes(segment);
         struct holder a;
 
-        /* A child forked before the unmap may still see the pages, so the holder must not write them again untested. */
+        /*
+         * A child forked before the unmap may still see the pages, so the holder must not write
+         * them again untested.
+         */
         holder_init(&a, user, on_trim);
         grant(store, &a, segment, false);
         store_unmap(store, &a, id);
@@ -405,11 +410,15 @@ START_TEST(test_the_limit)
         struct segment *segment, *large;
         bool is_ready;
 
-        ck_assert_int_eq(store_reserve(store, user, NULL, LIMIT, &segment, &is_ready), STORE_E_LIMIT);
-        ck_assert_int_eq(store_reserve(store, user, NULL, UINT64_MAX, &segment, &is_ready), STORE_E_LIMIT);
-        ck_assert_int_eq(store_reserve(store, user, NULL, UINT64_C(1) << 62, &segment, &is_ready), STORE_E_LIMIT);
+        ck_assert_int_eq(store_reserve(store, user, NULL, LIMIT, &segment, &is_ready),
+                         STORE_E_LIMIT);
+        ck_assert_int_eq(store_reserve(store, user, NULL, UINT64_MAX, &segment, &is_ready),
+                         STORE_E_LIMIT);
+        ck_assert_int_eq(store_reserve(store, user, NULL, UINT64_C(1) << 62, &segment, &is_ready),
+                         STORE_E_LIMIT);
         large = kit_segment(store, user, NULL, 40 * KIT_MIB);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 40 * KIT_MIB, &segment, &is_ready), STORE_E_LIMIT);
+        ck_assert_int_eq(store_reserve(store, other, NULL, 40 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_LIMIT);
         ck_assert_uint_eq(other->n_bytes, 0);
         kit_check(store);
 
@@ -423,7 +432,8 @@ START_TEST(test_the_limit)
         segment_unref(large);
         large = kit_segment(store, user, NULL, 10 * KIT_MIB);
         segment_unref(large);
-        ck_assert_int_eq(store_reserve(store, user, NULL, 60 * KIT_MIB, &large, &is_ready), STORE_E_LIMIT);
+        ck_assert_int_eq(store_reserve(store, user, NULL, 60 * KIT_MIB, &large, &is_ready),
+                         STORE_E_LIMIT);
         ck_assert_uint_gt(kit_check(store).idle, 0);
         segment_unref(segment);
         user_unref(user);
@@ -434,8 +444,11 @@ END_TEST
 
 START_TEST(test_disposing_takes_time)
 {
-        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX, .directory = kit_directory, .limit = LIMIT,
-                                                                     .dispose = on_dispose, .freed = on_freed });
+        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
+                                                                     .directory = kit_directory,
+                                                                     .limit = LIMIT,
+                                                                     .dispose = on_dispose,
+                                                                     .freed = on_freed });
         struct user *user = kit_user(store, 1);
         struct segment *live = kit_segment(store, user, NULL, 40 * KIT_MIB), *segment, *small;
         bool is_ready;
@@ -443,10 +456,12 @@ START_TEST(test_disposing_takes_time)
         segment = kit_segment(store, user, NULL, 12 * KIT_MIB);
         segment_unref(segment);
         ck_assert_uint_eq(n_disposing, 0);
-        ck_assert_int_eq(store_reserve(store, user, NULL, 20 * KIT_MIB, &segment, &is_ready), STORE_E_TRIMMING);
+        ck_assert_int_eq(store_reserve(store, user, NULL, 20 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_TRIMMING);
         ck_assert_uint_eq(n_disposing, 1);
         ck_assert_uint_gt(kit_check(store).idle, 12 * KIT_MIB);
-        ck_assert_int_eq(store_reserve(store, user, NULL, 20 * KIT_MIB, &segment, &is_ready), STORE_E_TRIMMING);
+        ck_assert_int_eq(store_reserve(store, user, NULL, 20 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_TRIMMING);
         ck_assert_uint_eq(n_disposing, 1);
         n_freed = 0;
         dispose_all(store);
@@ -471,8 +486,10 @@ END_TEST
 
 START_TEST(test_parked_bytes_are_asked_back)
 {
-        struct store *store = kit_store_with(
-                &(struct store_config){ .prefix = KIT_PREFIX, .directory = kit_directory, .limit = LIMIT, .freed = on_freed });
+        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
+                                                                     .directory = kit_directory,
+                                                                     .limit = LIMIT,
+                                                                     .freed = on_freed });
         struct user *user = kit_user(store, 1), *other = kit_user(store, 2);
         struct segment *live = kit_segment(store, user, NULL, 40 * KIT_MIB), *segment;
         struct holder holder;
@@ -485,9 +502,11 @@ START_TEST(test_parked_bytes_are_asked_back)
         grant(store, &holder, segment, false);
         segment_unref(segment);
         ck_assert_uint_eq(n_trims, 0);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready), STORE_E_TRIMMING);
+        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_TRIMMING);
         ck_assert_uint_eq(n_trims, 1);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready), STORE_E_TRIMMING);
+        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_TRIMMING);
         ck_assert_uint_eq(n_trims, 1);
         n_freed = 0;
         store_unmap(store, &holder, id);
@@ -501,10 +520,12 @@ START_TEST(test_parked_bytes_are_asked_back)
         id = segment_id(segment);
         grant(store, &holder, segment, false);
         segment_unref(segment);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready), STORE_E_TRIMMING);
+        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_TRIMMING);
         HASH_FIND(hh, store->segments, &id, sizeof(id), segment);
         segment->asked_ms -= TRIM_WAIT_MS;
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready), STORE_E_LIMIT);
+        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
+                         STORE_E_LIMIT);
         segment_unref(live);
         holder_deinit(store, &holder);
         user_unref(user);
@@ -578,7 +599,8 @@ START_TEST(test_file_system_full)
         bool is_ready;
 
         if (geteuid() != 0 || mount("tensord-test", kit_directory, "tmpfs", 0, "size=2m") < 0) {
-                printf("memory: a full file system is not tested: %s\n", geteuid() ? "not root" : strerror(errno));
+                printf("memory: a full file system is not tested: %s\n",
+                       geteuid() ? "not root" : strerror(errno));
                 return;
         }
         store = kit_store(LIMIT);

@@ -30,7 +30,8 @@ START_TEST(test_order_and_lookup)
         users_init(&users, 1);
         names_init(&names, 7);
         for (unsigned round = 0; round < 2; round++) {
-                struct name *b = get(2, "b"), *ab = get(2, "ab"), *a = get(2, "a"), *other = get(1, "a"), *high = get(3, "\xc3\xa4");
+                struct name *b = get(2, "b"), *ab = get(2, "ab"), *a = get(2, "a"),
+                            *other = get(1, "a"), *high = get(3, "\xc3\xa4");
 
                 ck_assert_ptr_eq(get(2, "b"), b);
                 ck_assert_uint_eq(names.n_names, 5);

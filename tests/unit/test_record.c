@@ -23,7 +23,11 @@ static void log_add(struct log *log, const struct record *record)
 
 static struct record record_commit(const char *name, struct td_type type, const void *data)
 {
-        struct record record = { .type = RECORD_COMMIT, .uid = 1000, .name = name, .n_name = (uint16_t)strlen(name), .time_ms = 77,
+        struct record record = { .type = RECORD_COMMIT,
+                                 .uid = 1000,
+                                 .name = name,
+                                 .n_name = (uint16_t)strlen(name),
+                                 .time_ms = 77,
                                  .data = data };
 
         desc_init_c(&record.desc, &type);
@@ -54,13 +58,21 @@ static void log_fill(struct log *log)
         log_add(log, &record);
         record = record_commit(long_name, (struct td_type){ TD_INT64, 2, { 2, 256 } }, data);
         log_add(log, &record);
-        record = (struct record){ .type = RECORD_DELETE, .uid = 3, .name = "gone", .n_name = 4, .time_ms = 5 };
+        record = (struct record){
+                .type = RECORD_DELETE, .uid = 3, .name = "gone", .n_name = 4, .time_ms = 5
+        };
         log_add(log, &record);
-        record = (struct record){ .type = RECORD_OUTCOME, .uid = 3, .name = "", .time_ms = 5, .op_id.is_set = true };
+        record = (struct record){
+                .type = RECORD_OUTCOME, .uid = 3, .name = "", .time_ms = 5, .op_id.is_set = true
+        };
         log_add(log, &record);
         record = record_commit("empty", (struct td_type){ TD_BOOL, 2, { 0, 7 } }, data);
         log_add(log, &record);
-        record = record_commit("deep", (struct td_type){ TD_BOOL, TD_NDIM_MAX, { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3 } }, data);
+        record = record_commit(
+                "deep",
+                (struct td_type){
+                        TD_BOOL, TD_NDIM_MAX, { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3 } },
+                data);
         log_add(log, &record);
 }
 
@@ -93,7 +105,9 @@ START_TEST(test_read_is_what_was_written)
         ck_assert_uint_eq(record.tensor_id[0], 0x5a);
         ck_assert_uint_eq(record.time_ms, 77);
 
-        ck_assert_int_eq(record_read(log.bytes + log.ends[0], log.n_bytes - log.ends[0], LOG_BASE + log.ends[0], &record, &n_bytes), 0);
+        ck_assert_int_eq(record_read(log.bytes + log.ends[0], log.n_bytes - log.ends[0],
+                                     LOG_BASE + log.ends[0], &record, &n_bytes),
+                         0);
         ck_assert(record.has_segment && !record.data && !record.op_id.is_set);
         ck_assert_uint_eq(record.op_index, 3);
         ck_assert_uint_eq(record.inode, 4711);
@@ -103,10 +117,12 @@ START_TEST(test_read_is_what_was_written)
         ck_assert_uint_eq(record.random[7], 0xa5);
 
         /* A record is whole only at its place. */
-        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE + 8, &record, &n_bytes), RECORD_E_DAMAGED);
+        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE + 8, &record, &n_bytes),
+                         RECORD_E_DAMAGED);
         record_move(log.bytes, 64, log.bytes, (uint32_t)log.ends[0]);
         ck_assert_int_eq(record_read(log.bytes, log.n_bytes, 64, &record, &n_bytes), 0);
-        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &record, &n_bytes), RECORD_E_DAMAGED);
+        ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &record, &n_bytes),
+                         RECORD_E_DAMAGED);
 }
 END_TEST
 
@@ -150,7 +166,9 @@ START_TEST(test_every_flipped_bit)
                 unsigned n_seen = 0;
 
                 log.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-                ck_assert_int_eq(record_scan(log.bytes, log.n_bytes, LOG_BASE, count, &n_seen, &damaged_at), RECORD_E_DAMAGED);
+                ck_assert_int_eq(
+                        record_scan(log.bytes, log.n_bytes, LOG_BASE, count, &n_seen, &damaged_at),
+                        RECORD_E_DAMAGED);
                 ck_assert_uint_eq(n_seen, 0);
                 log.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
@@ -173,7 +191,8 @@ START_TEST(test_forged_records)
 
                 memcpy(bytes, log.bytes + begin, n);
                 for (int flips = 1 + rand_r(&seed) % 3; flips > 0; flips--)
-                        bytes[8 + (unsigned)rand_r(&seed) % (n < 160 ? n - 8 : 150)] ^= (uint8_t)(1 << rand_r(&seed) % 8);
+                        bytes[8 + (unsigned)rand_r(&seed) % (n < 160 ? n - 8 : 150)] ^=
+                                (uint8_t)(1 << rand_r(&seed) % 8);
                 memcpy(&n_claimed, bytes + 8, sizeof(n_claimed));
                 if (n_claimed >= 64 && n_claimed <= n)
                         record_move(bytes, 64, bytes, n_claimed);
@@ -189,7 +208,8 @@ START_TEST(test_forged_records)
                         ck_assert(sum > 0 || record.n_name == 0);
                         if (record.type == RECORD_COMMIT) {
                                 ck_assert_int_eq(desc_check(&record.desc, record.n_data), 0);
-                                ck_assert_uint_eq((uint64_t)desc_n_bytes(&record.desc), record.n_data);
+                                ck_assert_uint_eq((uint64_t)desc_n_bytes(&record.desc),
+                                                  record.n_data);
                         }
                 }
                 free(bytes);

@@ -11,7 +11,9 @@
 
 static struct store *trying(char message[256], int *rp)
 {
-        struct store_config config = { .prefix = KIT_PREFIX, .directory = kit_directory, .limit = LIMIT };
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = kit_directory,
+                                       .limit = LIMIT };
         struct store *store = NULL;
 
         *rp = store_new(&store, &config, message);
@@ -150,7 +152,8 @@ START_TEST(test_lost_is_told)
                 ck_assert_int_eq(rename(other, path), 0);
         } else {
                 fd = open(path, O_RDWR);
-                ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 4096), 0);
+                ck_assert_int_eq(
+                        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 4096), 0);
                 close(fd);
         }
         for (unsigned turn = 0; turn < 2; turn++) {
@@ -166,7 +169,8 @@ START_TEST(test_lost_is_told)
         }
         store = kit_store(LIMIT);
         user = kit_user(store, UID);
-        ck_assert_int_eq(store_reserve_name(store, user, "large", false, &reservation), STORE_E_TAKEN);
+        ck_assert_int_eq(store_reserve_name(store, user, "large", false, &reservation),
+                         STORE_E_TAKEN);
         if (_i % 2) {
                 ck_assert_int_eq(store_delete(store, UID, "large", NULL), 0);
                 ck_assert_int_eq(store_find(store, UID, "large", &tensor), STORE_E_NOT_FOUND);
@@ -272,7 +276,8 @@ static void step(struct store *store, struct user *user, unsigned n)
         case 3:
                 for (unsigned i = 0; i < 2; i++) {
                         commits[i].tensor = kit_tensor(store, user, 3000, 4 + i);
-                        is_failed |= store_reserve_name(store, user, i ? "c" : "b", false, &commits[i].reservation) != 0;
+                        is_failed |= store_reserve_name(store, user, i ? "c" : "b", false,
+                                                        &commits[i].reservation) != 0;
                 }
                 is_failed |= store_commit(store, commits, 2, NULL) != 0;
                 tensor_unref(commits[0].tensor);
@@ -282,7 +287,8 @@ static void step(struct store *store, struct user *user, unsigned n)
                 is_failed = store_delete(store, UID, "s", NULL);
                 break;
         case 5:
-                is_failed = store_compaction_begin(store) || store_compaction_copy(store) || store_compaction_finish(store);
+                is_failed = store_compaction_begin(store) || store_compaction_copy(store) ||
+                            store_compaction_finish(store);
                 break;
         }
         if (is_failed)
@@ -307,12 +313,16 @@ static unsigned read_state(struct store *store)
                 return store_find(store, UID, "s", &tensor) == 0 ? 4 : 5;
         if (is_there(store, "a", 3))
                 return 3;
-        return store_find(store, UID, "a", &tensor) ? 0 : store_find(store, UID, "s", &tensor) == 0 ? 2 : 1;
+        return store_find(store, UID, "a", &tensor)        ? 0
+               : store_find(store, UID, "s", &tensor) == 0 ? 2
+                                                           : 1;
 }
 
 static void whole_life(_Atomic unsigned *done)
 {
-        struct store_config config = { .prefix = KIT_PREFIX, .directory = kit_directory, .limit = LIMIT };
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = kit_directory,
+                                       .limit = LIMIT };
         char message[256];
         struct store *store;
         struct user *user;
@@ -329,8 +339,8 @@ static void whole_life(_Atomic unsigned *done)
 }
 
 /*
- * Let the child run up to its n-th stop (system calls, or single instructions from where it stops itself), then kill it.
- * False: it ended before.
+ * Let the child run up to its n-th stop (system calls, or single instructions from where it stops
+ * itself), then kill it. False: it ended before.
  */
 static bool kill_at(void (*life)(_Atomic unsigned *), _Atomic unsigned *done, unsigned n, int how)
 {
@@ -388,7 +398,8 @@ START_TEST(test_killed_at_every_system_call)
                 acked = atomic_load(done);
                 store = kit_store(LIMIT);
                 n_done = read_state(store);
-                ck_assert_msg(n_done == acked || n_done == acked + 1, "stop %u: %u acknowledged, %u there", n, acked, n_done);
+                ck_assert_msg(n_done == acked || n_done == acked + 1,
+                              "stop %u: %u acknowledged, %u there", n, acked, n_done);
                 check_state(store, n_done);
                 kit_check(store);
                 forget(store);
@@ -467,7 +478,7 @@ START_TEST(test_killed_between_instructions)
                 }
                 ck_assert_int_eq(waitpid(pid, &status, 0), pid);
                 if (!WIFSTOPPED(status)) {
-                        puts("recover: killing between instructions is not tested, ptrace is forbidden");
+                        puts("recover: no kill between instructions, ptrace is forbidden");
                         break;
                 }
                 for (unsigned i = 0; i < n; i++) {
@@ -491,7 +502,8 @@ START_TEST(test_killed_between_instructions)
                 kit_check(store);
                 forget(store);
         }
-        printf("recover: killed between instructions, %u times before and %u times behind the commit\n", n_none, n_both);
+        printf("recover: killed between instructions, %u before and %u behind the commit\n",
+               n_none, n_both);
         ck_assert(n_both == 0 || n_none > 20);
 }
 END_TEST
@@ -503,7 +515,8 @@ static double ms_since(const struct timespec *then)
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)(now.tv_sec - then->tv_sec) * 1e3 + (double)(now.tv_nsec - then->tv_nsec) / 1e6;
+        return (double)(now.tv_sec - then->tv_sec) * 1e3 +
+               (double)(now.tv_nsec - then->tv_nsec) / 1e6;
 }
 
 START_TEST(test_ten_thousand)

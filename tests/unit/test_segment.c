@@ -33,7 +33,8 @@ static struct segment *make(uint64_t n_bytes)
         struct segment *segment;
 
         ck_assert_int_eq(shm_random(random, sizeof(random)), 0);
-        ck_assert_int_eq(segment_new(&segment, &shm, &warm, 1000, random, segment_class(n_bytes)), 0);
+        ck_assert_int_eq(segment_new(&segment, &shm, &warm, 1000, random, segment_class(n_bytes)),
+                         0);
         ck_assert_int_eq(segment_allocate(segment), 0);
         return segment;
 }
@@ -79,18 +80,27 @@ END_TEST
 START_TEST(test_names_are_parsed_strictly)
 {
         static const char *const bad[] = {
-                KIT_PREFIX, KIT_PREFIX ".catalog", KIT_PREFIX ".lock", KIT_PREFIX ".7.", "tensord.ki.7.00112233445566778899aabbccddeeff",
-                KIT_PREFIX ".7.00112233445566778899aabbccddeef", KIT_PREFIX ".7.00112233445566778899aabbccddeefff",
-                KIT_PREFIX ".7.00112233445566778899AABBCCDDEEFF", KIT_PREFIX ".+7.00112233445566778899aabbccddeeff",
-                KIT_PREFIX ".07.00112233445566778899aabbccddeeff", KIT_PREFIX ".4294967296.00112233445566778899aabbccddeeff",
-                KIT_PREFIX ".7.0011223344556677 899aabbccddeeff", KIT_PREFIX "..00112233445566778899aabbccddeeff",
+                KIT_PREFIX,
+                KIT_PREFIX ".catalog",
+                KIT_PREFIX ".lock",
+                KIT_PREFIX ".7.",
+                "tensord.ki.7.00112233445566778899aabbccddeeff",
+                KIT_PREFIX ".7.00112233445566778899aabbccddeef",
+                KIT_PREFIX ".7.00112233445566778899aabbccddeefff",
+                KIT_PREFIX ".7.00112233445566778899AABBCCDDEEFF",
+                KIT_PREFIX ".+7.00112233445566778899aabbccddeeff",
+                KIT_PREFIX ".07.00112233445566778899aabbccddeeff",
+                KIT_PREFIX ".4294967296.00112233445566778899aabbccddeeff",
+                KIT_PREFIX ".7.0011223344556677 899aabbccddeeff",
+                KIT_PREFIX "..00112233445566778899aabbccddeeff",
         };
         uint8_t random[SHM_RANDOM];
         char name[SHM_NAME_MAX];
         uid_t uid;
 
         begin();
-        ck_assert(shm_parse_segment(&shm, KIT_PREFIX ".4294967295.00112233445566778899aabbccddeeff", &uid, random));
+        ck_assert(shm_parse_segment(&shm, KIT_PREFIX ".4294967295.00112233445566778899aabbccddeeff",
+                                    &uid, random));
         ck_assert_uint_eq(uid, UINT32_MAX);
         ck_assert_uint_eq(random[15], 0xff);
         shm_segment_name(&shm, uid, random, name);
@@ -166,7 +176,10 @@ static void send_fd(int socket, int fd)
 {
         char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
         struct iovec iov = { &byte, 1 };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+        struct msghdr message = { .msg_iov = &iov,
+                                  .msg_iovlen = 1,
+                                  .msg_control = control,
+                                  .msg_controllen = sizeof(control) };
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
         header->cmsg_level = SOL_SOCKET;
@@ -301,7 +314,9 @@ START_TEST(test_full)
                 struct dirent *entry;
 
                 ck_assert_int_eq(shm_random(random, sizeof(random)), 0);
-                ck_assert_int_eq(segment_new(&segment, &shm, &warm, 1000, random, segment_class(2 * KIT_MIB)), 0);
+                ck_assert_int_eq(segment_new(&segment, &shm, &warm, 1000, random,
+                                             segment_class(2 * KIT_MIB)),
+                                 0);
                 ck_assert_int_eq(segment_allocate(segment), STORE_E_FULL);
                 segment_destroy(segment);
                 segment_free(segment);
@@ -326,10 +341,18 @@ START_TEST(test_npy_headers)
                 bool is_f;
                 const char *text;
         } cases[] = {
-                { { TD_FLOAT64, 2, { 3, 4 } }, false, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }" },
-                { { TD_FLOAT32, 2, { 3, 4 } }, true, "{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4), }" },
-                { { TD_INT64, 1, { 9 } }, false, "{'descr': '<i8', 'fortran_order': False, 'shape': (9,), }" },
-                { { TD_BOOL, 0, { 0 } }, false, "{'descr': '|b1', 'fortran_order': False, 'shape': (), }" },
+                { { TD_FLOAT64, 2, { 3, 4 } },
+                  false,
+                  "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }" },
+                { { TD_FLOAT32, 2, { 3, 4 } },
+                  true,
+                  "{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4), }" },
+                { { TD_INT64, 1, { 9 } },
+                  false,
+                  "{'descr': '<i8', 'fortran_order': False, 'shape': (9,), }" },
+                { { TD_BOOL, 0, { 0 } },
+                  false,
+                  "{'descr': '|b1', 'fortran_order': False, 'shape': (), }" },
         };
         uint8_t header[TD_HEADER_BYTES];
         struct td_type big = { .dtype = TD_FLOAT64, .ndim = TD_NDIM_MAX };

@@ -55,11 +55,14 @@ END_TEST
 
 static void second_store(void)
 {
-        struct store_config config = { .prefix = KIT_PREFIX, .directory = kit_directory, .limit = LIMIT };
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = kit_directory,
+                                       .limit = LIMIT };
         struct store *store;
         char message[256];
 
-        if (store_new(&store, &config, message) != STORE_E_BUSY || !strstr(message, KIT_PREFIX ".lock"))
+        if (store_new(&store, &config, message) != STORE_E_BUSY ||
+            !strstr(message, KIT_PREFIX ".lock"))
                 _exit(1);
         config.prefix = KIT_PREFIX "2";
         if (store_new(&store, &config, message))
@@ -79,7 +82,9 @@ END_TEST
 
 static void come_and_go(void)
 {
-        struct store_config config = { .prefix = KIT_PREFIX, .directory = kit_directory, .limit = LIMIT };
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = kit_directory,
+                                       .limit = LIMIT };
 
         for (unsigned i = 0; i < 200; i++) {
                 struct store *store;
@@ -114,12 +119,14 @@ START_TEST(test_figures)
 {
         struct store *store = kit_store(LIMIT);
         struct user *user = kit_user(store, 1);
-        struct tensor *small = kit_small(store, user, 1), *large = kit_tensor(store, user, 100000, 2);
+        struct tensor *small = kit_small(store, user, 1),
+                      *large = kit_tensor(store, user, 100000, 2);
         struct segment *segment = kit_segment(store, user, NULL, 5000);
         struct store_figures figures = kit_check(store);
 
         ck_assert_uint_eq(figures.limit, LIMIT);
-        ck_assert_uint_eq(figures.live, segment_map_bytes(segment) + segment_map_bytes(large->segment));
+        ck_assert_uint_eq(figures.live,
+                          segment_map_bytes(segment) + segment_map_bytes(large->segment));
         ck_assert_uint_eq(figures.heap, 8);
         ck_assert_uint_eq(figures.catalog, CATALOG_MIN);
         ck_assert_uint_eq(figures.n_tensors, 2);
@@ -136,7 +143,9 @@ END_TEST
 
 START_TEST(test_impossible_places)
 {
-        struct store_config config = { .prefix = KIT_PREFIX, .directory = "/nonexistent", .limit = LIMIT };
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = "/nonexistent",
+                                       .limit = LIMIT };
         struct store *store;
         char message[256];
 

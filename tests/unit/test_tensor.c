@@ -74,7 +74,11 @@ START_TEST(test_sealed_is_a_npy_file)
         fd = segment_open(segment, false);
         ck_assert_int_eq(pread(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
         close(fd);
-        ck_assert_mem_eq(bytes, "\x93NUMPY\x01\x00\xf6\x0f{'descr': '<f8', 'fortran_order': False, 'shape': (10000,), }", 66);
+        ck_assert_mem_eq(
+                bytes,
+                "\x93NUMPY\x01\x00\xf6\x0f{'descr': '<f8', 'fortran_order': False, "
+                "'shape': (10000,), }",
+                66);
         tensor_unref(tensor);
         kit_check(store);
         user_unref(user);
@@ -101,7 +105,8 @@ START_TEST(test_tampered_is_not_sealed)
         else if (_i == 1)
                 ck_assert_int_eq(posix_fallocate(fd, 0, 1 << 20), 0);
         else if (_i == 2)
-                ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096), 0);
+                ck_assert_int_eq(
+                        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096), 0);
         else {
                 /* Opened first, so that the inode is not the same again. */
                 ck_assert_int_eq(unlinkat(store->shm.fd, name, 0), 0);
