@@ -71,9 +71,9 @@ def test_a_result_is_named_before_it_exists(raw):
 
 def test_failure_is_inherited(raw):
     """What names the result of a job that fails, fails alike; what does not is served."""
-    raw.put([1, 2, 2, 4], shape=[2, 2], handle=1)
-    first = raw.send("run", inputs=[{"handle": 1}, immediate([1, 2])],
-                     nodes=[["solve", [0, 1], {}]], outputs=[{"value": 2, "handle": 2}])
+    matrix(raw, 1)
+    first = raw.send("run", inputs=[{"handle": 1}], nodes=[["solve", [0, 0], {}]],
+                     outputs=[{"value": 1, "handle": 2}])
     second = raw.send("run", inputs=[{"handle": 2}], nodes=[["sum", [0], {}]],
                       outputs=[{"value": 1, "handle": 3}])
     third = raw.send("name", handle=3, name="never")
@@ -82,7 +82,7 @@ def test_failure_is_inherited(raw):
         message = raw.receive()
         codes[message[1]] = message[2]["code"]
     assert codes[first] == codes[second] == "singular"
-    assert codes[third] in ("singular", "not_found")
+    assert codes[third] == "singular"
     assert raw.refusal("open", name="never", handle=9).code == "not_found"
     # the handles are free
     raw.put([1], handle=2)
@@ -138,16 +138,16 @@ def test_several_named_outputs_are_one_step(raw):
 
 
 def test_list_by_pages(raw):
-    names = [f"{i:04d}" for i in range(1200)]
+    names = [f"x{i:04d}" for i in range(1200)]
     for i, name in enumerate(names):
         raw.put([i], name=name)
     raw.put([1], name="other")
-    first = raw.call("list", prefix="0")
+    first = raw.call("list", prefix="x")
     assert [row["name"] for row in first["tensors"]] == names[:1000] and first["more"] is True
-    second = raw.call("list", prefix="0", after=names[999])
-    assert [row["name"] for row in second["tensors"]] == names[1000:] or second["more"] is False
-    assert [row["name"] for row in raw.call("list", prefix="0", after="0500", limit=2)["tensors"]] \
-        == ["0501", "0502"]
+    second = raw.call("list", prefix="x", after=names[999])
+    assert [row["name"] for row in second["tensors"]] == names[1000:] and second["more"] is False
+    two = raw.call("list", prefix="x", after="x0500", limit=2)
+    assert [row["name"] for row in two["tensors"]] == ["x0501", "x0502"] and two["more"] is True
     assert all("data" not in row for row in first["tensors"])
 
 
@@ -201,7 +201,7 @@ def test_a_create_sent_again_after_its_seal(path):
         again = raw.call("create", handle=1, dtype="float64", shape=[1000], name="x", **once,
                          retry_ms=50)
         assert again["state"] == "sealed" and again["id"] == made["id"]
-        assert raw.call("stat", handle=1)["id"] == made["id"]
+        assert raw.call("stat", handle=1)["tensor"]["id"] == made["id"]
 
 
 def test_a_create_sent_again_before_its_seal_is_done(path):
