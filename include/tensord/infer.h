@@ -259,6 +259,7 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth,
 /*
  * Types of all values of a program. values has room for td_program_n_values(): first those of the
  * outermost block, td_block_n_values() of them, then those of loop bodies as td_infer_block() says.
+ * inputs may be values itself.
  */
 static inline int td_infer_program(const struct td_program *program, const struct td_type *inputs,
                                    struct td_type *values, struct td_refusal *refusal)

@@ -11,16 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compute/step_base.h"
+
 struct frame {
         const struct run *run;
         void **slots;
         struct td_refusal *refusal;
 };
-
-static bool is_stopped(const struct run *run)
-{
-        return run->should_stop && run->should_stop(run->ctx);
-}
 
 /* Put the operation's name in front, unless it stands there, and say which node it was. */
 static void blame(struct td_refusal *refusal, const struct instr *instr)
@@ -67,7 +64,7 @@ static int run_code(const struct frame *frame, const struct code *code)
                 const struct instr *instr = &code->instrs[i];
                 int r;
 
-                if (is_stopped(frame->run))
+                if (run_should_stop(frame->run))
                         return PLAN_E_STOPPED;
                 r = instr->loop ? run_loop(frame, instr->loop) : run_step(frame, instr, 0);
                 if (r)
@@ -113,7 +110,7 @@ static int run_loop(const struct frame *frame, const struct loop *loop)
         for (int64_t k = 0; k < loop->n_steps; k++) {
                 int r;
 
-                if (is_stopped(frame->run))
+                if (run_should_stop(frame->run))
                         return PLAN_E_STOPPED;
                 *(int64_t *)slots[loop->index] = k;
                 r = run_code(frame, &loop->body);

@@ -50,18 +50,17 @@ uint64_t plan_cost_ns(const struct plan *plan)
 static int infer_types(const struct td_program *program, const struct desc *inputs,
                        struct td_type **typesp, struct td_refusal *refusal)
 {
-        _cleanup_(freep) struct td_type *input_types = NULL, *types = NULL;
+        _cleanup_(freep) struct td_type *types = NULL;
         uint64_t n;
 
         if (td_program_n_values(program, &n, refusal))
                 return PLAN_E_REFUSED;
-        input_types = calloc((size_t)program->block.n_inputs + 1, sizeof(*input_types));
-        types = calloc(n + 1, sizeof(*types));
-        if (!input_types || !types)
+        types = reallocarray(NULL, n + 1, sizeof(*types));
+        if (!types)
                 return -ENOMEM;
         for (uint32_t i = 0; i < program->block.n_inputs; i++)
-                input_types[i] = inputs[i].type;
-        if (td_infer_program(program, input_types, types, refusal))
+                types[i] = inputs[i].type;
+        if (td_infer_program(program, types, types, refusal))
                 return PLAN_E_REFUSED;
         *typesp = steal_ptr(&types);
         return 0;
@@ -117,7 +116,7 @@ static int build_program(struct builder *builder, const struct td_program *progr
         struct typed_block typed = { .block = &program->block,
                                      .types = types,
                                      .nested = types + n_values };
-        _cleanup_(freep) struct place *places = calloc(n_values + 1, sizeof(*places));
+        _cleanup_(freep) struct place *places = reallocarray(NULL, n_values + 1, sizeof(*places));
         _cleanup_(freep) bool *live = calloc(n_values + 1, sizeof(*live));
         int r;
 

@@ -70,19 +70,30 @@ static int layout_place(struct layout *layout, struct slot *slot)
         return 0;
 }
 
-int plan_lay_out(struct plan *plan)
+/* Slots that want bytes of the scratch, by the time at which they begin to live. */
+static uint32_t collect_slots(struct plan *plan, struct slot **slots)
 {
-        _cleanup_(freep) struct slot **slots = calloc((size_t)plan->n_slots + 1, sizeof(*slots));
-        _cleanup_(freep) struct slot **living = calloc((size_t)plan->n_slots + 1, sizeof(*living));
-        struct layout layout = { .living = living };
         uint32_t n = 0;
 
-        if (!slots || !living)
-                return -ENOMEM;
         for (uint32_t i = 0; i < plan->n_slots; i++)
                 if (plan->slots[i].kind == SLOT_SCRATCH && plan->slots[i].n_bytes > 0)
                         slots[n++] = &plan->slots[i];
-        qsort(slots, n, sizeof(*slots), compare_starts);
+        if (n > 1)
+                qsort(slots, n, sizeof(*slots), compare_starts);
+        return n;
+}
+
+int plan_lay_out(struct plan *plan)
+{
+        _cleanup_(freep) struct slot **slots = reallocarray(NULL, plan->n_slots + 1,
+                                                            2 * sizeof(*slots));
+        struct layout layout = { 0 };
+        uint32_t n;
+
+        if (!slots)
+                return -ENOMEM;
+        n = collect_slots(plan, slots);
+        layout.living = slots + n;
         for (uint32_t i = 0; i < n; i++) {
                 int r;
 

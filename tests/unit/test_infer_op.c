@@ -240,7 +240,11 @@ START_TEST(views)
                   TD_E_BAD_SHAPE);
         ck_refuse(TD_OP_SLICE, attrs_slice(0, 1, 1), 1, one(type_of(TD_INT64, 2, 10, 2)),
                   TD_E_BAD_PROGRAM);
+}
+END_TEST
 
+START_TEST(shapes)
+{
         ck_infer(TD_OP_RESHAPE, attrs_shape(2, -1, 4), 1, one(type_of(TD_INT64, 2, 6, 2)),
                  type_of(TD_INT64, 2, 3, 4));
         ck_infer(TD_OP_RESHAPE, attrs_shape(0), 1, one(type_of(TD_INT64, 2, 1, 1)),
@@ -483,6 +487,7 @@ int main(void)
         tcase_add_test(tcase, elementwise);
         tcase_add_test(tcase, attributes_and_arguments_are_counted);
         tcase_add_test(tcase, views);
+        tcase_add_test(tcase, shapes);
         tcase_add_test(tcase, reductions);
         tcase_add_test(tcase, matmul);
         tcase_add_test(tcase, linear_algebra);

@@ -255,6 +255,38 @@ START_TEST(a_body_that_computes_nothing_is_not_run)
 }
 END_TEST
 
+START_TEST(an_unread_stack_takes_no_memory)
+{
+        struct desc descs[] = { dense(type_of(TD_FLOAT64, 1, 8)) };
+        uint32_t result, output;
+        struct td_loop loop;
+        struct kit kit;
+        struct blk p, body;
+
+        blk_init(&body, 2);
+        result = blk_one(&body, TD_OP_NEGATIVE, 1);
+        loop = (struct td_loop){
+                .n_steps = 100000,
+                .body = blk_block(&body),
+                .n_results = 1,
+                .results = &result,
+                .n_watch = 1,
+                .watch = &result,
+                .every = 1,
+        };
+        blk_init(&p, 1);
+        output = blk_loop(&p, &loop, 1, 0);
+        ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &output), 0);
+        ck_assert_uint_lt(plan_n_scratch(kit.plan), 1000);
+        kit_deinit(&kit);
+        output++;
+        ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &output), 0);
+        ck_assert_uint_lt(plan_n_scratch(kit.plan),
+                          1000); /* the stack is written where it belongs */
+        kit_deinit(&kit);
+}
+END_TEST
+
 START_TEST(loops_in_loops)
 {
         static const int64_t start = 0;
@@ -399,6 +431,7 @@ int main(void)
         tcase_add_test(tcase, carried_views);
         tcase_add_test(tcase, no_steps);
         tcase_add_test(tcase, a_body_that_computes_nothing_is_not_run);
+        tcase_add_test(tcase, an_unread_stack_takes_no_memory);
         tcase_add_test(tcase, loops_in_loops);
         tcase_add_test(tcase, stops_and_costs);
         tcase_add_test(tcase, refusals_in_a_body_name_the_outermost_node);
