@@ -112,6 +112,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
         if (before) {
                 before->name = NULL;
                 name->user->n_names--;
+                store->n_named--;
         }
         if (name->is_lost) {
                 name->is_lost = false;
@@ -125,6 +126,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
         if (tensor) {
                 tensor->name = name;
                 name->user->n_names++;
+                store->n_named++;
         }
         tensor_unref(before);
 }

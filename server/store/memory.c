@@ -43,6 +43,8 @@ void memory_move(struct segment *segment, enum segment_state state)
         list_unlink(&segment->link);
         store->n_state_bytes[segment->state] -= segment->file_bytes;
         store->n_state_bytes[state] += segment->file_bytes;
+        store->n_state[segment->state]--;
+        store->n_state[state]++;
         segment->state = state;
         if (list)
                 list_push_back(list, &segment->link);
@@ -65,6 +67,7 @@ int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_
                 charge_adopt(&segment->charge, user, file_bytes);
         }
         store->n_state_bytes[SEGMENT_LIVE] += file_bytes;
+        store->n_state[SEGMENT_LIVE]++;
         HASH_ADD(hh, store->segments, id, sizeof(segment->id), segment);
         *segmentp = segment;
         return 0;
@@ -96,6 +99,7 @@ void store_disposed(struct store *store, struct segment *segment)
         assert(segment->state == SEGMENT_DISPOSING && !segment->has_file);
         list_unlink(&segment->link);
         store->n_state_bytes[SEGMENT_DISPOSING] -= segment->file_bytes;
+        store->n_state[SEGMENT_DISPOSING]--;
         HASH_DEL(store->segments, segment);
         charge_drop(&segment->charge);
         segment_free(segment);
@@ -289,19 +293,14 @@ struct segment *segment_unref(struct segment *segment)
 uint32_t store_retry_held(struct store *store)
 {
         struct segment *segment;
-        uint32_t n_held = 0;
+        uint64_t n = store->n_state[SEGMENT_HELD];
 
-        list_for_each(segment, &store->held, link)
-                n_held++;
         /* Those that stay held go to the end: the next call begins behind them. */
-        for (uint32_t n = n_held < RETRY_MAX ? n_held : RETRY_MAX; n > 0; n--) {
+        for (n = n < RETRY_MAX ? n : RETRY_MAX; n > 0; n--) {
                 segment = list_first(&store->held, struct segment, link);
                 memory_settle(segment);
         }
-        n_held = 0;
-        list_for_each(segment, &store->held, link)
-                n_held++;
-        return n_held;
+        return (uint32_t)store->n_state[SEGMENT_HELD];
 }
 
 /* ---- reserving ---- */

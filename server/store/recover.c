@@ -210,6 +210,7 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         tensor->name = name;
         name->tensor = tensor;
         name->user->n_names++;
+        store->n_named++;
         return 0;
 }
 

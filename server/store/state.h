@@ -41,6 +41,7 @@ struct store {
         struct store_config config; /* its strings are not kept */
         struct shm shm;
         int lock_fd;
+        char huge_pages[16];
         struct users users;
         struct user *self;
 
@@ -50,12 +51,14 @@ struct store {
         struct list held;
         struct segment *segments; /* by id */
         uint64_t n_state_bytes[SEGMENT_N_STATES];
+        uint64_t n_state[SEGMENT_N_STATES];
         struct grant *grants;
 
         struct tensor *tensors; /* by id */
         uint64_t n_heap_bytes;
 
         struct names names;
+        uint64_t n_named;
         uint64_t n_lost;
         struct outcomes outcomes;
         struct catalog catalog;

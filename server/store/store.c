@@ -189,59 +189,8 @@ static void store_abandonp(struct store **storep)
 
 /* ---- the beginning ---- */
 
-int store_new(struct store **storep, const struct store_config *config, char message[256])
-{
-        _cleanup_(freep) struct store *bare = calloc(1, sizeof(*bare));
-        _cleanup_(store_abandonp) struct store *store = NULL;
-        uint64_t seeds[2];
-        int r;
-
-        message[0] = '\0';
-        if (!bare)
-                return -ENOMEM;
-        /*
-         * An open while the holder test has its lease would be told to us by a signal that kills.
-         */
-        signal(SIGIO, SIG_IGN);
-        r = guard_init();
-        if (!r)
-                r = shm_random(seeds, sizeof(seeds));
-        if (!r)
-                r = shm_init(&bare->shm, config->directory, config->prefix);
-        if (r)
-                return r;
-        store = steal_ptr(&bare);
-        store->lock_fd = -1;
-        store->config = *config;
-        users_init(&store->users, config->limit);
-        warm_init(&store->warm);
-        pool_init(&store->pool);
-        list_init(&store->shared);
-        list_init(&store->held);
-        names_init(&store->names, seeds[0]);
-        outcomes_init(&store->outcomes, seeds[1]);
-        r = user_get(&store->users, geteuid(), &store->self);
-        if (!r)
-                r = store_lock(store, message);
-        if (r)
-                return r;
-
-        /* Nobody waits for memory yet, nor could take over a segment. */
-        store->config.dispose = NULL;
-        store->config.freed = NULL;
-        r = store_recover(store, message);
-        if (r)
-                return r;
-        store->config = *config;
-        store->config.prefix = store->config.directory = NULL;
-        *storep = steal_ptr(&store);
-        return 0;
-}
-
-/* ---- figures ---- */
-
 /* The huge= option of the mount that the directory lies on. */
-static void figures_huge_pages(const struct store *store, char value[16])
+static void store_read_huge_pages(const struct store *store, char value[16])
 {
         FILE *mounts;
         struct stat st;
@@ -274,11 +223,62 @@ bool store_has_held(const struct store *store)
         return !list_is_empty(&store->held);
 }
 
+int store_new(struct store **storep, const struct store_config *config, char message[256])
+{
+        _cleanup_(freep) struct store *bare = calloc(1, sizeof(*bare));
+        _cleanup_(store_abandonp) struct store *store = NULL;
+        uint64_t seeds[2];
+        int r;
+
+        message[0] = '\0';
+        if (!bare)
+                return -ENOMEM;
+        /*
+         * An open while the holder test has its lease would be told to us by a signal that kills.
+         */
+        signal(SIGIO, SIG_IGN);
+        r = guard_init();
+        if (!r)
+                r = shm_random(seeds, sizeof(seeds));
+        if (!r)
+                r = shm_init(&bare->shm, config->directory, config->prefix);
+        if (r)
+                return r;
+        store = steal_ptr(&bare);
+        store->lock_fd = -1;
+        store->config = *config;
+        store_read_huge_pages(store, store->huge_pages);
+        users_init(&store->users, config->limit);
+        warm_init(&store->warm);
+        pool_init(&store->pool);
+        list_init(&store->shared);
+        list_init(&store->held);
+        names_init(&store->names, seeds[0]);
+        outcomes_init(&store->outcomes, seeds[1]);
+        r = user_get(&store->users, geteuid(), &store->self);
+        if (!r)
+                r = store_lock(store, message);
+        if (r)
+                return r;
+
+        /* Nobody waits for memory yet, nor could take over a segment. */
+        store->config.dispose = NULL;
+        store->config.freed = NULL;
+        r = store_recover(store, message);
+        if (r)
+                return r;
+        store->config = *config;
+        store->config.prefix = store->config.directory = NULL;
+        *storep = steal_ptr(&store);
+        return 0;
+}
+
+/* ---- figures ---- */
+
 void store_figures(struct store *store, struct store_figures *figures)
 {
         const uint64_t *n_bytes = store->n_state_bytes;
         const struct catalog_file *building = store->compaction ? store->compaction->to : NULL;
-        struct segment *segment;
         struct statvfs st;
 
         *figures = (struct store_figures){
@@ -291,15 +291,13 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .catalog = store->catalog.file->n_bytes + (building ? building->n_bytes : 0),
                 .heap = store->n_heap_bytes,
                 .n_tensors = HASH_COUNT(store->tensors),
+                .n_names = store->n_named,
                 .n_lost = store->n_lost,
+                .n_held = store->n_state[SEGMENT_HELD],
         };
         assert(figures->used == figures->live + figures->idle + figures->parked + figures->held +
                                         figures->catalog + figures->heap);
-        for (struct user *user = store->users.by_uid; user; user = user->hh.next)
-                figures->n_names += user->n_names;
-        list_for_each(segment, &store->held, link)
-                figures->n_held++;
         if (fstatvfs(store->shm.fd, &st) == 0)
                 figures->shm_free = (uint64_t)st.f_bavail * st.f_frsize;
-        figures_huge_pages(store, figures->huge_pages);
+        memcpy(figures->huge_pages, store->huge_pages, sizeof(figures->huge_pages));
 }

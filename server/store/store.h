@@ -76,8 +76,8 @@ struct store_config {
 
 /*
  * Take the instance lock, recover the catalog, adopt and charge what it names, remove what nobody
- * names. 0, STORE_E_CATALOG, STORE_E_BUSY (the message says what to do), or a negative errno. Can
- * be killed at any step and run again.
+ * names. 0, STORE_E_CATALOG, STORE_E_BUSY, STORE_E_FULL (the message says what to do), or a
+ * negative errno. Can be killed at any step and run again.
  */
 int store_new(struct store **storep, const struct store_config *config, char message[256]);
 /*
@@ -179,7 +179,7 @@ struct tensor {
 /*
  * A tensor over a segment (its reference is taken over, whatever the outcome) or over a heap copy
  * of data (at most TD_INLINE_MAX bytes; segment NULL). One of no elements has neither. Sealed
- * unless creator is given. 0, STORE_E_LIMIT, STORE_E_TRIMMING or -ENOMEM.
+ * unless creator is given. 0, STORE_E_LIMIT or -ENOMEM.
  */
 int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                const struct desc *desc, struct segment *segment, const void *data,

@@ -65,7 +65,8 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
         if (r)
                 return r;
         if (!segment && n_bytes > 0) {
-                r = memory_relieve(store, n_bytes, false);
+                /* So little is not worth to wait for a worker. */
+                r = memory_relieve(store, n_bytes, true);
                 if (r)
                         return r;
                 r = charge_take(&charge, user, n_bytes);

@@ -484,6 +484,40 @@ START_TEST(test_disposing_takes_time)
 }
 END_TEST
 
+/* A small value and a larger catalog find room where idle segments have it. */
+START_TEST(test_small_ones_do_not_wait)
+{
+        uint64_t limit = CATALOG_MIN + segment_class(12 * KIT_MIB) + segment_class(3 * KIT_MIB);
+        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
+                                                                     .directory = kit_directory,
+                                                                     .limit = limit,
+                                                                     .dispose = on_dispose });
+        struct user *user = kit_user(store, 1);
+        struct segment *live = kit_segment(store, user, NULL, 12 * KIT_MIB);
+        char name[16];
+
+        for (unsigned i = 0; i < 2000; i++) {
+                if (i % 1000 == 0) {
+                        segment_unref(kit_segment(store, user, NULL, i ? KIT_MIB : 3 * KIT_MIB));
+                        ck_assert_uint_gt(kit_check(store).idle, 0);
+                        ck_assert(i || kit_check(store).used == limit);
+                }
+                snprintf(name, sizeof(name), "%u", i);
+                ck_assert_int_eq(kit_name(store, kit_small(store, user, i), name, NULL), 0);
+        }
+        ck_assert_uint_eq(n_disposing, 0);
+        for (unsigned i = 0; i < 2000; i++) {
+                snprintf(name, sizeof(name), "%u", i);
+                ck_assert_int_eq(store_delete(store, 1, name, NULL), 0);
+        }
+        kit_check(store);
+        segment_unref(live);
+        dispose_all(store);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 START_TEST(test_parked_bytes_are_asked_back)
 {
         struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
@@ -643,6 +677,7 @@ int main(void)
         tcase_add_test(tcase, test_the_pool_is_bounded);
         tcase_add_test(tcase, test_the_limit);
         tcase_add_test(tcase, test_disposing_takes_time);
+        tcase_add_test(tcase, test_small_ones_do_not_wait);
         tcase_add_test(tcase, test_parked_bytes_are_asked_back);
         tcase_add_test(tcase, test_file_system_full);
         if (!KIT_SANITIZED)
