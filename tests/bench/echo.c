@@ -4,13 +4,15 @@
  *
  * A server process sends back what it gets; clients send one message and wait for it to come back.
  * Blocking: both sides sleep in poll() at once. Polling: both try for at most 50 us before they
- * sleep. Messages are about as long as a request for one small operation.
+ * sleep; one client and its server have a core each, several clients yield between tries.
+ * Messages are about as long as a request for one small operation.
  *
  *   echo MODE           seconds of a round trip
  *   rate MODE N TRIPS   seconds in which N client processes do TRIPS round trips each
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -25,6 +27,7 @@
 #define CLIENTS_MAX 16
 
 static double spin_seconds;
+static bool yields; /* between tries */
 static pid_t children[CLIENTS_MAX + 1];
 static int n_children;
 static int sockets[CLIENTS_MAX]; /* the clients' ends; to their processes where there are several */
@@ -49,6 +52,8 @@ static bool receive(int fd, char *message)
                         return true;
                 if (!is_alive(n))
                         return false;
+                if (yields)
+                        sched_yield();
                 if (spin_seconds <= 0 || serve_now() > until)
                         poll(&pollfd, 1, -1);
         }
@@ -93,6 +98,8 @@ static void run_server(const int *fds, int n)
 
                 if (n_answered < 0)
                         return;
+                if (yields && !n_answered)
+                        sched_yield();
                 if (spin_seconds > 0 && n_answered)
                         until = serve_now() + spin_seconds;
                 if (!n_answered && (spin_seconds <= 0 || serve_now() > until))
@@ -123,6 +130,24 @@ static void forget(void)
         n_sockets = n_children = 0;
 }
 
+/*
+ * A core to itself for this process: the first for the client, the last for the server. Two that
+ * poll on one core keep each other from answering, and the scheduler does put them there.
+ */
+static void take_core(bool is_server)
+{
+        cpu_set_t all, one;
+        size_t cpu = is_server ? CPU_SETSIZE - 1 : 0;
+
+        if (sched_getaffinity(0, sizeof(all), &all) || CPU_COUNT(&all) < 2)
+                return;
+        while (!CPU_ISSET(cpu, &all))
+                cpu = is_server ? cpu - 1 : cpu + 1;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof(one), &one);
+}
+
 /* 0 in the child, which must _exit(). */
 static pid_t fork_child(void)
 {
@@ -141,6 +166,7 @@ static bool start_server(const char *mode, int n, int *ends)
         int theirs[CLIENTS_MAX];
 
         spin_seconds = strcmp(mode, "polling") ? 0 : POLL_SECONDS;
+        yields = spin_seconds > 0 && n > 1;
         for (int i = 0; i < n; i++) {
                 int pair[2];
 
@@ -152,6 +178,8 @@ static bool start_server(const char *mode, int n, int *ends)
         if (fork_child() == 0) {
                 for (int i = 0; i < n; i++)
                         close(ends[i]);
+                if (spin_seconds > 0 && n == 1)
+                        take_core(true);
                 run_server(theirs, n);
                 _exit(0);
         }
@@ -165,6 +193,8 @@ static bool echo_prepare(char **arguments)
         if (!start_server(arguments[0], 1, sockets))
                 return serve_no("no socket");
         n_sockets = 1;
+        if (spin_seconds > 0)
+                take_core(false);
         return serve_ok("%s", arguments[0]);
 }
 
@@ -198,6 +228,8 @@ static bool rate_prepare(char **arguments)
                         for (int k = i + 1; k < n; k++)
                                 close(ends[k]);
                         close(pair[0]);
+                        if (spin_seconds > 0 && n == 1)
+                                take_core(false);
                         run_client(pair[1], ends[i]);
                         _exit(0);
                 }
