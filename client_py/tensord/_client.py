@@ -331,7 +331,8 @@ class Client:
         -------
         dict
             Of the daemon: ``version pid uptime_ms memory tensors names connections blas ...``,
-            sizes in bytes. Of a tensor: its description, ``references`` and ``segment_bytes``.
+            sizes in bytes. Of a tensor: ``tensor`` (a dict that describes it), ``references``
+            and ``segment_bytes``.
 
         Raises
         ------

@@ -13,6 +13,7 @@ becomes the loop's captures.
 
 from . import _native
 from ._errors import TensordError, error
+from ._operands import Scalar
 from ._operators import Operators
 
 _OPS = {name: (number, n_results) for name, number, n_results, _ in _native.OPS}
@@ -141,7 +142,9 @@ class Input(Value):
 def key_of(operand):
     """What tells operands apart in the tables of values' numbers."""
     node = operand.node
-    return id(operand) if node is None else (id(node), operand.index)
+    if node is not None:
+        return id(node), operand.index
+    return operand.key if type(operand) is Scalar else id(operand)
 
 
 def apply(op, args, attrs=None):
@@ -246,7 +249,7 @@ def emit(client, values):
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:
-        numbers[id(leaf)] = leaf._add_to(builder, client)
+        numbers[key_of(leaf)] = leaf._add_to(builder, client)
     for node in nodes:
         _emit_node(builder, node, numbers)
     return builder, [numbers[key_of(value)] for value in values]

@@ -24,6 +24,11 @@ class Scalar:
         self.value = value
         self._number = number
 
+    @property
+    def key(self):
+        """Equal for equal numbers, so that a program has each once; the zeros differ by their sign."""
+        return self._number, self.value or repr(self.value)
+
     def _add_to(self, builder, client):
         return builder.scalar(self._number, self.value)
 
@@ -63,7 +68,7 @@ def _weak_number(value, like):
 
 def is_operand(x):
     """Can it stand in an operation?"""
-    return hasattr(x, "_add_to") or isinstance(x, (int, float, *_NUMPY))
+    return hasattr(x, "_add_to") or isinstance(x, (int, float, complex, *_NUMPY))
 
 
 def as_operand(x, like=None):

@@ -142,6 +142,8 @@ class Tensor(Operators):
 
     def _add_to(self, builder, client):
         """As an input of a program."""
+        if type(self._handle) is _Dropped:
+            self._handle.seal  # raises
         if client is not self._client:
             raise error("bad_arguments", "a tensor of another client; open it there, by name or id")
         if self._strides is None:
@@ -171,9 +173,17 @@ class Tensor(Operators):
     def _permute(self, axes):
         order = normal_axes(axes, self.ndim)
         if order is None:
-            return super()._permute(axes)  # to be refused in the words of the inference
+            return super()._permute(axes)  # refused, in the words of the inference
         strides = self.strides
         return self._view((self.shape[axis] for axis in order), (strides[axis] for axis in order))
+
+    def _broadcast(self, shape):
+        n_new = len(shape) - self.ndim
+        pairs = list(zip(self.shape, shape[n_new:])) if n_new >= 0 else [(0, 1)]
+        if len(shape) > _native.NDIM_MAX or any(old != new and old != 1 for old, new in pairs):
+            return super()._broadcast(shape)  # refused, likewise
+        own = zip(pairs, self.strides)
+        return self._view(shape, [0] * n_new + [0 if old != new else s for (old, new), s in own])
 
     def _reshape(self, shape):
         item_size = ITEM_SIZES[self._number]
@@ -227,7 +237,7 @@ class Unsealed(Tensor):
 
     @property
     def array(self):
-        """The memory, as a numpy.ndarray: writable until sealed."""
+        """The memory, as a numpy.ndarray: writable until sealed; None after a failed block."""
         return self._array
 
     def __array__(self, dtype=None, copy=None):
@@ -280,8 +290,8 @@ class Unsealed(Tensor):
             self._drop()
 
     def _drop(self):
-        """Give it up: it ends with its last reference; arrays keep their memory."""
-        self._root = self._mapping = None
+        """Give it up: it ends when no array shows its memory any more."""
+        self._root = self._mapping = self._array = None
         self._handle = _Dropped()
 
     def __del__(self):

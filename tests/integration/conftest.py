@@ -8,7 +8,9 @@ import tempfile
 
 import pytest
 
-import kit
+pytest.register_assert_rewrite("kit", "raw")
+
+import kit  # noqa: E402
 
 sys.path.insert(0, str(kit.BUILD / "python"))
 

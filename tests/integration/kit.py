@@ -6,7 +6,9 @@ the end checks what it leaves behind: that it is alive, that it has the descript
 and that no object of its prefix stays in /dev/shm.
 """
 
+import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -60,7 +62,7 @@ class Daemon:
         self.extra_env = env or {}
         self.process = None
         self.has_ended = False  # because a test said so
-        self.n_fds = None
+        self.first_fds = None
         self.prefix = shm_prefix(self.socket)
         self.shm_directory = SHM
         for option, value in zip(args, args[1:]):
@@ -92,7 +94,7 @@ class Daemon:
         self._wait_ready()
         with self.raw() as raw:
             raw.call("ping")
-            self.n_fds = self.count_fds()
+            self.first_fds = self.fds()
 
     def _wait_ready(self):
         deadline = time.monotonic() + READY_S
@@ -148,8 +150,18 @@ class Daemon:
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
-    def count_fds(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+    def fds(self):
+        """What its open descriptors are, sorted; sockets and the like without their numbers.
+
+        Without those of segments that exist: idle ones stay warm, and are counted in /dev/shm.
+        """
+        directory = Path(f"/proc/{self.pid}/fd")
+        links = []
+        for fd in directory.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                links.append(os.readlink(fd).split(":[")[0])
+        segment = re.compile(rf"{re.escape(str(self.shm_directory / self.prefix))}\.\d+\.\w+")
+        return sorted(link for link in links if not segment.fullmatch(link))
 
     def shm(self):
         """Names of its shared memory objects."""
@@ -183,21 +195,22 @@ class Daemon:
                 if not names:
                     return
 
-    def _has_first_fds(self):
-        with self.raw() as raw:
-            raw.call("ping")
-            return self.count_fds() == self.n_fds
+    def _settled_fds(self, seconds=10):
+        """Its descriptors, as soon as they are the first ones again, or after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with self.raw() as raw:
+                raw.call("ping")
+                fds = self.fds()
+            if fds == self.first_fds or time.monotonic() > deadline:
+                return fds
 
     def finish(self):
         """Check and end it; every client should be closed by now."""
         try:
-            assert (
-                self.is_alive()
-            ), f"the daemon did not survive: {self.process.poll()}\n{self.read_log()}"
+            assert self.is_alive(), f"the daemon ended: {self.process.poll()}\n{self.read_log()}"
             self.delete_all()
-            wait_until(
-                self._has_first_fds, f"the daemon has its first {self.n_fds} descriptors again"
-            )
+            assert self._settled_fds() == self.first_fds
             self.stop()
             assert self.shm() == []
         finally:

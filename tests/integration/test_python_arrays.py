@@ -440,7 +440,9 @@ def test_stat_and_ops(client):
     assert figures["memory"]["used"] >= 80000
     assert figures["memory"]["limit"] > figures["memory"]["used"]
     one = client.stat("x")
-    assert (one["dtype"], one["shape"], one["nbytes"], one["state"]) == (
+    tensor = one["tensor"]
+    assert one["segment_bytes"] >= 80000 and one["references"] >= 1
+    assert (tensor["dtype"], tensor["shape"], tensor["nbytes"], tensor["state"]) == (
         "float64",
         [100, 100],
         80000,

@@ -72,7 +72,7 @@ def test_binary(client, op, dtypes):
                 function(x, y)
             continue
         with numpy.errstate(all="ignore"):
-            expected = numpy.asarray(function(a, b))
+            expected = function(numpy.atleast_1d(a), b)  # 0-d: numpy 1.24 would look at its value
         same(function(x, y), expected)
         same(function(a, y), expected)  # an ndarray on the left
         same(function(x, b), expected)
@@ -249,7 +249,7 @@ def test_powers(client):
     with pytest.raises(tensord.ValueRefused) as caught:
         whole**-1
     assert caught.value.code == "bad_value"
-    assert (whole**-1.0).tolist() == [1, -0.5, 1 / 3]
+    same(whole**-1.0, numpy.array([1, -0.5, 1 / 3]), 1e-15)
     assert (client.put(numpy.array([4.0], "float32")) ** 0.5).dtype == numpy.float32
 
 
@@ -448,8 +448,7 @@ def test_views_share_memory(client):
         (tensord.broadcast_to(tensor[5], (4, 200)), numpy.broadcast_to(array[5], (4, 200))),
     ):
         same(view, expected)
-        if view.nbytes == expected.nbytes and 0 not in view.strides:
-            assert view.strides == expected.strides
+        assert view.strides == expected.strides
     assert numpy.shares_memory(numpy.asarray(client.open("x").T), whole)
     assert tensor.T.name is None and tensor.T.id == tensor.id
 
@@ -565,7 +564,7 @@ def test_creation(client):
     ],
 )
 def test_arange(client, args):
-    same(tensord.arange(*args, client=client), numpy.arange(*args))
+    same(tensord.arange(*args, client=client), numpy.arange(*args), 1e-15)
 
 
 def test_creation_refused(client):

@@ -244,3 +244,20 @@ def test_a_failing_body_leaves_the_program_whole(client):
     with pytest.raises(tensord.ArgumentError, match="body"):
         p.watch(1.0)
     assert float(client.run(p, p.loop(3, lambda i, u: u * 2, 1.0))) == 8
+
+
+def test_numbers_are_sent_once(client):
+    """A thousand steps with three numbers, among them both zeros, and a loop with many."""
+    p = tensord.Program()
+    x = p.input(numpy.ones(2))
+    for i in range(1000):
+        x = x * 1.5 / 1.5 + 0.0
+    up, down = client.run(p, x / 0.0, x / -0.0)
+    assert (up.tolist(), down.tolist()) == ([numpy.inf] * 2, [-numpy.inf] * 2)
+
+    def body(i, u):
+        for k in range(300):
+            u = u + k % 3
+        return u
+
+    assert float(client.run(p, p.loop(2, body, 0.0))) == 600

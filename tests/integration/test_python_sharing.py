@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Several processes and threads: what they share, and what survives of it."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -15,23 +16,29 @@ import tensord
 # ---- processes ----
 
 
+def inode_of(array):
+    """The inode of the shared memory object that the array lies in, from this process's maps."""
+    for line in open("/proc/self/maps"):
+        fields = line.split()
+        first, last = (int(end, 16) for end in fields[0].split("-"))
+        if first <= array.ctypes.data < last:
+            assert "/dev/shm/" in line
+            return int(fields[4])
+    raise AssertionError("nothing is mapped there")
+
+
 def test_another_process_sees_the_same_pages(client, daemon):
     array = numpy.arange(200_000.0)
     client.put(array, "x")
-    code = """
-import tensord x = tensord.get("x") name = [line for line in open("/proc/self/maps") if "/dev/shm/"
-in line and int(line.split("-")[0], 16) <= x.ctypes.data] print(float(x.sum()).hex(),
-x.flags.writeable, name[-1].split()[4])
+    code = f"""
+import tensord
+{inspect.getsource(inode_of)}
+x = tensord.get("x")
+print(float(x.sum()).hex(), x.flags.writeable, inode_of(x))
 """
     total, writeable, inode = daemon.python(code).split()
     assert (float.fromhex(total), writeable) == (array.sum(), "False")
-    mine = client.get("x")
-    maps = [
-        line
-        for line in open("/proc/self/maps")
-        if "/dev/shm/" in line and int(line.split("-")[0], 16) <= mine.ctypes.data
-    ]
-    assert maps[-1].split()[4] == inode  # one file
+    assert inode_of(client.get("x")) == int(inode)  # one file
 
 
 def test_hand_over_between_processes(client, daemon):
@@ -91,8 +98,9 @@ if pid == 0:
         if not truth:
             failed.append(what)
     check((shared == x).all() and (result == 2 * x).all() and (private == x).all(), "arrays")
-    private[0] = 5 for use in (client.ping, lambda: client.get("x"), lambda: tensor + 1, lambda:
-    client.put(x), lambda: small + 1):
+    private[0] = 5
+    for use in (client.ping, lambda: client.get("x"), lambda: tensor + 1, lambda: client.put(x),
+                lambda: small + 1):
         try:
             use()
             check(False, "not closed")
@@ -100,8 +108,7 @@ if pid == 0:
             check("fork" in str(problem), str(problem))
     del tensor, small, made
     with tensord.connect() as own:
-        check(numpy.shares_memory(own.get("x"), own.get("x")) and (own.get("x") == x).all(), "own
-        client")
+        check((own.get("x") == x).all(), "own client")
     client.close()
     del client
     check((shared == x).all() and (result == 2 * x).all(), "arrays after close")
@@ -238,7 +245,7 @@ def test_daemon_killed_and_started_again(own_daemon):
         "nothing": numpy.zeros((0, 4)),
         "größe": random.standard_normal(4000),
     }
-    client = daemon.connect()
+    client = daemon.connect(timeout_ms=300)
     for name, array in arrays.items():
         client.put(array, name)
     mapped = {name: client.get(name) for name in arrays}
@@ -280,10 +287,9 @@ def test_daemon_killed_and_started_again(own_daemon):
     assert (of_unnamed == arrays["large"]).all()
     with pytest.raises(tensord.NotFound):
         client.get("half")
-    with pytest.raises(tensord.TensordError):
-        unsealed.seal()
-    assert unsealed.array[0] == 7
-    unsealed._drop()
+    unsealed.seal()  # what was written is here: it is written once more
+    assert (client.get("half") == 7).all()
+    assert (unsealed.array == 7).all() and not unsealed.array.flags.writeable
     client.close()
     del unnamed, unsealed
 
@@ -327,10 +333,13 @@ def test_memory_limit(make_own_daemon):
 def test_exit_with_everything_alive(client, daemon):
     """Clients, tensors and arrays that are there when the interpreter ends, in threads too."""
     code = """
-import threading, numpy, tensord client = tensord.connect() keep =
-[client.put(numpy.arange(100_000.0), "x", replace=True), client.get("x"), client.get("x", "cow"),
+import threading, numpy, tensord
+client = tensord.connect()
+x = numpy.arange(100_000.0)
+keep = [client.put(x, "x", replace=True), client.get("x"), client.get("x", "cow"),
         client.create((1000,)), tensord.put([1.0]), tensord.default_client()]
-threading.Thread(target=lambda: [client.ping() for _ in range(100)], daemon=True).start()
+work = lambda: [client.ping() for _ in range(100)]
+threading.Thread(target=work, daemon=True).start()
 class Late:
     def __del__(self, keep=keep):
         keep[1].sum()
