@@ -2,9 +2,10 @@
 /*
  * The client
  *
- * Connecting, closing, fork, and the verbs that speak of no single tensor. All clients of the process are on a list for
- * the fork handlers: while a process forks, no thread is inside of a client's lock; in the child every client is closed and its socket with
- * it, memory that is used stays mapped.
+ * Connecting, closing, fork, and the verbs that speak of no single tensor. All clients of the
+ * process are on a list for the fork handlers: while a process forks, no thread is inside of a
+ * client's lock; in the child every client is closed and its socket with it, memory that is used
+ * stays mapped.
  */
 #include "client.h"
 
@@ -70,7 +71,8 @@ int check_name(const char *name, td_error *error)
         size_t n = strlen(name);
 
         if (n == 0 || n > TD_NAME_MAX)
-                return fail(error, TD_E_BAD_NAME, "a name has 1 to %d bytes, this has %zu", TD_NAME_MAX, n);
+                return fail(error, TD_E_BAD_NAME, "a name has 1 to %d bytes, this has %zu",
+                            TD_NAME_MAX, n);
         return TD_OK;
 }
 
@@ -97,8 +99,8 @@ static void fork_parent(void)
 }
 
 /*
- * The threads that were inside of the client are not here. One that was receiving or connecting may have left the connection's buffers
- * half changed: they are left alone.
+ * The threads that were inside of the client are not here. One that was receiving or connecting may
+ * have left the connection's buffers half changed: they are left alone.
  */
 static void fork_child_client(td_client *client)
 {
@@ -293,7 +295,8 @@ struct raw {
         size_t n_params;
 };
 
-static int encode_raw(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error)
+static int encode_raw(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
+                      td_error *error)
 {
         const struct raw *raw = ctx;
 
@@ -313,8 +316,8 @@ static bool is_question(const char *method)
         return false;
 }
 
-int td_call(td_client *client, const char *method, const void *params, size_t n_params, void **resultp, size_t *n_resultp,
-            td_error *error)
+int td_call(td_client *client, const char *method, const void *params, size_t n_params,
+            void **resultp, size_t *n_resultp, td_error *error)
 {
         struct raw raw = { method, params, n_params };
         bool is_write = !is_question(method);

@@ -2,11 +2,13 @@
 /*
  * The client's inside
  *
- * td_client, td_tensor and td_mapping, and how requests travel. A client is counted by its user, its tensors and what is under way; a
- * tensor by its user, its mappings and what is under way. So memory stays valid whatever is freed first.
+ * td_client, td_tensor and td_mapping, and how requests travel. A client is counted by its user,
+ * its tensors and what is under way; a tensor by its user, its mappings and what is under way. So
+ * memory stays valid whatever is freed first.
  *
- * One lock guards a client and its tensors. Threads that wait share the socket: one of them reads for all (has_reader) and hands
- * each reply to the call it belongs to; one sends for all (has_sender). Neither holds the lock while it blocks.
+ * One lock guards a client and its tensors. Threads that wait share the socket: one of them reads
+ * for all (has_reader) and hands each reply to the call it belongs to; one sends for all
+ * (has_sender). Neither holds the lock while it blocks.
  */
 #pragma once
 
@@ -82,8 +84,8 @@ struct td_mapping {
         td_tensor *tensor;
         struct mapped *mapped; /* a use of it; NULL: the bytes are the tensor's own, or copied */
         void *data;
-        void *copy;            /* to be freed */
-        void *private;         /* to be unmapped */
+        void *copy;    /* to be freed */
+        void *private; /* to be unmapped */
         size_t n_private;
 };
 
@@ -105,9 +107,9 @@ struct td_tensor {
         bool is_f_order; /* of an unsealed one: how it was asked for */
         bool replaces;   /* likewise: its name may be in use */
         bool has_op_id;
-        uint8_t op_id[16];   /* of its create */
-        int64_t created_ms;  /* when that was sent first */
-        uint8_t *data; /* of a small one, where its bytes came along */
+        uint8_t op_id[16];  /* of its create */
+        int64_t created_ms; /* when that was sent first */
+        uint8_t *data;      /* of a small one, where its bytes came along */
         bool has_segment;
         uint64_t segment;
         uint64_t offset;
@@ -116,8 +118,7 @@ struct td_tensor {
 
 /* ---- client.c ---- */
 
-__attribute__((format(printf, 3, 4)))
-int fail(td_error *error, int code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int fail(td_error *error, int code, const char *format, ...);
 int64_t now_ms(void);
 int fail_no_memory(td_error *error);
 td_client *client_ref(td_client *client);
@@ -135,15 +136,23 @@ enum {
         EXCHANGE_STALE = -2, /* a handle of an earlier connection; nothing was sent */
 };
 
-/* Write the request, under the lock, for the connection that is there. TD_OK, an error code, or EXCHANGE_STALE. */
-typedef int (*encode_fn)(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error);
+/*
+ * Write the request, under the lock, for the connection that is there. TD_OK, an error code, or
+ * EXCHANGE_STALE.
+ */
+typedef int (*encode_fn)(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
+                         td_error *error);
 
 void call_init(struct call *call);
 void call_deinit(struct call *call);
 
 int exchange_connect(td_client *client, td_error *error);
-/* Connect if need be, write the request behind what waits to be told, send. TD_OK: exchange_finish() must follow. */
-int exchange_begin(td_client *client, struct call *call, encode_fn encode, void *ctx, td_error *error);
+/*
+ * Connect if need be, write the request behind what waits to be told, send. TD_OK:
+ * exchange_finish() must follow.
+ */
+int exchange_begin(td_client *client, struct call *call, encode_fn encode, void *ctx,
+                   td_error *error);
 /* Wait for the reply: TD_OK and the result's reader, the daemon's error, or EXCHANGE_LOST. */
 int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error);
 /* Take in what arrived; true if the call is answered or lost. */
@@ -159,16 +168,21 @@ void exchange_break(td_client *client);
 void exchange_close(td_client *client);
 
 /*
- * Ask until there is an answer: a connection that breaks is renewed and the request repeated, with retry_ms where it has an op_id. tensor: whose
- * handle goes in (may be NULL). first_ms: when the same was asked first, 0 for now. TD_OK: *result is to be read before call_deinit().
+ * Ask until there is an answer: a connection that breaks is renewed and the request repeated, with
+ * retry_ms where it has an op_id. tensor: whose handle goes in (may be NULL). first_ms: when the
+ * same was asked first, 0 for now. TD_OK: *result is to be read before call_deinit().
  */
-int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms, struct call *call,
-               struct reader *result, td_error *error);
-/* The same, once: EXCHANGE_LOST or EXCHANGE_STALE where the connection, or that of the handle, ended. */
-int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call, struct reader *result,
-                    td_error *error);
+int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms,
+               struct call *call, struct reader *result, td_error *error);
+/*
+ * The same, once: EXCHANGE_LOST or EXCHANGE_STALE where the connection, or that of the handle,
+ * ended.
+ */
+int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call,
+                    struct reader *result, td_error *error);
 /* After EXCHANGE_LOST for the n-th time: TD_OK to try again, or the error to report. */
-int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write, td_error *error);
+int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write,
+                td_error *error);
 /* The connection could not be renewed (error r) after a request was sent: what to report. */
 int client_unreachable(td_client *client, int r, bool is_write, td_error *error);
 
@@ -177,7 +191,8 @@ int client_unreachable(td_client *client, int r, bool is_write, td_error *error)
 /* The address to use (malloc'ed), and whether it is the one where private daemons are. */
 int launch_find(const td_options *options, char **addressp, bool *is_privatep, td_error *error);
 /* Connect and say hello. is_renewal: wait for a daemon that is being restarted. */
-int launch_connect(td_client *client, struct connection *connection, bool is_renewal, struct greeting *greeting, td_error *error);
+int launch_connect(td_client *client, struct connection *connection, bool is_renewal,
+                   struct greeting *greeting, td_error *error);
 
 /* ---- tensor.c ---- */
 
@@ -187,7 +202,8 @@ td_tensor *tensor_ref(td_tensor *tensor);
 void tensor_unuse(td_tensor *tensor, struct mapped *mapped);
 void tensor_detach(td_tensor *tensor);
 /* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
-int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch, td_error *error);
+int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
+                    td_error *error);
 /* Make its handle known to the present connection. TD_OK, TD_E_GONE, or another error. */
 int tensor_renew(td_tensor *tensor, td_error *error);
 /* Of one whose bytes are here alone: store them, so that it has a handle and an id. */
@@ -196,5 +212,6 @@ int tensor_store(td_tensor *tensor, td_error *error);
 /* ---- copy.c ---- */
 
 /* Gather a strided array into dense memory of C or F order. The item size is the type's. */
-void copy_array(void *to, const struct td_type *type, char order, const void *from, const int64_t *strides);
+void copy_array(void *to, const struct td_type *type, char order, const void *from,
+                const int64_t *strides);
 void dense_strides(const struct td_type *type, char order, int64_t strides[TD_NDIM_MAX]);

@@ -2,8 +2,8 @@
 /*
  * Writing requests
  *
- * Every request is counted before it is written: a MessagePack map says first how many entries it has. See codec.h; reading is in
- * decode.c.
+ * Every request is counted before it is written: a MessagePack map says first how many entries it
+ * has. See codec.h; reading is in decode.c.
  */
 #include "codec.h"
 
@@ -181,11 +181,20 @@ static void pack_entry(msgpack_packer *pk, const char *key, const char *value)
         pack_text(pk, value);
 }
 
+static void pack_handle(msgpack_packer *pk, uint64_t handle)
+{
+        if (!handle)
+                return;
+        pack_text(pk, "handle");
+        msgpack_pack_uint64(pk, handle);
+}
+
 static unsigned ask_n_keys(const struct ask *ask)
 {
-        return (unsigned)!!ask->handle + !!ask->name + !!ask->id + (ask->type ? 2U : 0U) + (ask->order == 'F') +
-               !!ask->data + ask->replace + ask->map + ask->writable + !!ask->op_id + (ask->retry_ms >= 0) +
-               !!ask->prefix + !!ask->after + !!ask->limit + !!ask->client + ask->says_version;
+        return (unsigned)!!ask->handle + !!ask->name + !!ask->id + (ask->type ? 2U : 0U) +
+               (ask->order == 'F') + !!ask->data + ask->replace + ask->map + ask->writable +
+               !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
+               !!ask->client + ask->says_version;
 }
 
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
@@ -201,28 +210,26 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
                 pack_text(&pk, "version");
                 msgpack_pack_int(&pk, TD_PROTOCOL_VERSION);
         }
-        if (ask->handle) {
-                pack_text(&pk, "handle");
-                msgpack_pack_uint64(&pk, ask->handle);
-        }
         if (ask->id) {
                 pack_text(&pk, "id");
                 pack_bytes(&pk, ask->id, 16);
         }
+        pack_handle(&pk, ask->method == METHOD_PUT ? 0 : ask->handle);
         if (ask->type)
                 pack_type(&pk, ask->type);
+        pack_entry(&pk, "order", ask->order == 'F' ? "F" : NULL);
         if (ask->data) {
                 pack_text(&pk, "data");
                 pack_bytes(&pk, ask->data, ask->n_data);
         }
+        pack_handle(&pk, ask->method == METHOD_PUT ? ask->handle : 0);
+        pack_entry(&pk, "name", ask->name);
+        pack_entry(&pk, "prefix", ask->prefix);
+        pack_entry(&pk, "after", ask->after);
         if (ask->limit) {
                 pack_text(&pk, "limit");
                 msgpack_pack_uint32(&pk, ask->limit);
         }
-        pack_entry(&pk, "order", ask->order == 'F' ? "F" : NULL);
-        pack_entry(&pk, "name", ask->name);
-        pack_entry(&pk, "prefix", ask->prefix);
-        pack_entry(&pk, "after", ask->after);
         pack_entry(&pk, "client", ask->client);
         pack_flag(&pk, "replace", ask->replace);
         pack_flag(&pk, "map", ask->map);
@@ -230,7 +237,8 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
         pack_op_id(&pk, ask->op_id, ask->retry_ms);
 }
 
-void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params, size_t n_params)
+void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params,
+               size_t n_params)
 {
         msgpack_packer pk = packer_of(frame);
 
@@ -247,7 +255,8 @@ void frame_name(struct frame *frame, const char *name)
         pack_entry(&pk, "name", name);
 }
 
-static void frame_ids(struct frame *frame, const char *method, const char *key, const uint64_t *ids, size_t n_ids)
+static void frame_ids(struct frame *frame, const char *method, const char *key, const uint64_t *ids,
+                      size_t n_ids)
 {
         msgpack_packer pk = packer_of(frame);
 
@@ -274,7 +283,8 @@ void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segment
 
 /* ---- run ---- */
 
-void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry, size_t n_inputs)
+void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry,
+                     size_t n_inputs)
 {
         msgpack_packer pk = packer_of(frame);
 
@@ -303,7 +313,8 @@ void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *v
         msgpack_pack_int64(&pk, view->offset);
 }
 
-void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data, size_t n_data)
+void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data,
+                         size_t n_data)
 {
         msgpack_packer pk = packer_of(frame);
 
@@ -323,19 +334,17 @@ void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_ou
         msgpack_pack_array(&pk, n_outputs);
 }
 
-void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name, bool replace, bool map)
+void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
+                      bool replace, bool map)
 {
         msgpack_packer pk = packer_of(frame);
 
         msgpack_pack_map(&pk, 1U + !!handle + !!name + replace + map);
         pack_text(&pk, "value");
         msgpack_pack_uint32(&pk, value);
-        if (handle) {
-                pack_text(&pk, "handle");
-                msgpack_pack_uint64(&pk, handle);
-        }
         pack_entry(&pk, "name", name);
         pack_flag(&pk, "replace", replace);
+        pack_handle(&pk, handle);
         pack_flag(&pk, "map", map);
 }
 
@@ -380,23 +389,23 @@ static void pack_loop(msgpack_packer *pk, const struct td_loop *loop)
 
 static void pack_arrays(msgpack_packer *pk, const struct td_attrs *attrs)
 {
+        if (attrs->set & TD_ATTR_START) {
+                pack_text(pk, "start");
+                pack_ints(pk, attrs->start, attrs->n_start);
+        }
         if (attrs->set & TD_ATTR_SHAPE) {
                 pack_text(pk, "shape");
                 pack_ints(pk, attrs->shape, attrs->n_shape);
+        }
+        if (attrs->set & TD_ATTR_STEP) {
+                pack_text(pk, "step");
+                pack_ints(pk, attrs->step, attrs->n_step);
         }
         if (attrs->set & TD_ATTR_AXES) {
                 pack_text(pk, "axes");
                 msgpack_pack_array(pk, attrs->n_axes);
                 for (unsigned i = 0; i < attrs->n_axes; i++)
                         msgpack_pack_int16(pk, attrs->axes[i]);
-        }
-        if (attrs->set & TD_ATTR_START) {
-                pack_text(pk, "start");
-                pack_ints(pk, attrs->start, attrs->n_start);
-        }
-        if (attrs->set & TD_ATTR_STEP) {
-                pack_text(pk, "step");
-                pack_ints(pk, attrs->step, attrs->n_step);
         }
         if (attrs->set & TD_ATTR_RANGE) {
                 pack_text(pk, "range");
@@ -411,11 +420,11 @@ static void pack_attrs(msgpack_packer *pk, const struct td_attrs *attrs, const s
         uint32_t set = attrs->set & ~(uint32_t)TD_ATTR_LOOP;
 
         msgpack_pack_map(pk, (unsigned)__builtin_popcount(set) + (loop ? loop_n_keys(loop) : 0));
+        pack_arrays(pk, attrs);
         if (set & TD_ATTR_DTYPE) {
                 pack_text(pk, "dtype");
                 pack_text(pk, td_dtype_info(attrs->dtype)->name);
         }
-        pack_arrays(pk, attrs);
         if (set & TD_ATTR_KEEPDIMS) {
                 pack_text(pk, "keepdims");
                 pack_bool(pk, attrs->keepdims);

@@ -2,9 +2,10 @@
 /*
  * Codec
  *
- * Requests to MessagePack, replies from it. A frame is a growing buffer of encoded bytes; an allocation that fails is remembered
- * and reported once, by whoever sends it. A reader is a cursor over the bytes of one whole message; what does not fit is remembered likewise, so
- * that a decoder reads on and asks once at its end.
+ * Requests to MessagePack, replies from it. A frame is a growing buffer of encoded bytes; an
+ * allocation that fails is remembered and reported once, by whoever sends it. A reader is a cursor
+ * over the bytes of one whole message; what does not fit is remembered likewise, so that a decoder
+ * reads on and asks once at its end.
  *
  * Pure: no socket, no state, any thread.
  */
@@ -42,7 +43,10 @@ void frame_deinit(struct frame *frame);
 void frame_truncate(struct frame *frame, size_t n_bytes);
 void frame_append(struct frame *frame, const void *bytes, size_t n_bytes);
 
-/* The parameters of any method but run. A field that is zero, NULL or false is left out; retry_ms is left out below zero. */
+/*
+ * The parameters of any method but run. A field that is zero, NULL or false is left out; retry_ms
+ * is left out below zero.
+ */
 struct ask {
         enum td_method method;
         uint64_t handle;
@@ -66,7 +70,8 @@ struct ask {
 
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask);
 /* params: one encoded map, or NULL for none */
-void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params, size_t n_params);
+void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params,
+               size_t n_params);
 /* {"name": name}, as params of frame_raw() */
 void frame_name(struct frame *frame, const char *name);
 /* [2, "release", [{"handles": ids}]], [2, "unmap", [{"segments": ids}]] */
@@ -81,13 +86,17 @@ struct view {
 };
 
 /*
- * run, piece by piece: begin, as many inputs as announced, nodes, outputs, end. The nodes are what frame_nodes() made, once.
+ * run, piece by piece: begin, as many inputs as announced, nodes, outputs, end. The nodes are what
+ * frame_nodes() made, once.
  */
-void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry, size_t n_inputs);
+void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry,
+                     size_t n_inputs);
 void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view);
-void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data, size_t n_data);
+void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data,
+                         size_t n_data);
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
-void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name, bool replace, bool map);
+void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
+                      bool replace, bool map);
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms);
 /* The array of nodes of a block, loops and all. */
 void frame_nodes(struct frame *frame, const struct td_block *block);
@@ -117,20 +126,35 @@ struct reader {
 
 struct reader reader_of(const void *bytes, size_t n_bytes);
 
-enum reader_kind { READ_NIL, READ_BOOL, READ_UINT, READ_INT, READ_FLOAT, READ_STR, READ_BIN, READ_ARRAY, READ_MAP, READ_NOTHING };
+enum reader_kind {
+        READ_NIL,
+        READ_BOOL,
+        READ_UINT,
+        READ_INT,
+        READ_FLOAT,
+        READ_STR,
+        READ_BIN,
+        READ_ARRAY,
+        READ_MAP,
+        READ_NOTHING
+};
 
 struct reader_item {
         enum reader_kind kind;
         union {
                 bool b;
-                uint64_t u;  /* READ_UINT; of READ_STR and READ_BIN the bytes, of READ_ARRAY and READ_MAP the elements */
-                int64_t i;   /* READ_INT: negative */
+                uint64_t u; /* READ_UINT; of READ_STR and READ_BIN the bytes, of READ_ARRAY and
+                               READ_MAP the elements */
+                int64_t i;  /* READ_INT: negative */
                 double d;
         };
         const uint8_t *bytes; /* of READ_STR, READ_BIN */
 };
 
-/* The next value; of an array or map its head, its elements follow. READ_NOTHING at the end or where bytes make no sense. */
+/*
+ * The next value; of an array or map its head, its elements follow. READ_NOTHING at the end or
+ * where bytes make no sense.
+ */
 struct reader_item reader_next(struct reader *reader);
 void reader_skip(struct reader *reader);
 
@@ -152,13 +176,17 @@ struct message {
         uint32_t msgid;
         const char *method; /* of a notification; not NUL-terminated */
         size_t n_method;
-        struct reader body; /* of a response: error, then result; of a notification: its parameters */
+        struct reader
+                body; /* of a response: error, then result; of a notification: its parameters */
 };
 
 /* One whole message. false: it is none that a daemon sends. */
 bool message_read(struct message *message, const uint8_t *bytes, size_t n_bytes);
 
-/* The error of a response: TD_OK for nil, else the code, with *error filled. TD_E_MALFORMED if it cannot be read. */
+/*
+ * The error of a response: TD_OK for nil, else the code, with *error filled. TD_E_MALFORMED if it
+ * cannot be read.
+ */
 int read_error(struct reader *body, td_error *error);
 
 struct description {
@@ -188,7 +216,10 @@ struct handed {
         bool is_writable;
 };
 
-/* The "fds" of a result; the reader is a copy, before it. Returns how many, 0 where there are none, -1 where they cannot be understood. */
+/*
+ * The "fds" of a result; the reader is a copy, before it. Returns how many, 0 where there are none,
+ * -1 where they cannot be understood.
+ */
 int read_handed(struct reader result, struct handed handed[TD_FDS_MAX]);
 
 struct greeting {

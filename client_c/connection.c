@@ -74,8 +74,8 @@ int connection_send(struct connection *connection)
         struct frame *out = &connection->out;
 
         while (connection->n_sent < out->n_bytes) {
-                ssize_t n = send(connection->fd, out->bytes + connection->n_sent, out->n_bytes - connection->n_sent,
-                                 MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t n = send(connection->fd, out->bytes + connection->n_sent,
+                                 out->n_bytes - connection->n_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -194,7 +194,8 @@ int connection_take_fd(struct connection *connection)
                 return -1;
         fd = connection->fds[0];
         connection->n_fds--;
-        memmove(connection->fds, connection->fds + 1, connection->n_fds * sizeof(connection->fds[0]));
+        memmove(connection->fds, connection->fds + 1,
+                connection->n_fds * sizeof(connection->fds[0]));
         return fd;
 }
 

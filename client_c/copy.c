@@ -2,8 +2,9 @@
 /*
  * Copying arrays
  *
- * From any strides to dense memory. Axes are put into the order of the destination, neighbours that lie together in both are
- * merged; what is left is copied in runs, and, where the source runs across the destination (a transpose), in squares that fit the cache.
+ * From any strides to dense memory. Axes are put into the order of the destination, neighbours that
+ * lie together in both are merged; what is left is copied in runs, and, where the source runs
+ * across the destination (a transpose), in squares that fit the cache.
  */
 #include "client.h"
 
@@ -70,25 +71,30 @@ static void copy_run(uint8_t *to, const uint8_t *from, int64_t n, int64_t stride
 }
 
 /* The two innermost axes. */
-static void copy_plane(uint8_t *to, const uint8_t *from, const int64_t *extent, const int64_t *stride, int64_t size)
+static void copy_plane(uint8_t *to, const uint8_t *from, const int64_t *extent,
+                       const int64_t *stride, int64_t size)
 {
         int64_t rows = extent[0], columns = extent[1];
-        int64_t across = stride[0] < 0 ? -stride[0] : stride[0], along = stride[1] < 0 ? -stride[1] : stride[1];
+        int64_t across = stride[0] < 0 ? -stride[0] : stride[0],
+                along = stride[1] < 0 ? -stride[1] : stride[1];
 
         if (along <= across) {
                 for (int64_t i = 0; i < rows; i++)
-                        copy_run(to + i * columns * size, from + i * stride[0], columns, stride[1], size);
+                        copy_run(to + i * columns * size, from + i * stride[0], columns, stride[1],
+                                 size);
                 return;
         }
         for (int64_t j = 0; j < columns; j += SQUARE) {
                 int64_t width = columns - j < SQUARE ? columns - j : SQUARE;
 
                 for (int64_t i = 0; i < rows; i++)
-                        copy_run(to + (i * columns + j) * size, from + i * stride[0] + j * stride[1], width, stride[1], size);
+                        copy_run(to + (i * columns + j) * size,
+                                 from + i * stride[0] + j * stride[1], width, stride[1], size);
         }
 }
 
-static uint8_t *copy_axes(uint8_t *to, const uint8_t *from, const struct axes *axes, unsigned axis, int64_t size)
+static uint8_t *copy_axes(uint8_t *to, const uint8_t *from, const struct axes *axes, unsigned axis,
+                          int64_t size)
 {
         unsigned n_left = axes->n - axis;
 
@@ -109,7 +115,8 @@ static uint8_t *copy_axes(uint8_t *to, const uint8_t *from, const struct axes *a
         return to;
 }
 
-void copy_array(void *to, const struct td_type *type, char order, const void *from, const int64_t *strides)
+void copy_array(void *to, const struct td_type *type, char order, const void *from,
+                const int64_t *strides)
 {
         int64_t dense[TD_NDIM_MAX];
         struct axes axes;

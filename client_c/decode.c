@@ -2,8 +2,8 @@
 /*
  * Reading replies
  *
- * A cursor over the bytes of a message that scan_run() found whole. It allocates nothing, and what it points out lies in the
- * message. See codec.h.
+ * A cursor over the bytes of a message that scan_run() found whole. It allocates nothing, and what
+ * it points out lies in the message. See codec.h.
  */
 #include "codec.h"
 
@@ -23,10 +23,26 @@ static uint64_t big_endian(const uint8_t *bytes, unsigned n)
 
 /* ---- one value ---- */
 
-enum form { FORM_BAD, FORM_NIL, FORM_FALSE, FORM_TRUE, FORM_FIXINT, FORM_NEGATIVE, FORM_UINT, FORM_INT, FORM_FLOAT,
-            FORM_STR, FORM_BIN, FORM_ARRAY, FORM_MAP };
+enum form {
+        FORM_BAD,
+        FORM_NIL,
+        FORM_FALSE,
+        FORM_TRUE,
+        FORM_FIXINT,
+        FORM_NEGATIVE,
+        FORM_UINT,
+        FORM_INT,
+        FORM_FLOAT,
+        FORM_STR,
+        FORM_BIN,
+        FORM_ARRAY,
+        FORM_MAP
+};
 
-/* What the first byte says: what it is, how many bytes of number follow, and, where none do, the number itself. */
+/*
+ * What the first byte says: what it is, how many bytes of number follow, and, where none do, the
+ * number itself.
+ */
 struct head {
         enum form form;
         uint8_t n_bytes;
@@ -36,18 +52,42 @@ struct head {
 static struct head head_wide(uint8_t byte)
 {
         switch (byte) {
-        case 0xc0: return (struct head){ FORM_NIL, 0, 0 };
-        case 0xc2: return (struct head){ FORM_FALSE, 0, 0 };
-        case 0xc3: return (struct head){ FORM_TRUE, 0, 0 };
-        case 0xc4: case 0xc5: case 0xc6: return (struct head){ FORM_BIN, (uint8_t)(1U << (byte - 0xc4)), 0 };
-        case 0xca: return (struct head){ FORM_FLOAT, 4, 0 };
-        case 0xcb: return (struct head){ FORM_FLOAT, 8, 0 };
-        case 0xcc: case 0xcd: case 0xce: case 0xcf: return (struct head){ FORM_UINT, (uint8_t)(1U << (byte - 0xcc)), 0 };
-        case 0xd0: case 0xd1: case 0xd2: case 0xd3: return (struct head){ FORM_INT, (uint8_t)(1U << (byte - 0xd0)), 0 };
-        case 0xd9: case 0xda: case 0xdb: return (struct head){ FORM_STR, (uint8_t)(1U << (byte - 0xd9)), 0 };
-        case 0xdc: case 0xdd: return (struct head){ FORM_ARRAY, (uint8_t)(2U << (byte - 0xdc)), 0 };
-        case 0xde: case 0xdf: return (struct head){ FORM_MAP, (uint8_t)(2U << (byte - 0xde)), 0 };
-        default: return (struct head){ FORM_BAD, 0, 0 };
+        case 0xc0:
+                return (struct head){ FORM_NIL, 0, 0 };
+        case 0xc2:
+                return (struct head){ FORM_FALSE, 0, 0 };
+        case 0xc3:
+                return (struct head){ FORM_TRUE, 0, 0 };
+        case 0xc4:
+        case 0xc5:
+        case 0xc6:
+                return (struct head){ FORM_BIN, (uint8_t)(1U << (byte - 0xc4)), 0 };
+        case 0xca:
+                return (struct head){ FORM_FLOAT, 4, 0 };
+        case 0xcb:
+                return (struct head){ FORM_FLOAT, 8, 0 };
+        case 0xcc:
+        case 0xcd:
+        case 0xce:
+        case 0xcf:
+                return (struct head){ FORM_UINT, (uint8_t)(1U << (byte - 0xcc)), 0 };
+        case 0xd0:
+        case 0xd1:
+        case 0xd2:
+        case 0xd3:
+                return (struct head){ FORM_INT, (uint8_t)(1U << (byte - 0xd0)), 0 };
+        case 0xd9:
+        case 0xda:
+        case 0xdb:
+                return (struct head){ FORM_STR, (uint8_t)(1U << (byte - 0xd9)), 0 };
+        case 0xdc:
+        case 0xdd:
+                return (struct head){ FORM_ARRAY, (uint8_t)(2U << (byte - 0xdc)), 0 };
+        case 0xde:
+        case 0xdf:
+                return (struct head){ FORM_MAP, (uint8_t)(2U << (byte - 0xde)), 0 };
+        default:
+                return (struct head){ FORM_BAD, 0, 0 };
         }
 }
 
@@ -87,7 +127,8 @@ int scan_run(struct scan *scan, const uint8_t *bytes, size_t n_bytes)
                         return SCAN_BAD;
                 if (n_bytes - scan->n_seen - 1 < head.n_bytes)
                         return SCAN_MORE;
-                number = head.n_bytes ? big_endian(bytes + scan->n_seen + 1, head.n_bytes) : head.value;
+                number = head.n_bytes ? big_endian(bytes + scan->n_seen + 1, head.n_bytes)
+                                      : head.value;
                 if (head.form == FORM_STR || head.form == FORM_BIN)
                         n_body = number;
                 else if (head.form == FORM_ARRAY || head.form == FORM_MAP)
@@ -95,7 +136,9 @@ int scan_run(struct scan *scan, const uint8_t *bytes, size_t n_bytes)
                 if (n_body > TD_MESSAGE_MAX || scan->n_left - 1 + n_more > TD_MESSAGE_MAX)
                         return SCAN_BAD;
                 if (n_bytes - scan->n_seen - 1 - head.n_bytes < n_body)
-                        return scan->n_seen + 1 + head.n_bytes + n_body > TD_MESSAGE_MAX ? SCAN_BAD : SCAN_MORE;
+                        return scan->n_seen + 1 + head.n_bytes + n_body > TD_MESSAGE_MAX
+                                       ? SCAN_BAD
+                                       : SCAN_MORE;
                 scan->n_seen += 1 + (size_t)head.n_bytes + n_body;
                 scan->n_left += n_more - 1;
         }
@@ -178,13 +221,16 @@ struct reader_item reader_next(struct reader *reader)
                         return reader_fail(reader);
                 reader->at += number;
                 return (struct reader_item){ .kind = head.form == FORM_STR ? READ_STR : READ_BIN,
-                                             .u = number, .bytes = bytes };
+                                             .u = number,
+                                             .bytes = bytes };
         }
         case FORM_ARRAY:
         case FORM_MAP:
                 if (number > (size_t)(reader->end - reader->at))
                         return reader_fail(reader);
-                return (struct reader_item){ .kind = head.form == FORM_ARRAY ? READ_ARRAY : READ_MAP, .u = number };
+                return (struct reader_item){ .kind = head.form == FORM_ARRAY ? READ_ARRAY
+                                                                             : READ_MAP,
+                                             .u = number };
         default:
                 return reader_fail(reader);
         }
@@ -425,9 +471,11 @@ static bool description_is_sound(const struct description *d, uint8_t n_strides)
 {
         if (td_check_type(&d->type, NULL) || n_strides != d->type.ndim)
                 return false;
-        if ((uint64_t)td_type_n_bytes(&d->type) != d->n_bytes || (d->data && d->n_data != d->n_bytes))
+        if ((uint64_t)td_type_n_bytes(&d->type) != d->n_bytes ||
+            (d->data && d->n_data != d->n_bytes))
                 return false;
-        return !d->has_segment || (d->offset <= d->map_bytes && d->n_bytes <= d->map_bytes - d->offset);
+        return !d->has_segment ||
+               (d->offset <= d->map_bytes && d->n_bytes <= d->map_bytes - d->offset);
 }
 
 bool read_description(struct reader *reader, struct description *d)

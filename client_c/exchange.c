@@ -2,9 +2,10 @@
 /*
  * Exchange
  *
- * Requests out, replies in, for any number of threads over one socket. The thread that waits for a reply while nobody reads becomes the
- * reader and serves all; replies are handled in the order of their arrival, descriptors become mappings at once, so whoever speaks of a
- * segment later finds it.
+ * Requests out, replies in, for any number of threads over one socket. The thread that waits for a
+ * reply while nobody reads becomes the reader and serves all; replies are handled in the order of
+ * their arrival, descriptors become mappings at once, so whoever speaks of a segment later finds
+ * it.
  *
  * A reader polls without sleeping for a moment, because a wake-up costs more than a small request.
  */
@@ -106,7 +107,8 @@ static void client_wait(td_client *client)
 /* Close the socket of a connection that ended, once nobody uses it. */
 static void client_settle(td_client *client)
 {
-        if (!client->is_connected && !client->is_connecting && !client->has_reader && !client->has_sender)
+        if (!client->is_connected && !client->is_connecting && !client->has_reader &&
+            !client->has_sender)
                 connection_close(&client->connection);
         client_changed(client);
 }
@@ -247,7 +249,8 @@ static void client_read(td_client *client, bool blocks)
 
         client->has_reader = true;
         pthread_mutex_unlock(&client->lock);
-        r = blocks ? receive_patiently(&client->connection, spin_ns) : connection_receive(&client->connection);
+        r = blocks ? receive_patiently(&client->connection, spin_ns)
+                   : connection_receive(&client->connection);
         pthread_mutex_lock(&client->lock);
         client_take(client, r);
         client->has_reader = false;
@@ -258,7 +261,10 @@ static void client_read(td_client *client, bool blocks)
 
 /* ---- sending ---- */
 
-/* The socket takes no more: wait until it does, reading meanwhile, since the daemon may wait for us to read. */
+/*
+ * The socket takes no more: wait until it does, reading meanwhile, since the daemon may wait for us
+ * to read.
+ */
 static void client_wait_writable(td_client *client)
 {
         bool reads = !client->has_reader;
@@ -267,7 +273,8 @@ static void client_wait_writable(td_client *client)
         if (reads)
                 client->has_reader = true;
         pthread_mutex_unlock(&client->lock);
-        events = connection_wait(&client->connection, (short)(reads ? POLLIN | POLLOUT : POLLOUT), reads ? -1 : 100);
+        events = connection_wait(&client->connection, (short)(reads ? POLLIN | POLLOUT : POLLOUT),
+                                 reads ? -1 : 100);
         if (reads && events > 0 && events & (POLLIN | POLLHUP | POLLERR))
                 r = connection_receive(&client->connection);
         pthread_mutex_lock(&client->lock);
@@ -278,7 +285,9 @@ static void client_wait_writable(td_client *client)
         client_changed(client);
 }
 
-/* The other side is gone: what it said before tells why. A reader will see to it, if there is one. */
+/*
+ * The other side is gone: what it said before tells why. A reader will see to it, if there is one.
+ */
 static void client_drain_input(td_client *client)
 {
         int r;
@@ -388,7 +397,8 @@ static int client_connect(td_client *client, td_error *error)
 
         for (;;) {
                 if (client->is_closed)
-                        return fail(error, TD_E_CLOSED, "the client was closed, or belongs to the process before fork");
+                        return fail(error, TD_E_CLOSED,
+                                    "the client was closed, or belongs to the process before fork");
                 if (client->is_connected)
                         return TD_OK;
                 if (!client->is_connecting && !client->has_reader && !client->has_sender)
@@ -404,7 +414,9 @@ static int client_connect(td_client *client, td_error *error)
                 client->is_connected = true;
                 client->epoch++;
                 client->complaint.code = TD_OK;
-                client->spin_ns = (client->busy_poll_us < 0 ? greeting.busy_poll_us : client->busy_poll_us) * 1000;
+                client->spin_ns = (client->busy_poll_us < 0 ? greeting.busy_poll_us
+                                                            : client->busy_poll_us) *
+                                  1000;
         }
         client_settle(client);
         if (r == TD_OK && client->is_closed) {
@@ -428,7 +440,8 @@ int exchange_connect(td_client *client, td_error *error)
 }
 
 /* Under the lock: write the request behind what waits to be told. */
-static int client_write(td_client *client, struct call *call, encode_fn encode, void *ctx, td_error *error)
+static int client_write(td_client *client, struct call *call, encode_fn encode, void *ctx,
+                        td_error *error)
 {
         struct frame *out = &client->connection.out;
         size_t n_start, n_before = out->n_bytes;
@@ -445,14 +458,16 @@ static int client_write(td_client *client, struct call *call, encode_fn encode, 
                 return fail_no_memory(error);
         }
         if (r == TD_OK && out->n_bytes - n_start > TD_MESSAGE_MAX)
-                r = fail(error, TD_E_BAD_PROGRAM, "the request has %zu bytes; a message has at most %d",
+                r = fail(error, TD_E_BAD_PROGRAM,
+                         "the request has %zu bytes; a message has at most %d",
                          out->n_bytes - n_start, TD_MESSAGE_MAX);
         if (r)
                 frame_truncate(out, n_start);
         return r;
 }
 
-int exchange_begin(td_client *client, struct call *call, encode_fn encode, void *ctx, td_error *error)
+int exchange_begin(td_client *client, struct call *call, encode_fn encode, void *ctx,
+                   td_error *error)
 {
         int r;
 
@@ -528,7 +543,8 @@ bool exchange_poll(td_client *client, struct call *call)
 
 /* ---- asking until there is an answer ---- */
 
-int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write, td_error *error)
+int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write,
+                td_error *error)
 {
         if (call->cause)
                 return call->cause;
@@ -536,10 +552,12 @@ int client_lost(const struct call *call, td_client *client, unsigned n_lost, boo
                 return TD_OK;
         if (is_write)
                 return fail(error, TD_E_OUTCOME_UNKNOWN,
-                            "the connection to %s broke %u times during the request; whether it took effect is not known",
+                            "the connection to %s broke %u times during the request; whether it "
+                            "took effect is not known",
                             client->address, n_lost);
-        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s broke %u times during the request",
-                    client->address, n_lost);
+        return fail(error, TD_E_CONNECTION_LOST,
+                    "the connection to %s broke %u times during the request", client->address,
+                    n_lost);
 }
 
 int client_unreachable(td_client *client, int r, bool is_write, td_error *error)
@@ -547,7 +565,8 @@ int client_unreachable(td_client *client, int r, bool is_write, td_error *error)
         if (!is_write || r == TD_E_CLOSED)
                 return r;
         return fail(error, TD_E_OUTCOME_UNKNOWN,
-                    "the connection to %s broke during the request; whether it took effect is not known",
+                    "the connection to %s broke during the request; whether it took effect is not "
+                    "known",
                     client->address);
 }
 
@@ -556,7 +575,8 @@ struct asking {
         td_tensor *tensor;
 };
 
-static int encode_ask(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error)
+static int encode_ask(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
+                      td_error *error)
 {
         struct asking *asking = ctx;
 
@@ -570,8 +590,8 @@ static int encode_ask(td_client *client, struct frame *frame, uint32_t msgid, vo
         return TD_OK;
 }
 
-int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call, struct reader *result,
-                    td_error *error)
+int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call,
+                    struct reader *result, td_error *error)
 {
         struct asking asking = { ask, tensor };
         int r = exchange_begin(client, call, encode_ask, &asking, error);
@@ -579,8 +599,8 @@ int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struc
         return r ? r : exchange_finish(client, call, result, error);
 }
 
-int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms, struct call *call,
-               struct reader *result, td_error *error)
+int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms,
+               struct call *call, struct reader *result, td_error *error)
 {
         struct asking asking = { ask, tensor };
         bool is_write = ask->op_id != NULL;

@@ -2,8 +2,9 @@
 /*
  * Inference, inside of libtensord
  *
- * tensord/infer.h brings inline functions for the names of dtypes, operations and errors; libtensord exports functions of the
- * same names, which answer NULL where there is none. Here the inline ones go by other names, so that a file can see both.
+ * tensord/infer.h brings inline functions for the names of dtypes, operations and errors;
+ * libtensord exports functions of the same names, which answer NULL where there is none. Here the
+ * inline ones go by other names, so that a file can see both.
  */
 #pragma once
 

@@ -9,7 +9,11 @@
 static size_t utf8_length(const uint8_t *s, size_t n)
 {
         static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+        size_t length = s[0] < 0x80       ? 1
+                        : s[0] >> 5 == 6  ? 2
+                        : s[0] >> 4 == 14 ? 3
+                        : s[0] >> 3 == 30 ? 4
+                                          : 0;
         uint32_t code;
 
         if (length < 2)
@@ -22,7 +26,9 @@ static size_t utf8_length(const uint8_t *s, size_t n)
                         return 0;
                 code = code << 6 | (s[i] & 0x3fU);
         }
-        return code < smallest[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : length;
+        return code < smallest[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)
+                       ? 0
+                       : length;
 }
 
 void json_text(FILE *out, const char *text, size_t n_text)

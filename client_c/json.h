@@ -2,8 +2,8 @@
 /*
  * JSON, written
  *
- * MessagePack values and strings as JSON text. Bytes become hexadecimal strings; numbers that JSON does not have (NaN, infinities) become null;
- * bytes that are no UTF-8 become U+FFFD.
+ * MessagePack values and strings as JSON text. Bytes become hexadecimal strings; numbers that JSON
+ * does not have (NaN, infinities) become null; bytes that are no UTF-8 become U+FFFD.
  */
 #pragma once
 

@@ -2,9 +2,10 @@
 /*
  * Launch
  *
- * Where the daemon is, saying hello to it, and starting a private one where none answers. Of several processes that find none, a
- * lock file beside the socket lets one start a daemon; the others then find it. The daemon is started without a controlling terminal and without this process's
- * descriptors, its log lies beside its socket, and it ends on its own.
+ * Where the daemon is, saying hello to it, and starting a private one where none answers. Of
+ * several processes that find none, a lock file beside the socket lets one start a daemon; the
+ * others then find it. The daemon is started without a controlling terminal and without this
+ * process's descriptors, its log lies beside its socket, and it ends on its own.
  */
 #include "client.h"
 
@@ -44,8 +45,8 @@ static bool is_answering(const char *path)
 }
 
 /*
- * The directory of a private daemon's socket belongs to us, and nobody else can put anything there (in /tmp: not even look). Made if
- * it may be.
+ * The directory of a private daemon's socket belongs to us, and nobody else can put anything there
+ * (in /tmp: not even look). Made if it may be.
  */
 static int check_directory(const char *address, bool may_make, td_error *error)
 {
@@ -58,10 +59,12 @@ static int check_directory(const char *address, bool may_make, td_error *error)
         if (may_make && mkdir(directory, 0700) < 0 && errno != EEXIST)
                 return fail(error, TD_E_SYSTEM, "%s: %s", directory, strerror(errno));
         if (lstat(directory, &st) < 0)
-                return fail(error, TD_E_NO_DAEMON, "no daemon answers: %s: %s", directory, strerror(errno));
+                return fail(error, TD_E_NO_DAEMON, "no daemon answers: %s: %s", directory,
+                            strerror(errno));
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & refused))
                 return fail(error, TD_E_SYSTEM,
-                            "%s: is not a directory that belongs to user %u alone (mode 0700); no daemon is sought or started there",
+                            "%s: is not a directory that belongs to user %u alone (mode 0700); no "
+                            "daemon is sought or started there",
                             directory, (unsigned)geteuid());
         return TD_OK;
 }
@@ -92,7 +95,8 @@ int launch_find(const td_options *options, char **addressp, bool *is_privatep, t
         r = private_address(&private, error);
         if (r)
                 return r;
-        if ((check_directory(private, false, NULL) || !is_answering(private)) && is_answering(SYSTEM_SOCKET)) {
+        if ((check_directory(private, false, NULL) || !is_answering(private)) &&
+            is_answering(SYSTEM_SOCKET)) {
                 free(private);
                 *addressp = strdup(SYSTEM_SOCKET);
                 return *addressp ? TD_OK : fail_no_memory(error);
@@ -106,7 +110,8 @@ int launch_find(const td_options *options, char **addressp, bool *is_privatep, t
 
 static int fail_lost(td_error *error, const char *address)
 {
-        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s ended before the daemon said hello", address);
+        return fail(error, TD_E_CONNECTION_LOST,
+                    "the connection to %s ended before the daemon said hello", address);
 }
 
 static int read_hello(struct connection *connection, struct greeting *greeting, td_error *error)
@@ -119,22 +124,27 @@ static int read_hello(struct connection *connection, struct greeting *greeting, 
         if (r == 0)
                 return -EAGAIN;
         if (r < 0 || !message_read(&message, bytes, n_bytes) || message.is_notification)
-                return fail(error, TD_E_MALFORMED, "what answers does not speak the protocol of tensord");
+                return fail(error, TD_E_MALFORMED,
+                            "what answers does not speak the protocol of tensord");
         r = read_error(&message.body, error);
         if (r)
                 return r;
         if (!read_greeting(&message.body, greeting))
                 return fail(error, TD_E_MALFORMED, "the answer to hello cannot be read");
         if (greeting->version != TD_PROTOCOL_VERSION)
-                return fail(error, TD_E_VERSION, "the daemon speaks version %lld, this library version %d",
+                return fail(error, TD_E_VERSION,
+                            "the daemon speaks version %lld, this library version %d",
                             (long long)greeting->version, TD_PROTOCOL_VERSION);
         return TD_OK;
 }
 
-static int say_hello(td_client *client, struct connection *connection, int64_t deadline_ms, struct greeting *greeting,
-                     td_error *error)
+static int say_hello(td_client *client, struct connection *connection, int64_t deadline_ms,
+                     struct greeting *greeting, td_error *error)
 {
-        struct ask hello = { .method = METHOD_HELLO, .says_version = true, .client = client->client_name, .retry_ms = -1 };
+        struct ask hello = { .method = METHOD_HELLO,
+                             .says_version = true,
+                             .client = client->client_name,
+                             .retry_ms = -1 };
         int r;
 
         frame_ask(&connection->out, 0, &hello);
@@ -149,7 +159,8 @@ static int say_hello(td_client *client, struct connection *connection, int64_t d
                 if (r != -EAGAIN)
                         return r;
                 if (left_ms <= 0)
-                        return fail(error, TD_E_NO_DAEMON, "%s: the daemon did not answer hello within %d ms",
+                        return fail(error, TD_E_NO_DAEMON,
+                                    "%s: the daemon did not answer hello within %d ms",
                                     client->address, client->timeout_ms);
                 r = connection_wait(connection, POLLIN, (int)left_ms);
                 if (r > 0)
@@ -160,20 +171,24 @@ static int say_hello(td_client *client, struct connection *connection, int64_t d
 }
 
 /* TD_OK, or an error; *again: it may be better later. */
-static int connect_once(td_client *client, struct connection *connection, int64_t deadline_ms, struct greeting *greeting,
-                        bool *is_absent, bool *is_passing, td_error *error)
+static int connect_once(td_client *client, struct connection *connection, int64_t deadline_ms,
+                        struct greeting *greeting, bool *is_absent, bool *is_passing,
+                        td_error *error)
 {
         int r = connection_open(connection, client->address);
 
         *is_absent = r == -ENOENT || r == -ECONNREFUSED;
         *is_passing = r == -EAGAIN;
         if (r == -ENAMETOOLONG)
-                return fail(error, TD_E_BAD_ARGUMENTS, "%s: the path of a socket has at most %zu bytes, this has %zu",
-                            client->address, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1, strlen(client->address));
+                return fail(error, TD_E_BAD_ARGUMENTS,
+                            "%s: the path of a socket has at most %zu bytes, this has %zu",
+                            client->address, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
+                            strlen(client->address));
         if (r == -ENOMEM)
                 return fail_no_memory(error);
         if (r < 0)
-                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", client->address, strerror(-r));
+                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", client->address,
+                            strerror(-r));
         r = say_hello(client, connection, deadline_ms, greeting, error);
         *is_passing = r == TD_E_CONNECTION_LOST || r == TD_E_SHUTTING_DOWN;
         if (r)
@@ -208,7 +223,8 @@ static char *program_beside_library(void)
         Dl_info info;
         char resolved[PATH_MAX], *slash, *path;
 
-        if (!dladdr((void *)(uintptr_t)td_connect, &info) || !info.dli_fname || !realpath(info.dli_fname, resolved))
+        if (!dladdr((void *)(uintptr_t)td_connect, &info) || !info.dli_fname ||
+            !realpath(info.dli_fname, resolved))
                 return NULL;
         slash = strrchr(resolved, '/');
         if (!slash)
@@ -243,10 +259,12 @@ static int find_program(const td_client *client, char **pathp, td_error *error)
         else if (!(path = program_beside_library()))
                 path = program_on_path();
         if (!path && given && *given)
-                return fail(error, TD_E_NO_DAEMON, "%s: is no program that could be started as a daemon", given);
+                return fail(error, TD_E_NO_DAEMON,
+                            "%s: is no program that could be started as a daemon", given);
         if (!path)
                 return fail(error, TD_E_NO_DAEMON,
-                            "no daemon answers, and no tensord is found to be started (beside the library, in PATH)");
+                            "no daemon answers, and no tensord is found to be started (beside the "
+                            "library, in PATH)");
         *pathp = path;
         return TD_OK;
 }
@@ -326,7 +344,8 @@ static void last_line(const char *path, char *line, size_t n_line)
                 return;
         size = lseek(fd, 0, SEEK_END);
         if (size > 0)
-                n = pread(fd, tail, sizeof(tail) - 1, size > (off_t)sizeof(tail) - 1 ? size - (off_t)sizeof(tail) + 1 : 0);
+                n = pread(fd, tail, sizeof(tail) - 1,
+                          size > (off_t)sizeof(tail) - 1 ? size - (off_t)sizeof(tail) + 1 : 0);
         close(fd);
         if (n <= 0)
                 return;
@@ -346,7 +365,8 @@ static bool has_ended(int pidfd, int timeout_ms)
 }
 
 /* Wait until the daemon answers, or ends. */
-static int await_daemon(td_client *client, int pidfd, const char *log, struct connection *connection, int64_t deadline_ms,
+static int await_daemon(td_client *client, int pidfd, const char *log,
+                        struct connection *connection, int64_t deadline_ms,
                         struct greeting *greeting, td_error *error)
 {
         bool is_absent, is_passing, ended;
@@ -355,19 +375,21 @@ static int await_daemon(td_client *client, int pidfd, const char *log, struct co
 
         for (int wait_ms = 1;; wait_ms = wait_ms < 50 ? 2 * wait_ms : wait_ms) {
                 ended = has_ended(pidfd, wait_ms);
-                r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing, error);
+                r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing,
+                                 error);
                 if (r == TD_OK || (!is_absent && !is_passing))
                         return r;
                 if (ended || now_ms() >= deadline_ms)
                         break;
         }
         last_line(log, line, sizeof(line));
-        return fail(error, TD_E_NO_DAEMON, "%s: the daemon that was started %s%s%s (log: %s)", client->address,
-                    ended ? "ended" : "did not answer in time", line[0] ? ": " : "", line, log);
+        return fail(error, TD_E_NO_DAEMON, "%s: the daemon that was started %s%s%s (log: %s)",
+                    client->address, ended ? "ended" : "did not answer in time",
+                    line[0] ? ": " : "", line, log);
 }
 
-static int start_daemon(td_client *client, struct connection *connection, int64_t deadline_ms, struct greeting *greeting,
-                        td_error *error)
+static int start_daemon(td_client *client, struct connection *connection, int64_t deadline_ms,
+                        struct greeting *greeting, td_error *error)
 {
         char log[PATH_MAX], *program = NULL;
         int pidfd, r;
@@ -375,12 +397,15 @@ static int start_daemon(td_client *client, struct connection *connection, int64_
         r = find_program(client, &program, error);
         if (r)
                 return r;
-        snprintf(log, sizeof(log), "%.*s/log", (int)(strrchr(client->address, '/') - client->address), client->address);
-        pidfd = spawn_daemon(program, (char *[]){ program, (char *)"--socket", client->address, (char *)"--idle-exit",
-                                                  (char *)IDLE_EXIT_S, (char *)"--log-file", log, NULL });
+        snprintf(log, sizeof(log), "%.*s/log",
+                 (int)(strrchr(client->address, '/') - client->address), client->address);
+        pidfd = spawn_daemon(program, (char *[]){ program, (char *)"--socket", client->address,
+                                                  (char *)"--idle-exit", (char *)IDLE_EXIT_S,
+                                                  (char *)"--log-file", log, NULL });
         free(program);
         if (pidfd < 0)
-                return fail(error, TD_E_SYSTEM, "the daemon could not be started: %s", strerror(-pidfd));
+                return fail(error, TD_E_SYSTEM, "the daemon could not be started: %s",
+                            strerror(-pidfd));
         r = await_daemon(client, pidfd, log, connection, deadline_ms, greeting, error);
         close(pidfd);
         return r;
@@ -399,8 +424,8 @@ static int lock_until(int fd, int64_t deadline_ms)
         return 0;
 }
 
-static int launch_daemon(td_client *client, struct connection *connection, int64_t deadline_ms, struct greeting *greeting,
-                         td_error *error)
+static int launch_daemon(td_client *client, struct connection *connection, int64_t deadline_ms,
+                         struct greeting *greeting, td_error *error)
 {
         char lock[PATH_MAX];
         bool is_absent, is_passing;
@@ -412,9 +437,11 @@ static int launch_daemon(td_client *client, struct connection *connection, int64
                 return fail(error, TD_E_SYSTEM, "%s: %s", lock, strerror(errno));
         r = lock_until(fd, deadline_ms);
         if (r < 0) {
-                r = fail(error, TD_E_NO_DAEMON, "%s: another process starts a daemon: %s", lock, strerror(-r));
+                r = fail(error, TD_E_NO_DAEMON, "%s: another process starts a daemon: %s", lock,
+                         strerror(-r));
         } else {
-                r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing, error);
+                r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing,
+                                 error);
                 if (r && (is_absent || is_passing))
                         r = start_daemon(client, connection, deadline_ms, greeting, error);
         }
@@ -432,7 +459,8 @@ static int jittered(int ms)
         return ms / 2 + (int)(random % (unsigned)(ms / 2 + 1));
 }
 
-int launch_connect(td_client *client, struct connection *connection, bool is_renewal, struct greeting *greeting, td_error *error)
+int launch_connect(td_client *client, struct connection *connection, bool is_renewal,
+                   struct greeting *greeting, td_error *error)
 {
         int64_t deadline_ms = now_ms() + client->timeout_ms;
         bool is_absent, is_passing;
@@ -444,10 +472,12 @@ int launch_connect(td_client *client, struct connection *connection, bool is_ren
                 if (r)
                         return r;
         }
-        for (int wait_ms = BACK_OFF_MIN_MS;; wait_ms = wait_ms < BACK_OFF_MAX_MS / 2 ? 2 * wait_ms : BACK_OFF_MAX_MS) {
+        for (int wait_ms = BACK_OFF_MIN_MS;;
+             wait_ms = wait_ms < BACK_OFF_MAX_MS / 2 ? 2 * wait_ms : BACK_OFF_MAX_MS) {
                 int64_t left_ms;
 
-                r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing, error);
+                r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing,
+                                 error);
                 if (r == TD_OK)
                         return r;
                 if (is_absent && client->is_private && !client->no_start)
@@ -461,7 +491,8 @@ int launch_connect(td_client *client, struct connection *connection, bool is_ren
                 poll(NULL, 0, jittered(wait_ms));
         }
         if (is_renewal)
-                r = fail(error, TD_E_CONNECTION_LOST, "%s: the connection ended and could not be renewed within %d ms",
+                r = fail(error, TD_E_CONNECTION_LOST,
+                         "%s: the connection ended and could not be renewed within %d ms",
                          client->address, client->timeout_ms);
         return r;
 }

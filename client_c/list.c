@@ -65,7 +65,8 @@ static int list_read_page(td_list *list, struct reader *result, bool *morep, td_
 
                 for (uint32_t k = 0; k < n_rows; k++) {
                         struct description d;
-                        int r = read_description(result, &d) ? list_add(list, &d, error) : TD_E_MALFORMED;
+                        int r = read_description(result, &d) ? list_add(list, &d, error)
+                                                             : TD_E_MALFORMED;
 
                         if (r == TD_E_MALFORMED)
                                 return fail(error, r, "a row of the daemon's list cannot be read");
@@ -77,7 +78,8 @@ static int list_read_page(td_list *list, struct reader *result, bool *morep, td_
                 else if (!is_rows)
                         reader_skip(result);
         }
-        return result->has_failed ? fail(error, TD_E_MALFORMED, "the daemon's list cannot be read") : TD_OK;
+        return result->has_failed ? fail(error, TD_E_MALFORMED, "the daemon's list cannot be read")
+                                  : TD_OK;
 }
 
 int td_list_names(td_client *client, const char *prefix, td_list **listp, td_error *error)
@@ -90,7 +92,10 @@ int td_list_names(td_client *client, const char *prefix, td_list **listp, td_err
         if (!list)
                 return fail_no_memory(error);
         while (more && r == TD_OK) {
-                struct ask ask = { .method = METHOD_LIST, .prefix = prefix, .after = *after ? after : NULL, .limit = TD_LIST_MAX };
+                struct ask ask = { .method = METHOD_LIST,
+                                   .prefix = prefix,
+                                   .after = *after ? after : NULL,
+                                   .limit = TD_LIST_MAX };
                 size_t n_before = list->n_rows;
                 struct reader result;
                 struct call call;

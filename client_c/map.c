@@ -2,9 +2,9 @@
 /*
  * Memory of tensors
  *
- * A td_mapping holds a use of the segment's mapping and a reference to its tensor, so that both outlive whatever their user frees or loses
- * first. The segment of a tensor is usually mapped already (its descriptor came with an earlier reply); if not, the daemon is
- * asked for it.
+ * A td_mapping holds a use of the segment's mapping and a reference to its tensor, so that both
+ * outlive whatever their user frees or loses first. The segment of a tensor is usually mapped
+ * already (its descriptor came with an earlier reply); if not, the daemon is asked for it.
  */
 #include "client.h"
 
@@ -17,14 +17,15 @@
 #define ATTEMPTS 4
 
 /*
- * Under the lock: use the mapping of its segment, if there is one. That of a sealed tensor stays good when its connection is gone; one that is
- * written belongs to a connection.
+ * Under the lock: use the mapping of its segment, if there is one. That of a sealed tensor stays
+ * good when its connection is gone; one that is written belongs to a connection.
  */
 static bool tensor_attach(td_tensor *tensor)
 {
         td_client *client = tensor->client;
 
-        if (tensor->mapped && (tensor->is_sealed || (tensor->mapped->is_in_table && tensor->mapped->segment == tensor->segment)))
+        if (tensor->mapped && (tensor->is_sealed || (tensor->mapped->is_in_table &&
+                                                     tensor->mapped->segment == tensor->segment)))
                 return true;
         tensor_detach(tensor);
         if (!tensor->has_segment || tensor->epoch != client->epoch)
@@ -41,10 +42,14 @@ struct mapping_ask {
         bool forgets; /* first say that the segment is not mapped, so that its descriptor is sent */
 };
 
-static int encode_map(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error)
+static int encode_map(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
+                      td_error *error)
 {
         const struct mapping_ask *asked = ctx;
-        struct ask ask = { .method = METHOD_MAP, .handle = asked->tensor->handle, .writable = asked->writable, .retry_ms = -1 };
+        struct ask ask = { .method = METHOD_MAP,
+                           .handle = asked->tensor->handle,
+                           .writable = asked->writable,
+                           .retry_ms = -1 };
 
         (void)error;
         if (asked->tensor->epoch != client->epoch)
@@ -71,7 +76,8 @@ static int tensor_ask_map(td_tensor *tensor, bool writable, bool forgets, td_err
         if (r == EXCHANGE_LOST && call.cause)
                 r = call.cause;
         if (r == TD_OK && (!read_description(&result, &d) || !d.has_segment))
-                r = fail(error, TD_E_MALFORMED, "the daemon's description of a mapping cannot be read");
+                r = fail(error, TD_E_MALFORMED,
+                         "the daemon's description of a mapping cannot be read");
         if (r == TD_OK) {
                 pthread_mutex_lock(&tensor->client->lock);
                 if (tensor->epoch == call.epoch) {
@@ -123,8 +129,11 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                 if (is_mapped && r == 0)
                         return TD_OK;
                 if (r < 0 && r != -EACCES)
-                        return fail(error, TD_E_CLIENT_MEMORY, "a segment could not be protected: %s", strerror(-r));
-                r = map_again(tensor, tensor_ask_map(tensor, writable, i > 0 || tensor->has_segment, error), error);
+                        return fail(error, TD_E_CLIENT_MEMORY,
+                                    "a segment could not be protected: %s", strerror(-r));
+                r = map_again(tensor,
+                              tensor_ask_map(tensor, writable, i > 0 || tensor->has_segment, error),
+                              error);
                 if (r)
                         return r;
         }
@@ -153,7 +162,10 @@ static int take_descriptor(td_tensor *tensor, struct mapped *mapped)
         return fd;
 }
 
-/* The segment's pages, which become one's own as they are written; where there is no descriptor, a copy. */
+/*
+ * The segment's pages, which become one's own as they are written; where there is no descriptor, a
+ * copy.
+ */
 static int map_private(td_tensor *tensor, td_mapping *mapping, td_error *error)
 {
         size_t n_bytes = mapping->mapped->n_bytes;
@@ -164,12 +176,15 @@ static int map_private(td_tensor *tensor, td_mapping *mapping, td_error *error)
                 address = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
                 close(fd);
         } else {
-                address = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                address = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                               -1, 0);
                 if (address != MAP_FAILED)
-                        memcpy((uint8_t *)address + tensor->offset, mapping->mapped->address + tensor->offset, tensor->n_bytes);
+                        memcpy((uint8_t *)address + tensor->offset,
+                               mapping->mapped->address + tensor->offset, tensor->n_bytes);
         }
         if (address == MAP_FAILED)
-                return fail(error, TD_E_CLIENT_MEMORY, "a private mapping of %zu bytes: %s", n_bytes, strerror(errno));
+                return fail(error, TD_E_CLIENT_MEMORY, "a private mapping of %zu bytes: %s",
+                            n_bytes, strerror(errno));
         mapping->private = address;
         mapping->n_private = n_bytes;
         mapping->data = (uint8_t *)address + tensor->offset;
@@ -179,7 +194,8 @@ static int map_private(td_tensor *tensor, td_mapping *mapping, td_error *error)
 /* ---- mappings ---- */
 
 /* The bytes that came along with a small tensor. */
-static int map_own_bytes(td_tensor *tensor, enum td_map_mode mode, td_mapping *mapping, td_error *error)
+static int map_own_bytes(td_tensor *tensor, enum td_map_mode mode, td_mapping *mapping,
+                         td_error *error)
 {
         static uint64_t nothing[2];
 
@@ -194,7 +210,8 @@ static int map_own_bytes(td_tensor *tensor, enum td_map_mode mode, td_mapping *m
         return TD_OK;
 }
 
-static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *mapping, td_error *error)
+static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *mapping,
+                       td_error *error)
 {
         td_client *client = tensor->client;
         int r = TD_OK;
@@ -213,7 +230,8 @@ static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *map
         return mode == TD_MAP_COW ? map_private(tensor, mapping, error) : TD_OK;
 }
 
-int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mappingp, td_error *error)
+int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mappingp,
+           td_error *error)
 {
         td_mapping *mapping;
         int r;
@@ -223,7 +241,8 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
         if (tensor->is_sealed && mode == TD_MAP_WRITE)
                 return fail(error, TD_E_SEALED, "a sealed tensor is not written again");
         if (!tensor->is_sealed && mode != TD_MAP_WRITE)
-                return fail(error, TD_E_NOT_SEALED, "an unsealed tensor is mapped to be written, not to be read");
+                return fail(error, TD_E_NOT_SEALED,
+                            "an unsealed tensor is mapped to be written, not to be read");
         mapping = calloc(1, sizeof(*mapping));
         if (!mapping)
                 return fail_no_memory(error);

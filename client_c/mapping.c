@@ -45,8 +45,8 @@ static void mapped_leave(struct mappings *mappings, struct mapped *mapped)
 }
 
 /*
- * A descriptor for a segment that is mapped already: somebody may want it; else only one that allows more is worth anything. The
- * address stays.
+ * A descriptor for a segment that is mapped already: somebody may want it; else only one that
+ * allows more is worth anything. The address stays.
  */
 static int mapped_replace(struct mapped *mapped, const struct handed *handed, int fd)
 {
@@ -56,7 +56,8 @@ static int mapped_replace(struct mapped *mapped, const struct handed *handed, in
         }
         if (!handed->is_writable || mapped->can_write || handed->n_bytes != mapped->n_bytes)
                 return 0;
-        if (mmap(mapped->address, mapped->n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        if (mmap(mapped->address, mapped->n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                 fd, 0) == MAP_FAILED)
                 return -errno;
         mapped->can_write = mapped->is_writable = true;
         mapped->n_forks = mapping_n_forks();
@@ -153,10 +154,11 @@ void mappings_purge(struct mappings *mappings, void (*gone)(void *ctx, uint64_t 
         if (mappings->n_forks == now)
                 return;
         mappings->n_forks = now;
-        HASH_ITER(hh, mappings->table, mapped, next) {
+        HASH_ITER (hh, mappings->table, mapped, next) {
                 uint64_t segment = mapped->segment;
 
-                if (mapped->n_users == 0 && mapped->n_forks != now && mappings_trim(mappings, segment))
+                if (mapped->n_users == 0 && mapped->n_forks != now &&
+                    mappings_trim(mappings, segment))
                         gone(ctx, segment);
         }
 }
@@ -165,7 +167,7 @@ void mappings_detach(struct mappings *mappings)
 {
         struct mapped *mapped, *next;
 
-        HASH_ITER(hh, mappings->table, mapped, next) {
+        HASH_ITER (hh, mappings->table, mapped, next) {
                 mapped_leave(mappings, mapped);
                 if (mapped->n_users == 0)
                         mapped_free(mapped);
@@ -178,7 +180,8 @@ int mapped_protect(struct mapped *mapped, bool is_writable)
                 return 0;
         if (is_writable && !mapped->can_write)
                 return -EACCES;
-        if (mprotect(mapped->address, mapped->n_bytes, PROT_READ | (is_writable ? PROT_WRITE : 0)) < 0)
+        if (mprotect(mapped->address, mapped->n_bytes, PROT_READ | (is_writable ? PROT_WRITE : 0)) <
+            0)
                 return -errno;
         mapped->is_writable = is_writable;
         return 0;

@@ -2,12 +2,14 @@
 /*
  * Mappings
  *
- * Segments of the daemon in this process. A connection has a table of them by segment number; each is mapped once, so two
- * arrays over one tensor share address and pages. Users are counted: a segment without users stays mapped (parked), because the daemon may
- * give it back warm to the same connection. When the connection ends, unused ones go, and used ones leave the table and live until their last user.
+ * Segments of the daemon in this process. A connection has a table of them by segment number; each
+ * is mapped once, so two arrays over one tensor share address and pages. Users are counted: a
+ * segment without users stays mapped (parked), because the daemon may give it back warm to the same
+ * connection. When the connection ends, unused ones go, and used ones leave the table and live
+ * until their last user.
  *
- * fork() breaks parking: a child may hold arrays over any mapping that existed then. So every mapping carries the number of forks before
- * it, and an older one is unmapped instead of parked.
+ * fork() breaks parking: a child may hold arrays over any mapping that existed then. So every
+ * mapping carries the number of forks before it, and an older one is unmapped instead of parked.
  *
  * Under the client's lock.
  */
@@ -29,7 +31,7 @@ struct mapped {
         bool is_writable; /* its protection now */
         bool is_in_table;
         uint32_t n_users;
-        uint64_t n_forks; /* before it was mapped */
+        uint64_t n_forks;   /* before it was mapped */
         unsigned n_wanting; /* threads that want a descriptor, for mappings of their own */
         int spare_fd;       /* the last that came for them, or -1 */
         UT_hash_handle hh;
@@ -52,10 +54,14 @@ struct mapped *mappings_find(const struct mappings *mappings, uint64_t segment);
 void mapped_use(struct mapped *mapped);
 /* true: it was unmapped, and the daemon is to be told so (segment is still its number). */
 bool mapped_unuse(struct mappings *mappings, struct mapped *mapped);
-/* Unmap what has no users: true if it was unmapped. A segment that is not in the table counts as unmapped. */
+/*
+ * Unmap what has no users: true if it was unmapped. A segment that is not in the table counts as
+ * unmapped.
+ */
 bool mappings_trim(struct mappings *mappings, uint64_t segment);
 /* Unmap unused ones from before the last fork; calls gone for each. */
-void mappings_purge(struct mappings *mappings, void (*gone)(void *ctx, uint64_t segment), void *ctx);
+void mappings_purge(struct mappings *mappings, void (*gone)(void *ctx, uint64_t segment),
+                    void *ctx);
 /* The connection ended: unmap unused ones, let go of the others. */
 void mappings_detach(struct mappings *mappings);
 

@@ -23,8 +23,8 @@ const char *td_error_name(int code)
         switch (code) {
         case TD_OK:
                 return "ok";
-#define TD_ERROR(sym, number, name, ...) \
-        case number:                     \
+#define TD_ERROR(sym, number, name, ...)                                                           \
+        case number:                                                                               \
                 return name;
 #include "tensord/errors.def"
 #undef TD_ERROR

@@ -72,7 +72,8 @@ static bool take_extent(struct text *t, int64_t *extent)
         skip_space(t);
         first = t->at;
         for (; t->at < t->end && isdigit((unsigned char)*t->at); t->at++)
-                if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *t->at - '0', &n))
+                if (__builtin_mul_overflow(n, 10, &n) ||
+                    __builtin_add_overflow(n, *t->at - '0', &n))
                         return false;
         *extent = n;
         return t->at > first;
@@ -109,7 +110,8 @@ static int fail_dtype(const char *name, size_t n_name, td_error *error)
 
         return fail(error, TD_E_UNSUPPORTED_DTYPE,
                     is_object ? "the file holds Python objects (dtype '%.*s'), which are no tensor"
-                              : "dtype '%.*s' is none of bool (|b1), int64 (<i8), float32 (<f4), float64 (<f8)",
+                              : "dtype '%.*s' is none of bool (|b1), int64 (<i8), float32 (<f4), "
+                                "float64 (<f8)",
                     (int)(n_name < 100 ? n_name : 100), name);
 }
 
@@ -119,7 +121,8 @@ static int take_dtype(struct text *t, struct td_type *type, td_error *error)
 
         skip_space(t);
         if (t->at < t->end && *t->at == '[')
-                return fail(error, TD_E_UNSUPPORTED_DTYPE, "the file holds records (a structured dtype), which are no tensor");
+                return fail(error, TD_E_UNSUPPORTED_DTYPE,
+                            "the file holds records (a structured dtype), which are no tensor");
         if (!take_string(t, &name))
                 return fail(error, TD_E_BAD_FILE, "the header's descr is no dtype");
         for (unsigned i = 0; i < TD_N_DTYPES; i++) {
@@ -151,15 +154,18 @@ static int parse_entry(struct text *t, struct npy *npy, unsigned *seen, td_error
                 else if (take_word(t, "False"))
                         npy->order = 'C';
                 else
-                        r = fail(error, TD_E_BAD_FILE, "the header's fortran_order is neither True nor False");
+                        r = fail(error, TD_E_BAD_FILE,
+                                 "the header's fortran_order is neither True nor False");
                 return r;
         }
         if (!td_is_name("shape", key.at, (size_t)(key.end - key.at)))
-                return fail(error, TD_E_BAD_FILE, "the header has an unknown key '%.*s'", (int)(key.end - key.at), key.at);
+                return fail(error, TD_E_BAD_FILE, "the header has an unknown key '%.*s'",
+                            (int)(key.end - key.at), key.at);
         *seen |= 4;
         r = take_shape(t, &npy->type);
         if (r == TD_E_RANK_LIMIT)
-                return fail(error, r, "the array has more dimensions than the limit of %d", TD_NDIM_MAX);
+                return fail(error, r, "the array has more dimensions than the limit of %d",
+                            TD_NDIM_MAX);
         return r ? fail(error, r, "the header's shape is no tuple of extents") : TD_OK;
 }
 
@@ -177,7 +183,8 @@ static int parse_dictionary(struct text t, struct npy *npy, td_error *error)
                 skip_char(&t, ',');
         }
         if (seen != 7)
-                return fail(error, TD_E_BAD_FILE, "the header wants descr, fortran_order and shape");
+                return fail(error, TD_E_BAD_FILE,
+                            "the header wants descr, fortran_order and shape");
         return TD_OK;
 }
 
@@ -188,7 +195,8 @@ int npy_parse(const uint8_t *bytes, size_t n, size_t n_file, struct npy *npy, td
         int r;
 
         if (n < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0 || bytes[6] < 1 || bytes[6] > 3)
-                return fail(error, TD_E_BAD_FILE, "the file does not begin as a .npy file of version 1, 2 or 3 does");
+                return fail(error, TD_E_BAD_FILE,
+                            "the file does not begin as a .npy file of version 1, 2 or 3 does");
         n_length = bytes[6] == 1 ? 2 : 4;
         for (size_t i = n_length; i > 0 && 8 + n_length <= n; i--)
                 n_header = n_header << 8 | bytes[8 + i - 1];
@@ -196,15 +204,18 @@ int npy_parse(const uint8_t *bytes, size_t n, size_t n_file, struct npy *npy, td
                 return fail(error, TD_E_BAD_FILE, "the file ends within its header");
         memset(npy, 0, sizeof(*npy));
         npy->offset = 8 + n_length + n_header;
-        r = parse_dictionary((struct text){ (const char *)bytes + 8 + n_length, (const char *)bytes + npy->offset }, npy, error);
+        r = parse_dictionary((struct text){ (const char *)bytes + 8 + n_length,
+                                            (const char *)bytes + npy->offset },
+                             npy, error);
         if (r)
                 return r;
         if (td_check_type(&npy->type, &refusal))
                 return fail(error, refusal.code, "%s", refusal.message);
         npy->n_bytes = (size_t)td_type_n_bytes(&npy->type);
         if (npy->n_bytes > n_file - npy->offset)
-                return fail(error, TD_E_BAD_FILE, "the file has %zu bytes of data, but its header wants %zu", n_file - npy->offset,
-                            npy->n_bytes);
+                return fail(error, TD_E_BAD_FILE,
+                            "the file has %zu bytes of data, but its header wants %zu",
+                            n_file - npy->offset, npy->n_bytes);
         return TD_OK;
 }
 
@@ -213,8 +224,10 @@ size_t npy_format(uint8_t *out, size_t n_out, const struct td_type *type, char o
         char dictionary[768];
         size_t n, n_all;
 
-        n = (size_t)snprintf(dictionary, sizeof(dictionary), "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }",
-                             td_dtype_info(type->dtype)->npy, order == 'F' ? "True" : "False", td_type_text(type).s);
+        n = (size_t)snprintf(dictionary, sizeof(dictionary),
+                             "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }",
+                             td_dtype_info(type->dtype)->npy, order == 'F' ? "True" : "False",
+                             td_type_text(type).s);
         n_all = (10 + n + 1 + 63) / 64 * 64;
         if (n_all > n_out)
                 return 0;
@@ -241,7 +254,8 @@ int npy_open(const char *path, struct npy_file *file, td_error *error)
                 return fail(error, TD_E_BAD_FILE, "%s: is no regular file", path);
         }
         file->n_bytes = (size_t)st.st_size;
-        file->address = file->n_bytes ? mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+        file->address = file->n_bytes ? mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, fd, 0)
+                                      : NULL;
         close(fd);
         if (file->address == MAP_FAILED)
                 return fail(error, TD_E_CLIENT_MEMORY, "%s: %s", path, strerror(errno));
@@ -313,7 +327,8 @@ static int write_array(int fd, const struct td_type *type, const int64_t *stride
         return r;
 }
 
-int npy_write(const char *path, const struct td_type *type, const int64_t *strides, const void *data, td_error *error)
+int npy_write(const char *path, const struct td_type *type, const int64_t *strides,
+              const void *data, td_error *error)
 {
         struct stat st;
         bool is_special = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
@@ -322,7 +337,9 @@ int npy_write(const char *path, const struct td_type *type, const int64_t *strid
 
         if (asprintf(&temporary, is_special ? "%s" : "%s.%ld.part", path, (long)getpid()) < 0)
                 return fail_no_memory(error);
-        fd = open(temporary, is_special ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        fd = open(temporary,
+                  is_special ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                  0666);
         r = fd < 0 ? -errno : write_array(fd, type, strides, data);
         if (fd >= 0 && close(fd) < 0 && r == 0)
                 r = -errno;

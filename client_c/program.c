@@ -95,7 +95,8 @@ static bool values_reserve(td_builder *builder, uint32_t n)
         struct builder_block *b = builder->current;
 
         if (builder->n_all + n > TD_VALUES_MAX) {
-                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "the program has more values than the limit of %d", TD_VALUES_MAX);
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "the program has more values than the limit of %d", TD_VALUES_MAX);
                 return false;
         }
         if (!grow((void **)&b->types, &b->n_values_allocated, b->n_values + n, sizeof(*b->types))) {
@@ -116,7 +117,8 @@ static int values_add(td_builder *builder, uint32_t n)
 }
 
 /* Copy value numbers; NULL where one is wrong (refused) or memory is out. */
-static uint32_t *take_values(td_builder *builder, const char *what, const int *values, size_t n, uint32_t n_values)
+static uint32_t *take_values(td_builder *builder, const char *what, const int *values, size_t n,
+                             uint32_t n_values)
 {
         uint32_t *taken = malloc((n ? n : 1) * sizeof(*taken));
 
@@ -126,7 +128,8 @@ static uint32_t *take_values(td_builder *builder, const char *what, const int *v
         }
         for (size_t i = 0; i < n; i++) {
                 if (values[i] < 0 || (uint32_t)values[i] >= n_values) {
-                        td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "%s: there is no value %d", what, values[i]);
+                        td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "%s: there is no value %d",
+                                  what, values[i]);
                         free(taken);
                         return NULL;
                 }
@@ -145,12 +148,14 @@ static struct builder_input *input_add(td_builder *builder, const struct td_type
         if (is_refused(builder))
                 return NULL;
         if (builder->current != &builder->top || block->n_nodes > 0) {
-                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "inputs are added before operations");
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "inputs are added before operations");
                 return NULL;
         }
         if (td_check_type_of("input", type, &builder->refusal) || !values_reserve(builder, 1))
                 return NULL;
-        if (!grow((void **)&builder->inputs, &builder->n_inputs_allocated, block->n_inputs + 1, sizeof(*builder->inputs))) {
+        if (!grow((void **)&builder->inputs, &builder->n_inputs_allocated, block->n_inputs + 1,
+                  sizeof(*builder->inputs))) {
                 refuse_memory(builder);
                 return NULL;
         }
@@ -179,7 +184,8 @@ int td_builder_input(td_builder *builder, const td_tensor *tensor)
         return input_done(builder, &tensor->type);
 }
 
-int td_builder_input_view(td_builder *builder, const td_tensor *tensor, const struct td_type *view, const int64_t *strides, int64_t offset)
+int td_builder_input_view(td_builder *builder, const td_tensor *tensor, const struct td_type *view,
+                          const int64_t *strides, int64_t offset)
 {
         struct td_type type = *view;
         struct builder_input *input;
@@ -204,8 +210,9 @@ int td_builder_immediate(td_builder *builder, const struct td_type *type, const 
                 return -1;
         n_data = (size_t)td_type_n_bytes(type);
         if (n_data > TD_INLINE_MAX) {
-                td_refuse(&builder->refusal, TD_E_TOO_LARGE_INLINE, "an immediate has %zu bytes; at most %d travel in a message",
-                          n_data, TD_INLINE_MAX);
+                td_refuse(&builder->refusal, TD_E_TOO_LARGE_INLINE,
+                          "an immediate has %zu bytes; at most %d travel in a message", n_data,
+                          TD_INLINE_MAX);
                 return -1;
         }
         input->data = malloc(n_data ? n_data : 1);
@@ -224,7 +231,8 @@ static struct td_node *node_add(td_builder *builder, enum td_op op, uint32_t *ar
         struct builder_block *b = builder->current;
         struct td_node *node;
 
-        if (!grow((void **)&b->block.nodes, &b->n_nodes_allocated, b->block.n_nodes + 1, sizeof(*b->block.nodes))) {
+        if (!grow((void **)&b->block.nodes, &b->n_nodes_allocated, b->block.n_nodes + 1,
+                  sizeof(*b->block.nodes))) {
                 refuse_memory(builder);
                 return NULL;
         }
@@ -244,7 +252,8 @@ static int refuse_node(td_builder *builder)
         return -1;
 }
 
-int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *attrs, const int *args, size_t n_args, int *results)
+int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *attrs, const int *args,
+                  size_t n_args, int *results)
 {
         static const struct td_attrs none;
         struct builder_block *b = builder->current;
@@ -256,7 +265,8 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
         if (is_refused(builder))
                 return -1;
         if ((unsigned)op >= TD_N_OPS || op == TD_OP_LOOP || n_args > TD_ARGS_MAX) {
-                td_refuse(&builder->refusal, (unsigned)op >= TD_N_OPS ? TD_E_UNKNOWN_OP : TD_E_BAD_PROGRAM,
+                td_refuse(&builder->refusal,
+                          (unsigned)op >= TD_N_OPS ? TD_E_UNKNOWN_OP : TD_E_BAD_PROGRAM,
                           "operation %u with %zu arguments is not to be had", (unsigned)op, n_args);
                 return refuse_node(builder);
         }
@@ -267,8 +277,10 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
         for (size_t i = 0; i < n_args; i++)
                 arg_types[i] = b->types[taken[i]];
         attrs = attrs ? attrs : &none;
-        node = values_reserve(builder, (uint32_t)n_results) ? node_add(builder, op, taken, n_args) : NULL;
-        if (!node || td_infer(op, attrs, (uint32_t)n_args, arg_types, b->types + b->n_values, &builder->refusal)) {
+        node = values_reserve(builder, (uint32_t)n_results) ? node_add(builder, op, taken, n_args)
+                                                            : NULL;
+        if (!node || td_infer(op, attrs, (uint32_t)n_args, arg_types, b->types + b->n_values,
+                              &builder->refusal)) {
                 free(taken);
                 return refuse_node(builder);
         }
@@ -282,7 +294,8 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
 
 /* ---- loops ---- */
 
-static struct builder_block *block_new(td_builder *builder, int64_t n_steps, size_t n_captures, size_t n_carried)
+static struct builder_block *block_new(td_builder *builder, int64_t n_steps, size_t n_captures,
+                                       size_t n_carried)
 {
         struct builder_block *inner = calloc(1, sizeof(*inner));
 
@@ -310,20 +323,25 @@ static unsigned loop_depth(const td_builder *builder)
         return depth;
 }
 
-static bool loop_is_possible(td_builder *builder, int64_t n_steps, size_t n_captures, size_t n_carried)
+static bool loop_is_possible(td_builder *builder, int64_t n_steps, size_t n_captures,
+                             size_t n_carried)
 {
         if (n_steps < 0)
-                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "loop: %" PRId64 " steps are less than none", n_steps);
-        else if (n_captures > TD_ARGS_MAX || n_carried > TD_ARGS_MAX || n_captures + n_carried > TD_ARGS_MAX)
-                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "loop: %zu captured and carried values are more than the limit of %d",
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "loop: %" PRId64 " steps are less than none", n_steps);
+        else if (n_captures > TD_ARGS_MAX || n_carried > TD_ARGS_MAX ||
+                 n_captures + n_carried > TD_ARGS_MAX)
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "loop: %zu captured and carried values are more than the limit of %d",
                           n_captures + n_carried, TD_ARGS_MAX);
         else if (loop_depth(builder) >= TD_LOOP_DEPTH_MAX)
-                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "loop: nested deeper than %d loops", TD_LOOP_DEPTH_MAX);
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "loop: nested deeper than %d loops",
+                          TD_LOOP_DEPTH_MAX);
         return !is_refused(builder);
 }
 
-int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captures, size_t n_captures, const int *carried,
-                          size_t n_carried, int *body_values)
+int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captures,
+                          size_t n_captures, const int *carried, size_t n_carried, int *body_values)
 {
         struct builder_block *outer = builder->current, *inner;
         int args[TD_ARGS_MAX];
@@ -355,19 +373,25 @@ int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captu
 }
 
 /* What the loop yields and watches. */
-static bool loop_complete(td_builder *builder, struct builder_block *inner, const int *body_results, size_t n_results,
-                          const int *watch, size_t n_watch, int64_t every, const int64_t *at, size_t n_at)
+static bool loop_complete(td_builder *builder, struct builder_block *inner, const int *body_results,
+                          size_t n_results, const int *watch, size_t n_watch, int64_t every,
+                          const int64_t *at, size_t n_at)
 {
         struct td_loop *loop = inner->loop;
 
-        if (n_results != loop->n_results || n_results + n_watch > TD_RESULTS_MAX || n_at > TD_VALUES_MAX * 16U) {
-                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
-                          "loop: %zu results for %u carried values, %zu watched (at most %d in all)", n_results, loop->n_results,
-                          n_watch, TD_RESULTS_MAX);
+        if (n_results != loop->n_results || n_results + n_watch > TD_RESULTS_MAX ||
+            n_at > TD_VALUES_MAX * 16U) {
+                td_refuse(
+                        &builder->refusal, TD_E_BAD_PROGRAM,
+                        "loop: %zu results for %u carried values, %zu watched (at most %d in all)",
+                        n_results, loop->n_results, n_watch, TD_RESULTS_MAX);
                 return false;
         }
-        loop->results = take_values(builder, "loop results", body_results, n_results, inner->n_values);
-        loop->watch = loop->results ? take_values(builder, "loop watch", watch, n_watch, inner->n_values) : NULL;
+        loop->results = take_values(builder, "loop results", body_results, n_results,
+                                    inner->n_values);
+        loop->watch = loop->results
+                              ? take_values(builder, "loop watch", watch, n_watch, inner->n_values)
+                              : NULL;
         if (!loop->watch)
                 return false;
         loop->n_watch = (uint32_t)n_watch;
@@ -402,15 +426,16 @@ static int loop_close(td_builder *builder, struct builder_block *inner)
         node->attrs = (struct td_attrs){ .set = TD_ATTR_LOOP };
         node->loop = inner->loop;
         if (td_check_loop(node, &builder->refusal) ||
-            td_infer_loop_results(node->loop, arg_types, inner->types, inner->n_values, outer->types + outer->n_values,
-                                  &builder->refusal))
+            td_infer_loop_results(node->loop, arg_types, inner->types, inner->n_values,
+                                  outer->types + outer->n_values, &builder->refusal))
                 return -1;
         outer->block.n_nodes++;
         return values_add(builder, n_results);
 }
 
-int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_results, const int *watch, size_t n_watch, int64_t every,
-                        const int64_t *at, size_t n_at, int *results)
+int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_results,
+                        const int *watch, size_t n_watch, int64_t every, const int64_t *at,
+                        size_t n_at, int *results)
 {
         struct builder_block *inner = builder->current;
         int first;
@@ -421,7 +446,8 @@ int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_r
                 td_refuse(&builder->refusal, TD_E_BAD_PROGRAM, "loop: one ends that did not begin");
                 return refuse_node(builder);
         }
-        if (!loop_complete(builder, inner, body_results, n_results, watch, n_watch, every, at, n_at))
+        if (!loop_complete(builder, inner, body_results, n_results, watch, n_watch, every, at,
+                           n_at))
                 return refuse_node(builder);
         builder->current = inner->outer;
         first = loop_close(builder, inner);
@@ -430,7 +456,8 @@ int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_r
                 free(inner->args);
                 refuse_node(builder);
         }
-        for (uint32_t i = 0; first >= 0 && results && i < inner->loop->n_results + inner->loop->n_watch; i++)
+        for (uint32_t i = 0;
+             first >= 0 && results && i < inner->loop->n_results + inner->loop->n_watch; i++)
                 results[i] = first + (int)i;
         free(inner->types);
         free(inner);

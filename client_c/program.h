@@ -2,8 +2,8 @@
 /*
  * Programs, built value by value
  *
- * A builder holds a program whose types are inferred as it grows; the first refusal is kept and ends it. While a loop's body is built, the
- * blocks around it wait on a stack.
+ * A builder holds a program whose types are inferred as it grows; the first refusal is kept and
+ * ends it. While a loop's body is built, the blocks around it wait on a stack.
  */
 #pragma once
 
@@ -11,10 +11,10 @@
 #include "infer.h"
 
 struct builder_input {
-        td_tensor *tensor;  /* borrowed; NULL: an immediate */
+        td_tensor *tensor; /* borrowed; NULL: an immediate */
         bool has_view;
-        struct view view;   /* type: of the value in any case */
-        uint8_t *data;      /* of an immediate */
+        struct view view; /* type: of the value in any case */
+        uint8_t *data;    /* of an immediate */
         size_t n_data;
 };
 
@@ -26,8 +26,8 @@ struct builder_block {
         struct td_type *types; /* of its values */
         uint32_t n_values;
         uint32_t n_values_allocated;
-        struct td_loop *loop;  /* whose body it is; NULL: the outermost */
-        uint32_t *args;        /* of that loop's node, in the outer block */
+        struct td_loop *loop; /* whose body it is; NULL: the outermost */
+        uint32_t *args;       /* of that loop's node, in the outer block */
         uint32_t n_args;
 };
 

@@ -2,9 +2,9 @@
 /*
  * Running programs
  *
- * A run keeps what it takes to ask again: inputs, encoded nodes, outputs. Handles are written when it is sent, for the connection that is there
- * then. An output that is unnamed, small and not to be mapped is asked for as bytes: nothing of it stays in the daemon, and used again it travels
- * along.
+ * A run keeps what it takes to ask again: inputs, encoded nodes, outputs. Handles are written when
+ * it is sent, for the connection that is there then. An output that is unnamed, small and not to be
+ * mapped is asked for as bytes: nothing of it stays in the daemon, and used again it travels along.
  */
 #include "program.h"
 
@@ -18,11 +18,11 @@ struct run {
         const td_output *outputs;
         td_tensor **tensors; /* of the outputs */
         size_t n_outputs;
-        bool is_write;       /* it names something, and has an op_id */
+        bool is_write; /* it names something, and has an op_id */
         uint8_t op_id[16];
-        int64_t first_ms;    /* when it was sent first, 0: not yet */
-        bool takes_stale;    /* inputs that are gone: ask for the outcome all the same */
-        td_tensor *stale;    /* input to be renewed */
+        int64_t first_ms; /* when it was sent first, 0: not yet */
+        bool takes_stale; /* inputs that are gone: ask for the outcome all the same */
+        td_tensor *stale; /* input to be renewed */
 };
 
 struct td_pending {
@@ -57,7 +57,8 @@ static int encode_bytes(struct frame *frame, const struct builder_input *input, 
                         low = -1;
         }
         if (n_bytes > 0 && (low < 0 || (uint64_t)high > tensor->n_bytes))
-                return fail(error, TD_E_BAD_VIEW, "shape %s, strides and offset reach outside of a tensor of shape %s",
+                return fail(error, TD_E_BAD_VIEW,
+                            "shape %s, strides and offset reach outside of a tensor of shape %s",
                             td_type_text(&view->type).s, td_type_text(&tensor->type).s);
         if (n_bytes > TD_INLINE_MAX)
                 return EXCHANGE_STALE;
@@ -66,7 +67,8 @@ static int encode_bytes(struct frame *frame, const struct builder_input *input, 
         return TD_OK;
 }
 
-static int encode_input(td_client *client, struct frame *frame, struct run *run, const struct builder_input *input, td_error *error)
+static int encode_input(td_client *client, struct frame *frame, struct run *run,
+                        const struct builder_input *input, td_error *error)
 {
         td_tensor *tensor = input->tensor;
         int r;
@@ -76,7 +78,8 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
                 return TD_OK;
         }
         if (tensor->client != client)
-                return fail(error, TD_E_BAD_ARGUMENTS, "a tensor of another client is no input; open it by name or id");
+                return fail(error, TD_E_BAD_ARGUMENTS,
+                            "a tensor of another client is no input; open it by name or id");
         if (!tensor->handle) {
                 r = encode_bytes(frame, input, error);
                 if (r == EXCHANGE_STALE)
@@ -91,7 +94,8 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
         return TD_OK;
 }
 
-static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, void *ctx, td_error *error)
+static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
+                      td_error *error)
 {
         struct run *run = ctx;
         bool is_retry = run->is_write && run->first_ms;
@@ -108,10 +112,12 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
                 const td_output *output = &run->outputs[i];
 
                 run->tensors[i]->epoch = client->epoch;
-                frame_run_output(frame, (uint32_t)output->value, run->tensors[i]->handle, output->name, output->replace,
+                frame_run_output(frame, (uint32_t)output->value, run->tensors[i]->handle,
+                                 output->name, output->replace,
                                  output->map && run->tensors[i]->handle);
         }
-        frame_run_end(frame, run->is_write ? run->op_id : NULL, is_retry ? now_ms() - run->first_ms : -1);
+        frame_run_end(frame, run->is_write ? run->op_id : NULL,
+                      is_retry ? now_ms() - run->first_ms : -1);
         return TD_OK;
 }
 
@@ -122,15 +128,18 @@ static bool is_inline(const td_output *output, const struct td_type *type)
         return !output->name && !output->map && td_type_n_bytes(type) <= TD_INLINE_MAX;
 }
 
-static int check_outputs(const td_builder *builder, const td_output *outputs, size_t n_outputs, td_error *error)
+static int check_outputs(const td_builder *builder, const td_output *outputs, size_t n_outputs,
+                         td_error *error)
 {
         int r = td_builder_check(builder, error);
 
         if (r == TD_OK && n_outputs > TD_OUTPUTS_MAX)
-                r = fail(error, TD_E_BAD_PROGRAM, "%zu outputs are more than the limit of %d", n_outputs, TD_OUTPUTS_MAX);
+                r = fail(error, TD_E_BAD_PROGRAM, "%zu outputs are more than the limit of %d",
+                         n_outputs, TD_OUTPUTS_MAX);
         for (size_t i = 0; i < n_outputs && r == TD_OK; i++) {
                 if (!td_builder_type(builder, outputs[i].value))
-                        r = fail(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d", outputs[i].value);
+                        r = fail(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d",
+                                 outputs[i].value);
                 else if (outputs[i].name)
                         r = check_name(outputs[i].name, error);
         }
@@ -146,8 +155,8 @@ static void free_tensors(td_tensor **tensors, size_t n)
 }
 
 /* Tensors for the outputs, with handles for those that stay in the daemon. */
-static int make_tensors(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, bool allows_inline,
-                        td_tensor **tensors, td_error *error)
+static int make_tensors(td_client *client, const td_builder *builder, const td_output *outputs,
+                        size_t n_outputs, bool allows_inline, td_tensor **tensors, td_error *error)
 {
         for (size_t i = 0; i < n_outputs; i++) {
                 const struct td_type *type = td_builder_type(builder, outputs[i].value);
@@ -164,7 +173,8 @@ static int make_tensors(td_client *client, const td_builder *builder, const td_o
         return TD_OK;
 }
 
-static void run_init(struct run *run, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors)
+static void run_init(struct run *run, const td_builder *builder, const td_output *outputs,
+                     size_t n_outputs, td_tensor **tensors)
 {
         run->inputs = builder->inputs;
         run->n_inputs = builder->top.block.n_inputs;
@@ -191,7 +201,8 @@ static int run_begin(td_client *client, struct run *run, struct call *call, td_e
         if (run->nodes.has_failed)
                 return fail_no_memory(error);
         while ((r = exchange_begin(client, call, encode_run, run, error)) == EXCHANGE_STALE) {
-                r = run->stale->handle ? tensor_renew(run->stale, error) : tensor_store(run->stale, error);
+                r = run->stale->handle ? tensor_renew(run->stale, error)
+                                       : tensor_store(run->stale, error);
                 if (r == TD_E_GONE && run->first_ms && run->is_write)
                         run->takes_stale = true;
                 else if (r)
@@ -204,7 +215,8 @@ static int run_begin(td_client *client, struct run *run, struct call *call, td_e
 
 /* ---- ending ---- */
 
-static int run_read(struct run *run, const struct call *call, struct reader *result, td_error *error)
+static int run_read(struct run *run, const struct call *call, struct reader *result,
+                    td_error *error)
 {
         uint32_t n_keys = reader_map(result);
         int r = TD_OK;
@@ -218,18 +230,22 @@ static int run_read(struct run *run, const struct call *call, struct reader *res
                         continue;
                 }
                 if (reader_array(result) != run->n_outputs)
-                        return fail(error, TD_E_MALFORMED, "the daemon answered with another number of outputs");
+                        return fail(error, TD_E_MALFORMED,
+                                    "the daemon answered with another number of outputs");
                 for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++) {
                         struct description description;
 
-                        if (!read_description(result, &description) || (!run->tensors[k]->handle && !description.data))
-                                return fail(error, TD_E_MALFORMED, "the daemon's description of an output cannot be read");
+                        if (!read_description(result, &description) ||
+                            (!run->tensors[k]->handle && !description.data))
+                                return fail(error, TD_E_MALFORMED,
+                                            "the daemon's description of an output cannot be read");
                         r = tensor_describe(run->tensors[k], &description, call->epoch, error);
                 }
         }
         for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++)
                 if (run->tensors[k]->is_pending)
-                        return fail(error, TD_E_MALFORMED, "the daemon's answer to run cannot be read");
+                        return fail(error, TD_E_MALFORMED,
+                                    "the daemon's answer to run cannot be read");
         return r;
 }
 
@@ -253,12 +269,13 @@ static int run_finish(td_client *client, struct run *run, struct call *call, td_
                         return client_unreachable(client, r, run->is_write, error);
         }
         if (r == TD_E_NOT_FOUND && run->takes_stale)
-                return fail(error, TD_E_GONE, "an unnamed tensor ended with the daemon; name what must survive");
+                return fail(error, TD_E_GONE,
+                            "an unnamed tensor ended with the daemon; name what must survive");
         return r == TD_OK ? run_read(run, call, &result, error) : r;
 }
 
-int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors,
-           td_error *error)
+int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs,
+           td_tensor **tensors, td_error *error)
 {
         struct run run;
         struct call call;
@@ -302,7 +319,8 @@ static void pending_free(td_pending *pending)
 }
 
 /* Copy what the caller may free before the answer is there. */
-static bool pending_take(td_pending *pending, const td_builder *builder, const td_output *outputs, td_tensor *const *tensors)
+static bool pending_take(td_pending *pending, const td_builder *builder, const td_output *outputs,
+                         td_tensor *const *tensors)
 {
         struct run *run = &pending->run;
 
@@ -343,8 +361,8 @@ static bool pending_take(td_pending *pending, const td_builder *builder, const t
         return true;
 }
 
-int td_submit(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs, td_tensor **tensors,
-              td_pending **pendingp, td_error *error)
+int td_submit(td_client *client, const td_builder *builder, const td_output *outputs,
+              size_t n_outputs, td_tensor **tensors, td_pending **pendingp, td_error *error)
 {
         td_pending *pending;
         int r = check_outputs(builder, outputs, n_outputs, error);

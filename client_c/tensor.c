@@ -2,11 +2,11 @@
 /*
  * Tensors
  *
- * References to the daemon's tensors. A handle is released when the last of user, mappings and requests under way let go of it, since a
- * release promises that no array uses the tensor any more.
+ * References to the daemon's tensors. A handle is released when the last of user, mappings and
+ * requests under way let go of it, since a release promises that no array uses the tensor any more.
  *
- * A handle belongs to one connection. On a later one the tensor is opened again by its id: a named one is found, an unnamed
- * one ended with the daemon.
+ * A handle belongs to one connection. On a later one the tensor is opened again by its id: a named
+ * one is found, an unnamed one ended with the daemon.
  */
 #include "client.h"
 
@@ -116,7 +116,8 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
 }
 
 /* Ask for something whose result is the tensor's description. */
-static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms, td_error *error)
+static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
+                      td_error *error)
 {
         struct description description;
         struct reader result;
@@ -126,7 +127,8 @@ static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, 
         call_init(&call);
         r = client_ask(tensor->client, ask, handle_of, first_ms, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+                r = fail(error, TD_E_MALFORMED,
+                         "the daemon's description of a tensor cannot be read");
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         call_deinit(&call);
@@ -138,9 +140,12 @@ static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, 
 static int fail_gone(const td_tensor *tensor, td_error *error)
 {
         if (tensor->name)
-                return fail(error, TD_E_GONE, "the tensor named '%s' ended with the daemon, or the name means another one now",
+                return fail(error, TD_E_GONE,
+                            "the tensor named '%s' ended with the daemon, or the name means "
+                            "another one now",
                             tensor->name);
-        return fail(error, TD_E_GONE, "an unnamed tensor ended with the daemon; name what must survive");
+        return fail(error, TD_E_GONE,
+                    "an unnamed tensor ended with the daemon; name what must survive");
 }
 
 int tensor_renew(td_tensor *tensor, td_error *error)
@@ -162,7 +167,8 @@ int tensor_renew(td_tensor *tensor, td_error *error)
         call_init(&call);
         r = client_ask(client, &ask, NULL, 0, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+                r = fail(error, TD_E_MALFORMED,
+                         "the daemon's description of a tensor cannot be read");
         if (r == TD_E_NOT_FOUND)
                 r = fail_gone(tensor, error);
         if (r == TD_OK) {
@@ -193,11 +199,17 @@ static int check_array(const struct td_type *type, char order, const char *name,
         return name ? check_name(name, error) : TD_OK;
 }
 
-static int put_small(td_client *client, const void *data, const struct td_type *type, const int64_t *strides, char order,
-                     const char *name, bool replace, td_tensor **tensorp, td_error *error)
+static int put_small(td_client *client, const void *data, const struct td_type *type,
+                     const int64_t *strides, char order, const char *name, bool replace,
+                     td_tensor **tensorp, td_error *error)
 {
         uint8_t bytes[TD_INLINE_MAX], op_id[16];
-        struct ask ask = { .method = METHOD_PUT, .type = type, .order = order, .data = bytes, .name = name, .replace = replace };
+        struct ask ask = { .method = METHOD_PUT,
+                           .type = type,
+                           .order = order,
+                           .data = bytes,
+                           .name = name,
+                           .replace = replace };
         td_tensor *tensor = tensor_new(client, type, name);
         int r;
 
@@ -222,8 +234,12 @@ static int put_small(td_client *client, const void *data, const struct td_type *
 /* An unsealed tensor; or the sealed one, if an earlier attempt took effect. */
 static int tensor_create(td_tensor *tensor, td_error *error)
 {
-        struct ask ask = { .method = METHOD_CREATE, .type = &tensor->type, .order = tensor->is_f_order ? 'F' : 'C',
-                           .name = tensor->name, .replace = tensor->replaces, .handle = tensor->handle,
+        struct ask ask = { .method = METHOD_CREATE,
+                           .type = &tensor->type,
+                           .order = tensor->is_f_order ? 'F' : 'C',
+                           .name = tensor->name,
+                           .replace = tensor->replaces,
+                           .handle = tensor->handle,
                            .op_id = tensor->has_op_id ? tensor->op_id : NULL };
         int64_t first_ms = tensor->created_ms;
 
@@ -232,7 +248,8 @@ static int tensor_create(td_tensor *tensor, td_error *error)
         return tensor_ask(tensor, &ask, NULL, first_ms, error);
 }
 
-static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *type, char order, const char *name, bool replace)
+static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *type, char order,
+                                      const char *name, bool replace)
 {
         td_tensor *tensor = tensor_new(client, type, name);
 
@@ -248,8 +265,8 @@ static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *t
         return tensor;
 }
 
-int td_create(td_client *client, const struct td_type *type, char order, const char *name, bool replace, td_tensor **tensorp,
-              td_error *error)
+int td_create(td_client *client, const struct td_type *type, char order, const char *name,
+              bool replace, td_tensor **tensorp, td_error *error)
 {
         td_tensor *tensor;
         int r = check_array(type, order, name, error);
@@ -283,7 +300,8 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
         call_init(&call);
         r = client_ask_once(tensor->client, &ask, tensor, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+                r = fail(error, TD_E_MALFORMED,
+                         "the daemon's description of a tensor cannot be read");
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         if (r == EXCHANGE_LOST && call.cause)
@@ -293,7 +311,8 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
 }
 
 /* Create, copy, seal; all over again where the connection breaks between. */
-static int tensor_write(td_tensor *tensor, const void *data, const int64_t *strides, td_error *error)
+static int tensor_write(td_tensor *tensor, const void *data, const int64_t *strides,
+                        td_error *error)
 {
         char order = tensor->is_f_order ? 'F' : 'C';
         int r = TD_OK;
@@ -317,11 +336,12 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
         }
         if (tensor->has_op_id)
                 return client_unreachable(tensor->client, TD_E_CONNECTION_LOST, true, error);
-        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s broke again and again", tensor->client->address);
+        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s broke again and again",
+                    tensor->client->address);
 }
 
-int td_put(td_client *client, const void *data, const struct td_type *type, const int64_t *strides, char order, const char *name,
-           bool replace, td_tensor **tensorp, td_error *error)
+int td_put(td_client *client, const void *data, const struct td_type *type, const int64_t *strides,
+           char order, const char *name, bool replace, td_tensor **tensorp, td_error *error)
 {
         td_tensor *tensor;
         int r = check_array(type, order, name, error);
@@ -329,7 +349,8 @@ int td_put(td_client *client, const void *data, const struct td_type *type, cons
         if (r)
                 return r;
         if (!name && !tensorp)
-                return fail(error, TD_E_BAD_ARGUMENTS, "a tensor that is put needs a name or somewhere to be referred to");
+                return fail(error, TD_E_BAD_ARGUMENTS,
+                            "a tensor that is put needs a name or somewhere to be referred to");
         if (td_type_n_bytes(type) <= TD_INLINE_MAX)
                 return put_small(client, data, type, strides, order, name, replace, tensorp, error);
         tensor = tensor_new_unsealed(client, type, order, name, replace);
@@ -377,7 +398,10 @@ int td_seal(td_tensor *tensor, td_error *error)
 
 int tensor_store(td_tensor *tensor, td_error *error)
 {
-        struct ask ask = { .method = METHOD_PUT, .type = &tensor->type, .data = tensor->data, .n_data = tensor->n_bytes };
+        struct ask ask = { .method = METHOD_PUT,
+                           .type = &tensor->type,
+                           .data = tensor->data,
+                           .n_data = tensor->n_bytes };
         uint8_t bytes[TD_INLINE_MAX];
         struct description description;
         struct reader result;
@@ -390,11 +414,13 @@ int tensor_store(td_tensor *tensor, td_error *error)
         call_init(&call);
         r = client_ask(tensor->client, &ask, NULL, 0, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED, "the daemon's description of a tensor cannot be read");
+                r = fail(error, TD_E_MALFORMED,
+                         "the daemon's description of a tensor cannot be read");
         if (r == TD_OK) {
                 pthread_mutex_lock(&tensor->client->lock);
                 if (tensor->handle) {
-                        exchange_released(tensor->client, ask.handle, 0); /* another thread was faster */
+                        exchange_released(tensor->client, ask.handle,
+                                          0); /* another thread was faster */
                 } else {
                         tensor->handle = ask.handle;
                         tensor->epoch = call.epoch;
@@ -409,7 +435,8 @@ int tensor_store(td_tensor *tensor, td_error *error)
 
 /* ---- opening ---- */
 
-static int open_by(td_client *client, const char *name, const uint8_t *id, td_tensor **tensorp, td_error *error)
+static int open_by(td_client *client, const char *name, const uint8_t *id, td_tensor **tensorp,
+                   td_error *error)
 {
         struct ask ask = { .method = METHOD_OPEN, .name = name, .id = id };
         td_tensor *tensor = tensor_new(client, NULL, name);
@@ -441,7 +468,9 @@ int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensorp, td_
 int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
 {
         uint8_t op_id[16];
-        struct ask ask = { .method = replace ? METHOD_REPLACE : METHOD_NAME, .name = name, .op_id = op_id };
+        struct ask ask = { .method = replace ? METHOD_REPLACE : METHOD_NAME,
+                           .name = name,
+                           .op_id = op_id };
         struct reader result;
         struct call call;
         int r = check_name(name, error);

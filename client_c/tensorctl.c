@@ -2,7 +2,8 @@
 /*
  * tensorctl
  *
- * tensord from the command line. Exit status 0; 1 for an error of the daemon or of a file; 64 for wrong usage; 69 where no daemon answers. With
+ * tensord from the command line. Exit status 0; 1 for an error of the daemon or of a file; 64 for
+ * wrong usage; 69 where no daemon answers. With
  * --json, standard output is one JSON document.
  */
 #include <argp.h>
@@ -50,7 +51,8 @@ static const char text_before[] =
         "  get NAME FILE.npy     write a tensor to a file\n"
         "  rm NAME...            remove names; memory goes with the last process that uses it\n"
         "  ops                   the operations that the daemon computes\n"
-        "  purge                 remove all names; with no daemon running, whatever one left in " SHM_DIRECTORY "\n"
+        "  purge                 remove all names; with no daemon running, whatever one left "
+        "in " SHM_DIRECTORY "\n"
         "\n"
         "Examples:\n"
         "  tensorctl put weights.npy model/weights\n"
@@ -58,10 +60,12 @@ static const char text_before[] =
         "  tensorctl --json stat | jq .memory.used\n"
         "  tensorctl get model/weights copy.npy\n"
         "\n"
-        "Where no --socket is given: $TENSORD_SOCKET, $XDG_RUNTIME_DIR/tensord/socket, /run/tensord/socket, "
+        "Where no --socket is given: $TENSORD_SOCKET, $XDG_RUNTIME_DIR/tensord/socket, "
+        "/run/tensord/socket, "
         "/tmp/tensord-UID/socket. tensorctl starts no daemon.\n"
         "\n"
-        "Exit status: 0; 1 for an error (its code and sentence on standard error); 64 for wrong usage; 69 if no daemon answers.";
+        "Exit status: 0; 1 for an error (its code and sentence on standard error); 64 for wrong "
+        "usage; 69 if no daemon answers.";
 
 static const struct argp_option options[] = {
         { "socket", 's', "PATH", 0, "Socket of the daemon", 0 },
@@ -108,12 +112,16 @@ static const struct argp parser = {
 static int report(const td_error *error)
 {
         fprintf(stderr, "tensorctl: %s: %s\n", td_error_name(error->code), error->message);
-        return error->code == TD_E_NO_DAEMON || error->code == TD_E_CONNECTION_LOST ? EXIT_NO_DAEMON : EXIT_FAILED;
+        return error->code == TD_E_NO_DAEMON || error->code == TD_E_CONNECTION_LOST ? EXIT_NO_DAEMON
+                                                                                    : EXIT_FAILED;
 }
 
 static int connect_to(const struct arguments *arguments, td_client **clientp, td_error *error)
 {
-        td_options how = { .address = arguments->socket, .no_start = true, .busy_poll_us = -1, .client_name = "tensorctl" };
+        td_options how = { .address = arguments->socket,
+                           .no_start = true,
+                           .busy_poll_us = -1,
+                           .client_name = "tensorctl" };
 
         return td_connect(clientp, &how, error);
 }
@@ -227,7 +235,8 @@ static void print_row_json(const td_list_row *row)
 static int do_ls(td_client *client, const struct arguments *arguments, td_error *error)
 {
         td_list *list;
-        int r = td_list_names(client, arguments->n_words > 1 ? arguments->words[1] : NULL, &list, error);
+        int r = td_list_names(client, arguments->n_words > 1 ? arguments->words[1] : NULL, &list,
+                              error);
 
         if (r)
                 return r;
@@ -240,8 +249,8 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
                         fputs(i ? ",\n " : "", stdout);
                         print_row_json(row);
                 } else {
-                        printf("%-7s %14" PRIu64 "  %-16s %s\n", td_dtype_name(row->type.dtype), row->n_bytes,
-                               td_type_text(&row->type).s, row->name);
+                        printf("%-7s %14" PRIu64 "  %-16s %s\n", td_dtype_name(row->type.dtype),
+                               row->n_bytes, td_type_text(&row->type).s, row->name);
                 }
         }
         if (arguments->is_json)
@@ -251,7 +260,8 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
 }
 
 /* Call a method with no parameter, or a name, and print what it says. */
-static int do_call(td_client *client, const char *method, const char *name, bool is_json, td_error *error)
+static int do_call(td_client *client, const char *method, const char *name, bool is_json,
+                   td_error *error)
 {
         struct frame params;
         void *result;
@@ -262,7 +272,8 @@ static int do_call(td_client *client, const char *method, const char *name, bool
         if (name)
                 frame_name(&params, name);
         r = params.has_failed ? fail_no_memory(error)
-                              : td_call(client, method, name ? params.bytes : NULL, params.n_bytes, &result, &n_result, error);
+                              : td_call(client, method, name ? params.bytes : NULL, params.n_bytes,
+                                        &result, &n_result, error);
         frame_deinit(&params);
         if (r)
                 return r;
@@ -273,7 +284,8 @@ static int do_call(td_client *client, const char *method, const char *name, bool
 
 static int do_stat(td_client *client, const struct arguments *arguments, td_error *error)
 {
-        return do_call(client, "stat", arguments->n_words > 1 ? arguments->words[1] : NULL, arguments->is_json, error);
+        return do_call(client, "stat", arguments->n_words > 1 ? arguments->words[1] : NULL,
+                       arguments->is_json, error);
 }
 
 static int do_ops(td_client *client, const struct arguments *arguments, td_error *error)
@@ -291,8 +303,8 @@ static int do_put(td_client *client, const struct arguments *arguments, td_error
         if (r)
                 return r;
         dense_strides(&file.npy.type, file.npy.order, strides);
-        r = td_put(client, (const uint8_t *)file.address + file.npy.offset, &file.npy.type, strides, file.npy.order, name,
-                   arguments->replaces, NULL, error);
+        r = td_put(client, (const uint8_t *)file.address + file.npy.offset, &file.npy.type, strides,
+                   file.npy.order, name, arguments->replaces, NULL, error);
         npy_close(&file);
         if (r == TD_OK && arguments->is_json)
                 print_object("name", name);
@@ -310,7 +322,8 @@ static int do_get(td_client *client, const struct arguments *arguments, td_error
                 return r;
         r = td_map(tensor, TD_MAP_READ, false, &mapping, error);
         if (r == TD_OK) {
-                r = npy_write(path, td_tensor_type(tensor), td_tensor_strides(tensor), td_mapping_data(mapping), error);
+                r = npy_write(path, td_tensor_type(tensor), td_tensor_strides(tensor),
+                              td_mapping_data(mapping), error);
                 td_mapping_free(mapping);
         }
         td_tensor_free(tensor);
@@ -358,7 +371,8 @@ static int purge_names(td_client *client, const struct arguments *arguments, td_
 }
 
 /* Remove every object of the prefix but the lock, which is held; then the lock. */
-static int remove_objects(int directory, const char *prefix, const char *lock, size_t *n_removedp, uint64_t *n_bytesp)
+static int remove_objects(int directory, const char *prefix, const char *lock, size_t *n_removedp,
+                          uint64_t *n_bytesp)
 {
         DIR *entries = fdopendir(dup(directory));
         size_t n_prefix = strlen(prefix);
@@ -370,8 +384,10 @@ static int remove_objects(int directory, const char *prefix, const char *lock, s
         while ((entry = readdir(entries))) {
                 struct stat st;
 
-                if (strncmp(entry->d_name, prefix, n_prefix) != 0 || entry->d_name[n_prefix] != '.' || strcmp(entry->d_name, lock) == 0 ||
-                    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid())
+                if (strncmp(entry->d_name, prefix, n_prefix) != 0 ||
+                    entry->d_name[n_prefix] != '.' || strcmp(entry->d_name, lock) == 0 ||
+                    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    st.st_uid != geteuid())
                         continue;
                 if (unlinkat(directory, entry->d_name, 0) < 0) {
                         r = -errno;
@@ -395,15 +411,20 @@ static int purge_objects(const struct arguments *arguments, const char *address,
         int directory, fd, r = td_absolute_path(path, sizeof(path), address);
 
         if (r < 0)
-                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", address, strerror(-r));
+                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", address,
+                            strerror(-r));
         td_shm_prefix(prefix, geteuid(), path);
         snprintf(lock, sizeof(lock), "%s.lock", prefix);
         directory = open(SHM_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        fd = directory < 0 ? -1 : openat(directory, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        fd = directory < 0
+                     ? -1
+                     : openat(directory, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 r = fail(error, TD_E_SYSTEM, "%s/%s: %s", SHM_DIRECTORY, lock, strerror(errno));
         else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                r = fail(error, TD_E_NO_DAEMON, "%s: a daemon is running there, but does not answer; it is left alone", address);
+                r = fail(error, TD_E_NO_DAEMON,
+                         "%s: a daemon is running there, but does not answer; it is left alone",
+                         address);
         else if ((r = remove_objects(directory, prefix, lock, &n_removed, &n_bytes)) < 0)
                 r = fail(error, TD_E_SYSTEM, "%s/%s.*: %s", SHM_DIRECTORY, prefix, strerror(-r));
         if (fd >= 0)
@@ -412,7 +433,8 @@ static int purge_objects(const struct arguments *arguments, const char *address,
                 close(directory);
         if (r == TD_OK)
                 printf(arguments->is_json ? "{\"objects\": %zu, \"bytes\": %" PRIu64 "}\n"
-                                          : "no daemon is running; removed %zu objects, %" PRIu64 " bytes\n",
+                                          : "no daemon is running; removed %zu objects, %" PRIu64
+                                            " bytes\n",
                        n_removed, n_bytes);
         return r;
 }
@@ -445,16 +467,12 @@ static const struct command {
         const char *name;
         int min_operands;
         int max_operands;
-        int (*run)(td_client *client, const struct arguments *arguments, td_error *error); /* NULL: purge */
+        int (*run)(td_client *client, const struct arguments *arguments,
+                   td_error *error); /* NULL: purge */
 } commands[] = {
-        { "ping", 0, 0, do_ping },
-        { "ls", 0, 1, do_ls },
-        { "stat", 0, 1, do_stat },
-        { "put", 2, 2, do_put },
-        { "get", 2, 2, do_get },
-        { "rm", 1, INT_MAX, do_rm },
-        { "ops", 0, 0, do_ops },
-        { "purge", 0, 0, NULL },
+        { "ping", 0, 0, do_ping }, { "ls", 0, 1, do_ls },   { "stat", 0, 1, do_stat },
+        { "put", 2, 2, do_put },   { "get", 2, 2, do_get }, { "rm", 1, INT_MAX, do_rm },
+        { "ops", 0, 0, do_ops },   { "purge", 0, 0, NULL },
 };
 
 static int run_command(const struct command *command, const struct arguments *arguments)
@@ -486,11 +504,15 @@ int main(int argc, char **argv)
 
                 if (strcmp(commands[i].name, arguments.words[0]) != 0)
                         continue;
-                if (n_operands >= commands[i].min_operands && n_operands <= commands[i].max_operands)
+                if (n_operands >= commands[i].min_operands &&
+                    n_operands <= commands[i].max_operands)
                         return run_command(&commands[i], &arguments);
-                fprintf(stderr, "tensorctl: %s: %d operands are not what it takes; see tensorctl --help\n", arguments.words[0], n_operands);
+                fprintf(stderr,
+                        "tensorctl: %s: %d operands are not what it takes; see tensorctl --help\n",
+                        arguments.words[0], n_operands);
                 return EXIT_USAGE;
         }
-        fprintf(stderr, "tensorctl: there is no command '%s'; see tensorctl --help\n", arguments.words[0]);
+        fprintf(stderr, "tensorctl: there is no command '%s'; see tensorctl --help\n",
+                arguments.words[0]);
         return EXIT_USAGE;
 }

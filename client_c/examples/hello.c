@@ -40,7 +40,8 @@ int main(void)
         x = td_builder_input(builder, tensor);
         y = td_builder_op(builder, TD_OP_MATMUL, NULL, (int[]){ x, x }, 2, NULL);
         y = td_builder_op(builder, TD_OP_MATMUL, NULL, (int[]){ y, x }, 2, NULL);
-        check(td_run(client, builder, &(td_output){ .value = y, .map = true }, 1, &product, &error), &error);
+        check(td_run(client, builder, &(td_output){ .value = y, .map = true }, 1, &product, &error),
+              &error);
         td_builder_free(builder);
 
         check(td_map(product, TD_MAP_READ, true, &mapping, &error), &error);

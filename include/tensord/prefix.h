@@ -2,8 +2,9 @@
 /*
  * The prefix of a daemon's objects in /dev/shm
  *
- * Everything that a daemon keeps in POSIX shared memory has a name beginning with this prefix, which follows from the daemon's
- * uid and the absolute path of its socket. The daemon takes it at start; tensorctl purge finds by it what a daemon left behind.
+ * Everything that a daemon keeps in POSIX shared memory has a name beginning with this prefix,
+ * which follows from the daemon's uid and the absolute path of its socket. The daemon takes it at
+ * start; tensorctl purge finds by it what a daemon left behind.
  */
 #pragma once
 
@@ -19,8 +20,8 @@
 #define TD_SHM_PREFIX_SIZE 32
 
 /*
- * The path with its directory resolved (absolute, without symbolic links), so that two spellings of one path give one prefix. 0, or a
- * negative errno: the directory must exist.
+ * The path with its directory resolved (absolute, without symbolic links), so that two spellings of
+ * one path give one prefix. 0, or a negative errno: the directory must exist.
  */
 static inline int td_absolute_path(char *out, size_t n_out, const char *path)
 {
