@@ -14,7 +14,7 @@ import numpy
 from . import _files, _msgpack, _native
 from ._dtypes import DTYPES, native_array, number_of
 from ._errors import error
-from ._graph import Result, emit, lookup
+from ._graph import emit, emit_one
 from ._operands import as_operand
 from ._program import Program
 from ._tensor import Tensor, Unsealed
@@ -386,10 +386,8 @@ class Client:
 
     def _force(self, node):
         """Compute one node now: a Tensor, or a tuple of them if it has several results."""
-        n_results = lookup(node.op)[1]
-        builder, numbers = emit(self, [Result(node, i) for i in range(n_results)])
-        handles = self._native.run(builder, tuple(numbers))
-        if n_results == 1:
+        handles = self._native.run(*emit_one(self, node))
+        if len(handles) == 1:
             return Tensor(self, handles[0])
         return tuple(Tensor(self, handle) for handle in handles)
 

@@ -83,16 +83,6 @@ class Loop:
     __slots__ = ("n_steps", "n_captures", "parameters", "nodes", "results", "watch", "every", "at")
 
 
-class Result:
-    """One of the things that a node yields, as far as `emit` is concerned."""
-
-    __slots__ = ("node", "index")
-
-    def __init__(self, node, index):
-        self.node = node
-        self.index = index
-
-
 class Value(Operators):
     """What an operation of a program will yield; operators on it add operations.
 
@@ -241,7 +231,7 @@ def _emit_loop(builder, node, numbers):
 
 
 def emit(client, values):
-    """A builder that computes the values (what has node and index), and their numbers in it."""
+    """A builder that computes the values, and their numbers in it."""
     for value in values:
         if value.node is not None and value.node.block is not None:
             raise error("bad_program", "a value of a loop's body is no output; return or watch it")
@@ -253,3 +243,12 @@ def emit(client, values):
     for node in nodes:
         _emit_node(builder, node, numbers)
     return builder, [numbers[key_of(value)] for value in values]
+
+
+def emit_one(client, node):
+    """The same for the results of one node whose operands all exist: no table is needed."""
+    builder = _native.Builder()
+    op, n_results = lookup(node.op)
+    args = tuple([arg._add_to(builder, client) for arg in node.args])
+    numbers = builder.op(op, args, node.attrs, n_results)
+    return builder, (numbers,) if n_results == 1 else numbers

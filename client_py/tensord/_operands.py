@@ -26,7 +26,7 @@ class Scalar:
 
     @property
     def key(self):
-        """Equal for equal numbers, so that a program has each once; the zeros differ by their sign."""
+        """Equal for equal numbers, so that a program has each once; 0.0 is not -0.0."""
         return self._number, self.value or repr(self.value)
 
     def _add_to(self, builder, client):
