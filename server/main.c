@@ -51,7 +51,7 @@ static const struct argp_option options[] = {
           "Permissions of the socket, octal: who may connect (default 0600)", 0 },
         { "memory", 'm', "SIZE", 0,
           "Never hold more than SIZE bytes of tensors; K, M, G or T may follow the number. "
-          "Default: 90 % of the size of /dev/shm or 75 % of the machine's memory, whichever is less",
+          "Default: 90 % of the size of /dev/shm or 75 % of the memory, whichever is less",
           0 },
         { "threads", 't', "N", 0, "Compute on N threads (default: one a processor)", 0 },
         { "busy-poll-us", OPTION_BUSY_POLL, "US", 0,

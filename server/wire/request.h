@@ -82,7 +82,7 @@ struct request {
 
 enum {
         REQUEST_E_MALFORMED = 1, /* not a request or notification at all: tell, and close */
-        /* a well-formed wrong one: requestp holds msgid and is_notification, the refusal says why */
+        /* a well-formed wrong one: *requestp holds msgid and is_notification, the refusal why */
         REQUEST_E_REFUSED,
 };
 
