@@ -24,7 +24,8 @@ def say(**what):
 
 
 def wait():
-    return sys.stdin.readline()
+    if not sys.stdin.readline():
+        sys.exit("hand-off: the director has gone")
 
 
 def give(array):
@@ -65,14 +66,16 @@ def produce():
     wait()
     started = time.monotonic()
     kept = give(array)
-    say(started=started, seconds=time.monotonic() - started)
-    wait()
-    del array  # the source is no longer wanted
-    say()
-    wait()
-    if way == "sharedmemory":
-        kept.close()
-        kept.unlink()
+    try:
+        say(started=started, seconds=time.monotonic() - started)
+        wait()
+        del array  # the source is no longer wanted
+        say()
+        wait()
+    finally:
+        if way == "sharedmemory":
+            kept.close()
+            kept.unlink()
 
 
 def consume():

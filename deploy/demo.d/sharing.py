@@ -45,6 +45,7 @@ class Process:
         return self.hear()
 
     def end(self):
+        self.tell()
         self.popen.stdin.close()
         if self.popen.wait():
             sys.exit(f"sharing: a process ended with status {self.popen.returncode}")
