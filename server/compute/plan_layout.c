@@ -9,12 +9,21 @@
 #include "compute/plan_code.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum { ALIGNMENT = 64 };
 
+/* Bytes from begin to end, taken until a slot's last time. */
+struct taken {
+        uint64_t begin;
+        uint64_t end;
+        uint64_t until;
+};
+
 struct layout {
-        struct slot **living; /* by offset */
-        uint32_t n_living;
+        struct taken *taken; /* in ascending order; none overlap */
+        uint32_t n_taken;
+        uint64_t first_until; /* none of them is given back before */
         uint64_t peak;
 };
 
@@ -35,36 +44,42 @@ static bool align_up(uint64_t n, uint64_t *alignedp)
         return true;
 }
 
+/* Give back what was last looked at before that time. */
 static void layout_forget(struct layout *layout, uint64_t time)
 {
         uint32_t n = 0;
 
-        for (uint32_t i = 0; i < layout->n_living; i++)
-                if (layout->living[i]->end >= time)
-                        layout->living[n++] = layout->living[i];
-        layout->n_living = n;
+        if (layout->first_until >= time)
+                return;
+        layout->first_until = UINT64_MAX;
+        for (uint32_t i = 0; i < layout->n_taken; i++) {
+                if (layout->taken[i].until < time)
+                        continue;
+                if (layout->taken[i].until < layout->first_until)
+                        layout->first_until = layout->taken[i].until;
+                layout->taken[n++] = layout->taken[i];
+        }
+        layout->n_taken = n;
 }
 
 static int layout_place(struct layout *layout, struct slot *slot)
 {
-        uint64_t offset = 0, end;
+        uint64_t begin = 0, n_bytes, end;
         uint32_t at = 0;
 
-        if (!align_up(slot->n_bytes, &end))
+        if (!align_up(slot->n_bytes, &n_bytes))
                 return -EOVERFLOW;
-        for (; at < layout->n_living; at++) {
-                const struct slot *other = layout->living[at];
-
-                if (other->offset >= offset && other->offset - offset >= end)
-                        break;
-                (void)align_up(other->offset + other->n_bytes, &offset);
-        }
-        if (__builtin_add_overflow(offset, end, &end))
+        for (; at < layout->n_taken && layout->taken[at].begin - begin < n_bytes; at++)
+                begin = layout->taken[at].end;
+        if (__builtin_add_overflow(begin, n_bytes, &end))
                 return -EOVERFLOW;
-        for (uint32_t i = layout->n_living++; i > at; i--)
-                layout->living[i] = layout->living[i - 1];
-        layout->living[at] = slot;
-        slot->offset = offset;
+        memmove(&layout->taken[at + 1], &layout->taken[at],
+                (layout->n_taken - at) * sizeof(layout->taken[0]));
+        layout->taken[at] = (struct taken){ .begin = begin, .end = end, .until = slot->end };
+        layout->n_taken++;
+        slot->offset = begin;
+        if (slot->end < layout->first_until)
+                layout->first_until = slot->end;
         if (end > layout->peak)
                 layout->peak = end;
         return 0;
@@ -85,15 +100,18 @@ static uint32_t collect_slots(struct plan *plan, struct slot **slots)
 
 int plan_lay_out(struct plan *plan)
 {
-        _cleanup_(freep) struct slot **slots = reallocarray(NULL, plan->n_slots + 1,
-                                                            2 * sizeof(*slots));
-        struct layout layout = { 0 };
+        _cleanup_(freep) struct slot **slots = NULL;
+        _cleanup_(freep) struct taken *taken = NULL;
+        struct layout layout = { .first_until = UINT64_MAX };
         uint32_t n;
 
+        slots = reallocarray(NULL, plan->n_slots + 1, sizeof(struct slot *));
         if (!slots)
                 return -ENOMEM;
         n = collect_slots(plan, slots);
-        layout.living = slots + n;
+        layout.taken = taken = reallocarray(NULL, n + 1, sizeof(*taken));
+        if (!taken)
+                return -ENOMEM;
         for (uint32_t i = 0; i < n; i++) {
                 int r;
 
