@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -260,6 +261,8 @@ __attribute__((unused)) static int kit_run(Suite *suite)
         n_left = rmdir(kit_directory) < 0;
         if (n_left) {
                 fprintf(stderr, "%s: files were left behind\n", kit_directory);
+                /* A test that failed may also have left a file system mounted on it. */
+                umount2(kit_directory, MNT_DETACH);
                 kit_clear();
                 rmdir(kit_directory);
         }

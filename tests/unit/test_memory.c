@@ -2,8 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_kit.h"
 
-#include <sys/mount.h>
-
 #define LIMIT (64 * KIT_MIB)
 #define SIZE (100 * 1000)
 

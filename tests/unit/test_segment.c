@@ -3,7 +3,6 @@
 #include "store_kit.h"
 
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "store/guard.h"
@@ -294,25 +293,14 @@ START_TEST(test_full)
 {
         uint8_t random[SHM_RANDOM];
         struct segment *segment;
-        char path[128];
 
-        if (geteuid() != 0) {
-                puts("segment: a full file system is not tested, only root mounts one");
+        if (geteuid() != 0 || mount("tensord-test", kit_directory, "tmpfs", 0, "size=1m") < 0) {
+                printf("segment: a full file system is not tested: %s\n",
+                       geteuid() ? "not root" : strerror(errno));
                 return;
         }
-        snprintf(path, sizeof(path), "%s/small", kit_directory);
-        ck_assert_int_eq(mkdir(path, 0700), 0);
-        if (mount("tensord-test", path, "tmpfs", 0, "size=1m") < 0) {
-                printf("segment: a full file system is not tested, mount: %s\n", strerror(errno));
-                ck_assert_int_eq(rmdir(path), 0);
-                return;
-        }
-        ck_assert_int_eq(shm_init(&shm, path, KIT_PREFIX), 0);
-        warm_init(&warm);
+        begin();
         for (unsigned i = 0; i < 3; i++) {
-                DIR *dir;
-                struct dirent *entry;
-
                 ck_assert_int_eq(shm_random(random, sizeof(random)), 0);
                 ck_assert_int_eq(segment_new(&segment, &shm, &warm, 1000, random,
                                              segment_class(2 * KIT_MIB)),
@@ -320,17 +308,12 @@ START_TEST(test_full)
                 ck_assert_int_eq(segment_allocate(segment), STORE_E_FULL);
                 segment_destroy(segment);
                 segment_free(segment);
-                dir = opendir(path);
-                while ((entry = readdir(dir)))
-                        ck_assert_int_eq(entry->d_name[0], '.');
-                closedir(dir);
+                ck_assert_uint_eq(kit_files("", NULL), 0);
                 segment = make(KIT_MIB / 2);
                 unmake(segment);
         }
-        warm_deinit(&warm);
-        shm_deinit(&shm);
-        ck_assert_int_eq(umount2(path, MNT_DETACH), 0);
-        ck_assert_int_eq(rmdir(path), 0);
+        end();
+        ck_assert_int_eq(umount2(kit_directory, MNT_DETACH), 0);
 }
 END_TEST
 

@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_kit.h"
 
+#include <signal.h>
+#include <sys/ptrace.h>
+
 #define LIMIT (64 * KIT_MIB)
 
 static unsigned n_objects(void)
@@ -115,6 +118,67 @@ START_TEST(test_the_lock_is_safe_to_remove)
 }
 END_TEST
 
+/*
+ * Another daemon is held up at its n-th system call stop while this one leaves, removing the lock,
+ * and comes again: of the two, one gets the store.
+ */
+static bool meet_at(unsigned n)
+{
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = kit_directory,
+                                       .limit = LIMIT };
+        struct store *store = kit_store(LIMIT), *other;
+        bool is_stopped = true;
+        char message[256];
+        int status, r;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                /* Let go of the lock that came along. */
+                close(store->lock_fd);
+                if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+                        _exit(77);
+                raise(SIGSTOP);
+                r = store_new(&other, &config, message);
+                _exit(r == 0 ? 1 : r == STORE_E_BUSY ? 2 : 3);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+                puts("store: the lock is not tested at every system call, ptrace is forbidden");
+                store_free(store);
+                return false;
+        }
+        for (unsigned i = 0; i < n && is_stopped; i++) {
+                ck_assert_int_eq(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+                is_stopped = WIFSTOPPED(status);
+        }
+        store_free(store);
+        r = store_new(&store, &config, message);
+        if (is_stopped) {
+                ck_assert_int_eq(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
+                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        }
+        ck_assert(WIFEXITED(status));
+        ck_assert_msg((r == 0) + (WEXITSTATUS(status) == 1) == 1, "stop %u: here %d, there %d", n,
+                      r, WEXITSTATUS(status));
+        ck_assert_int_ne(WEXITSTATUS(status), 3);
+        if (!r)
+                store_free(store);
+        kit_clear();
+        return is_stopped;
+}
+
+START_TEST(test_the_lock_at_every_system_call)
+{
+        unsigned n = 1;
+
+        while (meet_at(n))
+                n++;
+        printf("store: two daemons met at %u stops\n", n - 1);
+}
+END_TEST
+
 START_TEST(test_figures)
 {
         struct store *store = kit_store(LIMIT);
@@ -167,6 +231,8 @@ int main(void)
         tcase_add_test(tcase, test_leaves_what_is_named_and_nothing_else);
         tcase_add_test(tcase, test_one_at_a_time);
         tcase_add_test(tcase, test_the_lock_is_safe_to_remove);
+        if (!KIT_SANITIZED)
+                tcase_add_test(tcase, test_the_lock_at_every_system_call);
         tcase_add_test(tcase, test_figures);
         tcase_add_test(tcase, test_impossible_places);
         suite_add_tcase(suite, tcase);
