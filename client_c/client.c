@@ -27,7 +27,7 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 /* ---- small things ---- */
 
-int fail(td_error *error, int code, const char *format, ...)
+int error_set(td_error *error, int code, const char *format, ...)
 {
         va_list args;
 
@@ -43,7 +43,7 @@ int fail(td_error *error, int code, const char *format, ...)
 
 int fail_no_memory(td_error *error)
 {
-        return fail(error, TD_E_CLIENT_MEMORY, "this process is out of memory");
+        return error_set(error, TD_E_CLIENT_MEMORY, "this process is out of memory");
 }
 
 int64_t now_ms(void)
@@ -71,8 +71,8 @@ int check_name(const char *name, td_error *error)
         size_t n = strlen(name);
 
         if (n == 0 || n > TD_NAME_MAX)
-                return fail(error, TD_E_BAD_NAME, "a name has 1 to %d bytes, this has %zu",
-                            TD_NAME_MAX, n);
+                return error_set(error, TD_E_BAD_NAME, "a name has 1 to %d bytes, this has %zu",
+                                 TD_NAME_MAX, n);
         return TD_OK;
 }
 

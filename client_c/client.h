@@ -118,7 +118,8 @@ struct td_tensor {
 
 /* ---- client.c ---- */
 
-__attribute__((format(printf, 3, 4))) int fail(td_error *error, int code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int error_set(td_error *error, int code, const char *format,
+                                                    ...);
 int64_t now_ms(void);
 int fail_no_memory(td_error *error);
 td_client *client_ref(td_client *client);

@@ -181,7 +181,7 @@ static void client_take_complaint(td_client *client, struct reader *params)
         text = reader_str(params, &n_text);
         if (params->has_failed)
                 return;
-        fail(&client->complaint, error_from_name(code, n_code), "%.*s", (int)n_text, text);
+        error_set(&client->complaint, error_from_name(code, n_code), "%.*s", (int)n_text, text);
 }
 
 static bool client_take_message(td_client *client, const uint8_t *bytes, size_t n_bytes)
@@ -397,8 +397,9 @@ static int client_connect(td_client *client, td_error *error)
 
         for (;;) {
                 if (client->is_closed)
-                        return fail(error, TD_E_CLOSED,
-                                    "the client was closed, or belongs to the process before fork");
+                        return error_set(
+                                error, TD_E_CLOSED,
+                                "the client was closed, or belongs to the process before fork");
                 if (client->is_connected)
                         return TD_OK;
                 if (!client->is_connecting && !client->has_reader && !client->has_sender)
@@ -421,7 +422,7 @@ static int client_connect(td_client *client, td_error *error)
         client_settle(client);
         if (r == TD_OK && client->is_closed) {
                 exchange_break(client);
-                return fail(error, TD_E_CLOSED, "the client was closed");
+                return error_set(error, TD_E_CLOSED, "the client was closed");
         }
         return r;
 }
@@ -458,9 +459,9 @@ static int client_write(td_client *client, struct call *call, encode_fn encode, 
                 return fail_no_memory(error);
         }
         if (r == TD_OK && out->n_bytes - n_start > TD_MESSAGE_MAX)
-                r = fail(error, TD_E_BAD_PROGRAM,
-                         "the request has %zu bytes; a message has at most %d",
-                         out->n_bytes - n_start, TD_MESSAGE_MAX);
+                r = error_set(error, TD_E_BAD_PROGRAM,
+                              "the request has %zu bytes; a message has at most %d",
+                              out->n_bytes - n_start, TD_MESSAGE_MAX);
         if (r)
                 frame_truncate(out, n_start);
         return r;
@@ -509,7 +510,7 @@ int exchange_finish(td_client *client, struct call *call, struct reader *result,
         if (call->state == CALL_LOST) {
                 r = EXCHANGE_LOST;
                 if (call->cause)
-                        fail(error, call->cause, "%s", client->complaint.message);
+                        error_set(error, call->cause, "%s", client->complaint.message);
         } else {
                 *result = reader_of(call->reply, call->n_reply);
                 r = read_error(result, error);
@@ -551,23 +552,25 @@ int client_lost(const struct call *call, td_client *client, unsigned n_lost, boo
         if (n_lost < LOST_MAX)
                 return TD_OK;
         if (is_write)
-                return fail(error, TD_E_OUTCOME_UNKNOWN,
-                            "the connection to %s broke %u times during the request; whether it "
-                            "took effect is not known",
-                            client->address, n_lost);
-        return fail(error, TD_E_CONNECTION_LOST,
-                    "the connection to %s broke %u times during the request", client->address,
-                    n_lost);
+                return error_set(
+                        error, TD_E_OUTCOME_UNKNOWN,
+                        "the connection to %s broke %u times during the request; whether it "
+                        "took effect is not known",
+                        client->address, n_lost);
+        return error_set(error, TD_E_CONNECTION_LOST,
+                         "the connection to %s broke %u times during the request", client->address,
+                         n_lost);
 }
 
 int client_unreachable(td_client *client, int r, bool is_write, td_error *error)
 {
         if (!is_write || r == TD_E_CLOSED)
                 return r;
-        return fail(error, TD_E_OUTCOME_UNKNOWN,
-                    "the connection to %s broke during the request; whether it took effect is not "
-                    "known",
-                    client->address);
+        return error_set(
+                error, TD_E_OUTCOME_UNKNOWN,
+                "the connection to %s broke during the request; whether it took effect is not "
+                "known",
+                client->address);
 }
 
 struct asking {

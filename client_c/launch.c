@@ -57,15 +57,16 @@ static int check_directory(const char *address, bool may_make, td_error *error)
 
         snprintf(directory, sizeof(directory), "%.*s", n_directory, address);
         if (may_make && mkdir(directory, 0700) < 0 && errno != EEXIST)
-                return fail(error, TD_E_SYSTEM, "%s: %s", directory, strerror(errno));
+                return error_set(error, TD_E_SYSTEM, "%s: %s", directory, strerror(errno));
         if (lstat(directory, &st) < 0)
-                return fail(error, TD_E_NO_DAEMON, "no daemon answers: %s: %s", directory,
-                            strerror(errno));
+                return error_set(error, TD_E_NO_DAEMON, "no daemon answers: %s: %s", directory,
+                                 strerror(errno));
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & refused))
-                return fail(error, TD_E_SYSTEM,
-                            "%s: is not a directory that belongs to user %u alone (mode 0700); no "
-                            "daemon is sought or started there",
-                            directory, (unsigned)geteuid());
+                return error_set(
+                        error, TD_E_SYSTEM,
+                        "%s: is not a directory that belongs to user %u alone (mode 0700); no "
+                        "daemon is sought or started there",
+                        directory, (unsigned)geteuid());
         return TD_OK;
 }
 
@@ -110,8 +111,8 @@ int launch_find(const td_options *options, char **addressp, bool *is_privatep, t
 
 static int fail_lost(td_error *error, const char *address)
 {
-        return fail(error, TD_E_CONNECTION_LOST,
-                    "the connection to %s ended before the daemon said hello", address);
+        return error_set(error, TD_E_CONNECTION_LOST,
+                         "the connection to %s ended before the daemon said hello", address);
 }
 
 static int read_hello(struct connection *connection, struct greeting *greeting, td_error *error)
@@ -124,17 +125,17 @@ static int read_hello(struct connection *connection, struct greeting *greeting, 
         if (r == 0)
                 return -EAGAIN;
         if (r < 0 || !message_read(&message, bytes, n_bytes) || message.is_notification)
-                return fail(error, TD_E_MALFORMED,
-                            "what answers does not speak the protocol of tensord");
+                return error_set(error, TD_E_MALFORMED,
+                                 "what answers does not speak the protocol of tensord");
         r = read_error(&message.body, error);
         if (r)
                 return r;
         if (!read_greeting(&message.body, greeting))
-                return fail(error, TD_E_MALFORMED, "the answer to hello cannot be read");
+                return error_set(error, TD_E_MALFORMED, "the answer to hello cannot be read");
         if (greeting->version != TD_PROTOCOL_VERSION)
-                return fail(error, TD_E_VERSION,
-                            "the daemon speaks version %lld, this library version %d",
-                            (long long)greeting->version, TD_PROTOCOL_VERSION);
+                return error_set(error, TD_E_VERSION,
+                                 "the daemon speaks version %lld, this library version %d",
+                                 (long long)greeting->version, TD_PROTOCOL_VERSION);
         return TD_OK;
 }
 
@@ -159,9 +160,9 @@ static int say_hello(td_client *client, struct connection *connection, int64_t d
                 if (r != -EAGAIN)
                         return r;
                 if (left_ms <= 0)
-                        return fail(error, TD_E_NO_DAEMON,
-                                    "%s: the daemon did not answer hello within %d ms",
-                                    client->address, client->timeout_ms);
+                        return error_set(error, TD_E_NO_DAEMON,
+                                         "%s: the daemon did not answer hello within %d ms",
+                                         client->address, client->timeout_ms);
                 r = connection_wait(connection, POLLIN, (int)left_ms);
                 if (r > 0)
                         r = connection_receive(connection);
@@ -180,15 +181,16 @@ static int connect_once(td_client *client, struct connection *connection, int64_
         *is_absent = r == -ENOENT || r == -ECONNREFUSED;
         *is_passing = r == -EAGAIN;
         if (r == -ENAMETOOLONG)
-                return fail(error, TD_E_BAD_ARGUMENTS,
-                            "%s: the path of a socket has at most %zu bytes, this has %zu",
-                            client->address, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
-                            strlen(client->address));
+                return error_set(error, TD_E_BAD_ARGUMENTS,
+                                 "%s: the path of a socket has at most %zu bytes, this has %zu",
+                                 client->address,
+                                 sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
+                                 strlen(client->address));
         if (r == -ENOMEM)
                 return fail_no_memory(error);
         if (r < 0)
-                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", client->address,
-                            strerror(-r));
+                return error_set(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s",
+                                 client->address, strerror(-r));
         r = say_hello(client, connection, deadline_ms, greeting, error);
         *is_passing = r == TD_E_CONNECTION_LOST || r == TD_E_SHUTTING_DOWN;
         if (r)
@@ -259,12 +261,13 @@ static int find_program(const td_client *client, char **pathp, td_error *error)
         else if (!(path = program_beside_library()))
                 path = program_on_path();
         if (!path && given && *given)
-                return fail(error, TD_E_NO_DAEMON,
-                            "%s: is no program that could be started as a daemon", given);
+                return error_set(error, TD_E_NO_DAEMON,
+                                 "%s: is no program that could be started as a daemon", given);
         if (!path)
-                return fail(error, TD_E_NO_DAEMON,
-                            "no daemon answers, and no tensord is found to be started (beside the "
-                            "library, in PATH)");
+                return error_set(
+                        error, TD_E_NO_DAEMON,
+                        "no daemon answers, and no tensord is found to be started (beside the "
+                        "library, in PATH)");
         *pathp = path;
         return TD_OK;
 }
@@ -383,9 +386,9 @@ static int await_daemon(td_client *client, int pidfd, const char *log,
                         break;
         }
         last_line(log, line, sizeof(line));
-        return fail(error, TD_E_NO_DAEMON, "%s: the daemon that was started %s%s%s (log: %s)",
-                    client->address, ended ? "ended" : "did not answer in time",
-                    line[0] ? ": " : "", line, log);
+        return error_set(error, TD_E_NO_DAEMON, "%s: the daemon that was started %s%s%s (log: %s)",
+                         client->address, ended ? "ended" : "did not answer in time",
+                         line[0] ? ": " : "", line, log);
 }
 
 static int start_daemon(td_client *client, struct connection *connection, int64_t deadline_ms,
@@ -404,8 +407,8 @@ static int start_daemon(td_client *client, struct connection *connection, int64_
                                                   (char *)"--log-file", log, NULL });
         free(program);
         if (pidfd < 0)
-                return fail(error, TD_E_SYSTEM, "the daemon could not be started: %s",
-                            strerror(-pidfd));
+                return error_set(error, TD_E_SYSTEM, "the daemon could not be started: %s",
+                                 strerror(-pidfd));
         r = await_daemon(client, pidfd, log, connection, deadline_ms, greeting, error);
         close(pidfd);
         return r;
@@ -434,11 +437,11 @@ static int launch_daemon(td_client *client, struct connection *connection, int64
         snprintf(lock, sizeof(lock), "%s.start", client->address);
         fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
-                return fail(error, TD_E_SYSTEM, "%s: %s", lock, strerror(errno));
+                return error_set(error, TD_E_SYSTEM, "%s: %s", lock, strerror(errno));
         r = lock_until(fd, deadline_ms);
         if (r < 0) {
-                r = fail(error, TD_E_NO_DAEMON, "%s: another process starts a daemon: %s", lock,
-                         strerror(-r));
+                r = error_set(error, TD_E_NO_DAEMON, "%s: another process starts a daemon: %s",
+                              lock, strerror(-r));
         } else {
                 r = connect_once(client, connection, deadline_ms, greeting, &is_absent, &is_passing,
                                  error);
@@ -491,8 +494,8 @@ int launch_connect(td_client *client, struct connection *connection, bool is_ren
                 poll(NULL, 0, jittered(wait_ms));
         }
         if (is_renewal)
-                r = fail(error, TD_E_CONNECTION_LOST,
-                         "%s: the connection ended and could not be renewed within %d ms",
-                         client->address, client->timeout_ms);
+                r = error_set(error, TD_E_CONNECTION_LOST,
+                              "%s: the connection ended and could not be renewed within %d ms",
+                              client->address, client->timeout_ms);
         return r;
 }

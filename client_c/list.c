@@ -41,7 +41,7 @@ static int list_add(td_list *list, const struct description *d, td_error *error)
         struct row *text;
 
         if (!d->name || d->n_name > TD_NAME_MAX)
-                return fail(error, TD_E_MALFORMED, "a row of the daemon's list has no name");
+                return error_set(error, TD_E_MALFORMED, "a row of the daemon's list has no name");
         if (list->n_rows == list->n_allocated && !list_grow(list))
                 return fail_no_memory(error);
         text = &list->texts[list->n_rows];
@@ -69,7 +69,8 @@ static int list_read_page(td_list *list, struct reader *result, bool *morep, td_
                                                              : TD_E_MALFORMED;
 
                         if (r == TD_E_MALFORMED)
-                                return fail(error, r, "a row of the daemon's list cannot be read");
+                                return error_set(error, r,
+                                                 "a row of the daemon's list cannot be read");
                         if (r)
                                 return r;
                 }
@@ -78,8 +79,9 @@ static int list_read_page(td_list *list, struct reader *result, bool *morep, td_
                 else if (!is_rows)
                         reader_skip(result);
         }
-        return result->has_failed ? fail(error, TD_E_MALFORMED, "the daemon's list cannot be read")
-                                  : TD_OK;
+        return result->has_failed
+                       ? error_set(error, TD_E_MALFORMED, "the daemon's list cannot be read")
+                       : TD_OK;
 }
 
 int td_list_names(td_client *client, const char *prefix, td_list **listp, td_error *error)

@@ -76,8 +76,8 @@ static int tensor_ask_map(td_tensor *tensor, bool writable, bool forgets, td_err
         if (r == EXCHANGE_LOST && call.cause)
                 r = call.cause;
         if (r == TD_OK && (!read_description(&result, &d) || !d.has_segment))
-                r = fail(error, TD_E_MALFORMED,
-                         "the daemon's description of a mapping cannot be read");
+                r = error_set(error, TD_E_MALFORMED,
+                              "the daemon's description of a mapping cannot be read");
         if (r == TD_OK) {
                 pthread_mutex_lock(&tensor->client->lock);
                 if (tensor->epoch == call.epoch) {
@@ -98,8 +98,8 @@ static int fail_map(td_client *client, td_error *error)
         pthread_mutex_lock(&client->lock);
         number = client->mappings.error;
         pthread_mutex_unlock(&client->lock);
-        return fail(error, TD_E_CLIENT_MEMORY, "a segment could not be mapped: %s",
-                    number ? strerror(number) : "its descriptor did not come");
+        return error_set(error, TD_E_CLIENT_MEMORY, "a segment could not be mapped: %s",
+                         number ? strerror(number) : "its descriptor did not come");
 }
 
 /* After a request for memory that led to nothing: TD_OK to try again. */
@@ -129,8 +129,8 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                 if (is_mapped && r == 0)
                         return TD_OK;
                 if (r < 0 && r != -EACCES)
-                        return fail(error, TD_E_CLIENT_MEMORY,
-                                    "a segment could not be protected: %s", strerror(-r));
+                        return error_set(error, TD_E_CLIENT_MEMORY,
+                                         "a segment could not be protected: %s", strerror(-r));
                 r = map_again(tensor,
                               tensor_ask_map(tensor, writable, i > 0 || tensor->has_segment, error),
                               error);
@@ -183,8 +183,8 @@ static int map_private(td_tensor *tensor, td_mapping *mapping, td_error *error)
                                mapping->mapped->address + tensor->offset, tensor->n_bytes);
         }
         if (address == MAP_FAILED)
-                return fail(error, TD_E_CLIENT_MEMORY, "a private mapping of %zu bytes: %s",
-                            n_bytes, strerror(errno));
+                return error_set(error, TD_E_CLIENT_MEMORY, "a private mapping of %zu bytes: %s",
+                                 n_bytes, strerror(errno));
         mapping->private = address;
         mapping->n_private = n_bytes;
         mapping->data = (uint8_t *)address + tensor->offset;
@@ -237,12 +237,13 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
         int r;
 
         if (tensor->is_pending)
-                return fail(error, TD_E_BAD_ARGUMENTS, "a tensor is not mapped before td_wait()");
+                return error_set(error, TD_E_BAD_ARGUMENTS,
+                                 "a tensor is not mapped before td_wait()");
         if (tensor->is_sealed && mode == TD_MAP_WRITE)
-                return fail(error, TD_E_SEALED, "a sealed tensor is not written again");
+                return error_set(error, TD_E_SEALED, "a sealed tensor is not written again");
         if (!tensor->is_sealed && mode != TD_MAP_WRITE)
-                return fail(error, TD_E_NOT_SEALED,
-                            "an unsealed tensor is mapped to be written, not to be read");
+                return error_set(error, TD_E_NOT_SEALED,
+                                 "an unsealed tensor is mapped to be written, not to be read");
         mapping = calloc(1, sizeof(*mapping));
         if (!mapping)
                 return fail_no_memory(error);

@@ -108,11 +108,12 @@ static int fail_dtype(const char *name, size_t n_name, td_error *error)
 {
         bool is_object = n_name > 0 && name[n_name - 1] == 'O';
 
-        return fail(error, TD_E_UNSUPPORTED_DTYPE,
-                    is_object ? "the file holds Python objects (dtype '%.*s'), which are no tensor"
-                              : "dtype '%.*s' is none of bool (|b1), int64 (<i8), float32 (<f4), "
-                                "float64 (<f8)",
-                    (int)(n_name < 100 ? n_name : 100), name);
+        return error_set(
+                error, TD_E_UNSUPPORTED_DTYPE,
+                is_object ? "the file holds Python objects (dtype '%.*s'), which are no tensor"
+                          : "dtype '%.*s' is none of bool (|b1), int64 (<i8), float32 (<f4), "
+                            "float64 (<f8)",
+                (int)(n_name < 100 ? n_name : 100), name);
 }
 
 static int take_dtype(struct text *t, struct td_type *type, td_error *error)
@@ -121,10 +122,11 @@ static int take_dtype(struct text *t, struct td_type *type, td_error *error)
 
         skip_space(t);
         if (t->at < t->end && *t->at == '[')
-                return fail(error, TD_E_UNSUPPORTED_DTYPE,
-                            "the file holds records (a structured dtype), which are no tensor");
+                return error_set(
+                        error, TD_E_UNSUPPORTED_DTYPE,
+                        "the file holds records (a structured dtype), which are no tensor");
         if (!take_string(t, &name))
-                return fail(error, TD_E_BAD_FILE, "the header's descr is no dtype");
+                return error_set(error, TD_E_BAD_FILE, "the header's descr is no dtype");
         for (unsigned i = 0; i < TD_N_DTYPES; i++) {
                 if (td_is_name(td_dtype_info(i)->npy, name.at, (size_t)(name.end - name.at))) {
                         type->dtype = (uint8_t)i;
@@ -142,7 +144,7 @@ static int parse_entry(struct text *t, struct npy *npy, unsigned *seen, td_error
         int r = TD_OK;
 
         if (!take_string(t, &key) || !skip_char(t, ':'))
-                return fail(error, TD_E_BAD_FILE, "the header is no dictionary");
+                return error_set(error, TD_E_BAD_FILE, "the header is no dictionary");
         if (td_is_name("descr", key.at, (size_t)(key.end - key.at))) {
                 *seen |= 1;
                 return take_dtype(t, &npy->type, error);
@@ -154,19 +156,19 @@ static int parse_entry(struct text *t, struct npy *npy, unsigned *seen, td_error
                 else if (take_word(t, "False"))
                         npy->order = 'C';
                 else
-                        r = fail(error, TD_E_BAD_FILE,
-                                 "the header's fortran_order is neither True nor False");
+                        r = error_set(error, TD_E_BAD_FILE,
+                                      "the header's fortran_order is neither True nor False");
                 return r;
         }
         if (!td_is_name("shape", key.at, (size_t)(key.end - key.at)))
-                return fail(error, TD_E_BAD_FILE, "the header has an unknown key '%.*s'",
-                            (int)(key.end - key.at), key.at);
+                return error_set(error, TD_E_BAD_FILE, "the header has an unknown key '%.*s'",
+                                 (int)(key.end - key.at), key.at);
         *seen |= 4;
         r = take_shape(t, &npy->type);
         if (r == TD_E_RANK_LIMIT)
-                return fail(error, r, "the array has more dimensions than the limit of %d",
-                            TD_NDIM_MAX);
-        return r ? fail(error, r, "the header's shape is no tuple of extents") : TD_OK;
+                return error_set(error, r, "the array has more dimensions than the limit of %d",
+                                 TD_NDIM_MAX);
+        return r ? error_set(error, r, "the header's shape is no tuple of extents") : TD_OK;
 }
 
 static int parse_dictionary(struct text t, struct npy *npy, td_error *error)
@@ -174,7 +176,7 @@ static int parse_dictionary(struct text t, struct npy *npy, td_error *error)
         unsigned seen = 0;
 
         if (!skip_char(&t, '{'))
-                return fail(error, TD_E_BAD_FILE, "the header is no dictionary");
+                return error_set(error, TD_E_BAD_FILE, "the header is no dictionary");
         while (!skip_char(&t, '}')) {
                 int r = parse_entry(&t, npy, &seen, error);
 
@@ -183,8 +185,8 @@ static int parse_dictionary(struct text t, struct npy *npy, td_error *error)
                 skip_char(&t, ',');
         }
         if (seen != 7)
-                return fail(error, TD_E_BAD_FILE,
-                            "the header wants descr, fortran_order and shape");
+                return error_set(error, TD_E_BAD_FILE,
+                                 "the header wants descr, fortran_order and shape");
         return TD_OK;
 }
 
@@ -195,13 +197,14 @@ int npy_parse(const uint8_t *bytes, size_t n, size_t n_file, struct npy *npy, td
         int r;
 
         if (n < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0 || bytes[6] < 1 || bytes[6] > 3)
-                return fail(error, TD_E_BAD_FILE,
-                            "the file does not begin as a .npy file of version 1, 2 or 3 does");
+                return error_set(
+                        error, TD_E_BAD_FILE,
+                        "the file does not begin as a .npy file of version 1, 2 or 3 does");
         n_length = bytes[6] == 1 ? 2 : 4;
         for (size_t i = n_length; i > 0 && 8 + n_length <= n; i--)
                 n_header = n_header << 8 | bytes[8 + i - 1];
         if (n_header == 0 || n - 8 < n_length || n_header > n - 8 - n_length)
-                return fail(error, TD_E_BAD_FILE, "the file ends within its header");
+                return error_set(error, TD_E_BAD_FILE, "the file ends within its header");
         memset(npy, 0, sizeof(*npy));
         npy->offset = 8 + n_length + n_header;
         r = parse_dictionary((struct text){ (const char *)bytes + 8 + n_length,
@@ -210,12 +213,12 @@ int npy_parse(const uint8_t *bytes, size_t n, size_t n_file, struct npy *npy, td
         if (r)
                 return r;
         if (td_check_type(&npy->type, &refusal))
-                return fail(error, refusal.code, "%s", refusal.message);
+                return error_set(error, refusal.code, "%s", refusal.message);
         npy->n_bytes = (size_t)td_type_n_bytes(&npy->type);
         if (npy->n_bytes > n_file - npy->offset)
-                return fail(error, TD_E_BAD_FILE,
-                            "the file has %zu bytes of data, but its header wants %zu",
-                            n_file - npy->offset, npy->n_bytes);
+                return error_set(error, TD_E_BAD_FILE,
+                                 "the file has %zu bytes of data, but its header wants %zu",
+                                 n_file - npy->offset, npy->n_bytes);
         return TD_OK;
 }
 
@@ -248,24 +251,24 @@ int npy_open(const char *path, struct npy_file *file, td_error *error)
         int fd = open(path, O_RDONLY | O_CLOEXEC), r;
 
         if (fd < 0)
-                return fail(error, TD_E_SYSTEM, "%s: %s", path, strerror(errno));
+                return error_set(error, TD_E_SYSTEM, "%s: %s", path, strerror(errno));
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
                 close(fd);
-                return fail(error, TD_E_BAD_FILE, "%s: is no regular file", path);
+                return error_set(error, TD_E_BAD_FILE, "%s: is no regular file", path);
         }
         file->n_bytes = (size_t)st.st_size;
         file->address = file->n_bytes ? mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, fd, 0)
                                       : NULL;
         close(fd);
         if (file->address == MAP_FAILED)
-                return fail(error, TD_E_CLIENT_MEMORY, "%s: %s", path, strerror(errno));
+                return error_set(error, TD_E_CLIENT_MEMORY, "%s: %s", path, strerror(errno));
         r = npy_parse(file->address, file->n_bytes, file->n_bytes, &file->npy, error);
         if (r) {
                 char message[sizeof(error->message)];
 
                 if (error) {
                         memcpy(message, error->message, sizeof(message));
-                        fail(error, r, "%.200s: %.300s", path, message);
+                        error_set(error, r, "%.200s: %.300s", path, message);
                 }
                 npy_close(file);
         }
@@ -348,5 +351,5 @@ int npy_write(const char *path, const struct td_type *type, const int64_t *strid
         if (r < 0 && fd >= 0 && !is_special)
                 unlink(temporary);
         free(temporary);
-        return r < 0 ? fail(error, TD_E_SYSTEM, "%s: %s", path, strerror(-r)) : TD_OK;
+        return r < 0 ? error_set(error, TD_E_SYSTEM, "%s: %s", path, strerror(-r)) : TD_OK;
 }

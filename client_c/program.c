@@ -478,10 +478,10 @@ int td_builder_check(const td_builder *builder, td_error *error)
         const struct td_refusal *refusal = &builder->refusal;
 
         if (refusal->code == TD_OK && builder->current != &builder->top)
-                return fail(error, TD_E_BAD_PROGRAM, "loop: one was begun and not ended");
+                return error_set(error, TD_E_BAD_PROGRAM, "loop: one was begun and not ended");
         if (refusal->code == TD_OK)
                 return TD_OK;
-        fail(error, refusal->code, "%s", refusal->message);
+        error_set(error, refusal->code, "%s", refusal->message);
         if (error)
                 error->node = refusal->node;
         return refusal->code;

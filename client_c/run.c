@@ -57,9 +57,10 @@ static int encode_bytes(struct frame *frame, const struct builder_input *input, 
                         low = -1;
         }
         if (n_bytes > 0 && (low < 0 || (uint64_t)high > tensor->n_bytes))
-                return fail(error, TD_E_BAD_VIEW,
-                            "shape %s, strides and offset reach outside of a tensor of shape %s",
-                            td_type_text(&view->type).s, td_type_text(&tensor->type).s);
+                return error_set(
+                        error, TD_E_BAD_VIEW,
+                        "shape %s, strides and offset reach outside of a tensor of shape %s",
+                        td_type_text(&view->type).s, td_type_text(&tensor->type).s);
         if (n_bytes > TD_INLINE_MAX)
                 return EXCHANGE_STALE;
         copy_array(bytes, &view->type, 'C', tensor->data + view->offset, view->strides);
@@ -78,8 +79,8 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
                 return TD_OK;
         }
         if (tensor->client != client)
-                return fail(error, TD_E_BAD_ARGUMENTS,
-                            "a tensor of another client is no input; open it by name or id");
+                return error_set(error, TD_E_BAD_ARGUMENTS,
+                                 "a tensor of another client is no input; open it by name or id");
         if (!tensor->handle) {
                 r = encode_bytes(frame, input, error);
                 if (r == EXCHANGE_STALE)
@@ -134,12 +135,12 @@ static int check_outputs(const td_builder *builder, const td_output *outputs, si
         int r = td_builder_check(builder, error);
 
         if (r == TD_OK && n_outputs > TD_OUTPUTS_MAX)
-                r = fail(error, TD_E_BAD_PROGRAM, "%zu outputs are more than the limit of %d",
-                         n_outputs, TD_OUTPUTS_MAX);
+                r = error_set(error, TD_E_BAD_PROGRAM, "%zu outputs are more than the limit of %d",
+                              n_outputs, TD_OUTPUTS_MAX);
         for (size_t i = 0; i < n_outputs && r == TD_OK; i++) {
                 if (!td_builder_type(builder, outputs[i].value))
-                        r = fail(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d",
-                                 outputs[i].value);
+                        r = error_set(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d",
+                                      outputs[i].value);
                 else if (outputs[i].name)
                         r = check_name(outputs[i].name, error);
         }
@@ -230,22 +231,23 @@ static int run_read(struct run *run, const struct call *call, struct reader *res
                         continue;
                 }
                 if (reader_array(result) != run->n_outputs)
-                        return fail(error, TD_E_MALFORMED,
-                                    "the daemon answered with another number of outputs");
+                        return error_set(error, TD_E_MALFORMED,
+                                         "the daemon answered with another number of outputs");
                 for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++) {
                         struct description description;
 
                         if (!read_description(result, &description) ||
                             (!run->tensors[k]->handle && !description.data))
-                                return fail(error, TD_E_MALFORMED,
-                                            "the daemon's description of an output cannot be read");
+                                return error_set(
+                                        error, TD_E_MALFORMED,
+                                        "the daemon's description of an output cannot be read");
                         r = tensor_describe(run->tensors[k], &description, call->epoch, error);
                 }
         }
         for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++)
                 if (run->tensors[k]->is_pending)
-                        return fail(error, TD_E_MALFORMED,
-                                    "the daemon's answer to run cannot be read");
+                        return error_set(error, TD_E_MALFORMED,
+                                         "the daemon's answer to run cannot be read");
         return r;
 }
 
@@ -269,8 +271,8 @@ static int run_finish(td_client *client, struct run *run, struct call *call, td_
                         return client_unreachable(client, r, run->is_write, error);
         }
         if (r == TD_E_NOT_FOUND && run->takes_stale)
-                return fail(error, TD_E_GONE,
-                            "an unnamed tensor ended with the daemon; name what must survive");
+                return error_set(error, TD_E_GONE,
+                                 "an unnamed tensor ended with the daemon; name what must survive");
         return r == TD_OK ? run_read(run, call, &result, error) : r;
 }
 

@@ -127,8 +127,8 @@ static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, 
         call_init(&call);
         r = client_ask(tensor->client, ask, handle_of, first_ms, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED,
-                         "the daemon's description of a tensor cannot be read");
+                r = error_set(error, TD_E_MALFORMED,
+                              "the daemon's description of a tensor cannot be read");
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         call_deinit(&call);
@@ -140,12 +140,12 @@ static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, 
 static int fail_gone(const td_tensor *tensor, td_error *error)
 {
         if (tensor->name)
-                return fail(error, TD_E_GONE,
-                            "the tensor named '%s' ended with the daemon, or the name means "
-                            "another one now",
-                            tensor->name);
-        return fail(error, TD_E_GONE,
-                    "an unnamed tensor ended with the daemon; name what must survive");
+                return error_set(error, TD_E_GONE,
+                                 "the tensor named '%s' ended with the daemon, or the name means "
+                                 "another one now",
+                                 tensor->name);
+        return error_set(error, TD_E_GONE,
+                         "an unnamed tensor ended with the daemon; name what must survive");
 }
 
 int tensor_renew(td_tensor *tensor, td_error *error)
@@ -167,8 +167,8 @@ int tensor_renew(td_tensor *tensor, td_error *error)
         call_init(&call);
         r = client_ask(client, &ask, NULL, 0, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED,
-                         "the daemon's description of a tensor cannot be read");
+                r = error_set(error, TD_E_MALFORMED,
+                              "the daemon's description of a tensor cannot be read");
         if (r == TD_E_NOT_FOUND)
                 r = fail_gone(tensor, error);
         if (r == TD_OK) {
@@ -193,9 +193,10 @@ static int check_array(const struct td_type *type, char order, const char *name,
         struct td_refusal refusal;
 
         if (td_check_type(type, &refusal))
-                return fail(error, refusal.code, "%s", refusal.message);
+                return error_set(error, refusal.code, "%s", refusal.message);
         if (order != 'C' && order != 'F')
-                return fail(error, TD_E_BAD_ARGUMENTS, "the order is 'C' or 'F', not '%c'", order);
+                return error_set(error, TD_E_BAD_ARGUMENTS, "the order is 'C' or 'F', not '%c'",
+                                 order);
         return name ? check_name(name, error) : TD_OK;
 }
 
@@ -300,8 +301,8 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
         call_init(&call);
         r = client_ask_once(tensor->client, &ask, tensor, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED,
-                         "the daemon's description of a tensor cannot be read");
+                r = error_set(error, TD_E_MALFORMED,
+                              "the daemon's description of a tensor cannot be read");
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         if (r == EXCHANGE_LOST && call.cause)
@@ -336,8 +337,8 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
         }
         if (tensor->has_op_id)
                 return client_unreachable(tensor->client, TD_E_CONNECTION_LOST, true, error);
-        return fail(error, TD_E_CONNECTION_LOST, "the connection to %s broke again and again",
-                    tensor->client->address);
+        return error_set(error, TD_E_CONNECTION_LOST, "the connection to %s broke again and again",
+                         tensor->client->address);
 }
 
 int td_put(td_client *client, const void *data, const struct td_type *type, const int64_t *strides,
@@ -349,8 +350,9 @@ int td_put(td_client *client, const void *data, const struct td_type *type, cons
         if (r)
                 return r;
         if (!name && !tensorp)
-                return fail(error, TD_E_BAD_ARGUMENTS,
-                            "a tensor that is put needs a name or somewhere to be referred to");
+                return error_set(
+                        error, TD_E_BAD_ARGUMENTS,
+                        "a tensor that is put needs a name or somewhere to be referred to");
         if (td_type_n_bytes(type) <= TD_INLINE_MAX)
                 return put_small(client, data, type, strides, order, name, replace, tensorp, error);
         tensor = tensor_new_unsealed(client, type, order, name, replace);
@@ -373,7 +375,7 @@ int td_seal(td_tensor *tensor, td_error *error)
         int r;
 
         if (tensor->is_sealed)
-                return fail(error, TD_E_SEALED, "a sealed tensor is not sealed again");
+                return error_set(error, TD_E_SEALED, "a sealed tensor is not sealed again");
         r = tensor_seal(tensor, error);
         if (r != EXCHANGE_LOST && r != EXCHANGE_STALE)
                 return r;
@@ -414,8 +416,8 @@ int tensor_store(td_tensor *tensor, td_error *error)
         call_init(&call);
         r = client_ask(tensor->client, &ask, NULL, 0, &call, &result, error);
         if (r == TD_OK && !read_description(&result, &description))
-                r = fail(error, TD_E_MALFORMED,
-                         "the daemon's description of a tensor cannot be read");
+                r = error_set(error, TD_E_MALFORMED,
+                              "the daemon's description of a tensor cannot be read");
         if (r == TD_OK) {
                 pthread_mutex_lock(&tensor->client->lock);
                 if (tensor->handle) {

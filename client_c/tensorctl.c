@@ -411,8 +411,8 @@ static int purge_objects(const struct arguments *arguments, const char *address,
         int directory, fd, r = td_absolute_path(path, sizeof(path), address);
 
         if (r < 0)
-                return fail(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", address,
-                            strerror(-r));
+                return error_set(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", address,
+                                 strerror(-r));
         td_shm_prefix(prefix, geteuid(), path);
         snprintf(lock, sizeof(lock), "%s.lock", prefix);
         directory = open(SHM_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -420,13 +420,16 @@ static int purge_objects(const struct arguments *arguments, const char *address,
                      ? -1
                      : openat(directory, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
-                r = fail(error, TD_E_SYSTEM, "%s/%s: %s", SHM_DIRECTORY, lock, strerror(errno));
+                r = error_set(error, TD_E_SYSTEM, "%s/%s: %s", SHM_DIRECTORY, lock,
+                              strerror(errno));
         else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                r = fail(error, TD_E_NO_DAEMON,
-                         "%s: a daemon is running there, but does not answer; it is left alone",
-                         address);
+                r = error_set(
+                        error, TD_E_NO_DAEMON,
+                        "%s: a daemon is running there, but does not answer; it is left alone",
+                        address);
         else if ((r = remove_objects(directory, prefix, lock, &n_removed, &n_bytes)) < 0)
-                r = fail(error, TD_E_SYSTEM, "%s/%s.*: %s", SHM_DIRECTORY, prefix, strerror(-r));
+                r = error_set(error, TD_E_SYSTEM, "%s/%s.*: %s", SHM_DIRECTORY, prefix,
+                              strerror(-r));
         if (fd >= 0)
                 close(fd);
         if (directory >= 0)
