@@ -24,6 +24,7 @@
 #define SMALL 8192         /* m * n * k up to which our kernel beats the call of BLAS */
 #define TILE_ROWS 512      /* of a large product */
 #define TILE_COLUMNS 1024
+#define TILE_LEAST 64
 #define TILE_WORK (1 << 21) /* m * n * k that is worth a tile of its own */
 #define TILES_WANTED 8      /* fewer, and k is cut */
 #define DEPTH_MIN 2048      /* of a cut of k */
@@ -405,11 +406,11 @@ static void cut(struct matmul *s)
                 s->tile_m = s->m < TILE_ROWS ? s->m : TILE_ROWS;
                 s->tile_n = s->n < TILE_COLUMNS ? s->n : TILE_COLUMNS;
                 while (div_up(s->m, s->tile_m) * div_up(s->n, s->tile_n) < TILES_WANTED &&
+                       (s->tile_m > TILE_LEAST || s->tile_n > TILE_LEAST) &&
                        (double)s->tile_m * (double)s->tile_n * (double)s->k > 2.0 * TILE_WORK) {
-                        if (s->tile_m > s->tile_n)
-                                s->tile_m = round_up(div_up(s->tile_m, 2), 16);
-                        else
-                                s->tile_n = round_up(div_up(s->tile_n, 2), 16);
+                        int64_t *longer = s->tile_m > s->tile_n ? &s->tile_m : &s->tile_n;
+
+                        *longer = round_up(div_up(*longer, 2), 16);
                 }
         }
         s->n_tiles_m = div_up(s->m, s->tile_m);

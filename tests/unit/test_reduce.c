@@ -1,0 +1,336 @@
+/* layer: compute */
+/* SPDX-License-Identifier: MIT */
+#include "step_kit.h"
+
+static struct td_attrs over(unsigned n_axes, const int16_t *axes)
+{
+        struct td_attrs attrs = { .set = TD_ATTR_AXES, .n_axes = (uint8_t)n_axes };
+
+        for (unsigned i = 0; i < n_axes; i++)
+                attrs.axes[i] = axes[i];
+        return attrs;
+}
+
+/* ---- plain reductions ---- */
+
+struct plain {
+        long double sum, size; /* size: of all magnitudes */
+        int64_t sum_int, n;
+        double max, min;
+        bool has_nan;
+};
+
+/* The result's index of an element of x, by dropping the reduced axes. */
+static int64_t result_index(const struct array *x, const bool *is_reduced, int64_t index)
+{
+        int64_t at = 0, size = 1;
+
+        for (unsigned d = x->desc.type.ndim; d-- > 0;) {
+                int64_t i = index % x->desc.type.shape[d];
+
+                index /= x->desc.type.shape[d];
+                if (is_reduced[d])
+                        continue;
+                at += i * size;
+                size *= x->desc.type.shape[d];
+        }
+        return at;
+}
+
+static struct plain *reduce_plainly(const struct array *x, const bool *is_reduced, int64_t n_results)
+{
+        struct plain *p = calloc((size_t)n_results + 1, sizeof(*p));
+
+        for (int64_t i = 0, n = desc_n_elements(&x->desc); i < n; i++) {
+                struct plain *r = &p[result_index(x, is_reduced, i)];
+                double value = array_get(x, i);
+
+                r->max = r->n == 0 || value > r->max ? value : r->max;
+                r->min = r->n == 0 || value < r->min ? value : r->min;
+                r->has_nan |= isnan(value);
+                r->sum += value;
+                r->size += fabs(value);
+                if (x->desc.type.dtype < TD_FLOAT32)
+                        r->sum_int += array_get_int(x, i);
+                r->n++;
+        }
+        return p;
+}
+
+static void check_one(enum td_op op, const struct array *got, int64_t i, const struct plain *p)
+{
+        double value = array_get(got, i), epsilon = got->desc.type.dtype == TD_FLOAT32 ? 6e-8 : 2e-16;
+        double want = op == TD_OP_MAX ? p->max : p->min, bound = 0;
+
+        if (op == TD_OP_SUM && got->desc.type.dtype == TD_INT64) {
+                EXPECT(array_get_int(got, i) == p->sum_int, "at %ld", (long)i);
+                return;
+        }
+        if (op == TD_OP_SUM || op == TD_OP_MEAN) {
+                long double n = op == TD_OP_MEAN ? p->n : 1;
+
+                /* rounded once, and pairwise sums in float64: blocks of 32 in a row, then trees */
+                want = (double)(p->sum / n);
+                bound = (double)(fabsl(p->sum / n) * epsilon + p->size / n * 60 * 1.2e-16);
+        }
+        if (p->has_nan || (op == TD_OP_MEAN && p->n == 0))
+                EXPECT(isnan(value), "%s: element %ld is %a", td_op_name(op), (long)i, value);
+        else
+                EXPECT(fabs(value - want) <= bound || value == want, "%s: element %ld is %a, not %a", td_op_name(op), (long)i, value,
+                       want);
+}
+
+static void check(enum td_op op, const struct td_attrs *attrs, struct array *x, const struct array *got)
+{
+        bool is_reduced[TD_NDIM_MAX] = { false };
+        struct plain *p;
+
+        for (unsigned d = 0; d < x->desc.type.ndim; d++)
+                is_reduced[d] = !(attrs->set & TD_ATTR_AXES);
+        for (unsigned i = 0; i < attrs->n_axes; i++)
+                is_reduced[attrs->axes[i] < 0 ? attrs->axes[i] + x->desc.type.ndim : attrs->axes[i]] = true;
+        p = reduce_plainly(x, is_reduced, desc_n_elements(&got->desc));
+        for (int64_t i = 0, n = desc_n_elements(&got->desc); i < n; i++)
+                check_one(op, got, i, &p[i]);
+        free(p);
+}
+
+static void try_all_ops(struct td_attrs attrs, struct array x, unsigned n_threads)
+{
+        static const enum td_op ops[] = { TD_OP_SUM, TD_OP_MEAN, TD_OP_MAX, TD_OP_MIN };
+
+        for (unsigned i = 0; i < 4; i++) {
+                struct array got;
+
+                if (i > 1 && desc_n_elements(&x.desc) == 0)
+                        continue;
+                got = kit_one(ops[i], &attrs, 1, &x, n_threads);
+                check(ops[i], &attrs, &x, &got);
+                array_free(&got);
+        }
+        array_free(&x);
+}
+
+/* ---- tests ---- */
+
+START_TEST(test_axes_and_layouts)
+{
+        enum layout layout = (enum layout)(_i % N_LAYOUTS);
+        unsigned dtype = (unsigned)_i / N_LAYOUTS;
+
+        for (unsigned mask = 0; mask < 16; mask++) {
+                struct td_attrs attrs = { .set = TD_ATTR_AXES };
+
+                for (int16_t d = 3; d >= 0; d--)
+                        if (mask >> d & 1)
+                                attrs.axes[attrs.n_axes++] = (int16_t)(mask & 1 ? d : d - 4);
+                try_all_ops(attrs, array_random(dtype, layout, SHAPE(5, 3, 4, 19)), 0);
+                attrs.set |= TD_ATTR_KEEPDIMS;
+                attrs.keepdims = true;
+                try_all_ops(attrs, array_random(dtype, layout, SHAPE(3, 1, 2, 70)), 0);
+        }
+        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, layout, SHAPE(7, 100)), 0);
+        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, layout, SHAPE(2000)), 0);
+        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, layout, SCALAR), 0);
+        try_all_ops(over(1, (int16_t[]){ 0 }), array_random(dtype, layout, SHAPE(1100, 150)), 0);
+        try_all_ops(over(1, (int16_t[]){ 1 }), array_random(dtype, layout, SHAPE(150, 1100)), 0);
+        try_all_ops(over(1, (int16_t[]){ 1 }), array_random(dtype, layout, SHAPE(200, 3)), 0);
+}
+END_TEST
+
+START_TEST(test_empty)
+{
+        for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
+                struct array x = array_new(dtype, LAYOUT_C, SHAPE(0, 3)), got;
+                struct td_attrs first = over(1, (int16_t[]){ 0 }), last = over(1, (int16_t[]){ 1 });
+
+                got = kit_one(TD_OP_SUM, &first, 1, &x, 0);
+                ck_assert_int_eq(desc_n_elements(&got.desc), 3);
+                for (int64_t i = 0; i < 3; i++)
+                        ck_assert_double_eq(array_get(&got, i), 0);
+                array_free(&got);
+                got = kit_one(TD_OP_MEAN, &first, 1, &x, 0);
+                for (int64_t i = 0; i < 3; i++)
+                        ck_assert(isnan(array_get(&got, i)));
+                array_free(&got);
+                got = kit_one(TD_OP_MAX, &last, 1, &x, 0);
+                ck_assert_int_eq(desc_n_elements(&got.desc), 0);
+                array_free(&got);
+                array_free(&x);
+        }
+}
+END_TEST
+
+/* The order is the documented one, written here the plainest way: lanes, blocks, tree. */
+static double tree(int64_t n_blocks, const double *blocks)
+{
+        int64_t half = 1;
+
+        if (n_blocks == 1)
+                return blocks[0];
+        while (half * 2 < n_blocks)
+                half *= 2;
+        return tree(half, blocks) + tree(n_blocks - half, blocks + half);
+}
+
+static double documented_sum(const double *x, int64_t n)
+{
+        double *blocks = calloc((size_t)(n / 512 + 1), sizeof(*blocks)), sum;
+        int64_t n_blocks = 0;
+
+        for (int64_t begin = 0; begin < n; begin += 512) {
+                double lanes[16] = { 0 };
+
+                for (int64_t i = begin; i < n && i < begin + 512; i++)
+                        lanes[i % 16] += x[i];
+                for (int half = 8; half; half /= 2)
+                        for (int i = 0; i < half; i++)
+                                lanes[i] += lanes[i + half];
+                blocks[n_blocks++] = lanes[0];
+        }
+        sum = tree(n_blocks, blocks);
+        free(blocks);
+        return sum;
+}
+
+static const int64_t lengths[] = { 1, 15, 16, 17, 511, 512, 513, 1536, 4096, 65536, 65537, 131072, 200000, 1000003 };
+
+START_TEST(test_documented_order)
+{
+        int64_t n = lengths[_i];
+        struct array x = array_random(TD_FLOAT64, LAYOUT_C, SHAPE(n));
+        double want;
+
+        for (int64_t i = 0; i < n; i++)
+                item_write(array_at(&x, i), TD_FLOAT64, array_get(&x, i) / 3 + (double)i * 1e-3);
+        want = documented_sum((double *)x.bytes, n);
+        for (unsigned n_threads = 0; n_threads <= 7; n_threads = n_threads < 2 ? n_threads + 1 : n_threads + 5) {
+                struct array got = kit_one(TD_OP_SUM, NULL, 1, &x, n_threads);
+
+                ck_assert_msg(array_get(&got, 0) == want, "%ld elements, %u threads: %a, not %a", (long)n, n_threads,
+                              array_get(&got, 0), want);
+                array_free(&got);
+        }
+        array_free(&x);
+}
+END_TEST
+
+/* The same numbers along the first, the last, and two axes, in any layout: the same bits. */
+START_TEST(test_bits_do_not_depend_on_layout)
+{
+        enum { N = 3000, COLUMNS = 200 };
+        unsigned dtype = _i ? TD_FLOAT32 : TD_FLOAT64;
+        struct array line = array_random(dtype, LAYOUT_C, SHAPE(N)), first, last;
+        struct array rows = array_new(dtype, LAYOUT_C, SHAPE(COLUMNS, N)), columns = array_new(dtype, LAYOUT_C, SHAPE(N, COLUMNS));
+        struct td_attrs axis_0 = over(1, (int16_t[]){ 0 }), axis_1 = over(1, (int16_t[]){ 1 }), both = over(2, (int16_t[]){ 0, 2 });
+        struct array folded = array_new(dtype, LAYOUT_C, SHAPE(50, COLUMNS, 60)), split;
+        struct array want = kit_one(TD_OP_SUM, NULL, 1, &line, 0);
+        double sum = array_get(&want, 0);
+
+        for (int64_t c = 0; c < COLUMNS; c++)
+                for (int64_t i = 0; i < N; i++) {
+                        double value = array_get(&line, i);
+
+                        item_write(array_at(&rows, c * N + i), dtype, value);
+                        item_write(array_at(&columns, i * COLUMNS + c), dtype, value);
+                        item_write(array_at(&folded, (i / 60 * COLUMNS + c) * 60 + i % 60), dtype, value);
+                }
+        first = kit_one(TD_OP_SUM, &axis_0, 1, &columns, 2);
+        last = kit_one(TD_OP_SUM, &axis_1, 1, &rows, 2);
+        split = kit_one(TD_OP_SUM, &both, 1, &folded, 2);
+        for (int64_t c = 0; c < COLUMNS; c++)
+                EXPECT(array_get(&first, c) == sum && array_get(&last, c) == sum && array_get(&split, c) == sum, "column %ld",
+                       (long)c);
+        array_free(&line);
+        array_free(&rows);
+        array_free(&columns);
+        array_free(&folded);
+        array_free(&want);
+        array_free(&first);
+        array_free(&last);
+        array_free(&split);
+}
+END_TEST
+
+START_TEST(test_large)
+{
+        static const unsigned n_threads[] = { 1, 2, 7 };
+        unsigned threads = n_threads[_i % 3], dtype = (unsigned)_i / 3;
+
+        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, LAYOUT_C, SHAPE(300007)), threads);
+        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, LAYOUT_F, SHAPE(300, 401)), threads);
+        try_all_ops(over(1, (int16_t[]){ 0 }), array_random(dtype, LAYOUT_C, SHAPE(70000, 3)), threads);
+        try_all_ops(over(1, (int16_t[]){ -1 }), array_random(dtype, LAYOUT_C, SHAPE(70000, 3)), threads);
+        try_all_ops(over(1, (int16_t[]){ 0 }), array_random(dtype, LAYOUT_NEGATIVE, SHAPE(9000, 40)), threads);
+        try_all_ops(over(2, (int16_t[]){ 0, 2 }), array_random(dtype, LAYOUT_SLICED, SHAPE(60, 50, 70)), threads);
+}
+END_TEST
+
+START_TEST(test_special)
+{
+        static const double values[] = { 1, NAN, 3, -INFINITY, INFINITY, -0.0 };
+
+        for (unsigned dtype = TD_FLOAT32; dtype <= TD_FLOAT64; dtype++)
+                for (unsigned n = 1; n <= 2048; n = n * 3 + 1)
+                        for (unsigned v = 0; v < 6; v++) {
+                                struct array x = array_new(dtype, LAYOUT_C, SHAPE(n));
+
+                                for (unsigned i = 0; i < n; i++)
+                                        item_write(array_at(&x, i), dtype, -5);
+                                item_write(array_at(&x, n * v / 6), dtype, values[v]);
+                                try_all_ops((struct td_attrs){ 0 }, x, 0);
+                        }
+}
+END_TEST
+
+/* A float32 sum of a million times 0.1 is right to float32's last bit, along either axis. */
+START_TEST(test_float32_accuracy)
+{
+        struct array x = array_new(TD_FLOAT32, LAYOUT_C, SHAPE(1000000, 1)), got;
+        struct td_attrs axis_0 = over(1, (int16_t[]){ 0 });
+        double want = 1000000 * (double)0.1F;
+
+        for (int64_t i = 0; i < 1000000; i++)
+                item_write(array_at(&x, i), TD_FLOAT32, 0.1);
+        got = kit_one(TD_OP_SUM, NULL, 1, &x, 2);
+        ck_assert_float_eq((float)array_get(&got, 0), (float)want);
+        array_free(&got);
+        got = kit_one(TD_OP_SUM, &axis_0, 1, &x, 2);
+        ck_assert_float_eq((float)array_get(&got, 0), (float)want);
+        array_free(&got);
+        array_free(&x);
+}
+END_TEST
+
+START_TEST(test_wraps)
+{
+        struct array x = array_new(TD_INT64, LAYOUT_C, SHAPE(3)), got;
+
+        memcpy(x.bytes, (int64_t[]){ INT64_MAX, 1, INT64_MIN }, 24);
+        got = kit_one(TD_OP_SUM, NULL, 1, &x, 0);
+        ck_assert_int_eq(array_get_int(&got, 0), 0);
+        array_free(&got);
+        got = kit_one(TD_OP_MAX, NULL, 1, &x, 0);
+        ck_assert_int_eq(array_get_int(&got, 0), INT64_MAX);
+        array_free(&got);
+        array_free(&x);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("reduce");
+        TCase *tc = tcase_create("reduce");
+
+        tcase_set_timeout(tc, 60);
+        tcase_add_loop_test(tc, test_axes_and_layouts, 0, N_LAYOUTS * TD_N_DTYPES);
+        tcase_add_test(tc, test_empty);
+        tcase_add_loop_test(tc, test_documented_order, 0, sizeof(lengths) / sizeof(lengths[0]));
+        tcase_add_loop_test(tc, test_bits_do_not_depend_on_layout, 0, 2);
+        tcase_add_loop_test(tc, test_large, 0, 3 * TD_N_DTYPES);
+        tcase_add_test(tc, test_special);
+        tcase_add_test(tc, test_float32_accuracy);
+        tcase_add_test(tc, test_wraps);
+        suite_add_tcase(suite, tc);
+        return kit_main(suite);
+}
