@@ -194,8 +194,8 @@ class Client:
         >>> import tensord
         >>> with tensord.create((2, 3), "int64", "squares", replace=True) as t:
         ...     t.array[:] = [[0, 1, 4], [9, 16, 25]]
-        >>> tensord.get("squares").sum()
-        55
+        >>> tensord.get("squares").tolist()
+        [[0, 1, 4], [9, 16, 25]]
         """
         if order not in ("C", "F"):
             raise error("bad_arguments", f"order is 'C' or 'F', not {order!r}")

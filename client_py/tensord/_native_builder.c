@@ -328,8 +328,14 @@ static PyObject *values_tuple(const int *values, size_t n)
 {
         PyObject *tuple = PyTuple_New((Py_ssize_t)n);
 
-        for (size_t i = 0; tuple && i < n; i++)
-                PyTuple_SetItem(tuple, (Py_ssize_t)i, PyLong_FromLong(values[i]));
+        for (size_t i = 0; tuple && i < n; i++) {
+                PyObject *item = PyLong_FromLong(values[i]);
+
+                if (item)
+                        PyTuple_SetItem(tuple, (Py_ssize_t)i, item);
+                else
+                        Py_CLEAR(tuple);
+        }
         return tuple;
 }
 

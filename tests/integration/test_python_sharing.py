@@ -3,14 +3,17 @@
 
 import inspect
 import os
+import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 import numpy
 import pytest
 
+import kit
 import tensord
 
 # ---- processes ----
@@ -74,9 +77,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         except tensord.NameTaken:
             return False
 
-    from kit import wait_until
-
-    wait_until(is_free, "the name is free again")
+    kit.wait_until(is_free, "the name is free again")
 
 
 # ---- fork ----
@@ -142,6 +143,42 @@ if pid == 0:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
     daemon.python(code)
+
+
+FORK_WHILE_WAITING = """
+import os, sys, threading, numpy, tensord
+client = tensord.connect()
+a = client.put(numpy.eye(200) / 2)
+p = tensord.Program()
+value = p.loop(400, lambda i, u: a @ u, a)
+results, statuses = [], []
+thread = threading.Thread(target=lambda: results.append(client.run(p, value)))
+kept = numpy.asarray(a)
+thread.start()
+while not statuses or thread.is_alive():
+    pid = os.fork()
+    if pid == 0:
+        assert kept[0, 0] == 0.5
+        try:
+            client.ping()
+            sys.exit(2)
+        except tensord.Closed:
+            pass
+        del a, value, p, client
+        with tensord.connect() as own:
+            own.ping()
+        sys.exit(0)
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+thread.join()
+assert results[0].shape == (200, 200)
+sys.exit(max(statuses))
+"""
+
+
+def test_fork_while_another_thread_waits(client, daemon):
+    """Whatever that thread holds at that moment, the child is not stuck on it."""
+    process = daemon.python(FORK_WHILE_WAITING, check=False)
+    assert process.returncode == 0, process.stderr
 
 
 # ---- threads ----
@@ -367,3 +404,72 @@ def test_nothing_is_left_open(daemon):
         assert x.sum() == 0
     assert len(os.listdir("/proc/self/fd")) == before
     daemon.delete_all()
+
+
+# ---- a private daemon ----
+
+ARRIVE = """
+import os, sys, tensord
+print("ready", flush=True)
+sys.stdin.readline()
+client = tensord.connect()
+client.put([float(sys.argv[1])], "from/" + sys.argv[1])
+print(client.stat()["pid"], client.address, flush=True)
+sys.stdin.readline()
+print(len(client.list("from/")))
+"""
+
+
+def test_private_daemon():
+    """Several processes come at once and find none: one daemon is started, and serves them all."""
+    with tempfile.TemporaryDirectory(prefix="td-") as directory:
+        env = {**os.environ, "XDG_RUNTIME_DIR": directory, "PYTHONPATH": str(kit.BUILD / "python")}
+        env.pop("TENSORD_SOCKET", None)
+        command = [sys.executable, "-c", ARRIVE]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
+        processes = [subprocess.Popen([*command, str(i)], **pipes) for i in range(4)]
+        pids = set()
+        try:
+            assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+            for process in processes:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+            answers = [process.stdout.readline().split() for process in processes]
+            pids = {int(pid) for pid, _ in answers}
+            assert len(pids) == 1
+            assert {address for _, address in answers} == {f"{directory}/tensord/socket"}
+            assert [process.communicate("go\n")[0] for process in processes] == ["4\n"] * 4
+            assert [process.returncode for process in processes] == [0] * 4
+            with tensord.connect(f"{directory}/tensord/socket") as client:
+                for row in client.list():
+                    client.delete(row.name)
+        finally:
+            for process in processes:
+                process.kill()
+            for pid in pids:
+                end(pid)
+        prefix = kit.shm_prefix(f"{directory}/tensord/socket")
+        assert [name for name in os.listdir("/dev/shm") if name.startswith(prefix)] == []
+
+
+def end(pid):
+    """SIGTERM for a process that is not our child, and wait until it is gone."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        gone = select.poll()
+        gone.register(pidfd, select.POLLIN)
+        assert gone.poll(30_000), "the private daemon did not end"
+    finally:
+        os.close(pidfd)
+
+
+def test_an_explicit_address_starts_no_daemon(tmp_path, monkeypatch):
+    monkeypatch.setenv("TENSORD_SOCKET", str(tmp_path / "none"))
+    with pytest.raises(tensord.NoDaemon, match=str(tmp_path)):
+        tensord.connect(timeout_ms=100)
+    monkeypatch.delenv("TENSORD_SOCKET")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(tensord.NoDaemon):
+        tensord.connect(start=False, timeout_ms=100)
+    assert not (tmp_path / "tensord" / "socket").exists()
