@@ -30,7 +30,9 @@
 #define MEMORY_MIN (1024 * 1024)
 #define BUSY_POLL_US 50
 
-const char *argp_program_version = "tensord " TENSORD_VERSION;
+/* argp finds it by name, in this program's dynamic symbols */
+__attribute__((visibility("default"))) const char *argp_program_version =
+        "tensord " TENSORD_VERSION;
 
 enum {
         OPTION_SOCKET_MODE = 256,
@@ -213,7 +215,7 @@ static int find_socket(struct arguments *arguments)
         if (r) {
                 log_error("the socket from systemd is of no use: one Unix stream socket with an "
                           "absolute path is wanted");
-                return EX_CONFIG;
+                return EX_OSERR;
         }
 
         if (!arguments->socket)
@@ -248,7 +250,7 @@ static int fill_in(struct arguments *arguments)
                 r = config_default_memory(config->shm_directory, &config->memory_limit);
                 if (r) {
                         log_error("%s: %s", config->shm_directory, strerror(-r));
-                        return EX_CONFIG;
+                        return EX_OSERR;
                 }
         }
         if (!config->n_threads)

@@ -5,6 +5,9 @@
 
 #include "base/error.h"
 
+/* Messages in time that outweigh as many late ones. */
+#define LOOP_SCORE_MAX 8
+
 int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx), void *ctx)
 {
         int r;
@@ -26,7 +29,7 @@ void loop_deinit(struct loop *loop)
 
 static bool loop_wants_spin(const struct loop *loop)
 {
-        if (loop->is_stopped || !loop->last_message_ns)
+        if (loop->is_stopped || !loop->last_message_ns || loop->spin_score < 0)
                 return false;
         return uv_hrtime() - loop->last_message_ns < loop->busy_poll_ns &&
                loop->may_spin(loop->ctx);
@@ -52,6 +55,16 @@ void loop_finish(struct loop *loop)
 
 void loop_note_message(struct loop *loop)
 {
-        if (loop->busy_poll_ns)
-                loop->last_message_ns = uv_hrtime();
+        uint64_t now, gap;
+
+        if (!loop->busy_poll_ns)
+                return;
+        now = uv_hrtime();
+        gap = now - loop->last_message_ns;
+        /* Without a spin the gap holds wake-ups: what a spin would have caught looks longer. */
+        if (gap < (loop->spin_score < 0 ? 2 : 1) * loop->busy_poll_ns)
+                loop->spin_score += loop->spin_score < LOOP_SCORE_MAX;
+        else
+                loop->spin_score -= loop->spin_score > -LOOP_SCORE_MAX;
+        loop->last_message_ns = now;
 }

@@ -3,8 +3,9 @@
  * Loop
  *
  * libuv's loop, with a short spin in front of its sleep: on machines whose cores sleep, waking up
- * costs more than answering. The loop spins for at most busy_poll_us after a message, and not while
- * jobs want the cores; an idle daemon sleeps.
+ * costs more than answering. The loop spins for at most busy_poll_us after a message, not while
+ * jobs want the cores, and not where the last messages came too late for it: then clients are slow,
+ * or others need the cores. An idle daemon sleeps.
  */
 #pragma once
 
@@ -16,6 +17,7 @@ struct loop {
         uv_loop_t uv;
         uint64_t busy_poll_ns;    /* 0: never spin */
         uint64_t last_message_ns; /* 0: none yet */
+        int spin_score;           /* how spinning paid of late; below 0: it does not */
         bool is_stopped;
         bool is_spinning;            /* this turn does not sleep */
         bool (*may_spin)(void *ctx); /* asked between spins */

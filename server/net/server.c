@@ -192,7 +192,7 @@ static int server_start_listener(struct server *server)
                 log_error("%s: %s", config->socket_path,
                           r == LISTENER_E_IN_USE ? "another process listens there"
                                                  : "exists, and is no socket");
-                return r == LISTENER_E_IN_USE ? EX_TEMPFAIL : EX_CONFIG;
+                return r == LISTENER_E_IN_USE ? EX_TEMPFAIL : EX_CANTCREAT;
         }
         if (r == 0)
                 r = listener_init(&server->listener, &server->loop, fd, config->socket_path,

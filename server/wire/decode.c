@@ -16,6 +16,12 @@ static const char *const key_names[N_KEYS] = {
 #undef WIRE_KEY
 };
 
+static const uint8_t key_sizes[N_KEYS] = {
+#define WIRE_KEY(sym, name) [KEY_##sym] = sizeof(name) - 1,
+#include "wire/keys.def"
+#undef WIRE_KEY
+};
+
 const char *key_name(enum wire_key key)
 {
         return key_names[key];
@@ -138,8 +144,8 @@ int decode_map(struct decode *decode, const msgpack_object *object, uint64_t req
                         return refuse_key(decode, &pair->key);
                 for (; left; left &= left - 1) {
                         key = (unsigned)__builtin_ctzll(left);
-                        if (td_is_name(key_names[key], pair->key.via.str.ptr,
-                                       pair->key.via.str.size))
+                        if (pair->key.via.str.size == key_sizes[key] &&
+                            !memcmp(pair->key.via.str.ptr, key_names[key], key_sizes[key]))
                                 break;
                 }
                 if (!left)
