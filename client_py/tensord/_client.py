@@ -116,7 +116,7 @@ class Client:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
 
     def __repr__(self):
-        return f"<tensord.Client closed>" if self.is_closed else f"<tensord.Client {self.address}>"
+        return "<tensord.Client closed>" if self.is_closed else f"<tensord.Client {self.address}>"
 
     # ---- tensors ----
 

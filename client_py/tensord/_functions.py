@@ -25,29 +25,28 @@ def call(op, args, attrs=None, client=None):
     return (client or default_client())._force(Node(op, args, attrs))
 
 
+_OPERANDS_DOC = """{doc}
+
+    Parameters
+    ----------
+    {names} : Tensor, Value, array_like or number
+        {shapes}
+    """
+
+
 def _unary(op, doc):
     def function(x, /):
         return call(op, (x,))
 
-    return _named(
-        function,
-        op,
-        doc
-        + "\n\n    Parameters\n    ----------\n    x : Tensor, Value, array_like or number\n    ",
-    )
+    return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x", shapes="Of any shape."))
 
 
 def _binary(op, doc):
     def function(x1, x2, /):
         return call(op, (x1, x2))
 
-    return _named(
-        function,
-        op,
-        doc + "\n\n    Parameters\n    ----------\n"
-        "    x1, x2 : Tensor, Value, array_like or number\n"
-        "        Their shapes broadcast.\n    ",
-    )
+    shapes = "Their shapes broadcast."
+    return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x1, x2", shapes=shapes))
 
 
 def _named(function, op, doc):
@@ -70,7 +69,20 @@ less = _binary("less", "x1 < x2, as bool.")
 less_equal = _binary("less_equal", "x1 <= x2, as bool.")
 greater = _binary("greater", "x1 > x2, as bool.")
 greater_equal = _binary("greater_equal", "x1 >= x2, as bool.")
-matmul = _binary("matmul", "Matrix product, with numpy's rules for vectors and stacks.")
+
+
+def matmul(x1, x2, /):
+    """Matrix product, with numpy's rules for vectors and stacks.
+
+    Parameters
+    ----------
+    x1 : (..., n, k) or (k,) Tensor, Value or array_like
+    x2 : (..., k, m) or (k,) Tensor, Value or array_like
+        Leading dimensions broadcast.
+    """
+    return call("matmul", (x1, x2))
+
+
 negative = _unary("negative", "-x; wraps for integers; not for bool.")
 abs = _unary("abs", "Absolute value; the most negative integer stays itself.")
 sqrt = _unary("sqrt", "Square root; integers and bool compute as float64.")
@@ -91,34 +103,43 @@ def where(condition, x1, x2, /):
     return call("where", (condition, x1, x2))
 
 
-def _method(name):
-    method = getattr(Operators, name)
-
-    def function(x, /, *args, **kwargs):
-        if not isinstance(x, Operators):
-            x = default_client().put(x)
-        return method(x, *args, **kwargs)
-
-    return _named(function, name, method.__doc__)
+def _tensor(x):
+    return x if isinstance(x, Operators) else default_client().put(x)
 
 
-sum = _method("sum")
-mean = _method("mean")
-max = _method("max")
-min = _method("min")
-astype = _method("astype")
-permute_dims = _method("permute_dims")
+def _reduction(op):
+    method = getattr(Operators, op)
+
+    def function(x, /, axis=None, keepdims=False):
+        return method(_tensor(x), axis, keepdims)
+
+    return _named(function, op, method.__doc__)
+
+
+sum = _reduction("sum")
+mean = _reduction("mean")
+max = _reduction("max")
+min = _reduction("min")
+
+
+def astype(x, dtype, /):
+    """The same values in another dtype; see `Tensor.astype`."""
+    return _tensor(x).astype(dtype)
+
+
+def permute_dims(x, /, axes):
+    """The axes in the order given; negative ones count from the end. A view of a tensor."""
+    return _tensor(x).permute_dims(axes)
 
 
 def reshape(x, /, shape):
     """The same elements, in C order, under another shape; one extent may be -1."""
-    return (x if isinstance(x, Operators) else default_client().put(x)).reshape(shape)
+    return _tensor(x).reshape(_shape(shape))
 
 
 def broadcast_to(x, /, shape):
     """A view of x repeated to a shape, by numpy's rule."""
-    x = x if isinstance(x, Operators) else default_client().put(x)
-    return x._broadcast(_shape(shape))
+    return _tensor(x)._broadcast(_shape(shape))
 
 
 def _shape(shape):

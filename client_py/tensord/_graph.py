@@ -31,11 +31,10 @@ def lookup(op):
 class Block:
     """The body of a loop while it is written, and after."""
 
-    __slots__ = ("parent", "depth", "is_open")
+    __slots__ = ("parent", "is_open")
 
     def __init__(self, parent):
         self.parent = parent
-        self.depth = parent.depth + 1 if parent else 1
         self.is_open = True
 
     def is_inside(self, other):
