@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""tensorctl, the C example, and an installed libtensord."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import kit
+import numpy
+import pytest
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon):
+    return make_daemon()
+
+
+@pytest.fixture
+def ctl(daemon):
+    """A function that runs tensorctl and returns its standard output; `ctl.error` is the other."""
+
+    def run(*words, status=0, socket=daemon.socket):
+        done = subprocess.run(
+            [kit.BUILD / "bin" / "tensorctl", "--socket", socket, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        run.error = done.stderr
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (3,), (0, 4), (30, 50, 7)])
+@pytest.mark.parametrize("order", "CF")
+def test_files_go_and_come_back(ctl, tmp_path, dtype, shape, order):
+    array = numpy.asarray(
+        (numpy.arange(numpy.prod(shape, dtype=int)) % 100).reshape(shape), dtype, order
+    )
+    numpy.save(tmp_path / "in.npy", array)
+    ctl("put", "--replace", tmp_path / "in.npy", "some/array")
+    ctl("get", "some/array", tmp_path / "out.npy")
+    back = numpy.load(tmp_path / "out.npy")
+    assert back.dtype == array.dtype and back.shape == array.shape
+    assert (back == array).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.npy", "out.npy"]
+    ctl("rm", "some/array")
+
+
+def test_names_and_figures(ctl, tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.ones((200, 300)))
+    name = 'quote " and ü'
+    ctl("put", tmp_path / "a.npy", name)
+    ctl("put", tmp_path / "a.npy", "other")
+    assert [row["name"] for row in json.loads(ctl("--json", "ls"))] == ["other", name]
+    row = json.loads(ctl("--json", "ls", "quote"))[0]
+    assert (row["dtype"], row["shape"], row["nbytes"]) == ("float64", [200, 300], 480000)
+    assert name in ctl("ls") and "(200, 300)" in ctl("ls")
+    figures = json.loads(ctl("--json", "stat"))
+    assert figures["names"] == 2 and figures["memory"]["live"] >= 960000
+    assert "limit:" in ctl("stat")
+    assert json.loads(ctl("--json", "stat", "other"))["tensor"]["shape"] == [200, 300]
+    ops = {row["name"] for row in json.loads(ctl("--json", "ops"))}
+    assert {"add", "matmul", "lstsq", "loop"} <= ops
+    assert "matmul" in ctl("ops")
+    assert json.loads(ctl("--json", "rm", name)) == {"removed": 1}
+    assert json.loads(ctl("--json", "ping"))["socket"]
+    assert json.loads(ctl("--json", "purge")) == {"names": 1}
+    assert json.loads(ctl("--json", "ls")) == []
+
+
+def test_errors_have_their_status(ctl, tmp_path):
+    ctl("rm", "nothing", status=1)
+    assert ctl.error.startswith("tensorctl: not_found: ")
+    ctl("get", "nothing", tmp_path / "x.npy", status=1)
+    assert not list(tmp_path.iterdir())
+    ctl("frobnicate", status=64)
+    ctl(status=64)
+    ctl("put", "one", status=64)
+    ctl("--colour", "ls", status=64)
+    ctl("ping", socket=str(tmp_path / "nobody"), status=69)
+    assert "no_daemon" in ctl.error
+    assert "tensorctl get model/weights copy.npy" in ctl("--help")
+
+
+def test_name_in_use(ctl, tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.ones(3))
+    ctl("put", tmp_path / "a.npy", "x")
+    ctl("put", tmp_path / "a.npy", "x", status=1)
+    assert "name_taken" in ctl.error
+    ctl("put", "--replace", tmp_path / "a.npy", "x")
+    ctl("rm", "x")
+
+
+@pytest.mark.parametrize(
+    "array, code, named",
+    [
+        (numpy.array([1, "a", None], dtype=object), "unsupported_dtype", "|O"),
+        (numpy.zeros(3, ">f8"), "unsupported_dtype", ">f8"),
+        (numpy.zeros(3, "c16"), "unsupported_dtype", "<c16"),
+        (numpy.zeros(3, [("x", "f8")]), "unsupported_dtype", "records"),
+        (None, "bad_file", "header"),
+    ],
+)
+def test_files_that_are_no_tensor(ctl, tmp_path, array, code, named):
+    path = tmp_path / "a.npy"
+    if array is None:
+        numpy.save(path, numpy.zeros(100))
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        numpy.save(path, array)
+    ctl("put", path, "x", status=1)
+    assert code in ctl.error and named in ctl.error
+    assert json.loads(ctl("--json", "ls")) == []
+
+
+@pytest.mark.kill
+def test_purge_of_what_a_killed_daemon_left(make_own_daemon, ctl, tmp_path):
+    daemon = make_own_daemon()
+    numpy.save(tmp_path / "a.npy", numpy.ones(100000))
+    ctl("put", tmp_path / "a.npy", "x", socket=daemon.socket)
+    daemon.kill9()
+    daemon.has_ended = True
+    assert daemon.shm()
+    said = json.loads(ctl("--json", "purge", socket=daemon.socket))
+    assert said["objects"] >= 2 and said["bytes"] >= 800000
+    assert not daemon.shm()
+
+
+def test_purge_leaves_a_silent_daemon_alone(make_own_daemon, ctl, tmp_path):
+    daemon = make_own_daemon()
+    numpy.save(tmp_path / "a.npy", numpy.ones(100000))
+    ctl("put", tmp_path / "a.npy", "x", socket=daemon.socket)
+    before = daemon.shm()
+    os.rename(daemon.socket, daemon.socket + ".away")
+    ctl("purge", socket=daemon.socket, status=69)
+    assert daemon.shm() == before
+    os.rename(daemon.socket + ".away", daemon.socket)
+    ctl("purge", socket=daemon.socket)
+
+
+def test_hello(daemon):
+    done = subprocess.run(
+        [kit.BUILD / "examples" / "hello"], env=daemon.env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "[[3, 2],\n [2, 1]]\n"), done.stderr
+
+
+@pytest.mark.skipif(
+    "TENSORD_SANITIZED" in os.environ, reason="a sanitized library wants a sanitized program"
+)
+def test_an_installed_library(daemon, tmp_path):
+    """pkg-config finds it, the example builds against it, only td_ functions are visible."""
+    root = tmp_path / "root"
+    subprocess.run(
+        ["cmake", "--install", kit.BUILD, "--prefix", root],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    library = next(root.rglob("libtensord.so"))
+    env = {**os.environ, "PKG_CONFIG_PATH": str(library.parent / "pkgconfig")}
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "tensord"],
+        env=env, check=True, capture_output=True, text=True,
+    ).stdout.split()
+    source = kit.TOP / "client_c" / "examples" / "hello.c"
+    hello = tmp_path / "hello"
+    command = [shutil.which("cc"), "-std=c11", "-Wall", "-Wextra", "-Werror", source, *flags]
+    subprocess.run([*command, "-o", hello], check=True)
+    done = subprocess.run(
+        [hello],
+        env={**daemon.env, "LD_LIBRARY_PATH": str(library.parent)},
+        capture_output=True, text=True, timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "[[3, 2],\n [2, 1]]\n"), done.stderr
+    for tool in ("tensord", "tensorctl"):
+        assert os.access(root / "bin" / tool, os.X_OK)
+    symbols = subprocess.run(
+        ["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True
+    ).stdout.split("\n")
+    names = [line.split()[-1] for line in symbols if line]
+    assert "td_connect" in names
+    assert all(name.startswith("td_") for name in names), names
