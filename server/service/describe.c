@@ -13,7 +13,7 @@ static bool has_data(const struct tensor *tensor, enum describe_mode mode)
 
 static bool has_place(const struct tensor *tensor, enum describe_mode mode)
 {
-        return (mode == DESCRIBE_PLACE || mode == DESCRIBE_MAP) && tensor->segment;
+        return mode != DESCRIBE_BRIEF && tensor->segment;
 }
 
 int describe_promote(struct call *call, struct tensor *tensor)

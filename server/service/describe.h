@@ -11,7 +11,7 @@
 #include "service/call.h"
 
 enum describe_mode {
-        DESCRIBE_DATA,  /* small ones with their bytes */
+        DESCRIBE_DATA,  /* small ones with their bytes, others with the place where they lie */
         DESCRIBE_BRIEF, /* without bytes: rows of a list */
         DESCRIBE_PLACE, /* where the bytes lie, without a descriptor */
         DESCRIBE_MAP,   /* where they lie; describe_grant() came before */
