@@ -163,8 +163,8 @@ static int set_up_and_tell(char **argv)
 
 int main(int argc, char **argv)
 {
-        Suite *suite = suite_create("blas_core");
-        TCase *tc = tcase_create("blas_core");
+        Suite *suite;
+        TCase *tc;
         SRunner *runner;
         int n_failed;
 
@@ -172,6 +172,8 @@ int main(int argc, char **argv)
                 return blas_core_self_test();
         if (argc > 2 && strcmp(argv[1], SETUP) == 0)
                 return set_up_and_tell(argv);
+        suite = suite_create("blas_core");
+        tc = tcase_create("blas_core");
         tcase_add_checked_fixture(tc, set_up, tear_down);
         tcase_set_timeout(tc, 60);
         tcase_add_test(tc, test_levels);
