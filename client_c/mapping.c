@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -38,8 +39,16 @@ int mapped_take_spare(struct mapped *mapped)
         return fd;
 }
 
+static void mapped_forget_id(struct mappings *mappings, struct mapped *mapped)
+{
+        if (mapped->has_id)
+                HASH_DELETE(hh_id, mappings->by_id, mapped);
+        mapped->has_id = false;
+}
+
 static void mapped_leave(struct mappings *mappings, struct mapped *mapped)
 {
+        mapped_forget_id(mappings, mapped);
         HASH_DEL(mappings->table, mapped);
         mapped->is_in_table = false;
 }
@@ -60,6 +69,7 @@ static int mapped_replace(struct mapped *mapped, const struct handed *handed, in
                  fd, 0) == MAP_FAILED)
                 return -errno;
         mapped->can_write = mapped->is_writable = true;
+        mapped->is_populated = false;
         mapped->n_forks = mapping_n_forks();
         return 0;
 }
@@ -111,6 +121,31 @@ struct mapped *mappings_find(const struct mappings *mappings, uint64_t segment)
 
         HASH_FIND(hh, mappings->table, &segment, sizeof(segment), mapped);
         return mapped;
+}
+
+struct mapped *mappings_find_id(const struct mappings *mappings, const uint8_t id[16])
+{
+        struct mapped *mapped;
+
+        HASH_FIND(hh_id, mappings->by_id, id, 16, mapped);
+        return mapped;
+}
+
+void mappings_note_id(struct mappings *mappings, struct mapped *mapped, const uint8_t id[16],
+                      uint64_t offset)
+{
+        struct mapped *before;
+
+        if (!mapped->is_in_table || (mapped->has_id && memcmp(mapped->id, id, 16) == 0))
+                return;
+        before = mappings_find_id(mappings, id);
+        if (before)
+                mapped_forget_id(mappings, before);
+        mapped_forget_id(mappings, mapped);
+        memcpy(mapped->id, id, 16);
+        mapped->offset = offset;
+        mapped->has_id = true;
+        HASH_ADD(hh_id, mappings->by_id, id, 16, mapped);
 }
 
 void mapped_use(struct mapped *mapped)
@@ -185,4 +220,13 @@ int mapped_protect(struct mapped *mapped, bool is_writable)
                 return -errno;
         mapped->is_writable = is_writable;
         return 0;
+}
+
+void mapped_populate(struct mapped *mapped)
+{
+        if (mapped->is_populated || !mapped->is_writable)
+                return;
+        /* Where the kernel cannot, pages come as they are written. */
+        madvise(mapped->address, mapped->n_bytes, MADV_POPULATE_WRITE);
+        mapped->is_populated = true;
 }

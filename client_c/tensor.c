@@ -108,6 +108,7 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         tensor->has_segment = d->has_segment;
         tensor->segment = d->segment;
         tensor->offset = d->offset;
+        tensor_note(tensor);
         r = tensor_take_data(tensor, d);
         if (r == TD_OK && d->name && !tensor->name && !(tensor->name = strndup(d->name, d->n_name)))
                 r = TD_E_CLIENT_MEMORY;
@@ -294,8 +295,12 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
         struct call call;
         int r;
 
+        /*
+         * What somebody holds becomes read-only now; what nobody holds when it is mapped, since
+         * changing the protection of many pages takes as long as half of writing them.
+         */
         pthread_mutex_lock(&tensor->client->lock);
-        if (tensor->mapped)
+        if (tensor->mapped && tensor->mapped->n_users > 1)
                 mapped_protect(tensor->mapped, false);
         pthread_mutex_unlock(&tensor->client->lock);
         call_init(&call);
@@ -329,6 +334,8 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
                         continue;
                 if (r)
                         return r;
+                if (mapping->mapped)
+                        mapped_populate(mapping->mapped);
                 copy_array(td_mapping_data(mapping), &tensor->type, order, data, strides);
                 td_mapping_free(mapping);
                 r = tensor_seal(tensor, error);
