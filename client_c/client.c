@@ -106,7 +106,6 @@ static void fork_child_client(td_client *client)
 {
         bool was_in_use = client->has_reader || client->is_connecting;
 
-        pthread_mutex_init(&client->lock, NULL);
         pthread_cond_init(&client->changed, NULL);
         client->is_closed = true;
         client->is_connected = false;
@@ -137,7 +136,9 @@ static void fork_child(void)
         mapping_count_fork();
         for (td_client *c = clients; c; c = c->next)
                 fork_child_client(c);
-        pthread_mutex_init(&clients_lock, NULL);
+        for (td_client *c = clients; c; c = c->next)
+                pthread_mutex_unlock(&c->lock);
+        pthread_mutex_unlock(&clients_lock);
 }
 
 static void fork_register(void)

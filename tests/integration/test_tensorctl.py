@@ -145,7 +145,8 @@ def test_purge_leaves_a_silent_daemon_alone(make_own_daemon, ctl, tmp_path):
 
 def test_hello(daemon):
     done = subprocess.run(
-        [kit.BUILD / "examples" / "hello"], env=daemon.env, capture_output=True, text=True, timeout=60
+        [kit.BUILD / "examples" / "hello"],
+        env=daemon.env, capture_output=True, text=True, timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "[[3, 2],\n [2, 1]]\n"), done.stderr
 

@@ -32,7 +32,7 @@ static char directory[64], path[128];
 static int listener;
 static atomic_int n_connections;
 /* Answers one message on the connection; false ends it. */
-static bool (*answer)(int fd, const struct said *said);
+static bool (*_Atomic answer)(int fd, const struct said *said);
 static char heard[4096]; /* methods in their order, with a space behind each */
 
 static void hear(const struct said *said)
@@ -131,7 +131,7 @@ static void serve(int fd)
                                 continue;
                         }
                         hear(&said);
-                        if (!answer(fd, &said)) {
+                        if (!atomic_load(&answer)(fd, &said)) {
                                 connection_deinit(&connection);
                                 return;
                         }
