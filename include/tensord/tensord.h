@@ -106,6 +106,10 @@ TD_API void td_tensor_free(td_tensor *tensor);
 TD_API const struct td_type *td_tensor_type(const td_tensor *tensor);
 TD_API const int64_t *td_tensor_strides(const td_tensor *tensor);
 TD_API uint64_t td_tensor_n_bytes(const td_tensor *tensor);
+/*
+ * 16 bytes. A small result of td_run() lives in this process alone: the first call stores it in the
+ * daemon (a round trip). NULL if that fails, and before td_wait().
+ */
 TD_API const uint8_t *td_tensor_id(const td_tensor *tensor);
 TD_API const char *
 td_tensor_name(const td_tensor *tensor); /* as it was when this reference was made; NULL: unnamed */
