@@ -66,6 +66,7 @@ def test_beyond_the_limit(limited, name):
 def test_filled_by_many(limited):
     """64 MiB hold no 70 tensors of 1 MiB; when some go, others fit"""
     with Raw(limited.path) as raw:
+        eventually(lambda: raw.call("stat")["memory"]["held"] == 0, what="what others mapped")
         n_made = 0
         while True:
             try:

@@ -16,7 +16,7 @@ import kit
 from raw import Raw, eventually
 
 DEPLOY = kit.TOP / "deploy"
-DAEMON = kit.BUILD / "bin" / "tensord"
+DAEMON = (kit.BUILD / "bin" / "tensord").resolve()
 # sanitized daemons report leaks by their own options, and need no preloaded run-time
 ENVIRONMENT = {key: value for key, value in os.environ.items()
                if key not in ("LD_PRELOAD", "ASAN_OPTIONS", "NOTIFY_SOCKET")}
@@ -98,13 +98,20 @@ def stop(process):
     assert process.wait(20) == 0
 
 
+def is_listening(path):
+    """as the kernel says it; a connection would start the daemon"""
+    rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())
+    accepting = 0x10000  # __SO_ACCEPTCON
+    return any(row[-1] == str(path) and int(row[3], 16) & accepting for row in rows if row)
+
+
 def test_socket_activation(path):
     """A connection made while nobody runs waits, and is served by the daemon that it starts."""
     process = subprocess.Popen(
         ["systemd-socket-activate", "-l", path, "--fdname=tensord", "-E", "ASAN_OPTIONS", DAEMON,
          "--socket", path], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     try:
-        eventually(path.exists, what="the socket")
+        eventually(lambda: is_listening(path), what="the socket")
         with Raw(path) as raw, Raw(path) as other:
             assert raw.call("ping") == "pong" and other.call("ping") == "pong"
             assert raw.call("stat")["pid"] == process.pid
