@@ -272,18 +272,16 @@ void call_admit(struct client *client, struct request *request)
                 return;
         }
 
-        /*
-         * Handles first: a failure from here on is inherited by who names them. What the request
-         * refers to was there before it, so it cannot be its own result.
-         */
-        if (call_resolve_all(call) || call_claim_handles(call)) {
-                call_fail(call);
+        /* A repeat needs nothing of what the first one needed: that may be gone by now. */
+        r = call_check_repeat(call);
+        if (r > 0) {
+                if (call_claim_handles(call))
+                        call_fail(call);
                 return;
         }
-        r = call_check_repeat(call);
-        if (r > 0)
-                return;
-        if (r < 0 || call_claim_names(call)) {
+        /* What the request refers to was there before it: it is resolved first, so that it cannot
+         * be its own result. */
+        if (r < 0 || call_resolve_all(call) || call_claim_handles(call) || call_claim_names(call)) {
                 call_fail(call);
                 return;
         }
