@@ -71,11 +71,11 @@ static int read_long_head(const uint8_t *bytes, size_t n_left, struct head *head
                 *headp = (struct head){ .n_head = 1, .n_raw = n };
                 return 0;
         }
-        if (n_left < 1U + n)
+        *headp = (struct head){ .n_head = 1U + n, .is_container = kind != RAW };
+        if (n_left < headp->n_head)
                 return SCAN_MORE;
 
         count = read_count(bytes + 1, n);
-        *headp = (struct head){ .n_head = 1U + n, .is_container = kind != RAW };
         if (kind == RAW)
                 headp->n_raw = count;
         else
@@ -83,6 +83,7 @@ static int read_long_head(const uint8_t *bytes, size_t n_left, struct head *head
         return 0;
 }
 
+/* SCAN_MORE: it is cut off, and only n_head and is_container are known. */
 static int read_head(const uint8_t *bytes, size_t n_left, struct head *headp)
 {
         uint8_t byte = bytes[0];
@@ -121,12 +122,14 @@ int scan_run(struct scan *scan, const uint8_t *bytes, size_t n_bytes)
                 size_t n_left = n_bytes - scan->n_seen;
 
                 r = read_head(bytes + scan->n_seen, n_left, &head);
-                if (r)
+                if (r && r != SCAN_MORE)
                         return r;
                 if (head.is_container && scan->depth == TD_DEPTH_MAX)
                         return SCAN_E_DEPTH;
                 if (head.n_head + head.n_raw + n_wanted > TD_MESSAGE_MAX - scan->n_seen)
                         return SCAN_E_SIZE;
+                if (r)
+                        return r;
                 if (head.n_values > TD_MESSAGE_MAX - scan->n_seen - head.n_head - n_wanted)
                         return SCAN_E_COUNT;
                 if (head.n_head + head.n_raw > n_left)

@@ -150,6 +150,28 @@ START_TEST(size_is_bounded)
 }
 END_TEST
 
+/* The last value's head would end beyond the bound: refused by what is there of it. */
+START_TEST(cut_off_head_at_the_bound)
+{
+        static const uint8_t heads[] = { 0xc4, 0xc5, 0xc6, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf };
+        uint8_t *bytes = calloc(1, TD_MESSAGE_MAX);
+        uint32_t n = TD_MESSAGE_MAX - 7;
+        size_t n_seen;
+
+        ck_assert_ptr_nonnull(bytes);
+        bytes[0] = 0x92;
+        bytes[1] = 0xc6;
+        for (int i = 0; i < 4; i++)
+                bytes[2 + i] = (uint8_t)(n >> (24 - 8 * i));
+        ck_assert_int_eq(scan_at_once(bytes, TD_MESSAGE_MAX - 1, &n_seen), SCAN_MORE);
+        for (size_t i = 0; i < sizeof(heads); i++) {
+                bytes[TD_MESSAGE_MAX - 1] = heads[i];
+                ck_assert_int_eq(scan_at_once(bytes, TD_MESSAGE_MAX, &n_seen), SCAN_E_SIZE);
+        }
+        free(bytes);
+}
+END_TEST
+
 START_TEST(types_that_are_not_spoken)
 {
         static const uint8_t refused[] = { 0xc1, 0xc7, 0xc8, 0xc9, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8 };
@@ -244,6 +266,7 @@ int main(void)
         tcase_add_test(tcase, counts_add_up_over_open_containers);
         tcase_add_test(tcase, depth_is_bounded);
         tcase_add_test(tcase, size_is_bounded);
+        tcase_add_test(tcase, cut_off_head_at_the_bound);
         tcase_add_test(tcase, types_that_are_not_spoken);
         tcase_add_test(tcase, every_first_byte);
         tcase_add_test(tcase, stops_at_the_end_of_a_message);
