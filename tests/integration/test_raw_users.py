@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Two uids at one daemon: each has its own names, ids, memory and share of descriptors. Takes root, to be
-somebody else."""
+"""Two uids at one daemon: each has its own names, ids, memory and share of descriptors. Takes root,
+to be somebody else."""
 import contextlib
 import os
 import resource
