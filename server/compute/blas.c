@@ -2,12 +2,14 @@
 /*
  * Matrix products
  *
- * A stack of products a[m][k] @ b[k][n] is cut into a grid of tiles that depends on the shapes alone, spread over threads, each
- * tile one single-threaded call of BLAS, or of our own kernel: for small products, for integers and bool, and for
- * extents that BLAS cannot count. Where results are few and k is long, k is cut too, and the parts are added pairwise.
+ * A stack of products a[m][k] @ b[k][n] is cut into a grid of tiles that depends on the shapes
+ * alone, spread over threads, each tile one single-threaded call of BLAS, or of our own kernel: for
+ * small products, for integers and bool, and for extents that BLAS cannot count. Where results are
+ * few and k is long, k is cut too, and the parts are added pairwise.
  *
- * Transposed and strided operands go as they lie, by BLAS's transposition and leading dimension; what BLAS cannot
- * express, or is of another dtype, is packed first. Any thread; a step is const while it runs.
+ * Transposed and strided operands go as they lie, by BLAS's transposition and leading dimension;
+ * what BLAS cannot express, or is of another dtype, is packed first. Any thread; a step is const
+ * while it runs.
  */
 #include "compute/blas.h"
 
@@ -21,12 +23,14 @@
 #include "compute/space.h"
 #include "compute/step_base.h"
 
-#define SMALL 8192         /* m * n * k up to which our kernel beats the call of BLAS */
-#define TILE_ROWS 512      /* of a large product */
+#define SMALL 8192 /* m * n * k up to which our kernel beats the call of BLAS */
+#define TILE_ROWS                                                                                  \
+        1024 /* of a large product: each call packs its operands anew, so small tiles cost */
 #define TILE_COLUMNS 1024
 #define TILE_LEAST 64
+#define GRID_WANTED 2       /* tiles of a product that is smaller than that */
 #define TILE_WORK (1 << 21) /* m * n * k that is worth a tile of its own */
-#define TILES_WANTED 8      /* fewer, and k is cut */
+#define PARTS_WANTED 8      /* fewer tiles, and a long k is cut */
 #define DEPTH_MIN 2048      /* of a cut of k */
 #define ITEM_WORK 65536     /* m * n * k that a thread takes at a time, at least */
 #define VECTOR_ITEM 65536   /* elements of the matrix, in a product with a vector */
@@ -44,8 +48,8 @@ struct matmul {
         bool is_merged;     /* a stack times one matrix: all rows of the stack are rows of a */
         struct space stack; /* operands a and b, one product at each index */
         struct matrix a, b;
-        kernel_matmul *kernel; /* NULL: BLAS */
-        struct step *packs[2]; /* to dense C order; NULL: as it lies */
+        kernel_matmul *kernel;           /* NULL: BLAS */
+        struct step *packs[2];           /* to dense C order; NULL: as it lies */
         uint64_t pack_at[2], partial_at; /* in scratch */
         int64_t tile_m, tile_n, tile_k;
         int64_t n_tiles_m, n_tiles_n, n_parts; /* of one product */
@@ -83,13 +87,17 @@ void blas_init(void)
 
 /* ---- calling BLAS ---- */
 
-/* As BLAS in row-major order sees a matrix: transposed or not, and items from one row to the next. false: it cannot. */
-static bool matrix_layout(const struct matrix *x, int64_t rows, int64_t columns, int64_t size, CBLAS_TRANSPOSE *transp, int64_t *ldp)
+/* As BLAS in row-major order sees a matrix: transposed or not, and items from one row to the next.
+ * false: it cannot. */
+static bool matrix_layout(const struct matrix *x, int64_t rows, int64_t columns, int64_t size,
+                          CBLAS_TRANSPOSE *transp, int64_t *ldp)
 {
-        if ((columns == 1 || x->column == size) && (rows == 1 || (x->row % size == 0 && x->row >= columns * size))) {
+        if ((columns == 1 || x->column == size) &&
+            (rows == 1 || (x->row % size == 0 && x->row >= columns * size))) {
                 *transp = CblasNoTrans;
                 *ldp = rows == 1 ? columns : x->row / size;
-        } else if ((rows == 1 || x->row == size) && (columns == 1 || (x->column % size == 0 && x->column >= rows * size))) {
+        } else if ((rows == 1 || x->row == size) &&
+                   (columns == 1 || (x->column % size == 0 && x->column >= rows * size))) {
                 *transp = CblasTrans;
                 *ldp = columns == 1 ? rows : x->column / size;
         } else {
@@ -119,22 +127,27 @@ static void call_gemm(const struct matmul *s, const struct tile *t)
         assert(fits);
         (void)fits;
         if (s->dtype == TD_FLOAT64)
-                cblas_dgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1, (const double *)t->a,
-                            (int)lda, (const double *)t->b, (int)ldb, 0, (double *)t->c, (int)s->n);
+                cblas_dgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
+                            (const double *)t->a, (int)lda, (const double *)t->b, (int)ldb, 0,
+                            (double *)t->c, (int)s->n);
         else
-                cblas_sgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1, (const float *)t->a,
-                            (int)lda, (const float *)t->b, (int)ldb, 0, (float *)t->c, (int)s->n);
+                cblas_sgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
+                            (const float *)t->a, (int)lda, (const float *)t->b, (int)ldb, 0,
+                            (float *)t->c, (int)s->n);
 }
 
-/* y = x @ vector for a matrix of the tile's rows and columns, transposed on top of how it lies if asked */
-static void call_gemv(const struct matmul *s, const struct matrix *matrix, const struct tile *t, bool is_transposed)
+/* y = x @ vector for a matrix of the tile's rows and columns, transposed on top of how it lies if
+ * asked */
+static void call_gemv(const struct matmul *s, const struct matrix *matrix, const struct tile *t,
+                      bool is_transposed)
 {
         const char *x = is_transposed ? t->b : t->a, *vector = is_transposed ? t->a : t->b;
         int64_t rows = is_transposed ? t->k : t->m, columns = is_transposed ? t->n : t->k, ld = 0;
         int inc = increment(s, is_transposed ? s->a.column : s->b.row);
         CBLAS_TRANSPOSE trans = CblasNoTrans;
         CBLAS_ORDER order;
-        bool fits = matrix_layout(matrix, is_transposed ? s->k : s->m, is_transposed ? s->n : s->k, s->size, &trans, &ld);
+        bool fits = matrix_layout(matrix, is_transposed ? s->k : s->m, is_transposed ? s->n : s->k,
+                                  s->size, &trans, &ld);
 
         assert(fits);
         (void)fits;
@@ -142,11 +155,11 @@ static void call_gemv(const struct matmul *s, const struct matrix *matrix, const
         order = trans == CblasNoTrans ? CblasRowMajor : CblasColMajor;
         trans = is_transposed ? CblasTrans : CblasNoTrans;
         if (s->dtype == TD_FLOAT64)
-                cblas_dgemv(order, trans, (int)rows, (int)columns, 1, (const double *)x, (int)ld, (const double *)vector, inc,
-                            0, (double *)t->c, 1);
+                cblas_dgemv(order, trans, (int)rows, (int)columns, 1, (const double *)x, (int)ld,
+                            (const double *)vector, inc, 0, (double *)t->c, 1);
         else
-                cblas_sgemv(order, trans, (int)rows, (int)columns, 1, (const float *)x, (int)ld, (const float *)vector, inc,
-                            0, (float *)t->c, 1);
+                cblas_sgemv(order, trans, (int)rows, (int)columns, 1, (const float *)x, (int)ld,
+                            (const float *)vector, inc, 0, (float *)t->c, 1);
 }
 
 static void call_dot(const struct matmul *s, const struct tile *t)
@@ -154,17 +167,27 @@ static void call_dot(const struct matmul *s, const struct tile *t)
         int inc_a = increment(s, s->a.column), inc_b = increment(s, s->b.row);
 
         if (s->dtype == TD_FLOAT64)
-                *(double *)t->c = cblas_ddot((int)t->k, (const double *)t->a, inc_a, (const double *)t->b, inc_b);
+                *(double *)t->c = cblas_ddot((int)t->k, (const double *)t->a, inc_a,
+                                             (const double *)t->b, inc_b);
         else
-                *(float *)t->c = cblas_sdot((int)t->k, (const float *)t->a, inc_a, (const float *)t->b, inc_b);
+                *(float *)t->c = cblas_sdot((int)t->k, (const float *)t->a, inc_a,
+                                            (const float *)t->b, inc_b);
 }
 
 static void multiply(const struct matmul *s, const struct tile *t)
 {
         if (s->kernel) {
                 const struct kernel_product product = {
-                        .m = t->m, .n = t->n, .k = t->k, .a = t->a, .b = t->b, .c = t->c,
-                        .a_row = s->a.row, .a_col = s->a.column, .b_row = s->b.row, .b_col = s->b.column,
+                        .m = t->m,
+                        .n = t->n,
+                        .k = t->k,
+                        .a = t->a,
+                        .b = t->b,
+                        .c = t->c,
+                        .a_row = s->a.row,
+                        .a_col = s->a.column,
+                        .b_row = s->b.row,
+                        .b_col = s->b.column,
                         .c_row = s->n * s->size,
                 };
 
@@ -193,8 +216,10 @@ static void run_tile(const struct pass *pass, int64_t product, int64_t index)
                 .m = s->m - at_m < s->tile_m ? s->m - at_m : s->tile_m,
                 .n = s->n - at_n < s->tile_n ? s->n - at_n : s->tile_n,
                 .k = s->k - at_k < s->tile_k ? s->k - at_k : s->tile_k,
-                .a = pass->a + space_offset(&s->stack, 0, product) + at_m * s->a.row + at_k * s->a.column,
-                .b = pass->b + space_offset(&s->stack, 1, product) + at_k * s->b.row + at_n * s->b.column,
+                .a = pass->a + space_offset(&s->stack, 0, product) + at_m * s->a.row +
+                     at_k * s->a.column,
+                .b = pass->b + space_offset(&s->stack, 1, product) + at_k * s->b.row +
+                     at_n * s->b.column,
         };
 
         if (s->n_parts > 1)
@@ -237,14 +262,17 @@ static void add_parts(const struct pass *pass)
         memcpy(pass->c, pass->partial, (size_t)(n * s->size));
 }
 
-static int matmul_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-                      struct td_refusal *refusal)
+static int matmul_run(const struct step *step, const struct run *run, const void *const *args,
+                      void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct matmul *s = (const struct matmul *)step;
-        struct pass pass = { .s = s, .run = run, .c = results[0], .partial = (char *)scratch + s->partial_at };
+        struct pass pass = {
+                .s = s, .run = run, .c = results[0], .partial = (char *)scratch + s->partial_at
+        };
         const char *operands[2];
         struct workers *workers = run_workers(run);
-        int64_t n_items = div_up(s->stack.n, s->n_grouped) * s->n_tiles_m * s->n_tiles_n * s->n_parts;
+        int64_t n_items = div_up(s->stack.n, s->n_grouped) * s->n_tiles_m * s->n_tiles_n *
+                          s->n_parts;
 
         if (s->k == 0 || s->stack.n * s->m * s->n == 0) {
                 memset(pass.c, 0, (size_t)(s->stack.n * s->m * s->n * s->size));
@@ -313,12 +341,14 @@ static struct matrix matrix_of(const struct desc *desc, bool is_first)
         return x;
 }
 
-/* What the choice between our kernel and BLAS rests on: shapes alone, so that bits do not depend on layout. */
+/* What the choice between our kernel and BLAS rests on: shapes alone, so that bits do not depend on
+ * layout. */
 static bool wants_kernel(const struct matmul *s)
 {
         if (s->dtype < TD_FLOAT32 || s->m > INT32_MAX || s->n > INT32_MAX || s->k > INT32_MAX)
                 return true;
-        return s->m <= SMALL && s->n <= SMALL && s->k <= SMALL && s->m * s->n <= SMALL && s->m * s->n * s->k <= SMALL;
+        return s->m <= SMALL && s->n <= SMALL && s->k <= SMALL && s->m * s->n <= SMALL &&
+               s->m * s->n * s->k <= SMALL;
 }
 
 static bool must_pack(const struct matmul *s, const struct desc *desc, bool is_first)
@@ -405,7 +435,7 @@ static void cut(struct matmul *s)
         } else {
                 s->tile_m = s->m < TILE_ROWS ? s->m : TILE_ROWS;
                 s->tile_n = s->n < TILE_COLUMNS ? s->n : TILE_COLUMNS;
-                while (div_up(s->m, s->tile_m) * div_up(s->n, s->tile_n) < TILES_WANTED &&
+                while (div_up(s->m, s->tile_m) * div_up(s->n, s->tile_n) < GRID_WANTED &&
                        (s->tile_m > TILE_LEAST || s->tile_n > TILE_LEAST) &&
                        (double)s->tile_m * (double)s->tile_n * (double)s->k > 2.0 * TILE_WORK) {
                         int64_t *longer = s->tile_m > s->tile_n ? &s->tile_m : &s->tile_n;
@@ -416,21 +446,26 @@ static void cut(struct matmul *s)
         s->n_tiles_m = div_up(s->m, s->tile_m);
         s->n_tiles_n = div_up(s->n, s->tile_n);
         n_tiles = s->n_tiles_m * s->n_tiles_n * s->stack.n;
-        if (n_tiles < TILES_WANTED && s->k >= 2 * DEPTH_MIN &&
+        if (n_tiles < PARTS_WANTED && s->k >= 2 * DEPTH_MIN &&
             (double)s->tile_m * (double)s->tile_n * (double)s->k > VECTOR_ITEM) {
-                int64_t parts = TILES_WANTED / n_tiles, most = s->k / DEPTH_MIN;
+                int64_t parts = PARTS_WANTED / n_tiles, most = s->k / DEPTH_MIN;
 
                 s->tile_k = round_up(div_up(s->k, parts < most ? parts : most), 64);
         }
         s->n_parts = div_up(s->k, s->tile_k);
         if (s->n_tiles_m * s->n_tiles_n * s->n_parts == 1)
-                s->n_grouped = 1 + (int64_t)(ITEM_WORK / ((double)s->m * (double)s->n * (double)s->k + 1));
+                s->n_grouped = 1 + (int64_t)(ITEM_WORK /
+                                             ((double)s->m * (double)s->n * (double)s->k + 1));
 }
 
 static void estimate(struct matmul *s)
 {
         double work = (double)s->stack.n * (double)s->m * (double)s->n * (double)s->k;
-        double per_ns = s->dtype == TD_BOOL ? 4 : s->dtype == TD_INT64 ? 2 : s->kernel ? 1 : s->m == 1 || s->n == 1 ? 1 : 16;
+        double per_ns = s->dtype == TD_BOOL      ? 4
+                        : s->dtype == TD_INT64   ? 2
+                        : s->kernel              ? 1
+                        : s->m == 1 || s->n == 1 ? 1
+                                                 : 16;
 
         s->step.cost_ns = 100 + (uint64_t)(work / per_ns < 1e18 ? work / per_ns : 1e18);
         for (unsigned i = 0; i < 2; i++)
@@ -477,7 +512,8 @@ int matmul_new(struct step **stepp, const struct desc *args, const struct desc *
         cut(s);
         if (s->n_parts > 1) {
                 s->partial_at = step->n_scratch;
-                step->n_scratch += align_64((uint64_t)(s->n_parts * s->stack.n * s->m * s->n * s->size));
+                step->n_scratch += align_64(
+                        (uint64_t)(s->n_parts * s->stack.n * s->m * s->n * s->size));
         }
         estimate(s);
         *stepp = steal_ptr(&step);

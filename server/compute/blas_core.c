@@ -2,9 +2,10 @@
 /*
  * The core of OpenBLAS
  *
- * The environment variable TENSORD_BLAS_CORE marks a program that was started anew: it is never started a third time.
- * The cache is one line, "core<TAB>key"; a key names processor and library, so that either's change asks again. It is read
- * as a stranger's: only a candidate's name counts. Main thread, before all others.
+ * The environment variable TENSORD_BLAS_CORE marks a program that was started anew: it is never
+ * started a third time. The cache is one line, "core<TAB>key"; a key names processor and library,
+ * so that either's change asks again. It is read as a stranger's: only a candidate's name counts.
+ * Main thread, before all others.
  */
 #include "compute/blas_core.h"
 
@@ -40,11 +41,16 @@ enum blas_level blas_core_level(const char *name)
                 const char *name;
                 enum blas_level level;
         } cores[] = {
-                { "SkylakeX", BLAS_LEVEL_AVX512 },   { "Cooperlake", BLAS_LEVEL_AVX512 },
-                { "SapphireRapids", BLAS_LEVEL_AVX512 }, { "Haswell", BLAS_LEVEL_AVX2 },
-                { "Zen", BLAS_LEVEL_AVX2 },          { "Excavator", BLAS_LEVEL_AVX2 },
-                { "Sandybridge", BLAS_LEVEL_AVX },   { "Bulldozer", BLAS_LEVEL_AVX },
-                { "Piledriver", BLAS_LEVEL_AVX },    { "Steamroller", BLAS_LEVEL_AVX },
+                { "SkylakeX", BLAS_LEVEL_AVX512 },
+                { "Cooperlake", BLAS_LEVEL_AVX512 },
+                { "SapphireRapids", BLAS_LEVEL_AVX512 },
+                { "Haswell", BLAS_LEVEL_AVX2 },
+                { "Zen", BLAS_LEVEL_AVX2 },
+                { "Excavator", BLAS_LEVEL_AVX2 },
+                { "Sandybridge", BLAS_LEVEL_AVX },
+                { "Bulldozer", BLAS_LEVEL_AVX },
+                { "Piledriver", BLAS_LEVEL_AVX },
+                { "Steamroller", BLAS_LEVEL_AVX },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cores); i++)
@@ -134,7 +140,8 @@ static void cache_write(const char *path, const char *key, const char *core)
 
 /* ---- candidates ---- */
 
-/* environ with one core forced and one thread; the strings are environ's own, but for the two given. */
+/* environ with one core forced and one thread; the strings are environ's own, but for the two
+ * given. */
 static char **environment_with(char *forced, char *threads)
 {
         size_t n = 0, m = 0;
@@ -171,14 +178,15 @@ static bool passes_self_test(const char *core, const char *program)
                 if (errno != EINTR)
                         return false;
         if (WIFSIGNALED(status))
-                log_warning("OpenBLAS core %s: its self-test died of signal %d", core, WTERMSIG(status));
+                log_warning("OpenBLAS core %s: its self-test died of signal %d", core,
+                            WTERMSIG(status));
         else if (WEXITSTATUS(status))
                 log_warning("OpenBLAS core %s: it failed its self-test", core);
         return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-bool blas_core_choose(char core[BLAS_CORE_NAME_MAX], enum blas_level cpu_level, const char *program, const char *cache_path,
-                      const char *key)
+bool blas_core_choose(char core[BLAS_CORE_NAME_MAX], enum blas_level cpu_level, const char *program,
+                      const char *cache_path, const char *key)
 {
         const char *candidate;
 
@@ -204,20 +212,23 @@ static void make_key(char *key, size_t n_key)
 {
         _cleanup_(freep) char *line = NULL;
         FILE *f = fopen("/proc/cpuinfo", "re");
-        static const char *const fields[] = { "vendor_id", "cpu family", "model", "stepping", "microcode" };
+        static const char *const fields[] = { "vendor_id", "cpu family", "model", "stepping",
+                                              "microcode" };
         size_t n = 0, n_line = 0;
         int r = snprintf(key, n_key, "%s", openblas_get_config());
 
         if (r > 0)
                 n = (size_t)r < n_key ? (size_t)r : n_key - 1;
-        while (f && getline(&line, &n_line, f) > 1) { /* the first processor ends at an empty line */
+        while (f &&
+               getline(&line, &n_line, f) > 1) { /* the first processor ends at an empty line */
                 line[strcspn(line, "\n")] = '\0';
                 for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
                         char *colon = strchr(line, ':');
 
                         if (!colon || strncmp(line, fields[i], strlen(fields[i])))
                                 continue;
-                        r = snprintf(key + n, n_key - n, " %s", colon + 1 + strspn(colon + 1, " \t"));
+                        r = snprintf(key + n, n_key - n, " %s",
+                                     colon + 1 + strspn(colon + 1, " \t"));
                         if (r > 0)
                                 n += (size_t)r < n_key - n ? (size_t)r : n_key - n - 1;
                         break;
@@ -237,7 +248,9 @@ void blas_core_setup(char **argv, const char *cache_path)
         enum blas_level cpu_level = blas_core_cpu_level();
 
         if (guard) {
-                log_info("OpenBLAS core: %s, chosen by self-test; the library's own choice was a fallback", name);
+                log_info("OpenBLAS core: %s, chosen by self-test; the library's own choice was a "
+                         "fallback",
+                         name);
                 return;
         }
         if (forced && *forced) {
@@ -248,7 +261,8 @@ void blas_core_setup(char **argv, const char *cache_path)
                 log_info("OpenBLAS core: %s", name);
                 return;
         }
-        if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0 || access(program, X_OK) < 0)
+        if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0 ||
+            access(program, X_OK) < 0)
                 snprintf(program, sizeof(program), "/proc/self/exe");
         make_key(key, sizeof(key));
         if (blas_core_choose(core, cpu_level, program, cache_path, key)) {
@@ -260,5 +274,7 @@ void blas_core_setup(char **argv, const char *cache_path)
                 unsetenv(FORCED);
                 unsetenv(GUARD);
         }
-        log_warning("OpenBLAS core: %s, a fallback: the processor offers more than this version of OpenBLAS knows of", name);
+        log_warning("OpenBLAS core: %s, a fallback: the processor offers more than this version of "
+                    "OpenBLAS knows of",
+                    name);
 }

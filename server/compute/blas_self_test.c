@@ -2,8 +2,9 @@
 /*
  * The self-test of a core
  *
- * gemm, syrk, gemv, potrf and getrf of OpenBLAS, in float64 and float32 and in shapes on both sides of its blocking,
- * against plain loops. Operands are multiples of 2^-10, exact in both. Runs in a process of its own, which an alarm ends.
+ * gemm, syrk, gemv, potrf and getrf of OpenBLAS, in float64 and float32 and in shapes on both sides
+ * of its blocking, against plain loops. Operands are multiples of 2^-10, exact in both. Runs in a
+ * process of its own, which an alarm ends.
  */
 #include "compute/blas_core.h"
 
@@ -24,7 +25,8 @@ void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *inf
 void sgetrf_(const int *m, const int *n, float *a, const int *lda, int *pivots, int *info);
 void dgetrf_(const int *m, const int *n, double *a, const int *lda, int *pivots, int *info);
 
-/* Column-major throughout; the leading dimension is the number of rows. The float copies are what float32 is computed on. */
+/* Column-major throughout; the leading dimension is the number of rows. The float copies are what
+ * float32 is computed on. */
 static struct {
         double a[ELEMENTS_MAX], b[ELEMENTS_MAX], c[ELEMENTS_MAX];
         double expected[ELEMENTS_MAX];
@@ -55,7 +57,8 @@ static void narrow(float *xf, const double *x, int n)
 }
 
 /* expected = op(a) op(b) by plain loops; strides from one row, and one column, to the next */
-static void multiply(int m, int n, int k, const double *a, int a_row, int a_column, const double *b, int b_row, int b_column)
+static void multiply(int m, int n, int k, const double *a, int a_row, int a_column, const double *b,
+                     int b_row, int b_column)
 {
         for (int j = 0; j < n; j++)
                 for (int i = 0; i < m; i++) {
@@ -77,22 +80,26 @@ static bool agrees(const double *x, int n, double scale, bool is_float)
         return true;
 }
 
-static bool test_gemm(int m, int n, int k, bool is_a_transposed, bool is_b_transposed, bool is_float)
+static bool test_gemm(int m, int n, int k, bool is_a_transposed, bool is_b_transposed,
+                      bool is_float)
 {
-        CBLAS_TRANSPOSE ta = is_a_transposed ? CblasTrans : CblasNoTrans, tb = is_b_transposed ? CblasTrans : CblasNoTrans;
+        CBLAS_TRANSPOSE ta = is_a_transposed ? CblasTrans : CblasNoTrans,
+                        tb = is_b_transposed ? CblasTrans : CblasNoTrans;
         int lda = is_a_transposed ? k : m, ldb = is_b_transposed ? n : k;
 
         fill(data.a, data.af, m * k);
         fill(data.b, data.bf, k * n);
         for (int i = 0; i < m * n; i++)
                 data.c[i] = data.cf[i] = NAN; /* beta 0 must not read it */
-        multiply(m, n, k, data.a, is_a_transposed ? k : 1, is_a_transposed ? 1 : m, data.b, is_b_transposed ? n : 1,
-                 is_b_transposed ? 1 : k);
+        multiply(m, n, k, data.a, is_a_transposed ? k : 1, is_a_transposed ? 1 : m, data.b,
+                 is_b_transposed ? n : 1, is_b_transposed ? 1 : k);
         if (is_float) {
-                cblas_sgemm(CblasColMajor, ta, tb, m, n, k, 1, data.af, lda, data.bf, ldb, 0, data.cf, m);
+                cblas_sgemm(CblasColMajor, ta, tb, m, n, k, 1, data.af, lda, data.bf, ldb, 0,
+                            data.cf, m);
                 widen(data.c, data.cf, m * n);
         } else {
-                cblas_dgemm(CblasColMajor, ta, tb, m, n, k, 1, data.a, lda, data.b, ldb, 0, data.c, m);
+                cblas_dgemm(CblasColMajor, ta, tb, m, n, k, 1, data.a, lda, data.b, ldb, 0, data.c,
+                            m);
         }
         return agrees(data.c, m * n, k + 1, is_float);
 }
@@ -104,7 +111,8 @@ static bool test_gemv(int m, int n, int inc, bool is_transposed, bool is_float)
 
         fill(data.a, data.af, m * n);
         fill(data.b, data.bf, n_in * inc);
-        multiply(n_out, 1, n_in, data.a, is_transposed ? m : 1, is_transposed ? 1 : m, data.b, inc, 0);
+        multiply(n_out, 1, n_in, data.a, is_transposed ? m : 1, is_transposed ? 1 : m, data.b, inc,
+                 0);
         if (is_float) {
                 cblas_sgemv(CblasColMajor, trans, m, n, 1, data.af, m, data.bf, inc, 0, data.cf, 1);
                 widen(data.c, data.cf, n_out);
@@ -114,16 +122,19 @@ static bool test_gemv(int m, int n, int inc, bool is_transposed, bool is_float)
         return agrees(data.c, n_out, n_in + 1, is_float);
 }
 
-/* c = a a' + n on the diagonal: symmetric and positive definite, by plain loops in expected, by syrk in c */
+/* c = a a' + n on the diagonal: symmetric and positive definite, by plain loops in expected, by
+ * syrk in c */
 static bool test_syrk(int n, int k, bool is_float)
 {
         fill(data.a, data.af, n * k);
         multiply(n, n, k, data.a, 1, n, data.a, n, 1);
         if (is_float) {
-                cblas_ssyrk(CblasColMajor, CblasLower, CblasNoTrans, n, k, 1, data.af, n, 0, data.cf, n);
+                cblas_ssyrk(CblasColMajor, CblasLower, CblasNoTrans, n, k, 1, data.af, n, 0,
+                            data.cf, n);
                 widen(data.c, data.cf, n * n);
         } else {
-                cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, n, k, 1, data.a, n, 0, data.c, n);
+                cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, n, k, 1, data.a, n, 0, data.c,
+                            n);
         }
         for (int j = 0; j < n; j++)
                 for (int i = 0; i < j; i++)
@@ -152,7 +163,8 @@ static bool test_potrf(int n, bool is_lower, bool is_float)
                 for (int i = 0; i < n; i++)
                         if (is_lower ? i < j : i > j)
                                 data.c[j * n + i] = 0;
-        multiply(n, n, n, data.c, is_lower ? 1 : n, is_lower ? n : 1, data.c, is_lower ? n : 1, is_lower ? 1 : n);
+        multiply(n, n, n, data.c, is_lower ? 1 : n, is_lower ? n : 1, data.c, is_lower ? n : 1,
+                 is_lower ? 1 : n);
         return info == 0 && agrees(data.a, n * n, 4.0 * n * n, is_float);
 }
 
@@ -189,8 +201,9 @@ static bool test_getrf(int n, bool is_float)
 
 static bool test_products(bool is_float)
 {
-        static const int shapes[][3] = { { 1, 1, 1 }, { 3, 5, 7 }, { 16, 16, 16 }, { 33, 65, 129 }, { 600, 30, 20 },
-                                         { 20, 30, 600 }, { 129, 66, 200 } };
+        static const int shapes[][3] = { { 1, 1, 1 },     { 3, 5, 7 },     { 16, 16, 16 },
+                                         { 33, 65, 129 }, { 600, 30, 20 }, { 20, 30, 600 },
+                                         { 129, 66, 200 } };
         bool is_right = true;
 
         for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -199,7 +212,8 @@ static bool test_products(bool is_float)
                 for (int t = 0; t < 4; t++)
                         is_right = is_right && test_gemm(s[0], s[1], s[2], t & 1, t & 2, is_float);
                 for (int t = 0; t < 4; t++)
-                        is_right = is_right && test_gemv(s[0], s[2], t & 1 ? 1 : 2, t & 2, is_float);
+                        is_right = is_right &&
+                                   test_gemv(s[0], s[2], t & 1 ? 1 : 2, t & 2, is_float);
                 is_right = is_right && test_syrk(s[0], s[2], is_float);
         }
         return is_right;

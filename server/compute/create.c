@@ -2,8 +2,8 @@
 /*
  * Steps that create
  *
- * A result is written in chunks, each independent of the others. arange computes start + i * step for each i, never by adding
- * up: in integers modulo 2^64, else in float64.
+ * A result is written in chunks, each independent of the others. arange computes start + i * step
+ * for each i, never by adding up: in integers modulo 2^64, else in float64.
  */
 #include "compute/create.h"
 
@@ -23,11 +23,11 @@ struct create {
         enum td_dtype dtype;
         size_t item_size;
         int64_t n;
-        union td_scalar value;           /* of every element, or of the diagonal */
-        int64_t n_columns, k;            /* of eye */
-        bool is_integer;                 /* arange counts in integers */
-        struct td_number start, by;      /* of arange, both integers or both floats */
-        kernel_load *convert;            /* of arange, from what it counts in */
+        union td_scalar value;      /* of every element, or of the diagonal */
+        int64_t n_columns, k;       /* of eye */
+        bool is_integer;            /* arange counts in integers */
+        struct td_number start, by; /* of arange, both integers or both floats */
+        kernel_load *convert;       /* of arange, from what it counts in */
 };
 
 struct pass {
@@ -42,7 +42,8 @@ static double number_as_double(struct td_number number)
         return number.is_float ? number.d : (double)number.i;
 }
 
-/* As astype converts: through the load kernels, so that NaN and what is out of range come out alike. */
+/* As astype converts: through the load kernels, so that NaN and what is out of range come out
+ * alike. */
 static union td_scalar number_as(struct td_number number, enum td_dtype dtype)
 {
         union td_scalar value = { 0 };
@@ -65,7 +66,8 @@ static void write_arange(const struct create *c, char *out, int64_t index, int64
                 n = end - index < TILE ? end - index : TILE;
                 if (c->is_integer) {
                         for (int64_t j = 0; j < n; j++)
-                                counted.i[j] = (int64_t)((uint64_t)c->start.i + (uint64_t)(index + j) * (uint64_t)c->by.i);
+                                counted.i[j] = (int64_t)((uint64_t)c->start.i +
+                                                         (uint64_t)(index + j) * (uint64_t)c->by.i);
                 } else {
                         for (int64_t j = 0; j < n; j++)
                                 counted.d[j] = c->start.d + (double)(index + j) * c->by.d;
@@ -83,7 +85,8 @@ static void write_eye(const struct create *c, char *out, int64_t index, int64_t 
         for (; row <= last; row++) {
                 int64_t column, i;
 
-                if (__builtin_add_overflow(row, c->k, &column) || column < 0 || column >= c->n_columns)
+                if (__builtin_add_overflow(row, c->k, &column) || column < 0 ||
+                    column >= c->n_columns)
                         continue;
                 i = row * c->n_columns + column;
                 if (i >= index && i < end)
@@ -114,8 +117,8 @@ static void write_chunk(void *ctx, uint64_t chunk)
                 kernels_get()->load[c->dtype][c->dtype]((size_t)(end - index), out, &c->value, 0);
 }
 
-static int create_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-                      struct td_refusal *refusal)
+static int create_run(const struct step *step, const struct run *run, const void *const *args,
+                      void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct create *c = (const struct create *)step;
         struct pass pass = { .create = c, .run = run, .out = results[0] };
@@ -123,8 +126,8 @@ static int create_run(const struct step *step, const struct run *run, const void
         (void)args;
         (void)scratch;
         (void)refusal;
-        workers_for((uint64_t)c->n * c->item_size < SPREAD_BYTES ? NULL : run_workers(run), (uint64_t)div_up(c->n, CHUNK),
-                    write_chunk, &pass);
+        workers_for((uint64_t)c->n * c->item_size < SPREAD_BYTES ? NULL : run_workers(run),
+                    (uint64_t)div_up(c->n, CHUNK), write_chunk, &pass);
         return pass.is_stopped ? PLAN_E_STOPPED : 0;
 }
 
@@ -142,13 +145,16 @@ static void prepare_arange(struct create *c, const struct td_attrs *attrs)
         c->by = attrs->range[2];
         c->is_integer = !c->start.is_float && !c->by.is_float;
         if (!c->is_integer) {
-                c->start = (struct td_number){ .is_float = true, .d = number_as_double(attrs->range[0]) };
-                c->by = (struct td_number){ .is_float = true, .d = number_as_double(attrs->range[2]) };
+                c->start = (struct td_number){ .is_float = true,
+                                               .d = number_as_double(attrs->range[0]) };
+                c->by = (struct td_number){ .is_float = true,
+                                            .d = number_as_double(attrs->range[2]) };
         }
         c->convert = kernels_get()->load[c->is_integer ? TD_INT64 : TD_FLOAT64][c->dtype];
 }
 
-int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, const struct desc *result)
+int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+               const struct desc *result)
 {
         const struct td_number one = { .is_float = false, .i = 1 };
         struct create *c = calloc(1, sizeof(*c));

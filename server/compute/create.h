@@ -8,4 +8,5 @@
 
 #include "compute/step.h"
 
-int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, const struct desc *result);
+int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+               const struct desc *result);

@@ -2,10 +2,11 @@
 /*
  * Element-wise steps
  *
- * The result is dense, so it is walked in ranges of its elements. Where an operand lies contiguous in such a range and has the
- * dtype computed in, the kernel reads it in place; one that stands still is a scalar; all others are loaded into a
- * register of TILE elements first. Operands that run across the result's rows are walked in boxes instead,
- * so that each cache line is used while it is near.
+ * The result is dense, so it is walked in ranges of its elements. Where an operand lies contiguous
+ * in such a range and has the dtype computed in, the kernel reads it in place; one that stands
+ * still is a scalar; all others are loaded into a register of TILE elements first. Operands that
+ * run across the result's rows are walked in boxes instead, so that each cache line is used while
+ * it is near.
  *
  * Any thread. A step is const while it runs; registers are on the stack.
  */
@@ -18,14 +19,17 @@
 #include "compute/space.h"
 #include "compute/step_base.h"
 
-#define TILE 512                /* elements of a register: four of them are a third of the L1 cache */
-#define CHUNK (32 * TILE)       /* elements that a thread takes at a time */
-#define ROW_MIN 256             /* rows at least this long are walked one by one */
+#define TILE 512          /* elements at a time: four registers are a third of the L1 cache */
+#define CHUNK (32 * TILE) /* elements that a thread takes at a time */
+#define ROW_MIN 256       /* rows at least this long are walked one by one */
 #define BOX_ROWS 32
-#define BOX_COLUMNS 16
-#define BOX_MIN_ELEMENTS 4096   /* below, all is in the L1 cache anyway */
+#define BOX_COLUMNS 32
+#define REGISTER 1024         /* elements of a register: a tile or a box */
+#define BOX_LEAST 8           /* extents below are not worth it */
+#define BOX_MIN_ELEMENTS 4096 /* below, all is in the L1 cache anyway */
 
-static_assert(BOX_ROWS * BOX_COLUMNS <= TILE, "a box fits into a register");
+static_assert(TILE <= REGISTER && BOX_ROWS * BOX_COLUMNS <= REGISTER,
+              "tile and box fit into a register");
 static_assert(TILE % KERNEL_LANES == 0 && CHUNK % TILE == 0, "only the last tile is partial");
 
 struct operand {
@@ -33,7 +37,7 @@ struct operand {
         size_t item_size;   /* in memory */
         size_t loaded_size; /* of the dtype computed in */
         int64_t offset;
-        bool is_same;       /* needs no conversion */
+        bool is_same; /* needs no conversion */
         bool is_dense;
         bool is_scalar;
 };
@@ -43,7 +47,7 @@ struct elementwise {
         struct space space;
         unsigned n_args;
         bool is_padded;
-        bool is_rows;   /* walked row by row */
+        bool is_rows; /* walked row by row */
         bool needs_load;
         size_t result_size;
         enum td_op op;
@@ -56,7 +60,7 @@ struct elementwise {
 };
 
 union registers {
-        _Alignas(64) char bytes[SPACE_OPERANDS_MAX + 1][TILE * sizeof(int64_t)];
+        _Alignas(64) char bytes[SPACE_OPERANDS_MAX + 1][REGISTER * sizeof(int64_t)];
 };
 
 /* what a kernel is called with */
@@ -83,10 +87,13 @@ static unsigned call(const struct elementwise *e, size_t n, void *out, const str
                 e->where(n, out, x[0].at, x[1].at, x[2].at);
                 return 0;
         }
-        return e->binary[x[0].is_scalar ? KERNEL_SV : x[1].is_scalar ? KERNEL_VS : KERNEL_VV](n, out, x[0].at, x[1].at);
+        return e->binary[x[0].is_scalar   ? KERNEL_SV
+                         : x[1].is_scalar ? KERNEL_VS
+                                          : KERNEL_VV](n, out, x[0].at, x[1].at);
 }
 
-/* The last few elements of a padded kernel, moved to registers whose rest repeats the first of them. */
+/* The last few elements of a padded kernel, moved to registers whose rest repeats the first of
+ * them. */
 static unsigned call_tail(const struct elementwise *e, size_t n, char *out, const struct source *x)
 {
         _Alignas(64) char tails[SPACE_OPERANDS_MAX][KERNEL_LANES * sizeof(int64_t)];
@@ -130,7 +137,8 @@ static unsigned compute(const struct elementwise *e, size_t n, char *out, const 
 /*
  * Only binary kernels take scalars, and at most one of them. All others are spread over a register.
  */
-static void spread_scalars(const struct elementwise *e, size_t n, struct source *x, union registers *registers)
+static void spread_scalars(const struct elementwise *e, size_t n, struct source *x,
+                           union registers *registers)
 {
         bool may_stay = e->binary && !(x[0].is_scalar && x[1].is_scalar);
 
@@ -145,7 +153,8 @@ static void spread_scalars(const struct elementwise *e, size_t n, struct source 
         }
 }
 
-/* Elements [index, index + n) of one operand; n is at most TILE unless the operand needs no load. */
+/* Elements [index, index + n) of one operand; n is at most TILE unless the operand needs no load.
+ */
 static struct source fetch(const struct pass *pass, unsigned i, int64_t index, size_t n, char *out)
 {
         const struct elementwise *e = pass->e;
@@ -185,8 +194,8 @@ static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
         unsigned refused = 0;
 
         if (!e->unary && !e->binary && !e->where) {
-                space_load(&e->space, 0, e->operands[0].load, e->result_size, pass->x[0], index, (size_t)(end - index),
-                           pass->out + index * (int64_t)e->result_size);
+                space_load(&e->space, 0, e->operands[0].load, e->result_size, pass->x[0], index,
+                           (size_t)(end - index), pass->out + index * (int64_t)e->result_size);
                 return 0;
         }
         while (index < end) {
@@ -265,7 +274,8 @@ static void box_run(struct pass *pass, const struct box *box)
 
                 x[i] = (struct source){ registers.bytes[i], false };
                 for (int64_t row = 0; row < box->n_rows; row++)
-                        o->load((size_t)box->n_columns, to + row * to_stride, p + row * e->space.strides[i][e->box_dim],
+                        o->load((size_t)box->n_columns, to + row * to_stride,
+                                p + row * e->space.strides[i][e->box_dim],
                                 e->space.strides[i][last]);
         }
         if (is_copy)
@@ -273,10 +283,12 @@ static void box_run(struct pass *pass, const struct box *box)
         if (compute(e, n, registers.bytes[SPACE_OPERANDS_MAX], x))
                 atomic_store_explicit(&pass->refused, 1, memory_order_relaxed);
         for (int64_t row = 0; row < box->n_rows; row++)
-                memcpy(out + row * out_stride, registers.bytes[SPACE_OPERANDS_MAX] + (size_t)row * row_bytes, row_bytes);
+                memcpy(out + row * out_stride,
+                       registers.bytes[SPACE_OPERANDS_MAX] + (size_t)row * row_bytes, row_bytes);
 }
 
-/* A chunk is one band of boxes: BOX_ROWS rows along box_dim, all columns, one index of every other dimension. */
+/* A chunk is one band of boxes: BOX_ROWS rows along box_dim, all columns, one index of every other
+ * dimension. */
 static void run_band(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
@@ -284,7 +296,8 @@ static void run_band(void *ctx, uint64_t chunk)
         const struct space *s = &e->space;
         const unsigned last = s->ndim - 1;
         const int64_t n_bands = div_up(s->shape[e->box_dim], BOX_ROWS);
-        int64_t first = (int64_t)chunk % n_bands * BOX_ROWS, rest = (int64_t)chunk / n_bands, size = 1;
+        int64_t first = (int64_t)chunk % n_bands * BOX_ROWS, rest = (int64_t)chunk / n_bands,
+                size = 1;
         struct box box = { .n_rows = s->shape[e->box_dim] - first };
 
         if (pass_must_end(pass))
@@ -306,7 +319,8 @@ static void run_band(void *ctx, uint64_t chunk)
                         box.offsets[i] += at * s->strides[i][d];
         }
         for (int64_t column = 0; column < s->shape[last]; column += BOX_COLUMNS) {
-                box.n_columns = s->shape[last] - column < BOX_COLUMNS ? s->shape[last] - column : BOX_COLUMNS;
+                box.n_columns = s->shape[last] - column < BOX_COLUMNS ? s->shape[last] - column
+                                                                      : BOX_COLUMNS;
                 box_run(pass, &box);
                 box.out += box.n_columns;
                 for (unsigned i = 0; i < e->n_args; i++)
@@ -316,8 +330,8 @@ static void run_band(void *ctx, uint64_t chunk)
 
 /* ---- the step ---- */
 
-static int elementwise_run(const struct step *step, const struct run *run, const void *const *args, void *const *results,
-                           void *scratch, struct td_refusal *refusal)
+static int elementwise_run(const struct step *step, const struct run *run, const void *const *args,
+                           void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct elementwise *e = (const struct elementwise *)step;
         struct pass pass = { .e = e, .run = run, .out = results[0] };
@@ -334,7 +348,8 @@ static int elementwise_run(const struct step *step, const struct run *run, const
 
         if (e->is_boxed) {
                 int64_t extent = e->space.shape[e->box_dim];
-                int64_t n_bands = n / extent / e->space.shape[e->space.ndim - 1] * div_up(extent, BOX_ROWS);
+                int64_t n_bands = n / extent / e->space.shape[e->space.ndim - 1] *
+                                  div_up(extent, BOX_ROWS);
 
                 workers_for(workers, (uint64_t)n_bands, run_band, &pass);
         } else if (n <= CHUNK) {
@@ -343,7 +358,8 @@ static int elementwise_run(const struct step *step, const struct run *run, const
                 workers_for(workers, (uint64_t)div_up(n, CHUNK), run_chunk, &pass);
         }
         if (pass.refused) {
-                td_refuse(refusal, TD_E_BAD_VALUE, "%s: integers to negative integer powers have no integer result",
+                td_refuse(refusal, TD_E_BAD_VALUE,
+                          "%s: integers to negative integer powers have no integer result",
                           td_op_name(e->op));
                 return PLAN_E_REFUSED;
         }
@@ -356,14 +372,16 @@ static struct step *elementwise_free(struct step *step)
         return NULL;
 }
 
-static const struct step_class elementwise_class = { "elementwise", elementwise_run, elementwise_free };
+static const struct step_class elementwise_class = { "elementwise", elementwise_run,
+                                                     elementwise_free };
 
-/* Whether an operand runs across the rows of the result, and along which dimension it runs instead. */
+/* Whether an operand runs across the rows of the result, and along which dimension it runs instead.
+ */
 static bool find_box(const struct space *space, unsigned *dimp)
 {
         unsigned last = space->ndim - 1;
 
-        if (space->ndim < 2 || space->n < BOX_MIN_ELEMENTS || space->shape[last] < BOX_COLUMNS / 2)
+        if (space->ndim < 2 || space->n < BOX_MIN_ELEMENTS || space->shape[last] < BOX_LEAST)
                 return false;
         for (unsigned i = 0; i < space->n_operands; i++) {
                 int64_t least = llabs(space->strides[i][last]);
@@ -374,7 +392,7 @@ static bool find_box(const struct space *space, unsigned *dimp)
                 for (unsigned d = 0; d < last; d++) {
                         int64_t stride = llabs(space->strides[i][d]);
 
-                        if (stride == 0 || stride >= least || space->shape[d] < BOX_COLUMNS / 2)
+                        if (stride == 0 || stride >= least || space->shape[d] < BOX_LEAST)
                                 continue;
                         least = stride;
                         *dimp = d;
@@ -403,7 +421,8 @@ static uint64_t cost_of(enum td_op op, enum td_dtype dtype)
         }
 }
 
-static void prepare_operands(struct elementwise *e, const struct desc *args, const enum td_dtype *dtypes)
+static void prepare_operands(struct elementwise *e, const struct desc *args,
+                             const enum td_dtype *dtypes)
 {
         const struct kernels *kernels = kernels_get();
         int64_t row = e->space.ndim > 0 ? e->space.shape[e->space.ndim - 1] : 1;
@@ -430,7 +449,8 @@ static void prepare_operands(struct elementwise *e, const struct desc *args, con
         e->step.cost_ns += 50 + (uint64_t)e->space.n * loads / 1000;
 }
 
-static struct elementwise *allocate(unsigned n_args, const struct desc *args, const struct desc *result)
+static struct elementwise *allocate(unsigned n_args, const struct desc *args,
+                                    const struct desc *result)
 {
         struct elementwise *e = calloc(1, sizeof(*e));
 
@@ -444,7 +464,8 @@ static struct elementwise *allocate(unsigned n_args, const struct desc *args, co
         return e;
 }
 
-int elementwise_new(struct step **stepp, enum td_op op, unsigned n_args, const struct desc *args, const struct desc *result)
+int elementwise_new(struct step **stepp, enum td_op op, unsigned n_args, const struct desc *args,
+                    const struct desc *result)
 {
         const struct kernels *kernels = kernels_get();
         enum td_dtype dtype = result->type.dtype, dtypes[SPACE_OPERANDS_MAX];

@@ -2,9 +2,10 @@
 /*
  * solve and cholesky
  *
- * LAPACK wants matrices in column-major order and writes over them. solve copies each matrix, and each right side, into scratch that
- * way. cholesky works in the result itself: what is the lower triangle by rows is the upper one by columns.
- * The matrices of a stack follow one another on the calling thread, which asks in between whether to stop.
+ * LAPACK wants matrices in column-major order and writes over them. solve copies each matrix, and
+ * each right side, into scratch that way. cholesky works in the result itself: what is the lower
+ * triangle by rows is the upper one by columns. The matrices of a stack follow one another on the
+ * calling thread, which asks in between whether to stop.
  */
 #include "compute/lapack.h"
 
@@ -19,8 +20,10 @@
 #define TINY 16 /* matrices up to this extent may be computed on the loop thread */
 
 /* Fortran passes the lengths of strings behind all other arguments. */
-void sgesv_(const int *n, const int *n_rhs, float *a, const int *lda, int *pivots, float *b, const int *ldb, int *info);
-void dgesv_(const int *n, const int *n_rhs, double *a, const int *lda, int *pivots, double *b, const int *ldb, int *info);
+void sgesv_(const int *n, const int *n_rhs, float *a, const int *lda, int *pivots, float *b,
+            const int *ldb, int *info);
+void dgesv_(const int *n, const int *n_rhs, double *a, const int *lda, int *pivots, double *b,
+            const int *ldb, int *info);
 void spotrf_(const char *uplo, const int *n, float *a, const int *lda, int *info, size_t n_uplo);
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t n_uplo);
 
@@ -31,11 +34,12 @@ struct lapack {
         int64_t size; /* of an item */
         bool is_upper;
         int64_t n, n_rhs;
-        struct td_type lead;  /* shape of the stack */
-        struct space stack;   /* operands a and b */
-        struct step *copy_a;  /* of solve, one matrix to column-major order; of cholesky, the whole stack */
-        struct step *copy_b;  /* one right side to column-major order */
-        struct step *copy_x;  /* one solution to row-major order; NULL if it is a vector */
+        struct td_type lead; /* shape of the stack */
+        struct space stack;  /* operands a and b */
+        struct step *copy_a; /* of solve, one matrix to column-major order; of cholesky, the whole
+                                stack */
+        struct step *copy_b; /* one right side to column-major order */
+        struct step *copy_x; /* one solution to row-major order; NULL if it is a vector */
         uint64_t b_at, pivots_at; /* in scratch; a is at its begin */
 };
 
@@ -60,11 +64,13 @@ static bool exceeds_lapack(const struct lapack *s, struct td_refusal *refusal)
 {
         if (s->n <= INT32_MAX && s->n_rhs <= INT32_MAX)
                 return false;
-        td_refuse(refusal, TD_E_BAD_SHAPE, "%s: an extent of more than %d is beyond LAPACK", td_op_name(s->op), INT32_MAX);
+        td_refuse(refusal, TD_E_BAD_SHAPE, "%s: an extent of more than %d is beyond LAPACK",
+                  td_op_name(s->op), INT32_MAX);
         return true;
 }
 
-static int solve_one(const struct lapack *s, int64_t product, void *a, void *b, int *pivots, struct td_refusal *refusal)
+static int solve_one(const struct lapack *s, int64_t product, void *a, void *b, int *pivots,
+                     struct td_refusal *refusal)
 {
         int n = (int)s->n, n_rhs = (int)s->n_rhs, info = 0;
 
@@ -75,12 +81,13 @@ static int solve_one(const struct lapack *s, int64_t product, void *a, void *b, 
         assert(info >= 0);
         if (info == 0)
                 return 0;
-        td_refuse(refusal, TD_E_SINGULAR, "solve: the matrix is singular: pivot %d%s is zero", info, where(s, product).s);
+        td_refuse(refusal, TD_E_SINGULAR, "solve: the matrix is singular: pivot %d%s is zero", info,
+                  where(s, product).s);
         return PLAN_E_REFUSED;
 }
 
-static int solve_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-                     struct td_refusal *refusal)
+static int solve_run(const struct step *step, const struct run *run, const void *const *args,
+                     void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct lapack *s = (const struct lapack *)step;
         int *pivots = (int *)((char *)scratch + s->pivots_at);
@@ -114,7 +121,8 @@ static int solve_run(const struct step *step, const struct run *run, const void 
         return 0;
 }
 
-static int cholesky_one(const struct lapack *s, int64_t product, char *x, struct td_refusal *refusal)
+static int cholesky_one(const struct lapack *s, int64_t product, char *x,
+                        struct td_refusal *refusal)
 {
         int n = (int)s->n, info = 0;
 
@@ -124,7 +132,9 @@ static int cholesky_one(const struct lapack *s, int64_t product, char *x, struct
                 spotrf_(s->is_upper ? "L" : "U", &n, (float *)x, &n, &info, 1);
         assert(info >= 0);
         if (info > 0) {
-                td_refuse(refusal, TD_E_SINGULAR, "cholesky: the matrix is not positive definite: the leading minor of order %d%s is not positive",
+                td_refuse(refusal, TD_E_SINGULAR,
+                          "cholesky: the matrix is not positive definite: the leading minor of "
+                          "order %d%s is not positive",
                           info, where(s, product).s);
                 return PLAN_E_REFUSED;
         }
@@ -137,8 +147,8 @@ static int cholesky_one(const struct lapack *s, int64_t product, char *x, struct
         return 0;
 }
 
-static int cholesky_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-                        struct td_refusal *refusal)
+static int cholesky_run(const struct step *step, const struct run *run, const void *const *args,
+                        void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct lapack *s = (const struct lapack *)step;
         int r;
@@ -172,9 +182,12 @@ static const struct step_class solve_class = { "solve", solve_run, lapack_free }
 static const struct step_class cholesky_class = { "cholesky", cholesky_run, lapack_free };
 
 /* A copy of one matrix, or vector, of a stack into column-major order, of the dtype computed in. */
-static int new_column_copy(struct step **stepp, const struct desc *stack, unsigned ndim, enum td_dtype dtype)
+static int new_column_copy(struct step **stepp, const struct desc *stack, unsigned ndim,
+                           enum td_dtype dtype)
 {
-        struct desc from = { .type = { .dtype = stack->type.dtype, .ndim = (uint8_t)ndim }, .offset = stack->offset }, to;
+        struct desc from = { .type = { .dtype = stack->type.dtype, .ndim = (uint8_t)ndim },
+                             .offset = stack->offset },
+                    to;
 
         for (unsigned d = 0; d < ndim; d++) {
                 from.type.shape[d] = stack->type.shape[stack->type.ndim - 1 - d];
@@ -207,13 +220,16 @@ static int prepare_solve(struct lapack *s, const struct desc *args)
                 r = new_column_copy(&s->copy_b, &args[1], ndim_b, s->dtype);
         if (r || s->n_rhs == 1)
                 return r;
-        x = (struct desc){ .type = { .dtype = (uint8_t)s->dtype, .ndim = 2, .shape = { s->n, s->n_rhs } } };
+        x = (struct desc){
+                .type = { .dtype = (uint8_t)s->dtype, .ndim = 2, .shape = { s->n, s->n_rhs } }
+        };
         desc_init_f(&solved, &x.type);
         desc_init_c(&x, &x.type);
         return elementwise_new_copy(&s->copy_x, &solved, &x);
 }
 
-int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, const struct desc *args, const struct desc *result)
+int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+               const struct desc *args, const struct desc *result)
 {
         _cleanup_(step_freep) struct step *step = NULL;
         struct lapack *s = calloc(1, sizeof(*s));
@@ -246,7 +262,8 @@ int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         n = (uint64_t)s->n;
         step->cost_ns = UINT64_MAX;
         if (n <= TINY && s->n_rhs <= TINY)
-                step->cost_ns = (uint64_t)s->stack.n * (1000 + n * n * (n + 3 * (uint64_t)s->n_rhs) / 2);
+                step->cost_ns = (uint64_t)s->stack.n *
+                                (1000 + n * n * (n + 3 * (uint64_t)s->n_rhs) / 2);
         *stepp = steal_ptr(&step);
         return 0;
 }

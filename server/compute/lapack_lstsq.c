@@ -2,11 +2,12 @@
 /*
  * Least squares
  *
- * A tall matrix is factored once by Householder's QR. Rank and singular values are those of R, found by divide and conquer (LAPACK
- * gelsd), which also gives the solution of smallest norm where the rank is not full. Where it is, R gives a first
- * solution, and Bjorck's iteration on the augmented system (r + a x = b, a' r = 0) refines x and r together, with
- * residuals in long double: ill-conditioned regressions come out right to the last digits.
- * A. Bjorck, "Iterative refinement of linear least squares solutions I", BIT 7 (1967).
+ * A tall matrix is factored once by Householder's QR. Rank and singular values are those of R,
+ * found by divide and conquer (LAPACK gelsd), which also gives the solution of smallest norm where
+ * the rank is not full. Where it is, R gives a first solution, and Bjorck's iteration on the
+ * augmented system (r + a x = b, a' r = 0) refines x and r together, with residuals in long double:
+ * ill-conditioned regressions come out right to the last digits. A. Bjorck, "Iterative refinement
+ * of linear least squares solutions I", BIT 7 (1967).
  *
  * Everything is computed in float64, float32 too. Any thread; a step is const while it runs.
  */
@@ -22,17 +23,20 @@
 #include "compute/kernels/kernels.h"
 #include "compute/step_base.h"
 
-#define TINY 16         /* matrices up to this extent may be computed on the loop thread */
-#define REFINEMENTS 5   /* at most */
+#define TINY 16       /* matrices up to this extent may be computed on the loop thread */
+#define REFINEMENTS 5 /* at most */
 
-void dgelsd_(const int *m, const int *n, const int *n_rhs, double *a, const int *lda, double *b, const int *ldb, double *s,
-             const double *rcond, int *rank, double *work, const int *n_work, int *iwork, int *info);
-void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *n_work, int *info);
-void dormqr_(const char *side, const char *trans, const int *m, const int *n, const int *k, const double *a, const int *lda,
-             const double *tau, double *c, const int *ldc, double *work, const int *n_work, int *info, size_t n_side,
-             size_t n_trans);
-void dtrtrs_(const char *uplo, const char *trans, const char *diag, const int *n, const int *n_rhs, const double *a,
-             const int *lda, double *b, const int *ldb, int *info, size_t n_uplo, size_t n_trans, size_t n_diag);
+void dgelsd_(const int *m, const int *n, const int *n_rhs, double *a, const int *lda, double *b,
+             const int *ldb, double *s, const double *rcond, int *rank, double *work,
+             const int *n_work, int *iwork, int *info);
+void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
+             const int *n_work, int *info);
+void dormqr_(const char *side, const char *trans, const int *m, const int *n, const int *k,
+             const double *a, const int *lda, const double *tau, double *c, const int *ldc,
+             double *work, const int *n_work, int *info, size_t n_side, size_t n_trans);
+void dtrtrs_(const char *uplo, const char *trans, const char *diag, const int *n, const int *n_rhs,
+             const double *a, const int *lda, double *b, const int *ldb, int *info, size_t n_uplo,
+             size_t n_trans, size_t n_diag);
 
 struct lstsq {
         struct step step;
@@ -45,11 +49,11 @@ struct lstsq {
         kernel_load *convert;         /* float64 to the dtype of the results */
         int n_work, n_iwork;
         /* in scratch */
-        uint64_t a_at, b_at;          /* as given */
-        uint64_t factor_at, tau_at;   /* QR of a; a itself if it is wide */
-        uint64_t square_at, rhs_at;   /* what gelsd writes over: R and Q'b */
+        uint64_t a_at, b_at;        /* as given */
+        uint64_t factor_at, tau_at; /* QR of a; a itself if it is wide */
+        uint64_t square_at, rhs_at; /* what gelsd writes over: R and Q'b */
         uint64_t s_at, x_at, work_at, iwork_at;
-        uint64_t r_at, long_x_at;     /* long double */
+        uint64_t r_at, long_x_at; /* long double */
 };
 
 /* One run: where everything lies. */
@@ -72,18 +76,20 @@ static bool is_finite(const double *x, int64_t n)
 
 /* ---- rank, singular values, smallest solution ---- */
 
-/* square is rows[n] x n with leading dimension lda, rhs has leading dimension ldb; the solutions are left in rhs. */
+/* square is rows[n] x n with leading dimension lda, rhs has leading dimension ldb; the solutions
+ * are left in rhs. */
 static int call_gelsd(struct pass *pass, int rows, int lda, int ldb, struct td_refusal *refusal)
 {
         const struct lstsq *s = pass->s;
         int info = 0;
 
-        dgelsd_(&rows, &s->n, &s->n_solved, pass->square, &lda, pass->rhs, &ldb, pass->values, &s->rcond, &pass->rank, pass->work,
-                &s->n_work, pass->iwork, &info);
+        dgelsd_(&rows, &s->n, &s->n_solved, pass->square, &lda, pass->rhs, &ldb, pass->values,
+                &s->rcond, &pass->rank, pass->work, &s->n_work, pass->iwork, &info);
         assert(info >= 0);
         if (info == 0)
                 return 0;
-        td_refuse(refusal, TD_E_NOT_CONVERGED, "lstsq: the singular values did not converge (%d superdiagonals are left)", info);
+        td_refuse(refusal, TD_E_NOT_CONVERGED,
+                  "lstsq: the singular values did not converge (%d superdiagonals are left)", info);
         return PLAN_E_REFUSED;
 }
 
@@ -93,7 +99,8 @@ static void apply_q(struct pass *pass, const char *trans, int n_rhs, double *rhs
         const struct lstsq *s = pass->s;
         int info = 0;
 
-        dormqr_("L", trans, &s->m, &n_rhs, &s->n, pass->factor, &s->m, pass->tau, rhs, &s->m, pass->work, &s->n_work, &info, 1, 1);
+        dormqr_("L", trans, &s->m, &n_rhs, &s->n, pass->factor, &s->m, pass->tau, rhs, &s->m,
+                pass->work, &s->n_work, &info, 1, 1);
         assert(info == 0);
 }
 
@@ -171,8 +178,8 @@ static double scaled_size(const struct pass *pass, const double *x)
 }
 
 /*
- * One solution, from nothing: the first turn yields the plain QR solution, the others refine it. With (d1, d2) = Q' f and h = R'^-1 g,
- * dx = R^-1 (d1 - h) and dr = Q (h, d2).
+ * One solution, from nothing: the first turn yields the plain QR solution, the others refine it.
+ * With (d1, d2) = Q' f and h = R'^-1 g, dx = R^-1 (d1 - h) and dr = Q (h, d2).
  */
 static void refine(struct pass *pass, const double *b, double *x)
 {
@@ -238,7 +245,8 @@ static int finish(struct pass *pass, const struct run *run, char *x_out, char *s
 
         if (!is_refined) /* rows of x lie ld apart in rhs */
                 for (int64_t j = 0; j < s->n_rhs; j++)
-                        memcpy(pass->x + j * s->n, pass->rhs + j * ld, (size_t)s->n * sizeof(double));
+                        memcpy(pass->x + j * s->n, pass->rhs + j * ld,
+                               (size_t)s->n * sizeof(double));
         for (int64_t j = 0; j < s->n_rhs; j++) {
                 double *x = pass->x + j * s->n, sum;
 
@@ -272,15 +280,16 @@ static void place(struct pass *pass, const struct lstsq *s, char *scratch)
         pass->rank = 0;
 }
 
-static int lstsq_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-                     struct td_refusal *refusal)
+static int lstsq_run(const struct step *step, const struct run *run, const void *const *args,
+                     void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct lstsq *s = (const struct lstsq *)step;
         struct pass pass;
         int r;
 
         if (!s->fits) {
-                td_refuse(refusal, TD_E_BAD_SHAPE, "lstsq: the matrix is larger than LAPACK can count");
+                td_refuse(refusal, TD_E_BAD_SHAPE,
+                          "lstsq: the matrix is larger than LAPACK can count");
                 return PLAN_E_REFUSED;
         }
         place(&pass, s, scratch);
@@ -289,12 +298,16 @@ static int lstsq_run(const struct step *step, const struct run *run, const void 
                 r = step_run(s->copy_b, run, &args[1], (void *[]){ pass.b }, NULL, refusal);
         if (r)
                 return r;
-        if (!is_finite(pass.a, (int64_t)s->m * s->n) || !is_finite(pass.b, (int64_t)s->m * s->n_rhs)) {
-                td_refuse(refusal, TD_E_NOT_CONVERGED, "lstsq: the %s has NaN or infinite elements: no iteration on it converges",
-                          is_finite(pass.a, (int64_t)s->m * s->n) ? "right side" : "matrix");
+        if (!is_finite(pass.a, (int64_t)s->m * s->n) ||
+            !is_finite(pass.b, (int64_t)s->m * s->n_rhs)) {
+                td_refuse(
+                        refusal, TD_E_NOT_CONVERGED,
+                        "lstsq: the %s has NaN or infinite elements: no iteration on it converges",
+                        is_finite(pass.a, (int64_t)s->m * s->n) ? "right side" : "matrix");
                 return PLAN_E_REFUSED;
         }
-        memset(pass.rhs, 0, (size_t)(s->m > s->n ? s->m : s->n) * (size_t)s->n_solved * sizeof(double));
+        memset(pass.rhs, 0,
+               (size_t)(s->m > s->n ? s->m : s->n) * (size_t)s->n_solved * sizeof(double));
         if (s->n_least > 0)
                 r = s->m >= s->n ? factor_tall(&pass, refusal) : factor_wide(&pass, refusal);
         if (!r)
@@ -324,13 +337,16 @@ static const struct step_class lstsq_class = { "lstsq", lstsq_run, lstsq_free };
 /* How much LAPACK wants to work with; false if it cannot count it. */
 static bool query_work(struct lstsq *s)
 {
-        int query = -1, info = 0, rank, iwork = 1, rows = s->n_least, ldb = s->m > s->n ? s->m : s->n;
+        int query = -1, info = 0, rank, iwork = 1, rows = s->n_least,
+            ldb = s->m > s->n ? s->m : s->n;
         double work[3] = { 1, 1, 1 }, most = 1, any = 0;
 
-        dgelsd_(&rows, &s->n, &s->n_solved, &any, &rows, &any, &ldb, &any, &s->rcond, &rank, &work[0], &query, &iwork, &info);
+        dgelsd_(&rows, &s->n, &s->n_solved, &any, &rows, &any, &ldb, &any, &s->rcond, &rank,
+                &work[0], &query, &iwork, &info);
         if (s->m >= s->n) {
                 dgeqrf_(&s->m, &s->n, &any, &s->m, &any, &work[1], &query, &info);
-                dormqr_("L", "T", &s->m, &s->n_rhs, &s->n, &any, &s->m, &any, &any, &s->m, &work[2], &query, &info, 1, 1);
+                dormqr_("L", "T", &s->m, &s->n_rhs, &s->n, &any, &s->m, &any, &any, &s->m, &work[2],
+                        &query, &info, 1, 1);
         }
         for (unsigned i = 0; i < 3; i++)
                 most = fmax(most, work[i]);
@@ -381,7 +397,8 @@ static int new_column_copy(struct step **stepp, const struct desc *arg)
         return elementwise_new_copy(stepp, &from, &to);
 }
 
-int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct desc *args, const struct desc *results)
+int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct desc *args,
+              const struct desc *results)
 {
         _cleanup_(step_freep) struct step *step = NULL;
         const int64_t m = args[0].type.shape[0], n = args[0].type.shape[1];

@@ -2,12 +2,13 @@
 /*
  * Reductions
  *
- * The elements that meet in one result are numbered in C order. Each block of KERNEL_BLOCK is folded in KERNEL_LANES lanes, then
- * blocks are combined pairwise, in a tree that their number alone defines. Chunks of blocks that are whole subtrees can be
- * reduced apart and combined later, so bits depend neither on threads nor on layout. float32 sums in float64 lanes.
+ * The elements that meet in one result are numbered in C order. Each block of KERNEL_BLOCK is
+ * folded in KERNEL_LANES lanes, then blocks are combined pairwise, in a tree that their number
+ * alone defines. Chunks of blocks that are whole subtrees can be reduced apart and combined later,
+ * so bits depend neither on threads nor on layout. float32 sums in float64 lanes.
  *
- * Two ways through memory: by rows, one result after the other, or by columns, many neighbouring results at once.
- * Any thread; a step is const while it runs.
+ * Two ways through memory: by rows, one result after the other, or by columns, many neighbouring
+ * results at once. Any thread; a step is const while it runs.
  */
 #include "compute/reduce.h"
 
@@ -18,10 +19,11 @@
 #include "compute/space.h"
 #include "compute/step_base.h"
 
-#define WIDTH 128         /* results that go together by columns: their lanes are a third of the L1 cache */
-#define LEVELS 54         /* of a tree of blocks: KERNEL_BLOCK << LEVELS exceeds an int64_t */
-#define ITEM 16384        /* elements that a thread takes at a time, at least */
-#define ITEMS_WANTED 32   /* fewer, and the reduced extent is cut too */
+#define WIDTH 128  /* results that go together by columns: their lanes are a third of the L1 cache \
+                    */
+#define LEVELS 54  /* of a tree of blocks: KERNEL_BLOCK << LEVELS exceeds an int64_t */
+#define ITEM 16384 /* elements that a thread takes at a time, at least */
+#define ITEMS_WANTED 32 /* fewer, and the reduced extent is cut too */
 #define CHUNKS_MAX 4096
 #define BLOCKS_UNSTOPPED 64
 
@@ -42,7 +44,7 @@ struct reduce {
         bool is_same;       /* needs no conversion */
         bool is_over_dense; /* elements of a result lie together */
         bool is_columns;
-        int64_t width;      /* results of one tile */
+        int64_t width;       /* results of one tile */
         int64_t n_row_tiles; /* tiles along the last kept dimension */
         int64_t n_tiles, n_item_tiles, n_items;
         int64_t chunk, n_chunks; /* cuts of the reduced extent */
@@ -58,7 +60,8 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-/* Subtrees that wait for their right neighbour; level i holds 2^i blocks of each of width results. */
+/* Subtrees that wait for their right neighbour; level i holds 2^i blocks of each of width results.
+ */
 struct tower {
         uint64_t n_blocks;
         size_t width;
@@ -113,8 +116,8 @@ static bool pass_must_end(struct pass *pass)
 /* ---- by columns ---- */
 
 /* Fold n rows of width elements each into lanes[0]; the walk stands at the first row. */
-static void fold_columns(const struct reduce *r, struct walk *walk, int64_t n, size_t width, ptrdiff_t stride,
-                         char (*lanes)[WIDTH * sizeof(int64_t)])
+static void fold_columns(const struct reduce *r, struct walk *walk, int64_t n, size_t width,
+                         ptrdiff_t stride, char (*lanes)[WIDTH * sizeof(int64_t)])
 {
         _Alignas(64) char loaded[WIDTH * sizeof(int64_t)];
         bool is_in_place = r->is_same && stride == (ptrdiff_t)r->item_size;
@@ -137,9 +140,10 @@ static void fold_columns(const struct reduce *r, struct walk *walk, int64_t n, s
                         r->combine(width, lanes[i], lanes[i], lanes[i + half]);
 }
 
-/* Elements [begin, end) of width neighbouring results, whose first elements are stride apart from base on. */
-static void reduce_columns(struct pass *pass, const char *base, size_t width, ptrdiff_t stride, int64_t begin, int64_t end,
-                           char *value)
+/* Elements [begin, end) of width neighbouring results, whose first elements are stride apart from
+ * base on. */
+static void reduce_columns(struct pass *pass, const char *base, size_t width, ptrdiff_t stride,
+                           int64_t begin, int64_t end, char *value)
 {
         const struct reduce *r = pass->r;
         _Alignas(64) char lanes[KERNEL_LANES][WIDTH * sizeof(int64_t)];
@@ -150,7 +154,8 @@ static void reduce_columns(struct pass *pass, const char *base, size_t width, pt
         tower.width = width;
         walk_init(&walk, &r->over, 0, base, begin);
         for (int64_t i = begin; i < end; i += KERNEL_BLOCK) {
-                fold_columns(r, &walk, end - i < KERNEL_BLOCK ? end - i : KERNEL_BLOCK, width, stride, lanes);
+                fold_columns(r, &walk, end - i < KERNEL_BLOCK ? end - i : KERNEL_BLOCK, width,
+                             stride, lanes);
                 tower_push(r, &tower, lanes[0]);
                 if (tower.n_blocks % BLOCKS_UNSTOPPED == 0 && pass_must_end(pass))
                         break;
@@ -209,7 +214,8 @@ static void store(const struct pass *pass, int64_t chunk, size_t n, char *value,
         if (r->n_chunks == 1)
                 finish(pass, n, value, result);
         else
-                memcpy(pass->partial + (chunk * r->kept.n + result) * (int64_t)r->sum_size, value, n * r->sum_size);
+                memcpy(pass->partial + (chunk * r->kept.n + result) * (int64_t)r->sum_size, value,
+                       n * r->sum_size);
 }
 
 static void run_tile(struct pass *pass, int64_t tile, int64_t chunk)
@@ -229,7 +235,8 @@ static void run_tile(struct pass *pass, int64_t tile, int64_t chunk)
                                r->kept.strides[0][r->kept.ndim - 1], begin, end, value);
                 store(pass, chunk, (size_t)width, value, result);
         } else {
-                int64_t last = r->kept.n - tile * r->width < r->width ? r->kept.n : (tile + 1) * r->width;
+                int64_t last = r->kept.n - tile * r->width < r->width ? r->kept.n
+                                                                      : (tile + 1) * r->width;
                 struct walk walk;
 
                 walk_init(&walk, &r->kept, 0, pass->x, tile * r->width);
@@ -245,7 +252,9 @@ static void run_item(void *ctx, uint64_t index)
         struct pass *pass = ctx;
         const struct reduce *r = pass->r;
         int64_t item = (int64_t)index % r->n_items, chunk = (int64_t)index / r->n_items;
-        int64_t last = r->n_tiles - item * r->n_item_tiles < r->n_item_tiles ? r->n_tiles : (item + 1) * r->n_item_tiles;
+        int64_t last = r->n_tiles - item * r->n_item_tiles < r->n_item_tiles
+                               ? r->n_tiles
+                               : (item + 1) * r->n_item_tiles;
 
         if (pass_must_end(pass))
                 return;
@@ -268,7 +277,8 @@ static void combine_chunks(struct pass *pass)
                 tower.n_blocks = 0;
                 tower.width = width;
                 for (int64_t chunk = 0; chunk < r->n_chunks; chunk++) {
-                        memcpy(value, pass->partial + (chunk * r->kept.n + result) * (int64_t)r->sum_size,
+                        memcpy(value,
+                               pass->partial + (chunk * r->kept.n + result) * (int64_t)r->sum_size,
                                width * r->sum_size);
                         if (chunk < r->n_chunks - 1 || is_last_whole)
                                 tower_push(r, &tower, value);
@@ -278,15 +288,20 @@ static void combine_chunks(struct pass *pass)
         }
 }
 
-static int reduce_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-                      struct td_refusal *refusal)
+static int reduce_run(const struct step *step, const struct run *run, const void *const *args,
+                      void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct reduce *r = (const struct reduce *)step;
-        struct pass pass = { .r = r, .run = run, .x = (const char *)args[0] + r->offset, .out = results[0], .partial = scratch };
+        struct pass pass = { .r = r,
+                             .run = run,
+                             .x = (const char *)args[0] + r->offset,
+                             .out = results[0],
+                             .partial = scratch };
         bool is_small = (uint64_t)(r->kept.n * r->over.n) * r->item_size < SPREAD_BYTES;
 
         (void)refusal;
-        workers_for(is_small ? NULL : run_workers(run), (uint64_t)(r->n_items * r->n_chunks), run_item, &pass);
+        workers_for(is_small ? NULL : run_workers(run), (uint64_t)(r->n_items * r->n_chunks),
+                    run_item, &pass);
         if (pass.is_stopped)
                 return PLAN_E_STOPPED;
         if (r->n_chunks > 1)
@@ -311,11 +326,13 @@ static void split_axes(struct reduce *r, const struct td_attrs *attrs, const str
         for (unsigned d = 0; d < arg->type.ndim; d++)
                 is_reduced[d] = !(attrs->set & TD_ATTR_AXES);
         for (unsigned i = 0; attrs->set & TD_ATTR_AXES && i < attrs->n_axes; i++)
-                is_reduced[attrs->axes[i] < 0 ? attrs->axes[i] + arg->type.ndim : attrs->axes[i]] = true;
+                is_reduced[attrs->axes[i] < 0 ? attrs->axes[i] + arg->type.ndim : attrs->axes[i]] =
+                        true;
 
         r->kept = r->over = (struct space){ .n_operands = 1, .n = 1 };
         for (unsigned d = 0; d < arg->type.ndim; d++)
-                space_push(is_reduced[d] ? &r->over : &r->kept, arg->type.shape[d], &arg->strides[d]);
+                space_push(is_reduced[d] ? &r->over : &r->kept, arg->type.shape[d],
+                           &arg->strides[d]);
         space_fold(&r->kept);
         space_fold(&r->over);
 }
@@ -324,7 +341,9 @@ static void choose_kernels(struct reduce *r, enum td_dtype from, enum td_dtype r
 {
         const struct kernels *kernels = kernels_get();
         enum td_dtype sum = from;
-        enum td_op op = r->op == TD_OP_MAX ? TD_OP_MAXIMUM : r->op == TD_OP_MIN ? TD_OP_MINIMUM : TD_OP_ADD;
+        enum td_op op = r->op == TD_OP_MAX   ? TD_OP_MAXIMUM
+                        : r->op == TD_OP_MIN ? TD_OP_MINIMUM
+                                             : TD_OP_ADD;
 
         if (op == TD_OP_ADD)
                 sum = td_dtype_is_float(result) ? TD_FLOAT64 : TD_INT64;
@@ -332,7 +351,8 @@ static void choose_kernels(struct reduce *r, enum td_dtype from, enum td_dtype r
         r->fold = kernels->fold[op][sum];
         r->combine = kernels->binary[op][sum][KERNEL_VV];
         r->begin = kernels->binary[op][sum][KERNEL_SV];
-        r->divide = r->op == TD_OP_MEAN ? kernels->binary[TD_OP_DIVIDE][TD_FLOAT64][KERNEL_VS] : NULL;
+        r->divide = r->op == TD_OP_MEAN ? kernels->binary[TD_OP_DIVIDE][TD_FLOAT64][KERNEL_VS]
+                                        : NULL;
         r->convert = kernels->load[sum][result];
         r->item_size = (size_t)td_dtype_size(from);
         r->sum_size = (size_t)td_dtype_size(sum);
@@ -352,7 +372,8 @@ static void choose_kernels(struct reduce *r, enum td_dtype from, enum td_dtype r
                 r->identity.b = op != TD_OP_MAXIMUM;
 }
 
-/* How the work is cut: tiles of results, and the reduced extent where results are few. Bits do not depend on it. */
+/* How the work is cut: tiles of results, and the reduced extent where results are few. Bits do not
+ * depend on it. */
 static void cut(struct reduce *r)
 {
         int64_t extent = r->kept.ndim > 0 ? r->kept.shape[r->kept.ndim - 1] : 1;
@@ -361,7 +382,8 @@ static void cut(struct reduce *r)
         int64_t over_step = r->over.ndim > 0 ? llabs(r->over.strides[0][r->over.ndim - 1]) : 0;
 
         r->is_columns = r->over.n > 0 && extent >= KERNEL_LANES &&
-                        (kept_step < over_step || (n_over <= 2 * KERNEL_LANES && extent >= WIDTH / 2));
+                        (kept_step < over_step ||
+                         (n_over <= 2 * KERNEL_LANES && extent >= WIDTH / 2));
         if (r->is_columns) {
                 r->width = extent < WIDTH ? extent : WIDTH;
                 r->n_row_tiles = div_up(extent, WIDTH);
@@ -378,12 +400,14 @@ static void cut(struct reduce *r)
         if (r->n_items >= ITEMS_WANTED || n_over <= 2 * KERNEL_BLOCK || r->kept.n == 0)
                 return;
         r->chunk = KERNEL_BLOCK;
-        while ((r->chunk * r->width < 2 * ITEM || div_up(n_over, r->chunk) > CHUNKS_MAX) && r->chunk < n_over)
+        while ((r->chunk * r->width < 2 * ITEM || div_up(n_over, r->chunk) > CHUNKS_MAX) &&
+               r->chunk < n_over)
                 r->chunk *= 2;
         r->n_chunks = div_up(n_over, r->chunk);
 }
 
-int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, const struct desc *arg, const struct desc *result)
+int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+               const struct desc *arg, const struct desc *result)
 {
         struct reduce *r = calloc(1, sizeof(*r));
 
@@ -399,7 +423,8 @@ int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         cut(r);
         if (r->n_chunks > 1)
                 r->step.n_scratch = align_64((uint64_t)(r->n_chunks * r->kept.n) * r->sum_size);
-        r->step.cost_ns = 50 + 20 * (uint64_t)r->kept.n + (uint64_t)(r->kept.n * r->over.n) * (r->is_same ? 1 : 2) / 3;
+        r->step.cost_ns = 50 + 20 * (uint64_t)r->kept.n +
+                          (uint64_t)(r->kept.n * r->over.n) * (r->is_same ? 1 : 2) / 3;
         *stepp = &r->step;
         return 0;
 }

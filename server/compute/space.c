@@ -2,8 +2,8 @@
 /*
  * Iteration spaces
  *
- * A range of a space is a list of runs along its last dimension; loading walks them like an odometer, so it may begin
- * and end anywhere.
+ * A range of a space is a list of runs along its last dimension; loading walks them like an
+ * odometer, so it may begin and end anywhere.
  */
 #include "compute/space.h"
 
@@ -48,7 +48,8 @@ void space_fold(struct space *space)
         space->ndim = n;
 }
 
-void space_init(struct space *space, unsigned ndim, const int64_t *shape, unsigned n_operands, const struct desc *operands)
+void space_init(struct space *space, unsigned ndim, const int64_t *shape, unsigned n_operands,
+                const struct desc *operands)
 {
         *space = (struct space){ .n_operands = n_operands, .n = 1 };
         assert(n_operands <= SPACE_OPERANDS_MAX);
@@ -101,7 +102,8 @@ ptrdiff_t space_offset(const struct space *space, unsigned operand, int64_t inde
         return 0;
 }
 
-void walk_init(struct walk *walk, const struct space *space, unsigned operand, const char *base, int64_t index)
+void walk_init(struct walk *walk, const struct space *space, unsigned operand, const char *base,
+               int64_t index)
 {
         walk->space = space;
         walk->operand = operand;
@@ -128,8 +130,8 @@ void walk_carry(struct walk *walk)
         }
 }
 
-void space_load(const struct space *space, unsigned operand, kernel_load *load, size_t item_size, const void *base, int64_t index,
-                size_t n, void *out)
+void space_load(const struct space *space, unsigned operand, kernel_load *load, size_t item_size,
+                const void *base, int64_t index, size_t n, void *out)
 {
         struct walk walk;
         char *o = out;
@@ -142,7 +144,8 @@ void space_load(const struct space *space, unsigned operand, kernel_load *load, 
         }
         walk_init(&walk, space, operand, base, index);
         while (n > 0) {
-                int64_t left = space->shape[last] - walk.at[last], stride = space->strides[operand][last];
+                int64_t left = space->shape[last] - walk.at[last],
+                        stride = space->strides[operand][last];
                 size_t run = (int64_t)n < left ? n : (size_t)left;
 
                 load(run, o, walk.p, stride);

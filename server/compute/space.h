@@ -2,9 +2,9 @@
 /*
  * Iteration spaces
  *
- * The elements of a result in C order, and how operands move along: extents of 1 dropped, neighbouring dimensions
- * merged wherever all operands allow it. What is left of a dense or scalar operation is one dimension, or none.
- * Pure arithmetic; loading touches data.
+ * The elements of a result in C order, and how operands move along: extents of 1 dropped,
+ * neighbouring dimensions merged wherever all operands allow it. What is left of a dense or scalar
+ * operation is one dimension, or none. Pure arithmetic; loading touches data.
  */
 #pragma once
 
@@ -25,7 +25,8 @@ struct space {
 };
 
 /* Operands broadcast to the shape; their offsets are not part of the space. */
-void space_init(struct space *space, unsigned ndim, const int64_t *shape, unsigned n_operands, const struct desc *operands);
+void space_init(struct space *space, unsigned ndim, const int64_t *shape, unsigned n_operands,
+                const struct desc *operands);
 /* Append a dimension, slower ones first, to a space begun with ndim 0 and n 1; then fold. */
 void space_push(struct space *space, int64_t extent, const int64_t *strides);
 void space_fold(struct space *space);
@@ -37,9 +38,10 @@ bool space_is_scalar(const struct space *space, unsigned operand);
 /* Bytes from the operand's first element to that of the given index in the space. */
 ptrdiff_t space_offset(const struct space *space, unsigned operand, int64_t index);
 
-/* Load n > 0 elements of the operand, from the given index on, into contiguous items of item_size bytes. */
-void space_load(const struct space *space, unsigned operand, kernel_load *load, size_t item_size, const void *base, int64_t index,
-                size_t n, void *out);
+/* Load n > 0 elements of the operand, from the given index on, into contiguous items of item_size
+ * bytes. */
+void space_load(const struct space *space, unsigned operand, kernel_load *load, size_t item_size,
+                const void *base, int64_t index, size_t n, void *out);
 
 /* One operand, element by element through the space. */
 struct walk {
@@ -49,7 +51,8 @@ struct walk {
         int64_t at[TD_NDIM_MAX];
 };
 
-void walk_init(struct walk *walk, const struct space *space, unsigned operand, const char *base, int64_t index);
+void walk_init(struct walk *walk, const struct space *space, unsigned operand, const char *base,
+               int64_t index);
 void walk_carry(struct walk *walk);
 
 /* May step one behind the last element. */

@@ -2,8 +2,8 @@
 /*
  * Steps
  *
- * Which family an operation belongs to. Families know nothing of one another, except that products and linear
- * algebra pack operands by copy steps.
+ * Which family an operation belongs to. Families know nothing of one another, except that products
+ * and linear algebra pack operands by copy steps.
  */
 #include "compute/step.h"
 
@@ -14,8 +14,8 @@
 #include "compute/reduce.h"
 #include "compute/step_base.h"
 
-int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args, const struct desc *args,
-             uint32_t n_results, const struct desc *results)
+int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
+             const struct desc *args, uint32_t n_results, const struct desc *results)
 {
         assert(n_results == (uint32_t)td_op_info(op)->n_results);
         switch (td_op_info(op)->rule) {
@@ -68,8 +68,8 @@ uint64_t step_cost_ns(const struct step *step)
         return step->cost_ns;
 }
 
-int step_run(const struct step *step, const struct run *run, const void *const *args, void *const *results, void *scratch,
-             struct td_refusal *refusal)
+int step_run(const struct step *step, const struct run *run, const void *const *args,
+             void *const *results, void *scratch, struct td_refusal *refusal)
 {
         return step->class->run(step, run, args, results, scratch, refusal);
 }

@@ -2,8 +2,9 @@
 /*
  * What every step begins with
  *
- * A family of operations (elementwise.c, reduce.c, ...) embeds a struct step as its first member and gives it a class. A step is
- * made on the loop thread and const from then on: any number of threads may run it at once, each with its own memory.
+ * A family of operations (elementwise.c, reduce.c, ...) embeds a struct step as its first member
+ * and gives it a class. A step is made on the loop thread and const from then on: any number of
+ * threads may run it at once, each with its own memory.
  */
 #pragma once
 
@@ -13,8 +14,8 @@
 
 struct step_class {
         const char *name;
-        int (*run)(const struct step *step, const struct run *run, const void *const *args, void *const *results,
-                   void *scratch, struct td_refusal *refusal);
+        int (*run)(const struct step *step, const struct run *run, const void *const *args,
+                   void *const *results, void *scratch, struct td_refusal *refusal);
         struct step *(*free)(struct step *step);
 };
 

@@ -15,13 +15,21 @@
 #include "tensord/infer.h"
 
 /* ck_assert() writes to a file each time; this is for loops over elements. */
-#define EXPECT(condition, ...)                                  \
-        do {                                                    \
-                if (!(condition))                               \
-                        ck_abort_msg(#condition " " __VA_ARGS__);           \
+#define EXPECT(condition, ...)                                                                     \
+        do {                                                                                       \
+                if (!(condition))                                                                  \
+                        ck_abort_msg(#condition " " __VA_ARGS__);                                  \
         } while (0)
 
-enum layout { LAYOUT_C, LAYOUT_F, LAYOUT_SLICED, LAYOUT_NEGATIVE, LAYOUT_STILL, LAYOUT_UNALIGNED, N_LAYOUTS };
+enum layout {
+        LAYOUT_C,
+        LAYOUT_F,
+        LAYOUT_SLICED,
+        LAYOUT_NEGATIVE,
+        LAYOUT_STILL,
+        LAYOUT_UNALIGNED,
+        N_LAYOUTS
+};
 
 struct array {
         struct desc desc;
@@ -37,7 +45,11 @@ static inline struct td_type type_of(unsigned dtype, unsigned ndim, const int64_
         return type;
 }
 
-#define SHAPE(...) (sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ }
+#define SHAPE(...)                                                                                 \
+        (sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[])                        \
+        {                                                                                          \
+                __VA_ARGS__                                                                        \
+        }
 #define SCALAR 0, NULL
 
 static inline uint64_t kit_random(void)
@@ -57,15 +69,24 @@ static inline void item_write(char *p, unsigned dtype, double value)
         const float f = (float)value;
 
         switch (dtype) {
-        case TD_BOOL: memcpy(p, &b, sizeof(b)); break;
-        case TD_INT64: memcpy(p, &i, sizeof(i)); break;
-        case TD_FLOAT32: memcpy(p, &f, sizeof(f)); break;
-        default: memcpy(p, &value, sizeof(value)); break;
+        case TD_BOOL:
+                memcpy(p, &b, sizeof(b));
+                break;
+        case TD_INT64:
+                memcpy(p, &i, sizeof(i));
+                break;
+        case TD_FLOAT32:
+                memcpy(p, &f, sizeof(f));
+                break;
+        default:
+                memcpy(p, &value, sizeof(value));
+                break;
         }
 }
 
 /* Zeros; extents of 0 get a byte, so that there is an address. */
-static inline struct array array_new(unsigned dtype, enum layout layout, unsigned ndim, const int64_t *shape)
+static inline struct array array_new(unsigned dtype, enum layout layout, unsigned ndim,
+                                     const int64_t *shape)
 {
         struct td_type type = type_of(dtype, ndim, shape), whole = type;
         struct array a;
@@ -119,10 +140,14 @@ static inline double array_get(const struct array *a, int64_t index)
 
         memcpy(&x, array_at(a, index), (size_t)td_dtype_size(a->desc.type.dtype));
         switch (a->desc.type.dtype) {
-        case TD_BOOL: return x.b != 0;
-        case TD_INT64: return (double)x.i;
-        case TD_FLOAT32: return x.f;
-        default: return x.d;
+        case TD_BOOL:
+                return x.b != 0;
+        case TD_INT64:
+                return (double)x.i;
+        case TD_FLOAT32:
+                return x.f;
+        default:
+                return x.d;
         }
 }
 
@@ -153,7 +178,8 @@ static inline void array_fill(struct array *a)
         }
 }
 
-static inline struct array array_random(unsigned dtype, enum layout layout, unsigned ndim, const int64_t *shape)
+static inline struct array array_random(unsigned dtype, enum layout layout, unsigned ndim,
+                                        const int64_t *shape)
 {
         struct array a = array_new(dtype, layout, ndim, shape);
 
@@ -217,9 +243,11 @@ static inline void kit_run_on(struct kit_work *k, unsigned n_threads)
         ck_assert(k->is_done);
 }
 
-/* Infer, prepare, run; results are made here, filled with bytes that no step may leave. 0 or what step_run() said. */
-static inline int kit_run(enum td_op op, const struct td_attrs *attrs, unsigned n_args, const struct array *args,
-                          struct array *results, unsigned n_threads, struct td_refusal *refusal)
+/* Infer, prepare, run; results are made here, filled with bytes that no step may leave. 0 or what
+ * step_run() said. */
+static inline int kit_run(enum td_op op, const struct td_attrs *attrs, unsigned n_args,
+                          const struct array *args, struct array *results, unsigned n_threads,
+                          struct td_refusal *refusal)
 {
         _cleanup_(step_freep) struct step *step = NULL;
         static const struct td_attrs none;
@@ -236,7 +264,8 @@ static inline int kit_run(enum td_op op, const struct td_attrs *attrs, unsigned 
         }
         ck_assert_int_eq(td_infer(op, attrs, n_args, types, result_types, refusal), TD_OK);
         for (unsigned i = 0; i < n_results; i++) {
-                results[i] = array_new(result_types[i].dtype, LAYOUT_C, result_types[i].ndim, result_types[i].shape);
+                results[i] = array_new(result_types[i].dtype, LAYOUT_C, result_types[i].ndim,
+                                       result_types[i].shape);
                 memset(results[i].bytes, 0xee, (size_t)desc_n_bytes(&results[i].desc) + 64);
                 result_descs[i] = results[i].desc;
                 k.results[i] = results[i].bytes;
@@ -250,12 +279,14 @@ static inline int kit_run(enum td_op op, const struct td_attrs *attrs, unsigned 
         free(k.scratch);
         for (unsigned i = 0; i < n_results; i++) /* nothing was written behind a result */
                 for (unsigned j = 0; j < 64; j++)
-                        EXPECT((uint8_t)results[i].bytes[desc_n_bytes(&results[i].desc) + j] == 0xee, "overrun");
+                        EXPECT((uint8_t)results[i].bytes[desc_n_bytes(&results[i].desc) + j] ==
+                                       0xee,
+                               "overrun");
         return k.r;
 }
 
-static inline struct array kit_one(enum td_op op, const struct td_attrs *attrs, unsigned n_args, const struct array *args,
-                                   unsigned n_threads)
+static inline struct array kit_one(enum td_op op, const struct td_attrs *attrs, unsigned n_args,
+                                   const struct array *args, unsigned n_threads)
 {
         struct td_refusal refusal = { 0 };
         struct array result;

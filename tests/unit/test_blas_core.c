@@ -52,7 +52,9 @@ START_TEST(test_levels)
         ck_assert_ptr_null(blas_core_candidate(BLAS_LEVEL_SSE, 0));
         for (int level = BLAS_LEVEL_AVX; level <= BLAS_LEVEL_AVX512; level++)
                 for (unsigned i = 0; blas_core_candidate((enum blas_level)level, i); i++)
-                        ck_assert(!blas_core_fell_back(blas_core_level(blas_core_candidate((enum blas_level)level, i)), BLAS_LEVEL_AVX));
+                        ck_assert(!blas_core_fell_back(
+                                blas_core_level(blas_core_candidate((enum blas_level)level, i)),
+                                BLAS_LEVEL_AVX));
 }
 END_TEST
 
@@ -62,14 +64,16 @@ START_TEST(test_self_test_passes)
 }
 END_TEST
 
-/* A program started with a core forced, and what it says: "core guard" on the first line, its exit status. */
+/* A program started with a core forced, and what it says: "core guard" on the first line, its exit
+ * status. */
 static int start(const char *argument, const char *core, char *line, size_t n_line)
 {
         char command[2 * PATH_MAX + 256];
         FILE *f;
 
-        snprintf(command, sizeof(command), "env %s%s '%s' %s '%s' 2>/dev/null", core ? "OPENBLAS_CORETYPE=" : "-u OPENBLAS_CORETYPE",
-                 core ? core : "", self, argument, cache);
+        snprintf(command, sizeof(command), "env %s%s '%s' %s '%s' 2>/dev/null",
+                 core ? "OPENBLAS_CORETYPE=" : "-u OPENBLAS_CORETYPE", core ? core : "", self,
+                 argument, cache);
         f = popen(command, "r");
         ck_assert_ptr_nonnull(f);
         line[0] = '\0';
@@ -121,7 +125,12 @@ static void write_cache(const char *text)
 /* What is no candidate, is torn, or is another's is not believed. */
 START_TEST(test_cache_is_not_trusted)
 {
-        static const char *const texts[] = { "", "\t", "Prescott\tkey\n", "SkylakeX\tkey", "SkylakeX key\n", "LD_PRELOAD=x\tkey\n" };
+        static const char *const texts[] = { "",
+                                             "\t",
+                                             "Prescott\tkey\n",
+                                             "SkylakeX\tkey",
+                                             "SkylakeX key\n",
+                                             "LD_PRELOAD=x\tkey\n" };
         char core[BLAS_CORE_NAME_MAX], target[PATH_MAX + 8];
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -140,7 +149,8 @@ START_TEST(test_cache_is_not_trusted)
 }
 END_TEST
 
-/* As main() does it. What the user forces stands; else no fallback is left where the processor offers more. */
+/* As main() does it. What the user forces stands; else no fallback is left where the processor
+ * offers more. */
 START_TEST(test_setup)
 {
         char line[64], expected[64];
@@ -157,7 +167,8 @@ END_TEST
 static int set_up_and_tell(char **argv)
 {
         blas_core_setup(argv, argv[2]);
-        printf("%s %s\n", blas_core_name(), getenv("TENSORD_BLAS_CORE") ? getenv("TENSORD_BLAS_CORE") : "-");
+        printf("%s %s\n", blas_core_name(),
+               getenv("TENSORD_BLAS_CORE") ? getenv("TENSORD_BLAS_CORE") : "-");
         return 0;
 }
 

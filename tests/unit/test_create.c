@@ -14,7 +14,9 @@ static struct td_number real(double d)
 
 static struct td_attrs shaped(unsigned dtype, unsigned ndim, const int64_t *shape)
 {
-        struct td_attrs attrs = { .set = TD_ATTR_DTYPE | TD_ATTR_SHAPE, .dtype = (uint8_t)dtype, .n_shape = (uint8_t)ndim };
+        struct td_attrs attrs = { .set = TD_ATTR_DTYPE | TD_ATTR_SHAPE,
+                                  .dtype = (uint8_t)dtype,
+                                  .n_shape = (uint8_t)ndim };
 
         for (unsigned d = 0; d < ndim; d++)
                 attrs.shape[d] = shape[d];
@@ -79,7 +81,8 @@ START_TEST(test_eye)
                         for (int64_t i = 0; i < 300 * 200; i++) {
                                 bool is_on = i % 200 - i / 200 == diagonals[d];
 
-                                EXPECT(array_get(&got, i) == is_on, "diagonal %ld, element %ld", (long)diagonals[d], (long)i);
+                                EXPECT(array_get(&got, i) == is_on, "diagonal %ld, element %ld",
+                                       (long)diagonals[d], (long)i);
                         }
                         array_free(&got);
                 }
@@ -88,9 +91,12 @@ START_TEST(test_eye)
 }
 END_TEST
 
-static struct array arange(unsigned dtype, struct td_number start, struct td_number stop, struct td_number step)
+static struct array arange(unsigned dtype, struct td_number start, struct td_number stop,
+                           struct td_number step)
 {
-        struct td_attrs attrs = { .set = TD_ATTR_DTYPE | TD_ATTR_RANGE, .dtype = (uint8_t)dtype, .range = { start, stop, step } };
+        struct td_attrs attrs = { .set = TD_ATTR_DTYPE | TD_ATTR_RANGE,
+                                  .dtype = (uint8_t)dtype,
+                                  .range = { start, stop, step } };
 
         return kit_one(TD_OP_ARANGE, &attrs, 0, NULL, 2);
 }
@@ -104,7 +110,8 @@ START_TEST(test_arange)
                 EXPECT(array_get_int(&got, i) == 5 - 3 * i, "element %ld", (long)i);
         array_free(&got);
 
-        got = arange(TD_FLOAT64, real(1), real(2), real(0.1)); /* by multiplication, not by adding up */
+        got = arange(TD_FLOAT64, real(1), real(2),
+                     real(0.1)); /* by multiplication, not by adding up */
         ck_assert_int_eq(desc_n_elements(&got.desc), 10);
         for (int64_t i = 0; i < 10; i++)
                 ck_assert_double_eq(array_get(&got, i), 1 + (double)i * 0.1);

@@ -5,34 +5,56 @@
 #include "compute/kernels/kernels.h"
 
 static const enum td_op binary_ops[] = {
-        TD_OP_ADD, TD_OP_SUBTRACT, TD_OP_MULTIPLY, TD_OP_DIVIDE, TD_OP_POW, TD_OP_MAXIMUM, TD_OP_MINIMUM, TD_OP_EQUAL,
-        TD_OP_NOT_EQUAL, TD_OP_LESS, TD_OP_LESS_EQUAL, TD_OP_GREATER, TD_OP_GREATER_EQUAL,
+        TD_OP_ADD,        TD_OP_SUBTRACT, TD_OP_MULTIPLY,      TD_OP_DIVIDE,    TD_OP_POW,
+        TD_OP_MAXIMUM,    TD_OP_MINIMUM,  TD_OP_EQUAL,         TD_OP_NOT_EQUAL, TD_OP_LESS,
+        TD_OP_LESS_EQUAL, TD_OP_GREATER,  TD_OP_GREATER_EQUAL,
 };
-static const enum td_op unary_ops[] = { TD_OP_NEGATIVE, TD_OP_ABS, TD_OP_SQRT, TD_OP_EXP, TD_OP_LOG };
+static const enum td_op unary_ops[] = { TD_OP_NEGATIVE, TD_OP_ABS, TD_OP_SQRT, TD_OP_EXP,
+                                        TD_OP_LOG };
 
 /* One element by plain C. float32 computes in float. */
 static double plain_double(enum td_op op, double a, double b)
 {
         switch (op) {
-        case TD_OP_ADD: return a + b;
-        case TD_OP_SUBTRACT: return a - b;
-        case TD_OP_MULTIPLY: return a * b;
-        case TD_OP_DIVIDE: return a / b;
-        case TD_OP_POW: return pow(a, b);
-        case TD_OP_MAXIMUM: return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
-        case TD_OP_MINIMUM: return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-        case TD_OP_EQUAL: return a == b;
-        case TD_OP_NOT_EQUAL: return a != b;
-        case TD_OP_LESS: return a < b;
-        case TD_OP_LESS_EQUAL: return a <= b;
-        case TD_OP_GREATER: return a > b;
-        case TD_OP_GREATER_EQUAL: return a >= b;
-        case TD_OP_NEGATIVE: return -a;
-        case TD_OP_ABS: return fabs(a);
-        case TD_OP_SQRT: return sqrt(a);
-        case TD_OP_EXP: return exp(a);
-        case TD_OP_LOG: return log(a);
-        default: ck_abort_msg("no oracle"); return 0;
+        case TD_OP_ADD:
+                return a + b;
+        case TD_OP_SUBTRACT:
+                return a - b;
+        case TD_OP_MULTIPLY:
+                return a * b;
+        case TD_OP_DIVIDE:
+                return a / b;
+        case TD_OP_POW:
+                return pow(a, b);
+        case TD_OP_MAXIMUM:
+                return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+        case TD_OP_MINIMUM:
+                return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+        case TD_OP_EQUAL:
+                return a == b;
+        case TD_OP_NOT_EQUAL:
+                return a != b;
+        case TD_OP_LESS:
+                return a < b;
+        case TD_OP_LESS_EQUAL:
+                return a <= b;
+        case TD_OP_GREATER:
+                return a > b;
+        case TD_OP_GREATER_EQUAL:
+                return a >= b;
+        case TD_OP_NEGATIVE:
+                return -a;
+        case TD_OP_ABS:
+                return fabs(a);
+        case TD_OP_SQRT:
+                return sqrt(a);
+        case TD_OP_EXP:
+                return exp(a);
+        case TD_OP_LOG:
+                return log(a);
+        default:
+                ck_abort_msg("no oracle");
+                return 0;
         }
 }
 
@@ -48,15 +70,24 @@ static uint64_t plain_power(uint64_t base, int64_t exponent)
 static int64_t plain_int(enum td_op op, int64_t a, int64_t b)
 {
         switch (op) {
-        case TD_OP_ADD: return (int64_t)((uint64_t)a + (uint64_t)b);
-        case TD_OP_SUBTRACT: return (int64_t)((uint64_t)a - (uint64_t)b);
-        case TD_OP_MULTIPLY: return (int64_t)((uint64_t)a * (uint64_t)b);
-        case TD_OP_POW: return (int64_t)plain_power((uint64_t)a, b);
-        case TD_OP_MAXIMUM: return a > b ? a : b;
-        case TD_OP_MINIMUM: return a < b ? a : b;
-        case TD_OP_NEGATIVE: return (int64_t)(-(uint64_t)a);
-        case TD_OP_ABS: return a < 0 ? (int64_t)(-(uint64_t)a) : a;
-        default: return (int64_t)plain_double(op, (double)a, (double)b);
+        case TD_OP_ADD:
+                return (int64_t)((uint64_t)a + (uint64_t)b);
+        case TD_OP_SUBTRACT:
+                return (int64_t)((uint64_t)a - (uint64_t)b);
+        case TD_OP_MULTIPLY:
+                return (int64_t)((uint64_t)a * (uint64_t)b);
+        case TD_OP_POW:
+                return (int64_t)plain_power((uint64_t)a, b);
+        case TD_OP_MAXIMUM:
+                return a > b ? a : b;
+        case TD_OP_MINIMUM:
+                return a < b ? a : b;
+        case TD_OP_NEGATIVE:
+                return (int64_t)(-(uint64_t)a);
+        case TD_OP_ABS:
+                return a < 0 ? (int64_t)(-(uint64_t)a) : a;
+        default:
+                return (int64_t)plain_double(op, (double)a, (double)b);
         }
 }
 
@@ -105,21 +136,25 @@ static int64_t broadcast_index(const struct array *x, const struct array *result
         return at;
 }
 
-static void check_result(enum td_op op, unsigned dtype, unsigned n_args, const struct array *args, const struct array *result)
+static void check_result(enum td_op op, unsigned dtype, unsigned n_args, const struct array *args,
+                         const struct array *result)
 {
         int64_t n = desc_n_elements(&result->desc);
 
         for (int64_t i = 0; i < n; i++) {
                 const struct array *b = &args[n_args - 1];
-                int64_t at_a = broadcast_index(&args[0], result, i), at_b = broadcast_index(b, result, i);
+                int64_t at_a = broadcast_index(&args[0], result, i),
+                        at_b = broadcast_index(b, result, i);
                 double got, want;
 
                 if (dtype == TD_INT64 || dtype == TD_BOOL) {
-                        int64_t exact = plain_int(op, array_get_int(&args[0], at_a), array_get_int(b, at_b));
+                        int64_t exact = plain_int(op, array_get_int(&args[0], at_a),
+                                                  array_get_int(b, at_b));
 
                         if (dtype == TD_BOOL && (op == TD_OP_ADD || op == TD_OP_MULTIPLY))
                                 exact = exact != 0;
-                        EXPECT(array_get_int(result, i) == exact, "%s: element %ld", td_op_name(op), (long)i);
+                        EXPECT(array_get_int(result, i) == exact, "%s: element %ld", td_op_name(op),
+                               (long)i);
                         continue;
                 }
                 want = plain_double(op, seen(&args[0], at_a, dtype), seen(b, at_b, dtype));
@@ -127,7 +162,8 @@ static void check_result(enum td_op op, unsigned dtype, unsigned n_args, const s
                         want = (double)(float)want;
                 got = array_get(result, i);
                 EXPECT(ulps(got, want, dtype == TD_FLOAT32) <= (is_rounded_once(op) ? 0 : 4),
-                              "%s of %s: element %ld is %a, not %a", td_op_name(op), td_dtype_name(dtype), (long)i, got, want);
+                       "%s of %s: element %ld is %a, not %a", td_op_name(op), td_dtype_name(dtype),
+                       (long)i, got, want);
                 if (result->desc.type.dtype == TD_BOOL)
                         EXPECT(*(uint8_t *)array_at(result, i) <= 1);
         }
@@ -166,10 +202,14 @@ START_TEST(test_binary_dtypes)
 
         for (unsigned x = 0; x < TD_N_DTYPES; x++)
                 for (unsigned y = 0; y < TD_N_DTYPES; y++) {
-                        try_binary(op, array_random(x, LAYOUT_C, SHAPE(37)), array_random(y, LAYOUT_C, SHAPE(37)), 0);
-                        try_binary(op, array_random(x, LAYOUT_C, SHAPE(3, 37)), array_random(y, LAYOUT_C, SCALAR), 0);
-                        try_binary(op, array_random(x, LAYOUT_C, SCALAR), array_random(y, LAYOUT_C, SHAPE(700)), 0);
-                        try_binary(op, array_random(x, LAYOUT_C, SCALAR), array_random(y, LAYOUT_C, SCALAR), 0);
+                        try_binary(op, array_random(x, LAYOUT_C, SHAPE(37)),
+                                   array_random(y, LAYOUT_C, SHAPE(37)), 0);
+                        try_binary(op, array_random(x, LAYOUT_C, SHAPE(3, 37)),
+                                   array_random(y, LAYOUT_C, SCALAR), 0);
+                        try_binary(op, array_random(x, LAYOUT_C, SCALAR),
+                                   array_random(y, LAYOUT_C, SHAPE(700)), 0);
+                        try_binary(op, array_random(x, LAYOUT_C, SCALAR),
+                                   array_random(y, LAYOUT_C, SCALAR), 0);
                 }
 }
 END_TEST
@@ -184,11 +224,16 @@ START_TEST(test_binary_layouts)
                                 enum td_op op = ops[_i];
                                 unsigned other = x % 2 ? dtype : TD_FLOAT64;
 
-                                try_binary(op, array_random(dtype, x, SHAPE(5, 3, 7)), array_random(other, y, SHAPE(5, 3, 7)), 0);
-                                try_binary(op, array_random(dtype, x, SHAPE(4, 300)), array_random(other, y, SHAPE(4, 1)), 0);
-                                try_binary(op, array_random(dtype, x, SHAPE(2, 1, 40)), array_random(other, y, SHAPE(30, 40)), 0);
-                                try_binary(op, array_random(dtype, x, SHAPE(70, 80)), array_random(other, y, SHAPE(80)), 0);
-                                try_binary(op, array_random(dtype, x, SHAPE(0, 3)), array_random(other, y, SHAPE(1, 3)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(5, 3, 7)),
+                                           array_random(other, y, SHAPE(5, 3, 7)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(4, 300)),
+                                           array_random(other, y, SHAPE(4, 1)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(2, 1, 40)),
+                                           array_random(other, y, SHAPE(30, 40)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(70, 80)),
+                                           array_random(other, y, SHAPE(80)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(0, 3)),
+                                           array_random(other, y, SHAPE(1, 3)), 0);
                         }
 }
 END_TEST
@@ -219,12 +264,14 @@ START_TEST(test_large)
         enum td_op op = ops[_i % 3];
         unsigned threads = n_threads[_i / 3];
 
-        try_binary(op, array_random(TD_FLOAT64, LAYOUT_C, SHAPE(100003)), array_random(TD_FLOAT64, LAYOUT_C, SHAPE(100003)), threads);
-        try_binary(op, array_random(TD_FLOAT32, LAYOUT_F, SHAPE(331, 317)), array_random(TD_INT64, LAYOUT_C, SHAPE(331, 317)), threads);
-        try_binary(op, array_random(TD_FLOAT64, LAYOUT_NEGATIVE, SHAPE(50, 45, 47)), array_random(TD_FLOAT64, LAYOUT_F, SHAPE(50, 45, 47)),
-                   threads);
-        try_binary(op, array_random(TD_FLOAT64, LAYOUT_F, SHAPE(40, 50, 60)), array_random(TD_FLOAT64, LAYOUT_STILL, SHAPE(40, 50, 60)),
-                   threads);
+        try_binary(op, array_random(TD_FLOAT64, LAYOUT_C, SHAPE(100003)),
+                   array_random(TD_FLOAT64, LAYOUT_C, SHAPE(100003)), threads);
+        try_binary(op, array_random(TD_FLOAT32, LAYOUT_F, SHAPE(331, 317)),
+                   array_random(TD_INT64, LAYOUT_C, SHAPE(331, 317)), threads);
+        try_binary(op, array_random(TD_FLOAT64, LAYOUT_NEGATIVE, SHAPE(50, 45, 47)),
+                   array_random(TD_FLOAT64, LAYOUT_F, SHAPE(50, 45, 47)), threads);
+        try_binary(op, array_random(TD_FLOAT64, LAYOUT_F, SHAPE(40, 50, 60)),
+                   array_random(TD_FLOAT64, LAYOUT_STILL, SHAPE(40, 50, 60)), threads);
 }
 END_TEST
 
@@ -235,7 +282,8 @@ START_TEST(test_same_bits_everywhere)
 
         for (unsigned dtype = TD_FLOAT32; dtype <= TD_FLOAT64; dtype++)
                 for (unsigned o = 0; o < 3; o++) {
-                        struct array x = array_random(dtype, LAYOUT_C, SHAPE(1031)), all = kit_one(ops[o], NULL, 1, &x, 0);
+                        struct array x = array_random(dtype, LAYOUT_C, SHAPE(1031)),
+                                     all = kit_one(ops[o], NULL, 1, &x, 0);
                         size_t size = (size_t)td_dtype_size(dtype);
 
                         for (int64_t i = 0; i < 1031; i += 5) {
@@ -245,7 +293,8 @@ START_TEST(test_same_bits_everywhere)
                                 part.desc.offset = i * (int64_t)size;
                                 got = kit_one(ops[o], NULL, 1, &part, 0);
                                 EXPECT(memcmp(got.bytes, all.bytes + (size_t)i * size,
-                                      (size_t)part.desc.type.shape[0] * size) == 0, "at %ld", (long)i);
+                                              (size_t)part.desc.type.shape[0] * size) == 0,
+                                       "at %ld", (long)i);
                                 array_free(&got);
                         }
                         array_free(&all);
@@ -258,19 +307,25 @@ END_TEST
 
 START_TEST(test_special_float)
 {
-        static const double a[] = { NAN, 1, NAN, INFINITY, -INFINITY, 0.0, -0.0, 1, -1, 0.0, INFINITY, -8, 2, -INFINITY, 1e308, 0.5 };
-        static const double b[] = { 1, NAN, NAN, -INFINITY, INFINITY, -0.0, 0.0, 0.0, 0.0, 0.0, INFINITY, 1.0 / 3, -1075, 0.5, 10, INFINITY };
+        static const double a[] = {
+                NAN, 1,   NAN,      INFINITY, -INFINITY, 0.0,       -0.0,  1,
+                -1,  0.0, INFINITY, -8,       2,         -INFINITY, 1e308, 0.5
+        };
+        static const double b[] = { 1,   NAN, NAN,      -INFINITY, INFINITY, -0.0, 0.0, 0.0,
+                                    0.0, 0.0, INFINITY, 1.0 / 3,   -1075,    0.5,  10,  INFINITY };
         enum { N = sizeof(a) / sizeof(a[0]) };
 
         for (unsigned dtype = TD_FLOAT32; dtype <= TD_FLOAT64; dtype++) {
                 for (unsigned o = 0; o < sizeof(binary_ops) / sizeof(binary_ops[0]); o++)
                         try_binary(binary_ops[o], array_of(dtype, N, a), array_of(dtype, N, b), 0);
                 for (unsigned o = 0; o < sizeof(unary_ops) / sizeof(unary_ops[0]); o++) {
-                        struct array x = array_of(dtype, N, a), result = kit_one(unary_ops[o], NULL, 1, &x, 0);
+                        struct array x = array_of(dtype, N, a),
+                                     result = kit_one(unary_ops[o], NULL, 1, &x, 0);
 
                         check_result(unary_ops[o], dtype, 1, &x, &result);
                         if (unary_ops[o] == TD_OP_SQRT)
-                                ck_assert(signbit(array_get(&result, 6)) && !signbit(array_get(&result, 5)));
+                                ck_assert(signbit(array_get(&result, 6)) &&
+                                          !signbit(array_get(&result, 5)));
                         array_free(&result);
                         array_free(&x);
                 }
@@ -280,9 +335,12 @@ END_TEST
 
 START_TEST(test_special_int)
 {
-        const int64_t values[] = { INT64_MIN, INT64_MAX, -1, 0, 1, 3, INT64_MIN + 1, INT64_C(1) << 53 };
-        struct array args[2] = { array_new(TD_INT64, LAYOUT_C, SHAPE(8, 1)), array_new(TD_INT64, LAYOUT_C, SHAPE(8)) };
-        static const enum td_op ops[] = { TD_OP_ADD, TD_OP_SUBTRACT, TD_OP_MULTIPLY, TD_OP_MAXIMUM, TD_OP_MINIMUM };
+        const int64_t values[] = { INT64_MIN,     INT64_MAX,       -1, 0, 1, 3,
+                                   INT64_MIN + 1, INT64_C(1) << 53 };
+        struct array args[2] = { array_new(TD_INT64, LAYOUT_C, SHAPE(8, 1)),
+                                 array_new(TD_INT64, LAYOUT_C, SHAPE(8)) };
+        static const enum td_op ops[] = { TD_OP_ADD, TD_OP_SUBTRACT, TD_OP_MULTIPLY, TD_OP_MAXIMUM,
+                                          TD_OP_MINIMUM };
 
         memcpy(args[0].bytes, values, sizeof(values));
         memcpy(args[1].bytes, values, sizeof(values));
@@ -306,9 +364,12 @@ END_TEST
 
 START_TEST(test_int_pow)
 {
-        const int64_t bases[] = { 2, 2, -3, 0, 7, -1, 3, 10 }, exponents[] = { 63, 64, 3, 0, 22, INT64_MAX, 41, 1 };
+        const int64_t bases[] = { 2, 2, -3, 0, 7, -1, 3, 10 },
+                      exponents[] = { 63, 64, 3, 0, 22, INT64_MAX, 41, 1 };
         const int64_t wanted[] = { INT64_MIN, 0, -27, 1, 3909821048582988049, -1, 0, 10 };
-        struct array args[2] = { array_new(TD_INT64, LAYOUT_C, SHAPE(8)), array_new(TD_INT64, LAYOUT_C, SHAPE(8)) }, result;
+        struct array args[2] = { array_new(TD_INT64, LAYOUT_C, SHAPE(8)),
+                                 array_new(TD_INT64, LAYOUT_C, SHAPE(8)) },
+                     result;
         struct td_refusal refusal = { 0 };
 
         memcpy(args[0].bytes, bases, sizeof(bases));
@@ -342,14 +403,17 @@ END_TEST
 /* x ** 2 is x * x, whatever stands around it. */
 START_TEST(test_squares)
 {
-        struct array args[2] = { array_random(TD_FLOAT64, LAYOUT_C, SHAPE(100)), array_new(TD_FLOAT64, LAYOUT_C, SHAPE(100)) }, result;
+        struct array args[2] = { array_random(TD_FLOAT64, LAYOUT_C, SHAPE(100)),
+                                 array_new(TD_FLOAT64, LAYOUT_C, SHAPE(100)) },
+                     result;
 
         for (int64_t i = 0; i < 100; i++)
                 item_write(array_at(&args[1], i), TD_FLOAT64, i % 3 ? 2 : 1.5);
         result = kit_one(TD_OP_POW, NULL, 2, args, 0);
         for (int64_t i = 0; i < 100; i++)
                 if (i % 3)
-                        ck_assert_double_eq(array_get(&result, i), array_get(&args[0], i) * array_get(&args[0], i));
+                        ck_assert_double_eq(array_get(&result, i),
+                                            array_get(&args[0], i) * array_get(&args[0], i));
         for (unsigned i = 0; i < 2; i++)
                 array_free(&args[i]);
         array_free(&result);
@@ -363,13 +427,16 @@ static int64_t plain_truncate(double x)
 
 START_TEST(test_astype)
 {
-        static const double special[] = { NAN, INFINITY, -INFINITY, 0x1p63, -0x1p63, 0x1p62, -0x1.8p63, 0.0, -0.0, 0.5, -0.99, 1e300, 3.7 };
+        static const double special[] = { NAN,    INFINITY,  -INFINITY, 0x1p63, -0x1p63,
+                                          0x1p62, -0x1.8p63, 0.0,       -0.0,   0.5,
+                                          -0.99,  1e300,     3.7 };
         enum { N = sizeof(special) / sizeof(special[0]) };
 
         for (unsigned from = 0; from < TD_N_DTYPES; from++)
                 for (unsigned to = 0; to < TD_N_DTYPES; to++)
                         for (enum layout layout = 0; layout < N_LAYOUTS; layout++) {
-                                struct td_attrs attrs = { .set = TD_ATTR_DTYPE, .dtype = (uint8_t)to };
+                                struct td_attrs attrs = { .set = TD_ATTR_DTYPE,
+                                                          .dtype = (uint8_t)to };
                                 struct array x = array_random(from, layout, SHAPE(3, N * 5)), got;
 
                                 for (int64_t i = 0; from >= TD_FLOAT32 && i < N * 5; i++)
@@ -379,11 +446,18 @@ START_TEST(test_astype)
                                         double value = array_get(&x, i);
 
                                         if (to == TD_INT64)
-                                                EXPECT(array_get_int(&got, i) == plain_truncate(value), "%a", value);
+                                                EXPECT(array_get_int(&got, i) ==
+                                                               plain_truncate(value),
+                                                       "%a", value);
                                         else if (to == TD_BOOL)
-                                                EXPECT(*(uint8_t *)array_at(&got, i) == (value != 0), "%a", value);
+                                                EXPECT(*(uint8_t *)array_at(&got, i) ==
+                                                               (value != 0),
+                                                       "%a", value);
                                         else
-                                                EXPECT(ulps(array_get(&got, i), to == TD_FLOAT32 ? (double)(float)value : value, false) == 0);
+                                                EXPECT(ulps(array_get(&got, i),
+                                                            to == TD_FLOAT32 ? (double)(float)value
+                                                                             : value,
+                                                            false) == 0);
                                 }
                                 array_free(&got);
                                 array_free(&x);
@@ -397,16 +471,23 @@ START_TEST(test_where)
                 for (unsigned x = 0; x < TD_N_DTYPES; x++)
                         for (unsigned y = 0; y < TD_N_DTYPES; y++) {
                                 struct array args[3] = {
-                                        array_random(TD_BOOL, layout, SHAPE(6, 50)), array_random(x, layout, SHAPE(50)),
-                                        y % 2 ? array_random(y, layout, SHAPE(6, 1)) : array_random(y, LAYOUT_C, SCALAR),
+                                        array_random(TD_BOOL, layout, SHAPE(6, 50)),
+                                        array_random(x, layout, SHAPE(50)),
+                                        y % 2 ? array_random(y, layout, SHAPE(6, 1))
+                                              : array_random(y, LAYOUT_C, SCALAR),
                                 };
                                 struct array got = kit_one(TD_OP_WHERE, NULL, 3, args, 0);
 
                                 for (int64_t i = 0; i < 300; i++) {
                                         bool holds = array_get(&args[0], i) != 0;
-                                        double want = holds ? array_get(&args[1], i % 50) : array_get(&args[2], y % 2 ? i / 50 : 0);
+                                        double want = holds ? array_get(&args[1], i % 50)
+                                                            : array_get(&args[2],
+                                                                        y % 2 ? i / 50 : 0);
 
-                                        EXPECT(array_get(&got, i) == (got.desc.type.dtype == TD_FLOAT32 ? (double)(float)want : want));
+                                        EXPECT(array_get(&got, i) ==
+                                               (got.desc.type.dtype == TD_FLOAT32
+                                                        ? (double)(float)want
+                                                        : want));
                                 }
                                 for (unsigned i = 0; i < 3; i++)
                                         array_free(&args[i]);
@@ -419,11 +500,14 @@ START_TEST(test_copy)
 {
         for (enum layout layout = 0; layout < N_LAYOUTS; layout++)
                 for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
-                        struct array x = array_random(dtype, layout, SHAPE(90, 3, 80)), out = array_new(dtype, LAYOUT_C, SHAPE(90, 3, 80));
+                        struct array x = array_random(dtype, layout, SHAPE(90, 3, 80)),
+                                     out = array_new(dtype, LAYOUT_C, SHAPE(90, 3, 80));
                         struct step *step = NULL;
 
                         ck_assert_int_eq(step_new_copy(&step, &x.desc, &out.desc), 0);
-                        ck_assert_int_eq(step_run(step, NULL, (const void *[]){ x.bytes }, (void *[]){ out.bytes }, NULL, NULL), 0);
+                        ck_assert_int_eq(step_run(step, NULL, (const void *[]){ x.bytes },
+                                                  (void *[]){ out.bytes }, NULL, NULL),
+                                         0);
                         for (int64_t i = 0; i < 90 * 3 * 80; i++)
                                 EXPECT(array_get(&out, i) == array_get(&x, i));
                         step_free(step);
@@ -441,13 +525,17 @@ static bool stop_at_once(void *ctx)
 
 START_TEST(test_stops)
 {
-        struct array x = array_random(TD_FLOAT64, LAYOUT_C, SHAPE(200000)), out = array_new(TD_FLOAT64, LAYOUT_C, SHAPE(200000));
+        struct array x = array_random(TD_FLOAT64, LAYOUT_C, SHAPE(200000)),
+                     out = array_new(TD_FLOAT64, LAYOUT_C, SHAPE(200000));
         struct step *step = NULL;
         int n_asked = 0;
         struct run run = { .should_stop = stop_at_once, .ctx = &n_asked };
 
-        ck_assert_int_eq(step_new(&step, TD_OP_EXP, &(struct td_attrs){ 0 }, 1, &x.desc, 1, &out.desc), 0);
-        ck_assert_int_eq(step_run(step, &run, (const void *[]){ x.bytes }, (void *[]){ out.bytes }, NULL, NULL), PLAN_E_STOPPED);
+        ck_assert_int_eq(
+                step_new(&step, TD_OP_EXP, &(struct td_attrs){ 0 }, 1, &x.desc, 1, &out.desc), 0);
+        ck_assert_int_eq(step_run(step, &run, (const void *[]){ x.bytes }, (void *[]){ out.bytes },
+                                  NULL, NULL),
+                         PLAN_E_STOPPED);
         ck_assert_int_eq(n_asked, 1);
         step_free(step);
         array_free(&out);
@@ -457,10 +545,12 @@ END_TEST
 
 /* ---- kernel sets ---- */
 
-/* Every set against the plain one, in every length up to a few vectors: same bits where a result is rounded once. */
+/* Every set against the plain one, in every length up to a few vectors: same bits where a result is
+ * rounded once. */
 static void compare_sets(const struct kernels *set, enum td_op op, unsigned dtype)
 {
-        struct array x = array_random(dtype, LAYOUT_C, SHAPE(128)), y = array_random(dtype, LAYOUT_C, SHAPE(128));
+        struct array x = array_random(dtype, LAYOUT_C, SHAPE(128)),
+                     y = array_random(dtype, LAYOUT_C, SHAPE(128));
         unsigned result = td_op_info(op)->rule == TD_RULE_COMPARE ? TD_BOOL : dtype;
         char got[1024], want[1024];
 
@@ -469,7 +559,8 @@ static void compare_sets(const struct kernels *set, enum td_op op, unsigned dtyp
                 if (kernel_is_padded(op, dtype) && n % KERNEL_LANES)
                         continue;
                 for (enum kernel_form form = 0; form < KERNEL_N_FORMS; form++) {
-                        struct array a = { .desc = x.desc, .bytes = got }, b = { .desc = x.desc, .bytes = want };
+                        struct array a = { .desc = x.desc, .bytes = got },
+                                     b = { .desc = x.desc, .bytes = want };
 
                         memset(got, 0x55, sizeof(got));
                         memset(want, 0x55, sizeof(want));
@@ -482,11 +573,15 @@ static void compare_sets(const struct kernels *set, enum td_op op, unsigned dtyp
                         }
                         a.desc.type.dtype = b.desc.type.dtype = (uint8_t)result;
                         a.desc.strides[0] = b.desc.strides[0] = td_dtype_size(result);
-                        for (int64_t i = 0; is_rounded_once(op) == false && dtype >= TD_FLOAT32 && i < (int64_t)n; i++)
-                                EXPECT(ulps(array_get(&a, i), array_get(&b, i), dtype == TD_FLOAT32) <= 4);
+                        for (int64_t i = 0;
+                             is_rounded_once(op) == false && dtype >= TD_FLOAT32 && i < (int64_t)n;
+                             i++)
+                                EXPECT(ulps(array_get(&a, i), array_get(&b, i),
+                                            dtype == TD_FLOAT32) <= 4);
                         if (is_rounded_once(op) || dtype < TD_FLOAT32) {
                                 for (int64_t i = 0; i < (int64_t)n; i++)
-                                        EXPECT(ulps(array_get(&a, i), array_get(&b, i), false) == 0);
+                                        EXPECT(ulps(array_get(&a, i), array_get(&b, i), false) ==
+                                               0);
                         }
                 }
         }
@@ -502,8 +597,10 @@ START_TEST(test_kernel_sets)
         for (unsigned i = 0; (set = kernels_list(i)); i++)
                 for (enum td_op op = 0; op < TD_N_OPS; op++)
                         for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
-                                ck_assert(!set->unary[op][dtype] == !kernels_plain.unary[op][dtype]);
-                                ck_assert(!set->binary[op][dtype][0] == !kernels_plain.binary[op][dtype][0]);
+                                ck_assert(!set->unary[op][dtype] ==
+                                          !kernels_plain.unary[op][dtype]);
+                                ck_assert(!set->binary[op][dtype][0] ==
+                                          !kernels_plain.binary[op][dtype][0]);
                                 ck_assert(!set->fold[op][dtype] == !kernels_plain.fold[op][dtype]);
                                 if (set->unary[op][dtype] || set->binary[op][dtype][0])
                                         compare_sets(set, op, dtype);
@@ -513,7 +610,8 @@ END_TEST
 
 START_TEST(test_kernel_sets_fold_and_load)
 {
-        static const double special[] = { NAN, INFINITY, -INFINITY, 0x1p63, -0x1p63, 0.5, -7.9, 1e300, 0.0 };
+        static const double special[] = { NAN, INFINITY, -INFINITY, 0x1p63, -0x1p63,
+                                          0.5, -7.9,     1e300,     0.0 };
         const struct kernels *set;
 
         for (unsigned s = 0; (set = kernels_list(s)); s++)
@@ -522,15 +620,18 @@ START_TEST(test_kernel_sets_fold_and_load)
                         char got[5000], want[5000];
 
                         for (enum td_op op = 0; op < TD_N_OPS; op++)
-                                for (size_t n = 1; set->fold[op][dtype] && n <= KERNEL_BLOCK; n += 1 + n / 9) {
+                                for (size_t n = 1; set->fold[op][dtype] && n <= KERNEL_BLOCK;
+                                     n += 1 + n / 9) {
                                         memset(got, 0, 8);
                                         memset(want, 0, 8);
                                         set->fold[op][dtype](n, got, x.bytes);
                                         kernels_plain.fold[op][dtype](n, want, x.bytes);
-                                        EXPECT(memcmp(got, want, 8) == 0, "%s of %s, %zu elements", td_op_name(op), td_dtype_name(dtype), n);
+                                        EXPECT(memcmp(got, want, 8) == 0, "%s of %s, %zu elements",
+                                               td_op_name(op), td_dtype_name(dtype), n);
                                 }
                         for (int64_t i = 0; dtype >= TD_FLOAT32 && i < 600; i++)
-                                item_write(array_at(&x, i), dtype, i % 4 ? special[i % 9] : (double)i / 3);
+                                item_write(array_at(&x, i), dtype,
+                                           i % 4 ? special[i % 9] : (double)i / 3);
                         for (unsigned to = 0; to < TD_N_DTYPES; to++)
                                 for (ptrdiff_t step = 0; step < 3; step++) {
                                         ptrdiff_t stride = step * (ptrdiff_t)td_dtype_size(dtype);
@@ -539,7 +640,8 @@ START_TEST(test_kernel_sets_fold_and_load)
                                         memset(want, 0, sizeof(want));
                                         set->load[dtype][to](253, got, x.bytes, stride);
                                         kernels_plain.load[dtype][to](253, want, x.bytes, stride);
-                                        EXPECT(memcmp(got, want, sizeof(got)) == 0, "%s to %s", td_dtype_name(dtype), td_dtype_name(to));
+                                        EXPECT(memcmp(got, want, sizeof(got)) == 0, "%s to %s",
+                                               td_dtype_name(dtype), td_dtype_name(to));
                                 }
                         array_free(&x);
                 }

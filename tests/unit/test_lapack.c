@@ -17,8 +17,9 @@ static struct array regular(unsigned dtype, enum layout layout, unsigned ndim, c
 }
 
 /* a[index_a] @ x[product] = b[index_b], by plain loops */
-static void check_solution(const struct array *a, int64_t index_a, const struct array *b, int64_t index_b, const struct array *x,
-                           int64_t product, int64_t n, int64_t n_rhs)
+static void check_solution(const struct array *a, int64_t index_a, const struct array *b,
+                           int64_t index_b, const struct array *x, int64_t product, int64_t n,
+                           int64_t n_rhs)
 {
         double epsilon = x->desc.type.dtype == TD_FLOAT32 ? 1e-6 : 1e-14;
 
@@ -27,26 +28,32 @@ static void check_solution(const struct array *a, int64_t index_a, const struct 
                         double sum = 0, size = 1;
 
                         for (int64_t k = 0; k < n; k++) {
-                                double term = array_get(a, (index_a * n + i) * n + k) * array_get(x, (product * n + k) * n_rhs + j);
+                                double term = array_get(a, (index_a * n + i) * n + k) *
+                                              array_get(x, (product * n + k) * n_rhs + j);
 
                                 sum += term;
                                 size += fabs(term);
                         }
-                        EXPECT(fabs(sum - array_get(b, (index_b * n + i) * n_rhs + j)) <= size * (double)n * epsilon, "%g", sum);
+                        EXPECT(fabs(sum - array_get(b, (index_b * n + i) * n_rhs + j)) <=
+                                       size * (double)n * epsilon,
+                               "%g", sum);
                 }
 }
 
 START_TEST(test_solve)
 {
-        enum layout layout = (enum layout)(_i % N_LAYOUTS == LAYOUT_STILL ? LAYOUT_C : _i % N_LAYOUTS);
+        enum layout layout = (enum layout)(_i % N_LAYOUTS == LAYOUT_STILL ? LAYOUT_C
+                                                                          : _i % N_LAYOUTS);
         unsigned dtype = TD_INT64 + (unsigned)_i / N_LAYOUTS;
 
         for (int64_t n = 0; n <= 50; n = n * 2 + 1)
                 for (int64_t n_rhs = 0; n_rhs < 4; n_rhs++) {
-                        struct array args[2] = { regular(dtype, layout, SHAPE(n, n)), array_random(dtype, layout, SHAPE(n, n_rhs)) };
+                        struct array args[2] = { regular(dtype, layout, SHAPE(n, n)),
+                                                 array_random(dtype, layout, SHAPE(n, n_rhs)) };
                         struct array x = kit_one(TD_OP_SOLVE, NULL, 2, args, 0);
 
-                        ck_assert_uint_eq(x.desc.type.dtype, dtype == TD_FLOAT32 ? TD_FLOAT32 : TD_FLOAT64);
+                        ck_assert_uint_eq(x.desc.type.dtype,
+                                          dtype == TD_FLOAT32 ? TD_FLOAT32 : TD_FLOAT64);
                         check_solution(&args[0], 0, &args[1], 0, &x, 0, n, n_rhs);
                         array_free(&x);
                         array_free(&args[1]);
@@ -63,7 +70,8 @@ END_TEST
 
 START_TEST(test_solve_stacks)
 {
-        struct array args[2] = { regular(TD_FLOAT64, LAYOUT_F, SHAPE(2, 1, 4, 4)), array_random(TD_FLOAT64, LAYOUT_C, SHAPE(3, 4, 5)) };
+        struct array args[2] = { regular(TD_FLOAT64, LAYOUT_F, SHAPE(2, 1, 4, 4)),
+                                 array_random(TD_FLOAT64, LAYOUT_C, SHAPE(3, 4, 5)) };
         struct array x = kit_one(TD_OP_SOLVE, NULL, 2, args, 0);
 
         ck_assert_int_eq(desc_n_elements(&x.desc), 2 * 3 * 4 * 5);
@@ -81,7 +89,8 @@ START_TEST(test_solve_stacks)
 }
 END_TEST
 
-static void expect_refusal(enum td_op op, unsigned n_args, const struct array *args, int code, const char *words)
+static void expect_refusal(enum td_op op, unsigned n_args, const struct array *args, int code,
+                           const char *words)
 {
         struct td_refusal refusal = { 0 };
         struct array results[4];
@@ -95,17 +104,20 @@ static void expect_refusal(enum td_op op, unsigned n_args, const struct array *a
 
 START_TEST(test_singular)
 {
-        struct array args[2] = { regular(TD_FLOAT64, LAYOUT_C, SHAPE(2, 3, 3, 3)), array_random(TD_FLOAT64, LAYOUT_C, SHAPE(3)) };
+        struct array args[2] = { regular(TD_FLOAT64, LAYOUT_C, SHAPE(2, 3, 3, 3)),
+                                 array_random(TD_FLOAT64, LAYOUT_C, SHAPE(3)) };
 
         for (int64_t i = 0; i < 9; i++) /* matrix (1, 2): its last two rows are alike */
                 item_write(array_at(&args[0], 5 * 9 + i), TD_FLOAT64, i < 3 ? (double)(i == 0) : 1);
-        expect_refusal(TD_OP_SOLVE, 2, args, TD_E_SINGULAR, "pivot 3 of matrix (1, 2) of the stack is zero");
+        expect_refusal(TD_OP_SOLVE, 2, args, TD_E_SINGULAR,
+                       "pivot 3 of matrix (1, 2) of the stack is zero");
         args[0].desc.type.ndim = 2;
         for (int64_t i = 0; i < 9; i++)
                 item_write(args[0].bytes + 8 * i, TD_FLOAT64, 0);
         args[0].desc.type.shape[0] = args[0].desc.type.shape[1] = 3;
         desc_init_c(&args[0].desc, &args[0].desc.type);
-        expect_refusal(TD_OP_SOLVE, 2, args, TD_E_SINGULAR, "solve: the matrix is singular: pivot 1 is zero");
+        expect_refusal(TD_OP_SOLVE, 2, args, TD_E_SINGULAR,
+                       "solve: the matrix is singular: pivot 1 is zero");
         array_free(&args[0]);
         array_free(&args[1]);
 }
@@ -116,7 +128,8 @@ END_TEST
 /* b @ b.T + n on the diagonal, for each matrix of the stack */
 static struct array positive(unsigned dtype, enum layout layout, int64_t n_stack, int64_t n)
 {
-        struct array a = array_new(dtype, layout, SHAPE(n_stack, n, n)), b = array_random(TD_INT64, LAYOUT_C, SHAPE(n_stack, n, n));
+        struct array a = array_new(dtype, layout, SHAPE(n_stack, n, n)),
+                     b = array_random(TD_INT64, LAYOUT_C, SHAPE(n_stack, n, n));
 
         for (int64_t s = 0; s < n_stack; s++)
                 for (int64_t i = 0; i < n; i++)
@@ -124,14 +137,16 @@ static struct array positive(unsigned dtype, enum layout layout, int64_t n_stack
                                 double sum = i == j ? (double)n : 0;
 
                                 for (int64_t k = 0; k < n; k++)
-                                        sum += array_get(&b, (s * n + i) * n + k) * array_get(&b, (s * n + j) * n + k);
+                                        sum += array_get(&b, (s * n + i) * n + k) *
+                                               array_get(&b, (s * n + j) * n + k);
                                 item_write(array_at(&a, (s * n + i) * n + j), dtype, sum);
                         }
         array_free(&b);
         return a;
 }
 
-static void check_factor(const struct array *a, const struct array *f, int64_t n_stack, int64_t n, bool is_upper)
+static void check_factor(const struct array *a, const struct array *f, int64_t n_stack, int64_t n,
+                         bool is_upper)
 {
         double epsilon = f->desc.type.dtype == TD_FLOAT32 ? 1e-6 : 1e-14;
 
@@ -143,9 +158,13 @@ static void check_factor(const struct array *a, const struct array *f, int64_t n
                                 if (is_upper ? j < i : j > i)
                                         EXPECT(array_get(f, (s * n + i) * n + j) == 0);
                                 for (int64_t k = 0; k < n; k++)
-                                        sum += is_upper ? array_get(f, (s * n + k) * n + i) * array_get(f, (s * n + k) * n + j)
-                                                        : array_get(f, (s * n + i) * n + k) * array_get(f, (s * n + j) * n + k);
-                                EXPECT(fabs(sum - want) <= epsilon * (double)n * array_get(a, s * n * n) * 50, "%g %g", sum, want);
+                                        sum += is_upper ? array_get(f, (s * n + k) * n + i) *
+                                                                  array_get(f, (s * n + k) * n + j)
+                                                        : array_get(f, (s * n + i) * n + k) *
+                                                                  array_get(f, (s * n + j) * n + k);
+                                EXPECT(fabs(sum - want) <=
+                                               epsilon * (double)n * array_get(a, s * n * n) * 50,
+                                       "%g %g", sum, want);
                         }
 }
 
@@ -171,30 +190,42 @@ START_TEST(test_not_positive)
         struct array a = positive(TD_FLOAT64, LAYOUT_C, 2, 4);
 
         item_write(array_at(&a, 16 + 2 * 4 + 2), TD_FLOAT64, -1);
-        expect_refusal(TD_OP_CHOLESKY, 1, &a, TD_E_SINGULAR, "leading minor of order 3 of matrix (1,) of the stack");
+        expect_refusal(TD_OP_CHOLESKY, 1, &a, TD_E_SINGULAR,
+                       "leading minor of order 3 of matrix (1,) of the stack");
         array_free(&a);
 }
 END_TEST
 
 /* ---- lstsq ---- */
 
-static const double longley[16][7] = { /* gnp_deflator, gnp, unemployed, armed_forces, population, year, employed */
-        { 83.0, 234289, 2356, 1590, 107608, 1947, 60323 },  { 88.5, 259426, 2325, 1456, 108632, 1948, 61122 },
-        { 88.2, 258054, 3682, 1616, 109773, 1949, 60171 },  { 89.5, 284599, 3351, 1650, 110929, 1950, 61187 },
-        { 96.2, 328975, 2099, 3099, 112075, 1951, 63221 },  { 98.1, 346999, 1932, 3594, 113270, 1952, 63639 },
-        { 99.0, 365385, 1870, 3547, 115094, 1953, 64989 },  { 100.0, 363112, 3578, 3350, 116219, 1954, 63761 },
-        { 101.2, 397469, 2904, 3048, 117388, 1955, 66019 }, { 104.6, 419180, 2822, 2857, 118734, 1956, 67857 },
-        { 108.4, 442769, 2936, 2798, 120445, 1957, 68169 }, { 110.8, 444546, 4681, 2637, 121950, 1958, 66513 },
-        { 112.6, 482704, 3813, 2552, 123366, 1959, 68655 }, { 114.2, 502601, 3931, 2514, 125368, 1960, 69564 },
-        { 115.7, 518173, 4806, 2572, 127852, 1961, 69331 }, { 116.9, 554894, 4007, 2827, 130081, 1962, 70551 },
+static const double longley[16][7] = {
+        /* gnp_deflator, gnp, unemployed, armed_forces, population, year, employed */
+        { 83.0, 234289, 2356, 1590, 107608, 1947, 60323 },
+        { 88.5, 259426, 2325, 1456, 108632, 1948, 61122 },
+        { 88.2, 258054, 3682, 1616, 109773, 1949, 60171 },
+        { 89.5, 284599, 3351, 1650, 110929, 1950, 61187 },
+        { 96.2, 328975, 2099, 3099, 112075, 1951, 63221 },
+        { 98.1, 346999, 1932, 3594, 113270, 1952, 63639 },
+        { 99.0, 365385, 1870, 3547, 115094, 1953, 64989 },
+        { 100.0, 363112, 3578, 3350, 116219, 1954, 63761 },
+        { 101.2, 397469, 2904, 3048, 117388, 1955, 66019 },
+        { 104.6, 419180, 2822, 2857, 118734, 1956, 67857 },
+        { 108.4, 442769, 2936, 2798, 120445, 1957, 68169 },
+        { 110.8, 444546, 4681, 2637, 121950, 1958, 66513 },
+        { 112.6, 482704, 3813, 2552, 123366, 1959, 68655 },
+        { 114.2, 502601, 3931, 2514, 125368, 1960, 69564 },
+        { 115.7, 518173, 4806, 2572, 127852, 1961, 69331 },
+        { 116.9, 554894, 4007, 2827, 130081, 1962, 70551 },
 };
-static const double certified[] = { -3482258.63459582,  15.0618722713733,   -0.0358191792925910, -2.02022980381683,
-                                    -1.03322686717359, -0.0511041056535807, 1829.15146461355 };
+static const double certified[] = { -3482258.63459582, 15.0618722713733,  -0.0358191792925910,
+                                    -2.02022980381683, -1.03322686717359, -0.0511041056535807,
+                                    1829.15146461355 };
 
 START_TEST(test_longley)
 {
         enum layout layout = (enum layout)_i;
-        struct array args[2] = { array_new(TD_FLOAT64, layout, SHAPE(16, 7)), array_new(TD_FLOAT64, LAYOUT_C, SHAPE(16)) };
+        struct array args[2] = { array_new(TD_FLOAT64, layout, SHAPE(16, 7)),
+                                 array_new(TD_FLOAT64, LAYOUT_C, SHAPE(16)) };
         struct array results[4];
         struct td_refusal refusal = { 0 };
 
@@ -218,7 +249,8 @@ START_TEST(test_longley)
 END_TEST
 
 /* a' (b - a x) = 0, and what the sums say is the sum of squares */
-static void check_least(const struct array *args, const struct array *results, int64_t m, int64_t n, int64_t n_rhs)
+static void check_least(const struct array *args, const struct array *results, int64_t m, int64_t n,
+                        int64_t n_rhs)
 {
         double epsilon = results[0].desc.type.dtype == TD_FLOAT32 ? 2e-5 : 1e-11;
 
@@ -229,10 +261,12 @@ static void check_least(const struct array *args, const struct array *results, i
                         residual[i] = array_get(&args[1], i * n_rhs + r);
                         size += residual[i] * residual[i];
                         for (int64_t j = 0; j < n; j++)
-                                residual[i] -= array_get(&args[0], i * n + j) * array_get(&results[0], j * n_rhs + r);
+                                residual[i] -= array_get(&args[0], i * n + j) *
+                                               array_get(&results[0], j * n_rhs + r);
                         sum += residual[i] * residual[i];
                 }
-                EXPECT(fabs(array_get(&results[1], r) - sum) <= size * epsilon, "%g %g", array_get(&results[1], r), sum);
+                EXPECT(fabs(array_get(&results[1], r) - sum) <= size * epsilon, "%g %g",
+                       array_get(&results[1], r), sum);
                 for (int64_t j = 0; j < n; j++) {
                         double product = 0;
 
@@ -247,7 +281,8 @@ static void try_least(struct array a, struct array b, int64_t want_rank, double 
 {
         struct array args[2] = { a, b }, results[4];
         struct td_refusal refusal = { 0 };
-        int64_t m = a.desc.type.shape[0], n = a.desc.type.shape[1], n_rhs = b.desc.type.ndim > 1 ? b.desc.type.shape[1] : 1;
+        int64_t m = a.desc.type.shape[0], n = a.desc.type.shape[1],
+                n_rhs = b.desc.type.ndim > 1 ? b.desc.type.shape[1] : 1;
         double norm = 0, squares = 0, values = 0, epsilon;
 
         ck_assert_int_eq(kit_run(TD_OP_LSTSQ, NULL, 2, args, results, 0, &refusal), 0);
@@ -279,16 +314,24 @@ START_TEST(test_lstsq)
         for (enum layout layout = 0; layout < LAYOUT_STILL; layout++) {
                 if (dtype == TD_BOOL)
                         break; /* random bits have any rank */
-                try_least(array_random(dtype, layout, SHAPE(30, 4)), array_random(dtype, layout, SHAPE(30)), 4, -1);
-                try_least(array_random(dtype, layout, SHAPE(30, 4)), array_random(dtype, layout, SHAPE(30, 3)), 4, -1);
-                try_least(array_random(dtype, layout, SHAPE(4, 30)), array_random(dtype, layout, SHAPE(4, 2)), 4, -1);
-                try_least(array_random(dtype, layout, SHAPE(8, 8)), array_random(dtype, layout, SHAPE(8)), 8, -1);
+                try_least(array_random(dtype, layout, SHAPE(30, 4)),
+                          array_random(dtype, layout, SHAPE(30)), 4, -1);
+                try_least(array_random(dtype, layout, SHAPE(30, 4)),
+                          array_random(dtype, layout, SHAPE(30, 3)), 4, -1);
+                try_least(array_random(dtype, layout, SHAPE(4, 30)),
+                          array_random(dtype, layout, SHAPE(4, 2)), 4, -1);
+                try_least(array_random(dtype, layout, SHAPE(8, 8)),
+                          array_random(dtype, layout, SHAPE(8)), 8, -1);
         }
-        try_least(array_new(dtype, LAYOUT_C, SHAPE(5, 3)), array_random(dtype, LAYOUT_C, SHAPE(5)), 0, 0);
-        try_least(array_new(dtype, LAYOUT_C, SHAPE(0, 3)), array_random(dtype, LAYOUT_C, SHAPE(0)), 0, 0);
-        try_least(array_new(dtype, LAYOUT_C, SHAPE(5, 0)), array_random(dtype, LAYOUT_C, SHAPE(5, 2)), 0, 0);
+        try_least(array_new(dtype, LAYOUT_C, SHAPE(5, 3)), array_random(dtype, LAYOUT_C, SHAPE(5)),
+                  0, 0);
+        try_least(array_new(dtype, LAYOUT_C, SHAPE(0, 3)), array_random(dtype, LAYOUT_C, SHAPE(0)),
+                  0, 0);
+        try_least(array_new(dtype, LAYOUT_C, SHAPE(5, 0)),
+                  array_random(dtype, LAYOUT_C, SHAPE(5, 2)), 0, 0);
         if (dtype != TD_BOOL)
-                try_least(array_random(dtype, LAYOUT_C, SHAPE(1, 2)), array_random(dtype, LAYOUT_C, SHAPE(1, 0)), 1, 0);
+                try_least(array_random(dtype, LAYOUT_C, SHAPE(1, 2)),
+                          array_random(dtype, LAYOUT_C, SHAPE(1, 0)), 1, 0);
 }
 END_TEST
 
@@ -298,7 +341,8 @@ START_TEST(test_rank_deficient)
         for (unsigned dtype = TD_FLOAT32; dtype <= TD_FLOAT64; dtype++)
                 for (int64_t m = 2; m < 30; m += 9)
                         for (int64_t n = 2; n < 30; n += 9) {
-                                struct array a = array_new(dtype, LAYOUT_C, SHAPE(m, n)), b = array_new(dtype, LAYOUT_C, SHAPE(m));
+                                struct array a = array_new(dtype, LAYOUT_C, SHAPE(m, n)),
+                                             b = array_new(dtype, LAYOUT_C, SHAPE(m));
 
                                 for (int64_t i = 0; i < m * n; i++)
                                         item_write(array_at(&a, i), dtype, 1);
@@ -312,7 +356,8 @@ END_TEST
 START_TEST(test_rcond)
 {
         struct td_attrs attrs = { .set = TD_ATTR_RCOND };
-        struct array args[2] = { array_new(TD_FLOAT64, LAYOUT_C, SHAPE(4, 2)), array_random(TD_FLOAT64, LAYOUT_C, SHAPE(4)) };
+        struct array args[2] = { array_new(TD_FLOAT64, LAYOUT_C, SHAPE(4, 2)),
+                                 array_random(TD_FLOAT64, LAYOUT_C, SHAPE(4)) };
 
         item_write(array_at(&args[0], 0), TD_FLOAT64, 1);
         item_write(array_at(&args[0], 3), TD_FLOAT64, 1e-6);
@@ -326,7 +371,8 @@ START_TEST(test_rcond)
                 if (is_coarse)
                         ck_assert_double_eq(array_get(&results[0], 1), 0);
                 else
-                        ck_assert_double_eq_tol(array_get(&results[0], 1), array_get(&args[1], 1) * 1e6, 1e-6);
+                        ck_assert_double_eq_tol(array_get(&results[0], 1),
+                                                array_get(&args[1], 1) * 1e6, 1e-6);
                 for (unsigned i = 0; i < 4; i++)
                         array_free(&results[i]);
         }
@@ -337,12 +383,15 @@ END_TEST
 
 START_TEST(test_lstsq_refuses_nan)
 {
-        struct array args[2] = { array_random(TD_FLOAT64, LAYOUT_C, SHAPE(6, 2)), array_random(TD_FLOAT64, LAYOUT_C, SHAPE(6)) };
+        struct array args[2] = { array_random(TD_FLOAT64, LAYOUT_C, SHAPE(6, 2)),
+                                 array_random(TD_FLOAT64, LAYOUT_C, SHAPE(6)) };
 
         item_write(array_at(&args[1], 3), TD_FLOAT64, INFINITY);
-        expect_refusal(TD_OP_LSTSQ, 2, args, TD_E_NOT_CONVERGED, "lstsq: the right side has NaN or infinite elements");
+        expect_refusal(TD_OP_LSTSQ, 2, args, TD_E_NOT_CONVERGED,
+                       "lstsq: the right side has NaN or infinite elements");
         item_write(array_at(&args[0], 5), TD_FLOAT64, NAN);
-        expect_refusal(TD_OP_LSTSQ, 2, args, TD_E_NOT_CONVERGED, "lstsq: the matrix has NaN or infinite elements");
+        expect_refusal(TD_OP_LSTSQ, 2, args, TD_E_NOT_CONVERGED,
+                       "lstsq: the matrix has NaN or infinite elements");
         array_free(&args[0]);
         array_free(&args[1]);
 }
@@ -358,7 +407,8 @@ static uint64_t cost_of_solve(int64_t n)
         desc_init_c(&args[0], &a);
         desc_init_c(&args[1], &b);
         desc_init_c(&result, &b);
-        ck_assert_int_eq(step_new(&step, TD_OP_SOLVE, &(struct td_attrs){ 0 }, 2, args, 1, &result), 0);
+        ck_assert_int_eq(step_new(&step, TD_OP_SOLVE, &(struct td_attrs){ 0 }, 2, args, 1, &result),
+                         0);
         cost = step_cost_ns(step);
         step_free(step);
         return cost;

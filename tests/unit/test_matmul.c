@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "step_kit.h"
 
-/* One element by plain loops: the row of a and the column of b, as indices in C order of the operands. */
+/* One element by plain loops: the row of a and the column of b, as indices in C order of the
+ * operands. */
 struct shape {
         int64_t m, n, k;
         unsigned n_lead; /* of the result */
@@ -21,7 +22,8 @@ static struct shape shape_of(const struct array *args, const struct array *resul
 }
 
 /* Which matrix of the operand's stack belongs to the product of that number. */
-static int64_t stack_index(const struct array *x, const struct array *result, unsigned n_lead, int64_t product)
+static int64_t stack_index(const struct array *x, const struct array *result, unsigned n_lead,
+                           int64_t product)
 {
         int64_t at = 0, size = 1;
         unsigned own = x->desc.type.ndim > 2 ? x->desc.type.ndim - 2U : 0;
@@ -38,7 +40,8 @@ static int64_t stack_index(const struct array *x, const struct array *result, un
         return at;
 }
 
-static void check_product(const struct array *args, const struct array *got, const struct shape *s, int64_t i)
+static void check_product(const struct array *args, const struct array *got, const struct shape *s,
+                          int64_t i)
 {
         int64_t product = i / (s->m * s->n), row = i / s->n % s->m, column = i % s->n;
         int64_t at_a = (stack_index(&args[0], got, s->n_lead, product) * s->m + row) * s->k;
@@ -52,7 +55,8 @@ static void check_product(const struct array *args, const struct array *got, con
                 double x = array_get(&args[0], at_a + p), y = array_get(&args[1], at_b + p * s->n);
 
                 if (dtype < TD_FLOAT32) {
-                        exact += (uint64_t)array_get_int(&args[0], at_a + p) * (uint64_t)array_get_int(&args[1], at_b + p * s->n);
+                        exact += (uint64_t)array_get_int(&args[0], at_a + p) *
+                                 (uint64_t)array_get_int(&args[1], at_b + p * s->n);
                         any |= x != 0 && y != 0;
                 } else {
                         sum += (long double)x * y;
@@ -64,7 +68,9 @@ static void check_product(const struct array *args, const struct array *got, con
         else if (dtype == TD_INT64)
                 EXPECT((uint64_t)array_get_int(got, i) == exact, "element %ld", (long)i);
         else
-                EXPECT(fabsl(array_get(got, i) - sum) <= size * (long double)(s->k + 2) * (dtype == TD_FLOAT32 ? 6e-8L : 1.2e-16L),
+                EXPECT(fabsl(array_get(got, i) - sum) <=
+                               size * (long double)(s->k + 2) *
+                                       (dtype == TD_FLOAT32 ? 6e-8L : 1.2e-16L),
                        "element %ld is %a, not %La", (long)i, array_get(got, i), sum);
 }
 
@@ -114,7 +120,8 @@ END_TEST
 START_TEST(test_empty)
 {
         for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
-                struct array args[2] = { OF(LAYOUT_C, 3, 0), OF(LAYOUT_C, 0, 4) }, got = kit_one(TD_OP_MATMUL, NULL, 2, args, 0);
+                struct array args[2] = { OF(LAYOUT_C, 3, 0), OF(LAYOUT_C, 0, 4) },
+                             got = kit_one(TD_OP_MATMUL, NULL, 2, args, 0);
 
                 ck_assert_int_eq(desc_n_elements(&got.desc), 12);
                 for (int64_t i = 0; i < 12; i++)
@@ -133,18 +140,22 @@ START_TEST(test_mixed_dtypes)
 {
         for (unsigned x = 0; x < TD_N_DTYPES; x++)
                 for (unsigned y = 0; y < TD_N_DTYPES; y++) {
-                        try_product(array_random(x, LAYOUT_C, SHAPE(4, 5)), array_random(y, LAYOUT_F, SHAPE(5, 6)), 0, 1);
-                        try_product(array_random(x, LAYOUT_SLICED, SHAPE(40, 50)), array_random(y, LAYOUT_C, SHAPE(50, 60)), 0, 1);
+                        try_product(array_random(x, LAYOUT_C, SHAPE(4, 5)),
+                                    array_random(y, LAYOUT_F, SHAPE(5, 6)), 0, 1);
+                        try_product(array_random(x, LAYOUT_SLICED, SHAPE(40, 50)),
+                                    array_random(y, LAYOUT_C, SHAPE(50, 60)), 0, 1);
                 }
 }
 END_TEST
 
-/* Every cut: tiles, cuts of k, groups of small products; any number of threads, and the same bits. */
+/* Every cut: tiles, cuts of k, groups of small products; any number of threads, and the same bits.
+ */
 START_TEST(test_threads)
 {
         static const int64_t shapes[][2][3] = {
-                { { 0, 700, 300 }, { 0, 300, 900 } },   { { 0, 10, 50000 }, { 0, 50000, 12 } }, { { 0, 1, 200000 }, { 0, 200000, 1 } },
-                { { 0, 3000, 400 }, { 0, 400, 1 } },    { { 0, 1, 400 }, { 0, 400, 3000 } },    { { 5000, 3, 3 }, { 5000, 3, 3 } },
+                { { 0, 700, 300 }, { 0, 300, 900 } },   { { 0, 10, 50000 }, { 0, 50000, 12 } },
+                { { 0, 1, 200000 }, { 0, 200000, 1 } }, { { 0, 3000, 400 }, { 0, 400, 1 } },
+                { { 0, 1, 400 }, { 0, 400, 3000 } },    { { 5000, 3, 3 }, { 5000, 3, 3 } },
                 { { 6, 100, 80 }, { 6, 80, 120 } },     { { 40, 30, 80 }, { 0, 80, 120 } },
         };
         static const unsigned n_threads[] = { 0, 1, 2, 7 };
@@ -171,7 +182,8 @@ START_TEST(test_threads)
 }
 END_TEST
 
-/* Nothing that stood in the result's memory shows through, and NaN of an operand goes where it belongs. */
+/* Nothing that stood in the result's memory shows through, and NaN of an operand goes where it
+ * belongs. */
 START_TEST(test_nan)
 {
         for (unsigned dtype = TD_FLOAT32; dtype <= TD_FLOAT64; dtype++) {

@@ -37,7 +37,8 @@ static int64_t result_index(const struct array *x, const bool *is_reduced, int64
         return at;
 }
 
-static struct plain *reduce_plainly(const struct array *x, const bool *is_reduced, int64_t n_results)
+static struct plain *reduce_plainly(const struct array *x, const bool *is_reduced,
+                                    int64_t n_results)
 {
         struct plain *p = calloc((size_t)n_results + 1, sizeof(*p));
 
@@ -59,7 +60,8 @@ static struct plain *reduce_plainly(const struct array *x, const bool *is_reduce
 
 static void check_one(enum td_op op, const struct array *got, int64_t i, const struct plain *p)
 {
-        double value = array_get(got, i), epsilon = got->desc.type.dtype == TD_FLOAT32 ? 6e-8 : 2e-16;
+        double value = array_get(got, i),
+               epsilon = got->desc.type.dtype == TD_FLOAT32 ? 6e-8 : 2e-16;
         double want = op == TD_OP_MAX ? p->max : p->min, bound = 0;
 
         if (op == TD_OP_SUM && got->desc.type.dtype == TD_INT64) {
@@ -76,11 +78,12 @@ static void check_one(enum td_op op, const struct array *got, int64_t i, const s
         if (p->has_nan || (op == TD_OP_MEAN && p->n == 0))
                 EXPECT(isnan(value), "%s: element %ld is %a", td_op_name(op), (long)i, value);
         else
-                EXPECT(fabs(value - want) <= bound || value == want, "%s: element %ld is %a, not %a", td_op_name(op), (long)i, value,
-                       want);
+                EXPECT(fabs(value - want) <= bound || value == want,
+                       "%s: element %ld is %a, not %a", td_op_name(op), (long)i, value, want);
 }
 
-static void check(enum td_op op, const struct td_attrs *attrs, struct array *x, const struct array *got)
+static void check(enum td_op op, const struct td_attrs *attrs, struct array *x,
+                  const struct array *got)
 {
         bool is_reduced[TD_NDIM_MAX] = { false };
         struct plain *p;
@@ -88,7 +91,8 @@ static void check(enum td_op op, const struct td_attrs *attrs, struct array *x, 
         for (unsigned d = 0; d < x->desc.type.ndim; d++)
                 is_reduced[d] = !(attrs->set & TD_ATTR_AXES);
         for (unsigned i = 0; i < attrs->n_axes; i++)
-                is_reduced[attrs->axes[i] < 0 ? attrs->axes[i] + x->desc.type.ndim : attrs->axes[i]] = true;
+                is_reduced[attrs->axes[i] < 0 ? attrs->axes[i] + x->desc.type.ndim
+                                              : attrs->axes[i]] = true;
         p = reduce_plainly(x, is_reduced, desc_n_elements(&got->desc));
         for (int64_t i = 0, n = desc_n_elements(&got->desc); i < n; i++)
                 check_one(op, got, i, &p[i]);
@@ -193,7 +197,8 @@ static double documented_sum(const double *x, int64_t n)
         return sum;
 }
 
-static const int64_t lengths[] = { 1, 15, 16, 17, 511, 512, 513, 1536, 4096, 65536, 65537, 131072, 200000, 1000003 };
+static const int64_t lengths[] = { 1,    15,   16,    17,    511,    512,    513,
+                                   1536, 4096, 65536, 65537, 131072, 200000, 1000003 };
 
 START_TEST(test_documented_order)
 {
@@ -204,11 +209,12 @@ START_TEST(test_documented_order)
         for (int64_t i = 0; i < n; i++)
                 item_write(array_at(&x, i), TD_FLOAT64, array_get(&x, i) / 3 + (double)i * 1e-3);
         want = documented_sum((double *)x.bytes, n);
-        for (unsigned n_threads = 0; n_threads <= 7; n_threads = n_threads < 2 ? n_threads + 1 : n_threads + 5) {
+        for (unsigned n_threads = 0; n_threads <= 7;
+             n_threads = n_threads < 2 ? n_threads + 1 : n_threads + 5) {
                 struct array got = kit_one(TD_OP_SUM, NULL, 1, &x, n_threads);
 
-                ck_assert_msg(array_get(&got, 0) == want, "%ld elements, %u threads: %a, not %a", (long)n, n_threads,
-                              array_get(&got, 0), want);
+                ck_assert_msg(array_get(&got, 0) == want, "%ld elements, %u threads: %a, not %a",
+                              (long)n, n_threads, array_get(&got, 0), want);
                 array_free(&got);
         }
         array_free(&x);
@@ -221,8 +227,10 @@ START_TEST(test_bits_do_not_depend_on_layout)
         enum { N = 3000, COLUMNS = 200 };
         unsigned dtype = _i ? TD_FLOAT32 : TD_FLOAT64;
         struct array line = array_random(dtype, LAYOUT_C, SHAPE(N)), first, last;
-        struct array rows = array_new(dtype, LAYOUT_C, SHAPE(COLUMNS, N)), columns = array_new(dtype, LAYOUT_C, SHAPE(N, COLUMNS));
-        struct td_attrs axis_0 = over(1, (int16_t[]){ 0 }), axis_1 = over(1, (int16_t[]){ 1 }), both = over(2, (int16_t[]){ 0, 2 });
+        struct array rows = array_new(dtype, LAYOUT_C, SHAPE(COLUMNS, N)),
+                     columns = array_new(dtype, LAYOUT_C, SHAPE(N, COLUMNS));
+        struct td_attrs axis_0 = over(1, (int16_t[]){ 0 }), axis_1 = over(1, (int16_t[]){ 1 }),
+                        both = over(2, (int16_t[]){ 0, 2 });
         struct array folded = array_new(dtype, LAYOUT_C, SHAPE(50, COLUMNS, 60)), split;
         struct array want = kit_one(TD_OP_SUM, NULL, 1, &line, 0);
         double sum = array_get(&want, 0);
@@ -233,14 +241,16 @@ START_TEST(test_bits_do_not_depend_on_layout)
 
                         item_write(array_at(&rows, c * N + i), dtype, value);
                         item_write(array_at(&columns, i * COLUMNS + c), dtype, value);
-                        item_write(array_at(&folded, (i / 60 * COLUMNS + c) * 60 + i % 60), dtype, value);
+                        item_write(array_at(&folded, (i / 60 * COLUMNS + c) * 60 + i % 60), dtype,
+                                   value);
                 }
         first = kit_one(TD_OP_SUM, &axis_0, 1, &columns, 2);
         last = kit_one(TD_OP_SUM, &axis_1, 1, &rows, 2);
         split = kit_one(TD_OP_SUM, &both, 1, &folded, 2);
         for (int64_t c = 0; c < COLUMNS; c++)
-                EXPECT(array_get(&first, c) == sum && array_get(&last, c) == sum && array_get(&split, c) == sum, "column %ld",
-                       (long)c);
+                EXPECT(array_get(&first, c) == sum && array_get(&last, c) == sum &&
+                               array_get(&split, c) == sum,
+                       "column %ld", (long)c);
         array_free(&line);
         array_free(&rows);
         array_free(&columns);
@@ -258,11 +268,16 @@ START_TEST(test_large)
         unsigned threads = n_threads[_i % 3], dtype = (unsigned)_i / 3;
 
         try_all_ops((struct td_attrs){ 0 }, array_random(dtype, LAYOUT_C, SHAPE(300007)), threads);
-        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, LAYOUT_F, SHAPE(300, 401)), threads);
-        try_all_ops(over(1, (int16_t[]){ 0 }), array_random(dtype, LAYOUT_C, SHAPE(70000, 3)), threads);
-        try_all_ops(over(1, (int16_t[]){ -1 }), array_random(dtype, LAYOUT_C, SHAPE(70000, 3)), threads);
-        try_all_ops(over(1, (int16_t[]){ 0 }), array_random(dtype, LAYOUT_NEGATIVE, SHAPE(9000, 40)), threads);
-        try_all_ops(over(2, (int16_t[]){ 0, 2 }), array_random(dtype, LAYOUT_SLICED, SHAPE(60, 50, 70)), threads);
+        try_all_ops((struct td_attrs){ 0 }, array_random(dtype, LAYOUT_F, SHAPE(300, 401)),
+                    threads);
+        try_all_ops(over(1, (int16_t[]){ 0 }), array_random(dtype, LAYOUT_C, SHAPE(70000, 3)),
+                    threads);
+        try_all_ops(over(1, (int16_t[]){ -1 }), array_random(dtype, LAYOUT_C, SHAPE(70000, 3)),
+                    threads);
+        try_all_ops(over(1, (int16_t[]){ 0 }),
+                    array_random(dtype, LAYOUT_NEGATIVE, SHAPE(9000, 40)), threads);
+        try_all_ops(over(2, (int16_t[]){ 0, 2 }),
+                    array_random(dtype, LAYOUT_SLICED, SHAPE(60, 50, 70)), threads);
 }
 END_TEST
 

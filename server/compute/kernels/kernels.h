@@ -2,13 +2,14 @@
 /*
  * Kernels
  *
- * Small loops over contiguous or scalar operands, in sets: the same source compiled for several instruction sets,
- * chosen once for the processor. The plain set uses no vectors and no vector mathematics; it is complete, and the
- * oracle of the others.
+ * Small loops over contiguous or scalar operands, in sets: the same source compiled for several
+ * instruction sets, chosen once for the processor. The plain set uses no vectors and no vector
+ * mathematics; it is complete, and the oracle of the others.
  *
- * A kernel reads and writes n elements; memory needs no alignment. An output may be the very memory of an input,
- * else they do not overlap. A bool operand may hold any byte, a bool result is 0 or 1. Padded kernels take a multiple of
- * KERNEL_LANES elements, so that an element's bits do not depend on its place.
+ * A kernel reads and writes n elements; memory needs no alignment. An output may be the very memory
+ * of an input, else they do not overlap. A bool operand may hold any byte, a bool result is 0 or 1.
+ * Padded kernels take a multiple of KERNEL_LANES elements, so that an element's bits do not depend
+ * on its place.
  */
 #pragma once
 
@@ -27,15 +28,18 @@ enum kernel_form { KERNEL_VV, KERNEL_VS, KERNEL_SV, KERNEL_N_FORMS };
 /* not 0: refused for these values */
 typedef unsigned kernel_unary(size_t n, void *out, const void *x);
 typedef unsigned kernel_binary(size_t n, void *out, const void *x1, const void *x2);
-typedef void kernel_where(size_t n, void *out, const void *condition, const void *x1, const void *x2);
+typedef void kernel_where(size_t n, void *out, const void *condition, const void *x1,
+                          const void *x2);
 
 /* n elements, stride bytes apart, converted */
 typedef void kernel_load(size_t n, void *out, const void *in, ptrdiff_t stride);
 
-/* One value from at most KERNEL_BLOCK elements: element i goes to lane i % KERNEL_LANES, lanes are combined pairwise. */
+/* One value from at most KERNEL_BLOCK elements: element i goes to lane i % KERNEL_LANES, lanes are
+ * combined pairwise. */
 typedef void kernel_fold(size_t n, void *out, const void *x);
 
-/* c = a @ b for any strides, in bytes; rows of c are contiguous, those of b had better be. Sums run in the order of k. */
+/* c = a @ b for any strides, in bytes; rows of c are contiguous, those of b had better be. Sums run
+ * in the order of k. */
 struct kernel_product {
         int64_t m, n, k;
         const char *a, *b;
@@ -61,7 +65,8 @@ extern const struct kernels kernels_x86_64_v2;
 extern const struct kernels kernels_x86_64_v3;
 extern const struct kernels kernels_x86_64_v4;
 
-/* The best set that the processor runs; of an index from 0 on, NULL behind the last that it runs. */
+/* The best set that the processor runs; of an index from 0 on, NULL behind the last that it runs.
+ */
 const struct kernels *kernels_get(void);
 const struct kernels *kernels_list(unsigned i);
 
