@@ -436,7 +436,7 @@ int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct de
         if (r)
                 return r;
         if (m <= TINY && n <= TINY && n_rhs <= TINY)
-                step->cost_ns = 10000 + (uint64_t)(m * n * (n + 10 * n_rhs)) * 4;
+                step->cost_ns = 20000 + (uint64_t)(m * n * (n + 10 * n_rhs)) * 8;
         *stepp = steal_ptr(&step);
         return 0;
 }
