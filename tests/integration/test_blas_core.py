@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Where OpenBLAS falls back to kernels that are too old, the daemon starts anew with better ones.
+
+An OpenBLAS that does not know its processor is played by a preloaded library: it names the oldest
+core as long as none is forced. All else is real: self-tests in children, the cache, the re-exec.
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import kit
+import raw
+
+SHIM = r"""
+#include <dlfcn.h>
+#include <stdlib.h>
+
+char *openblas_get_corename(void)
+{
+        char *(*real)(void) = (char *(*)(void))dlsym(RTLD_NEXT, "openblas_get_corename");
+
+        return getenv("OPENBLAS_CORETYPE") ? real() : "Prescott";
+}
+"""
+
+
+@pytest.fixture
+def forgetful(tmp_path):
+    """An environment in which OpenBLAS does not know the processor."""
+    if "avx2" not in open("/proc/cpuinfo").read():
+        pytest.skip("this processor deserves no better core than the oldest")
+    if os.environ.get("TENSORD_SANITIZED"):
+        pytest.skip("the sanitizer's run-time wants to be loaded first")
+    (tmp_path / "shim.c").write_text(SHIM)
+    compile = ["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", "shim.so", "shim.c"]
+    subprocess.run(compile, cwd=tmp_path, check=True)
+    environment = os.environ | {
+        "LD_PRELOAD": str(tmp_path / "shim.so"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    environment.pop("OPENBLAS_CORETYPE", None)
+    return environment
+
+
+def core_of_daemon(directory, environment):
+    """Start a daemon, return the core that it says it runs, and its log."""
+    path = str(directory / "socket")
+    with open(directory / "log", "wb") as log:
+        command = [kit.BUILD / "bin" / "tensord", "--socket", path]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=log, env=environment
+        )
+    try:
+        kit.wait_until(
+            lambda: os.path.exists(path) or process.poll() is not None, "a socket", kit.READY_S
+        )
+        with raw.Raw(path) as connection:
+            return connection.call("stat")["blas"]["core"], (directory / "log").read_text()
+    finally:
+        process.terminate()
+        assert process.wait(kit.END_S) == 0
+
+
+def test_starts_anew_with_a_better_core(tmp_path, forgetful):
+    core, log = core_of_daemon(tmp_path, forgetful)
+    assert core not in ("Prescott", "Nehalem", "Sandybridge")
+    assert re.search(rf"BLAS core {core}\b", log), log
+    remembered = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert any(core.lower() in path.read_text().lower() for path in remembered)
+    assert core_of_daemon(tmp_path, forgetful)[0] == core
+
+
+def test_what_the_user_forces_stands(tmp_path, forgetful):
+    assert core_of_daemon(tmp_path, forgetful | {"OPENBLAS_CORETYPE": "Nehalem"})[0] == "Nehalem"
