@@ -49,8 +49,9 @@ static int input_make_room(struct input *input)
         if (input->end < input->n_allocated)
                 return 0;
 
-        /* A message in progress is never as long as this: the scan has refused it. */
-        assert(input->n_allocated < TD_MESSAGE_MAX);
+        /* Not reached: a message as long as this was refused by the scan, or is whole. */
+        if (input->n_allocated >= TD_MESSAGE_MAX)
+                return error_origin(-EMSGSIZE);
         bytes = realloc(input->bytes, n_allocated);
         if (!bytes)
                 return error_origin(-ENOMEM);

@@ -5,15 +5,23 @@
 
 #include "base/error.h"
 
-/* Messages in time that outweigh as many late ones. */
-#define LOOP_SCORE_MAX 8
+/* Of so many messages the last few are followed by what seems the worse: 1 in 256. */
+#define LOOP_TRIAL_EVERY 1024
+#define LOOP_TRIAL_MESSAGES 4
+/* A gap counts for no more than so many spins: it says nothing beyond "too late for it". */
+#define LOOP_GAP_SPINS 4
+/* Looks at one peer for each look at all of them. */
+#define LOOP_GLANCES 8
 
-int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx), void *ctx)
+int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx),
+              void (*glance)(void *ctx), void *ctx)
 {
         int r;
 
         *loop = (struct loop){ .busy_poll_ns = busy_poll_us * UINT64_C(1000),
+                               .gap_ns[LOOP_SLEEP] = busy_poll_us * UINT64_C(2000),
                                .may_spin = may_spin,
+                               .glance = glance,
                                .ctx = ctx };
         r = uv_loop_init(&loop->uv);
         return r ? error_origin(r) : 0;
@@ -27,18 +35,23 @@ void loop_deinit(struct loop *loop)
         (void)r;
 }
 
-static bool loop_wants_spin(const struct loop *loop)
+static bool loop_wants_spin(struct loop *loop)
 {
-        if (loop->is_stopped || !loop->last_message_ns || loop->spin_score < 0)
+        if (loop->is_stopped || loop->wait != LOOP_SPIN ||
+            uv_hrtime() - loop->last_message_ns >= loop->busy_poll_ns)
                 return false;
-        return uv_hrtime() - loop->last_message_ns < loop->busy_poll_ns &&
-               loop->may_spin(loop->ctx);
+        if (loop->may_spin(loop->ctx))
+                return true;
+        loop->wait = LOOP_HELD;
+        return false;
 }
 
 void loop_run(struct loop *loop)
 {
         while (!loop->is_stopped) {
                 loop->is_spinning = loop_wants_spin(loop);
+                for (int i = 0; i < LOOP_GLANCES && loop->is_spinning && !loop->is_stopped; i++)
+                        loop->glance(loop->ctx);
                 uv_run(&loop->uv, loop->is_spinning ? UV_RUN_NOWAIT : UV_RUN_ONCE);
         }
 }
@@ -53,18 +66,32 @@ void loop_finish(struct loop *loop)
         uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+/* The last gap, to the account of what the loop did in it. A trial is short, and weighs more. */
+static void loop_learn(struct loop *loop, uint64_t gap_ns)
+{
+        uint64_t *mean = &loop->gap_ns[loop->wait], weight = loop->is_trial ? 2 : 8;
+
+        if (gap_ns > LOOP_GAP_SPINS * loop->busy_poll_ns)
+                gap_ns = LOOP_GAP_SPINS * loop->busy_poll_ns;
+        *mean = (*mean * (weight - 1) + gap_ns) / weight;
+}
+
 void loop_note_message(struct loop *loop)
 {
-        uint64_t now, gap;
+        const uint64_t *means = loop->gap_ns;
+        uint64_t now;
+        bool spins;
 
         if (!loop->busy_poll_ns)
                 return;
         now = uv_hrtime();
-        gap = now - loop->last_message_ns;
-        /* Without a spin the gap holds wake-ups: what a spin would have caught looks longer. */
-        if (gap < (loop->spin_score < 0 ? 2 : 1) * loop->busy_poll_ns)
-                loop->spin_score += loop->spin_score < LOOP_SCORE_MAX;
-        else
-                loop->spin_score -= loop->spin_score > -LOOP_SCORE_MAX;
+        if (loop->last_message_ns && loop->wait != LOOP_HELD)
+                loop_learn(loop, now - loop->last_message_ns);
         loop->last_message_ns = now;
+
+        /* Spinning must be better by an eighth: it is not free. */
+        spins = means[LOOP_SPIN] + means[LOOP_SLEEP] / 8 < means[LOOP_SLEEP];
+        loop->is_trial = ++loop->n_messages % LOOP_TRIAL_EVERY >=
+                         LOOP_TRIAL_EVERY - LOOP_TRIAL_MESSAGES;
+        loop->wait = spins != loop->is_trial ? LOOP_SPIN : LOOP_SLEEP;
 }

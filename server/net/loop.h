@@ -2,10 +2,11 @@
 /*
  * Loop
  *
- * libuv's loop, with a short spin in front of its sleep: on machines whose cores sleep, waking up
- * costs more than answering. The loop spins for at most busy_poll_us after a message, not while
- * jobs want the cores, and not where the last messages came too late for it: then clients are slow,
- * or others need the cores. An idle daemon sleeps.
+ * libuv's loop, with a short spin in front of its sleep: where cores sleep, waking up costs more
+ * than answering. Where a peer shares our core, or others need it, a spin keeps from running whom
+ * it waits for. So the loop learns from the time between messages which of the two serves better,
+ * and tries the other one now and then. It spins for at most busy_poll_us after a message, never
+ * while jobs want the cores; an idle daemon sleeps.
  */
 #pragma once
 
@@ -13,18 +14,27 @@
 #include <stdint.h>
 #include <uv.h>
 
+enum loop_wait { LOOP_SLEEP, LOOP_SPIN, LOOP_HELD /* it would spin, but may not */ };
+
 struct loop {
         uv_loop_t uv;
         uint64_t busy_poll_ns;    /* 0: never spin */
         uint64_t last_message_ns; /* 0: none yet */
-        int spin_score;           /* how spinning paid of late; below 0: it does not */
+        enum loop_wait wait;      /* what follows the last message */
+        uint64_t gap_ns[2]; /* by enum loop_wait: from one message to the next, a moving mean */
+        unsigned n_messages;
+        bool is_trial; /* wait is not what seems best */
         bool is_stopped;
         bool is_spinning;            /* this turn does not sleep */
         bool (*may_spin)(void *ctx); /* asked between spins */
+        /* Look where the last message came from, and handle one that is there: cheaper than a turn.
+         */
+        void (*glance)(void *ctx);
         void *ctx;
 };
 
-int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx), void *ctx);
+int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx),
+              void (*glance)(void *ctx), void *ctx);
 /* Every handle was closed before. */
 void loop_deinit(struct loop *loop);
 

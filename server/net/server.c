@@ -81,6 +81,13 @@ static void on_prepare(uv_prepare_t *prepare)
                 uv_timer_start(&server->tick, on_tick, SERVER_TICK_MS, 0);
 }
 
+static void glance(void *ctx)
+{
+        struct server *server = ctx;
+
+        sessions_glance(&server->sessions);
+}
+
 static bool may_spin(void *ctx)
 {
         struct server *server = ctx;
@@ -280,7 +287,7 @@ int server_run(const struct config *config)
         int status;
 
         td_shm_prefix(prefix, geteuid(), config->socket_path);
-        if (loop_init(&server.loop, config->busy_poll_us, may_spin, &server))
+        if (loop_init(&server.loop, config->busy_poll_us, may_spin, glance, &server))
                 return EX_OSERR;
         if (uv_async_init(&server.loop.uv, &server.wake, on_wake)) {
                 loop_deinit(&server.loop);

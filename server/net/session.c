@@ -56,6 +56,8 @@ static void session_leave(struct session *session)
         session->state = SESSION_ENDING;
         session->ending_ms = now_ms(session) + SESSION_ENDING_MS;
         list_unlink(&session->ready);
+        if (session->sessions->latest == session)
+                session->sessions->latest = NULL;
         client_deinit(&session->client);
 }
 
@@ -126,6 +128,15 @@ static void on_reply(struct reply_sink *sink, struct reply *reply)
         list_push_back(&session->sessions->dirty, &session->dirty);
 }
 
+static void on_lost(struct reply_sink *sink)
+{
+        struct session *session = container_of(sink, struct session, sink);
+
+        session->has_lost = true;
+        list_unlink(&session->dirty);
+        list_push_back(&session->sessions->dirty, &session->dirty);
+}
+
 static void session_message(struct session *session, const uint8_t *bytes, size_t n_bytes)
 {
         _cleanup_(request_freep) struct request *request = NULL;
@@ -147,7 +158,8 @@ static void session_message(struct session *session, const uint8_t *bytes, size_
 
 static bool session_may_read(const struct session *session)
 {
-        return session->state == SESSION_OPEN && session->output.n_bytes <= TD_OUTPUT_SOFT;
+        return session->state == SESSION_OPEN && session->output.n_bytes <= TD_OUTPUT_SOFT &&
+               !client_is_full(&session->client);
 }
 
 /* The whole messages in the input, as far as this turn and the peer's reading go. */
@@ -165,6 +177,7 @@ static void session_process(struct session *session)
                 session_message(session, bytes, n_bytes);
         }
         loop_note_message(session->sessions->loop);
+        session->sessions->latest = session->state == SESSION_OPEN ? session : NULL;
 
         if (r == SCAN_MORE) {
                 session->is_behind = false;
@@ -178,12 +191,13 @@ static void session_process(struct session *session)
         }
 }
 
-static void session_read(struct session *session)
+/* false: nothing was there */
+static bool session_read(struct session *session)
 {
         int r;
 
         if (!session_may_read(session) || session->is_behind)
-                return;
+                return false;
         r = input_receive(&session->input, session->fd);
         if (r == 0)
                 session_process(session);
@@ -191,6 +205,7 @@ static void session_read(struct session *session)
                 session_leave(session);
         else if (r < 0)
                 session_close(session);
+        return r != INPUT_E_EMPTY;
 }
 
 /* ---- what is awaited ---- */
@@ -294,7 +309,7 @@ void session_update(struct session *session)
                 return;
         }
         r = output_flush(&session->output, now_ms(session));
-        if (r < 0 || session->output.n_bytes > TD_OUTPUT_HARD ||
+        if (r < 0 || session->has_lost || session->output.n_bytes > TD_OUTPUT_HARD ||
             (session->state == SESSION_ENDING && output_is_empty(&session->output))) {
                 session_close(session);
                 if (session->state == SESSION_LINGERING)
@@ -337,6 +352,12 @@ static void on_poll(uv_poll_t *poll_handle, int status, int events)
         else if (events & UV_DISCONNECT)
                 session_hang_up(session);
         session_update(session);
+}
+
+void session_glance(struct session *session)
+{
+        if (session_read(session))
+                session_update(session);
 }
 
 void session_turn(struct session *session)
@@ -433,7 +454,7 @@ int session_new(struct sessions *sessions, int fd_in)
                 return error_origin(-ENOMEM);
         s->sessions = sessions;
         s->fd = fd;
-        s->sink.send = on_reply;
+        s->sink = (struct reply_sink){ .send = on_reply, .lost = on_lost };
         list_init(&s->link);
         list_init(&s->dirty);
         list_init(&s->ready);

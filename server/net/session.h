@@ -5,7 +5,8 @@
  * One connection: its bytes in, its client in the service, its replies out, its deadlines. Bytes
  * that a peer sends can end its own session and nothing else.
  *
- *   OPEN       requests are read, as long as the peer reads the answers
+ *   OPEN       requests are read, as long as the peer reads the answers and not too many are under
+ *              way
  *   ENDING     the client is gone from the service; what is queued is sent, for a second at most
  *   LINGERING  nothing is sent any more, but descriptors in flight are still counted on this
  *              socket: it stays until they were read or the peer is gone
@@ -47,6 +48,7 @@ struct session {
         struct output output;
         bool has_spoken;     /* a whole message came */
         bool is_behind;      /* whole messages are left in the input */
+        bool has_lost;       /* an answer, for lack of memory */
         bool is_half_closed; /* the peer sends no more, but we do not read now */
         uint64_t born_ms;
         uint64_t started_ms; /* since when a message is not whole; 0: none */
@@ -57,6 +59,8 @@ struct session {
 
 /* Takes the connected socket over, also on failure. 0 or negative errno. */
 int session_new(struct sessions *sessions, int fd);
+/* Read without having been told that something is there. */
+void session_glance(struct session *session);
 /* Messages left over from the last turn. */
 void session_turn(struct session *session);
 /* After anything that happened: send, and derive what is awaited next. May free the session. */

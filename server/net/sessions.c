@@ -83,6 +83,12 @@ int sessions_add(struct sessions *sessions, int fd)
         return session_new(sessions, fd);
 }
 
+void sessions_glance(struct sessions *sessions)
+{
+        if (sessions->latest)
+                session_glance(sessions->latest);
+}
+
 void sessions_end(struct sessions *sessions)
 {
         struct session *session;

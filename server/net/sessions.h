@@ -24,6 +24,7 @@ struct sessions {
         struct list all;
         struct list dirty;
         struct list ready;
+        struct session *latest; /* that a message came from last; NULL: none, or it is gone */
         uint32_t n;
         struct fd_budget budget;
         uv_prepare_t prepare;
@@ -45,5 +46,7 @@ void sessions_want_turn(struct sessions *sessions, struct list *link);
 
 /* A connected socket, taken over even on failure. 0 or negative errno. */
 int sessions_add(struct sessions *sessions, int fd);
+/* Read from the latest, if something is there. */
+void sessions_glance(struct sessions *sessions);
 /* End all of them: what is queued is sent, for at most a second; ended() is called for each. */
 void sessions_end(struct sessions *sessions);

@@ -104,6 +104,7 @@ void *decode_alloc(struct decode *decode, size_t n, size_t size)
 
         if (memory)
                 memset(memory, 0, n_bytes);
+        decode->n_bytes += n_bytes;
         return memory;
 }
 

@@ -41,6 +41,7 @@ struct decode {
         unsigned depth;    /* loops around the current node */
         const char *op;    /* of the current node, NULL: not known yet */
         uint32_t n_values; /* inputs and nodes so far */
+        size_t n_bytes;    /* allocated so far */
 };
 
 /* A map's values by key; NULL where the key was not given. */

@@ -77,7 +77,8 @@ struct request {
         struct request_output *outputs; /* program.n_outputs of them */
         struct td_program program;
 
-        void *memory; /* owner of all of the above */
+        size_t n_bytes; /* of the memory below, for what varies; much larger than the message */
+        void *memory;   /* owner of all of the above */
 };
 
 enum {

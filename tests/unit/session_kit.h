@@ -64,7 +64,7 @@ static inline void start(uint64_t n_fds_max)
         char message[256];
 
         snprintf(prefix, sizeof(prefix), "tensord.test-session-%d", (int)getpid());
-        ck_assert_int_eq(loop_init(&loop, 0, never, NULL), 0);
+        ck_assert_int_eq(loop_init(&loop, 0, never, NULL, NULL), 0);
         ck_assert_int_eq(uv_async_init(&loop.uv, &wake, on_wake), 0);
         ck_assert_int_eq(service_new(&service, &config, message), 0);
         sessions_init(&sessions, &loop, service, n_fds_max, on_ended, NULL);

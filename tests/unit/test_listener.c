@@ -37,7 +37,7 @@ static void setup(void)
         snprintf(top, sizeof(top), "/tmp/test_listener.XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(top));
         snprintf(path, sizeof(path), "%s/socket", top);
-        ck_assert_int_eq(loop_init(&loop, 0, never, NULL), 0);
+        ck_assert_int_eq(loop_init(&loop, 0, never, NULL, NULL), 0);
 }
 
 static void teardown(void)

@@ -153,7 +153,9 @@ END_TEST
 /* The last value's head would end beyond the bound: refused by what is there of it. */
 START_TEST(cut_off_head_at_the_bound)
 {
-        static const uint8_t heads[] = { 0xc4, 0xc5, 0xc6, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf };
+        static const uint8_t heads[] = {
+                0xc4, 0xc5, 0xc6, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf
+        };
         uint8_t *bytes = calloc(1, TD_MESSAGE_MAX);
         uint32_t n = TD_MESSAGE_MAX - 7;
         size_t n_seen;

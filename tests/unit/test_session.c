@@ -95,6 +95,30 @@ START_TEST(turns_are_bounded)
 }
 END_TEST
 
+/* The latest to speak is read from without being polled, and forgotten when it goes. */
+START_TEST(latest_is_glanced_at)
+{
+        struct peer *peer;
+
+        start(1024);
+        sessions_glance(&sessions);
+        peer = connect_peer();
+        send_ping(peer);
+        UNTIL(received(peer) == 1);
+        ck_assert_ptr_eq(sessions.latest, peer->session);
+        sessions_glance(&sessions);
+        send_ping(peer);
+        sessions_glance(&sessions);
+        ck_assert_uint_eq(received(peer), 2);
+        disconnect_peer(peer);
+        sessions_glance(&sessions);
+        ck_assert_ptr_null(sessions.latest);
+        UNTIL(n_ended == 1);
+        sessions_glance(&sessions);
+        stop();
+}
+END_TEST
+
 /* ---- deadlines: the clock is not waited for, the session's own record of when things began is
  * moved back ---- */
 
@@ -317,6 +341,7 @@ int main(void)
         tcase_add_test(tcase, half_closed_peer_gets_its_answer);
         tcase_add_test(tcase, malformed_bytes);
         tcase_add_test(tcase, turns_are_bounded);
+        tcase_add_test(tcase, latest_is_glanced_at);
         tcase_add_test(tcase, first_message_is_due);
         tcase_add_test(tcase, started_message_is_due);
         tcase_add_test(tcase, finished_message_is_not_due);
