@@ -119,7 +119,11 @@ class Daemon:
         self.address = str(self.directory / "socket")
         self.options = options
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self):
         """Seconds from start to READY."""
@@ -130,19 +134,23 @@ class Daemon:
         path = self.directory / "notify"
         path.unlink(missing_ok=True)
         notify.bind(str(path))
-        notify.settimeout(START_SECONDS)
+        notify.settimeout(1)
         log = open(self.directory / "log", "ab")
         with notify, log:
             begin = time.perf_counter()
             self.process = subprocess.Popen(
                 [str(binary), "--socket", self.address, *self.options], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=os.environ | {"NOTIFY_SOCKET": str(path)})
-            try:
-                while b"READY=1" not in notify.recv(4096):
+            while True:
+                try:
+                    if b"READY=1" in notify.recv(4096):
+                        return time.perf_counter() - begin
+                except TimeoutError:
                     pass
-            except TimeoutError:
-                raise Cannot(f"the daemon was not ready in {START_SECONDS} s") from None
-            return time.perf_counter() - begin
+                if self.process.poll() is not None:
+                    raise Cannot(f"the daemon ended: {(self.directory / 'log').read_text()}")
+                if time.perf_counter() - begin > START_SECONDS:
+                    raise Cannot(f"the daemon was not ready in {START_SECONDS} s")
 
     @property
     def pid(self):
@@ -164,7 +172,7 @@ class Daemon:
         self.process.wait()
 
     def close(self):
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(20)
@@ -282,7 +290,8 @@ class Bench:
         with self.measuring([f"{work}/{peer}" for peer in wanted]):
             helper = ours()
             ready = self.prepared(work, {k: v for k, v in peers.items() if k in wanted})
-            rounds = max(3, rounds // 2) if self.is_quick else rounds
+            if self.is_quick:
+                turns, rounds = max(1, turns // 2), max(3, rounds // 2)
             seconds, others = self.take_turns(work, helper, ready, turns, rounds)
             for percent, suffix in suffixes.items():
                 mine = function(percentile(seconds, percent))
