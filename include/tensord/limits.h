@@ -2,7 +2,8 @@
 /*
  * Limits
  *
- * Every bound that daemon and clients share, with its reason. Sizes in bytes, times in milliseconds.
+ * Every bound that daemon and clients share, with its reason. Sizes in bytes, times in
+ * milliseconds.
  * The daemon repeats those that a client needs in its answer to hello.
  */
 #pragma once
@@ -13,16 +14,22 @@
 /* Version of the protocol that PROTOCOL.md describes. */
 #define TD_PROTOCOL_VERSION 1
 
-/* Dimensions of a tensor. A descriptor (shape and strides) stays at 256 bytes, so that a small tensor costs < 1 KB. */
+/*
+ * Dimensions of a tensor. A descriptor (shape and strides) stays at 256 bytes, so that a small
+ * tensor costs < 1 KB.
+ */
 #define TD_NDIM_MAX 16
 
 /* Bytes of a name: a file name's bound, so that a name can become a file. */
 #define TD_NAME_MAX 255
 
-/* Data of a tensor that travels in messages and lives in the daemon's heap: a page; beyond it a mapping is cheaper. */
+/*
+ * Data of a tensor that travels in messages and lives in the daemon's heap: a page; beyond it a
+ * mapping is cheaper.
+ */
 #define TD_INLINE_MAX 4096
 
-/* One message. Room for a program of TD_VALUES_MAX nodes, far below what could hurt the daemon's heap. */
+/* One message. Room for a program of TD_VALUES_MAX nodes, far below what could hurt the heap. */
 #define TD_MESSAGE_MAX (1024 * 1024)
 
 /* Nesting of arrays and maps in a message; three nested loops need 16. */
@@ -58,7 +65,10 @@
 /* Rows of one page of list. */
 #define TD_LIST_MAX 1000
 
-/* Replies queued for one connection: above the first it is no longer read from, above the second it is dropped. */
+/*
+ * Replies queued for one connection: above the first it is no longer read from, above the second it
+ * is dropped.
+ */
 #define TD_OUTPUT_SOFT (256 * 1024)
 #define TD_OUTPUT_HARD (8 * 1024 * 1024)
 
@@ -74,9 +84,12 @@
 #define TD_HEADER_BYTES 4096
 
 static_assert(TD_INLINE_MAX * 2 < TD_MESSAGE_MAX, "a put of a small tensor fits into a message");
-static_assert(TD_LIST_MAX * (TD_NAME_MAX + 512) < TD_MESSAGE_MAX, "a page of list fits into a message");
+static_assert(TD_LIST_MAX * (TD_NAME_MAX + 512) < TD_MESSAGE_MAX,
+              "a page of list fits into a message");
 static_assert(TD_MESSAGE_MAX <= TD_OUTPUT_HARD, "one reply never exceeds the output bound");
-static_assert(TD_OUTPUTS_MAX * (TD_INLINE_MAX + 512) < TD_MESSAGE_MAX, "small outputs of a program fit into a reply");
+static_assert(TD_OUTPUTS_MAX * (TD_INLINE_MAX + 512) < TD_MESSAGE_MAX,
+              "small outputs of a program fit into a reply");
 static_assert(TD_OUTPUTS_MAX <= TD_HANDLES_MAX, "outputs of one program can all be given handles");
-static_assert(TD_FDS_MAX <= TD_FDS_UNREAD_MAX, "one reply's descriptors fit under the bound of unread ones");
+static_assert(TD_FDS_MAX <= TD_FDS_UNREAD_MAX,
+              "one reply's descriptors fit under the bound of unread ones");
 static_assert(TD_DEPTH_MAX >= 7 + 3 * TD_LOOP_DEPTH_MAX, "nested loops can be written down");
