@@ -48,6 +48,7 @@ struct user *user_unref(struct user *user)
                 return NULL;
         assert(user->n_bytes == 0 && user->n_tensors == 0 && user->n_names == 0);
         assert(user->n_connections == 0 && user->n_fds_unread == 0);
+        assert(user->n_orphans == 0);
         HASH_DEL(user->users->by_uid, user);
         free(user);
         return NULL;

@@ -31,6 +31,7 @@ struct user {
         uint64_t n_names;
         uint64_t n_connections;
         uint64_t n_fds_unread; /* sent to its connections and not yet read */
+        uint64_t n_orphans;    /* requests under way whose connection ended */
         UT_hash_handle hh;
 };
 

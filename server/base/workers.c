@@ -260,6 +260,21 @@ void workers_submit(struct workers *workers, struct work *work)
         workers->n_busy++;
 }
 
+bool workers_withdraw(struct workers *workers, struct work *work)
+{
+        bool is_ready;
+
+        pthread_mutex_lock(&workers->mutex);
+        is_ready = work->state == WORK_READY;
+        if (is_ready) {
+                list_unlink(&work->link);
+                work->state = WORK_IDLE;
+        }
+        pthread_mutex_unlock(&workers->mutex);
+        workers->n_busy -= is_ready;
+        return is_ready;
+}
+
 unsigned workers_reap(struct workers *workers)
 {
         unsigned n = 0;

@@ -44,6 +44,11 @@ unsigned workers_n_busy(const struct workers *workers);
 
 void work_init(struct work *work, void (*run)(struct work *), void (*done)(struct work *));
 void workers_submit(struct workers *workers, struct work *work);
+/*
+ * Loop thread: take a submitted work back if no worker has begun it: true, and done() is not
+ * called.
+ */
+bool workers_withdraw(struct workers *workers, struct work *work);
 /* Loop thread: calls done() of every finished work; returns how many. */
 unsigned workers_reap(struct workers *workers);
 /*

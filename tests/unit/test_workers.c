@@ -152,6 +152,53 @@ static void meet_in_region(struct work *work)
         workers_for(meeting->workers, 2, meet_chunk, meeting);
 }
 
+struct gate {
+        struct work work;
+        sem_t entered, open;
+};
+
+static void gate_run(struct work *work)
+{
+        struct gate *gate = container_of(work, struct gate, work);
+
+        sem_post(&gate->entered);
+        sem_wait(&gate->open);
+}
+
+static void gate_done(struct work *work)
+{
+        (void)work;
+}
+
+/* What has begun goes on; what has not is given back and is never run. */
+START_TEST(works_not_begun_are_withdrawn)
+{
+        struct job job = { .n_chunks = 1 };
+        struct workers *workers;
+        struct gate gate;
+
+        sem_init(&woken, 0, 0);
+        sem_init(&gate.entered, 0, 0);
+        sem_init(&gate.open, 0, 0);
+        ck_assert_int_eq(workers_new(&workers, 1, wake, NULL), 0);
+        job.workers = workers;
+        work_init(&gate.work, gate_run, gate_done);
+        work_init(&job.work, job_run, job_done);
+        workers_submit(workers, &gate.work);
+        workers_submit(workers, &job.work);
+        sem_wait(&gate.entered);
+        ck_assert(!workers_withdraw(workers, &gate.work));
+        ck_assert(workers_withdraw(workers, &job.work));
+        ck_assert(!workers_withdraw(workers, &job.work));
+        ck_assert_uint_eq(workers_n_busy(workers), 1);
+        sem_post(&gate.open);
+        workers_drain(workers);
+        workers_free(workers);
+        ck_assert_uint_eq(job.sum, 0);
+        ck_assert_int_eq(job.n_done, 0);
+}
+END_TEST
+
 START_TEST(idle_workers_help)
 {
         struct meeting meeting;
@@ -185,6 +232,7 @@ int main(void)
         tcase_add_test(tcase, every_work_and_chunk_runs_once);
         tcase_add_test(tcase, free_runs_what_was_submitted);
         tcase_add_test(tcase, two_works_run_at_once);
+        tcase_add_test(tcase, works_not_begun_are_withdrawn);
         tcase_add_test(tcase, idle_workers_help);
         tcase_add_test(tcase, without_workers_the_caller_does_all);
         suite_add_tcase(suite, tcase);
