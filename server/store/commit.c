@@ -69,6 +69,15 @@ int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, stru
         return 0;
 }
 
+struct tensor *store_recall_name(struct store *store, uid_t uid, const struct op_id *op_id,
+                                 const char *name)
+{
+        struct outcome *outcome = outcomes_find(&store->outcomes, uid, op_id, store_now_ms());
+        struct name *entry = names_find(&store->names, uid, name, strlen(name));
+
+        return outcome && entry && entry->outcome == outcome ? entry->tensor : NULL;
+}
+
 /* ---- reservations ---- */
 
 int store_reserve_name(struct store *store, struct user *user, const char *name, bool replace,

@@ -130,7 +130,10 @@ START_TEST(test_several_in_one_step)
         expect(store, "c", 2);
         ck_assert_int_eq(store_recall(store, UID, &id, &recalled), 0);
         ck_assert_str_eq(tensor_name(recalled), "a");
+        ck_assert_str_eq(tensor_name(store_recall_name(store, UID, &id, "c")), "c");
+        ck_assert_ptr_null(store_recall_name(store, UID, &id, "d"));
         delete_all(store, UID);
+        ck_assert_ptr_null(store_recall_name(store, UID, &id, "c"));
         ck_assert_int_eq(store_recall(store, UID, &id, &recalled), 0);
         ck_assert_ptr_null(recalled); /* it happened; the value is gone */
         store_free(store);
