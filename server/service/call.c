@@ -27,16 +27,34 @@ static void call_unpin(struct call *call)
         call->n_pins = 0;
 }
 
+static void call_stop_waiting(struct call *call)
+{
+        if (call->is_waiting && call->client)
+                call->client->n_waiting--;
+        call->is_waiting = false;
+}
+
+void call_count_bytes(struct call *call, uint64_t n_bytes)
+{
+        call->n_bytes += n_bytes;
+        if (call->client)
+                call->client->n_bytes += n_bytes;
+}
+
 static void call_free(struct call *call)
 {
-        assert(!call->repeat);
+        assert(!call->repeat && !call->is_submitted);
         call_unpin(call);
         for (uint32_t i = 0; i < call->n_results; i++) {
                 reservation_free(call->reservations[i]);
                 promise_unref(call->results[i]);
         }
-        if (call->is_waiting && call->client)
-                call->client->n_waiting--;
+        call_stop_waiting(call);
+        if (call->client) {
+                call->client->n_calls--;
+                call->client->n_bytes -= call->n_bytes;
+        }
+        call->user->n_orphans -= call->is_orphan;
         list_unlink(&call->link);
         list_unlink(&call->queue);
         segment_unref(call->segment);
@@ -80,6 +98,9 @@ static int call_new(struct call **callp, struct client *client, struct request *
         call->request = request;
         list_init(&call->queue);
         list_push_back(&client->calls, &call->link);
+        client->n_calls++;
+        /* What is planned from a request takes about as much again. */
+        call_count_bytes(call, sizeof(*call) + 2 * request->n_bytes + n_pins * sizeof(*call->pins));
         *callp = call;
         return 0;
 }
@@ -206,6 +227,21 @@ static int call_claim_names(struct call *call)
         return 0;
 }
 
+/* Does it commit a name, or take one away? Only then its operation id means anything. */
+static bool call_is_named_write(const struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (!handlers[request->method].is_named_write)
+                return request->method == METHOD_DELETE;
+        if (request->method != METHOD_RUN)
+                return request->name;
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (request->outputs[i].name)
+                        return true;
+        return false;
+}
+
 /* Is this a repeat? 0: no, go on; 1: yes, and it is taken care of; -1: failure is set. */
 static int call_check_repeat(struct call *call)
 {
@@ -215,7 +251,7 @@ static int call_check_repeat(struct call *call)
         struct tensor *tensor;
         struct repeat *repeat;
 
-        if (!request->has_op_id)
+        if (!request->has_op_id || !call_is_named_write(call))
                 return 0;
         repeat = repeat_find(&service->repeats, call->user->uid, request->op_id);
         if (repeat && repeat->running) {
@@ -239,7 +275,17 @@ static int call_check_repeat(struct call *call)
                             (unsigned long long)request->retry_ms, TD_OUTCOME_MS);
                 return -1;
         }
-        if (!handlers[request->method].has_outcome)
+        return 0;
+}
+
+/* From here on a repeat joins it, and a failure is remembered. */
+static int call_register(struct call *call)
+{
+        const struct request *request = call->request;
+        struct service *service = call->service;
+
+        if (!request->has_op_id || !handlers[request->method].has_outcome ||
+            !call_is_named_write(call))
                 return 0;
         if (repeat_new(&call->repeat, &service->repeats, call->user->uid, request->op_id, call)) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
@@ -262,12 +308,29 @@ static int call_resolve_all(struct call *call)
         return 0;
 }
 
+static int call_wait(struct call *call)
+{
+        if (call->n_pending == 0)
+                return 0;
+        if (call->client->n_waiting >= TD_WAITING_MAX) {
+                failure_set(&call->failure, TD_E_TOO_MANY,
+                            "%d requests of this connection wait for earlier ones, the limit",
+                            TD_WAITING_MAX);
+                return -1;
+        }
+        call->is_waiting = true;
+        call->client->n_waiting++;
+        return 0;
+}
+
 void call_admit(struct client *client, struct request *request)
 {
         struct call *call;
         int r;
 
         if (call_new(&call, client, request)) {
+                if (!request->is_notification)
+                        client->sink->lost(client->sink);
                 request_free(request);
                 return;
         }
@@ -281,27 +344,20 @@ void call_admit(struct client *client, struct request *request)
         }
         /* What the request refers to was there before it: it is resolved first, so that it cannot
          * be its own result. */
-        if (r < 0 || call_resolve_all(call) || call_claim_handles(call) || call_claim_names(call)) {
+        if (r < 0 || call_resolve_all(call) || call_claim_handles(call) || call_wait(call) ||
+            call_register(call) || call_claim_names(call)) {
                 call_fail(call);
                 return;
         }
-        if (call->n_pending == 0) {
+        if (call->n_pending == 0)
                 list_push_back(&call->service->ready, &call->queue);
-        } else if (client->n_waiting >= TD_WAITING_MAX) {
-                call_refuse(call, TD_E_TOO_MANY,
-                            "%d requests of this connection wait for earlier ones, the limit",
-                            TD_WAITING_MAX);
-        } else {
-                call->is_waiting = true;
-                client->n_waiting++;
-        }
 }
 
 /* ---- start and end ---- */
 
 void call_start(struct call *call)
 {
-        assert(call->n_pending == 0 || call->is_repeat);
+        assert(call->n_pending == 0);
 
         if (call->is_repeat) {
                 if (call->failure.code)
@@ -336,8 +392,10 @@ static void promise_settle(struct promise *promise, struct service *service)
 
         while ((wait = list_first(&promise->waits, struct wait, link))) {
                 list_unlink(&wait->link);
-                if (--wait->call->n_pending == 0 && !wait->call->is_repeat)
-                        list_push_back(&service->ready, &wait->call->queue);
+                if (--wait->call->n_pending > 0)
+                        continue;
+                call_stop_waiting(wait->call);
+                list_push_back(&service->ready, &wait->call->queue);
         }
 }
 
@@ -399,13 +457,10 @@ struct reply *call_begin_reply(struct call *call)
 
 static void call_send(struct call *call, struct reply *reply)
 {
-        if (!reply)
-                return;
-        if (!call->client) {
+        if (call->client && !call->request->is_notification)
+                client_send(call->client, reply);
+        else
                 reply_free(reply);
-                return;
-        }
-        client_send(call->client, reply);
 }
 
 void call_done(struct call *call, struct reply *reply)
@@ -439,6 +494,35 @@ void call_fail(struct call *call)
         call_free(call);
 }
 
+void call_orphan(struct call *call)
+{
+        assert(!call->is_orphan);
+        call_stop_waiting(call);
+        call->client->n_calls--;
+        call->client->n_bytes -= call->n_bytes;
+        call->client = NULL;
+        call->is_orphan = true;
+        call->user->n_orphans++;
+        list_unlink(&call->link);
+        list_push_back(&call->service->orphans, &call->link);
+}
+
+void call_cancel(struct call *call)
+{
+        bool is_submitted = call->is_submitted;
+
+        call_orphan(call);
+        if (is_submitted && !service_withdraw(call->service, call)) {
+                atomic_store(&call->is_cancelled, true);
+                return;
+        }
+        failure_set(&call->failure, TD_E_CANCELLED, "the connection ended");
+        if (is_submitted)
+                call->done(call);
+        else
+                call_fail(call);
+}
+
 void call_refuse(struct call *call, enum td_error_code code, const char *format, ...)
 {
         char message[sizeof(call->failure.message)];
@@ -458,11 +542,18 @@ void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
         if (r == STORE_E_TRIMMING) {
                 uint64_t now_ms = service_now_ms();
 
-                if (!call->starved_ms)
+                bool is_first = !call->starved_ms;
+
+                if (is_first)
                         call->starved_ms = now_ms;
                 if (now_ms - call->starved_ms < STARVED_MS) {
                         list_unlink(&call->queue);
-                        list_push_back(&service->starved, &call->queue);
+                        /* Only the head of the queue is tried again, and stays it. */
+                        if (is_first)
+                                list_push_back(&service->starved, &call->queue);
+                        else
+                                list_push_front(&service->starved, &call->queue);
+                        service->has_starved = true;
                         return;
                 }
         }

@@ -42,12 +42,16 @@ struct call {
         struct promise **results;          /* owned references; NULL: a result without handle */
         struct reservation **reservations; /* by result; NULL: a result without name */
         struct repeat *repeat;
-        bool is_repeat;  /* of a named write: not done again, it gets the outcome of the first */
-        bool is_waiting; /* counted in client->n_waiting */
+        bool is_repeat;   /* of a named write: not done again, it gets the outcome of the first */
+        bool is_waiting;  /* counted in client->n_waiting */
+        bool is_orphan;   /* counted in user->n_orphans */
+        uint64_t n_bytes; /* counted in client->n_bytes */
 
         uint64_t starved_ms; /* since when it waits for memory; 0: it never did */
 
         struct work work;
+        bool is_submitted; /* the work is the workers' */
+        void (*done)(struct call *call);
         atomic_bool is_cancelled;
         int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */
         struct segment *segment; /* of create: owned reference */
@@ -80,7 +84,14 @@ void call_refuse(struct call *call, enum td_error_code code, const char *format,
  */
 void call_fail_store(struct call *call, int r, const char *what, uint64_t asked);
 
-/* Its client is gone. Whether it ends is decided by client_deinit(). */
+/* Memory that its client's requests take, until it ends. */
+void call_count_bytes(struct call *call, uint64_t n_bytes);
+/* Its client is gone: it goes on alone. */
+void call_orphan(struct call *call);
+/* Its client is gone, and so it ends: now, or soon if a worker is at it. */
+void call_cancel(struct call *call);
+
+/* Does it commit a name? */
 bool call_names_something(const struct call *call);
 /* Does another call wait for a result of this one? */
 bool call_is_awaited(const struct call *call);

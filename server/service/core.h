@@ -20,6 +20,19 @@
 /* How long a request waits for idle memory that clients were asked to give back. */
 #define STARVED_MS 1000
 
+/*
+ * Requests of one connection under way, and what they take of the daemon's own memory: enough for
+ * any pipelining, and not read further beyond it. A program of TD_VALUES_MAX nodes takes 3 MB.
+ */
+#define CLIENT_CALLS_MAX (2 * TD_WAITING_MAX)
+#define CLIENT_BYTES_MAX (32 * 1024 * 1024)
+
+/* Requests of one uid that may finish after their connection ended. */
+#define ORPHANS_MAX 1024
+
+/* Segments that one notification asks back. */
+#define TRIM_MAX 4096
+
 struct service {
         struct service_config config;
         struct store *store;
@@ -28,9 +41,12 @@ struct service {
         struct list clients;
         struct list orphans; /* calls whose client is gone and that still finish */
         struct list ready;   /* calls to be started */
-        struct list starved; /* calls that wait for memory */
+        struct list starved; /* calls that wait for memory, longest first */
+        struct list trimmed; /* clients that are to be asked for segments */
         uint32_t n_clients;
-        bool has_freed; /* memory came free since the starved were last tried */
+        uint32_t n_entered; /* the loop's entries that are on the stack */
+        bool has_freed;     /* memory came free since the first of the starved was tried */
+        bool has_starved;   /* the call just started waits for memory */
         bool is_pumping;
         bool is_compacting;
         struct work compaction;
@@ -44,7 +60,10 @@ struct service {
 
 uint64_t service_now_ms(void);
 
-/* Complete the reply and hand it to the client's session; takes it over. */
+/*
+ * Complete the reply and hand it to the client's session; takes it over. NULL: there was no memory
+ * for it.
+ */
 void client_send(struct client *client, struct reply *reply);
 
 /*
@@ -55,4 +74,6 @@ void service_pump(struct service *service);
 
 /* Put a call's work on the workers; done() comes back on the loop thread. */
 void service_submit(struct service *service, struct call *call, void (*run)(struct work *),
-                    void (*done)(struct work *));
+                    void (*done)(struct call *));
+/* Take it back if no worker has begun it: true, and done() will not be called. */
+bool service_withdraw(struct service *service, struct call *call);

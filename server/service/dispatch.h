@@ -10,8 +10,7 @@
 
 struct handler {
         void (*start)(struct call *call);
-        bool is_named_write; /* commits the name that the request gives, and remembers its operation
-                                id */
+        bool is_named_write; /* commits the names that the request gives */
         bool has_outcome;    /* a repeat can join it */
         bool refers;         /* request->ref is a tensor that must exist */
 };

@@ -76,6 +76,7 @@ void handle_list(struct call *call)
 static void replay_run(struct call *call)
 {
         struct service *service = call->service;
+        struct op_id op_id = call_op_id(call);
         struct reply *reply = call_begin_reply(call);
 
         if (reply) {
@@ -85,9 +86,11 @@ static void replay_run(struct call *call)
         }
         for (uint32_t i = 0; i < call->n_results; i++) {
                 const char *name = call->request->outputs[i].name;
-                struct tensor *tensor;
+                struct tensor *tensor = NULL;
 
-                if (!name || store_find(service->store, call->user->uid, name, &tensor)) {
+                if (name)
+                        tensor = store_recall_name(service->store, call->user->uid, &op_id, name);
+                if (!tensor) {
                         if (reply)
                                 reply_nil(reply);
                         continue;
@@ -115,7 +118,10 @@ void handle_replay(struct call *call)
                 replay_run(call);
                 return;
         }
-        if (!store_recall(call->service->store, call->user->uid, &op_id, &tensor) && tensor) {
+        if (call->request->name)
+                tensor = store_recall_name(call->service->store, call->user->uid, &op_id,
+                                           call->request->name);
+        if (tensor) {
                 call_set_result(call, 0, tensor);
                 describe_and_finish(call, tensor, DESCRIBE_DATA, false);
                 return;

@@ -2,10 +2,10 @@
 /*
  * run
  *
- * A program is planned against the descriptors of its inputs, memory for outputs and scratch is
- * reserved, inputs are pinned; then it is computed, at once if it is tiny and nothing has to be
- * reserved, else on a worker. Back on the loop thread its outputs are sealed, all names committed
- * in one step, and only then does anybody hear of them.
+ * A program is planned against the descriptors of its inputs, a long one on a worker; memory for
+ * outputs and scratch is reserved, inputs are pinned; then it is computed, at once if it is tiny
+ * and nothing has to be reserved, else on a worker. Back on the loop thread its outputs are sealed,
+ * all names committed in one step, and only then does anybody hear of them.
  *
  * Reserving may have to wait for memory; handle_run() is then entered again and goes on where it
  * stopped.
@@ -24,6 +24,12 @@
 #define ALIGNMENT 64
 #define MALLOC_MAX (64 * 1024) /* scratch beyond it comes from the pool */
 
+/*
+ * A request of more memory is planned on a worker: about 60 nodes, a quarter of a millisecond. (One
+ * of TD_VALUES_MAX nodes takes 15.)
+ */
+#define PLAN_AT_ONCE_BYTES (32 * 1024)
+
 /* Memory of one output, or the scratch. */
 struct area {
         uint64_t n_bytes;
@@ -35,6 +41,7 @@ struct area {
 };
 
 struct run_state {
+        struct desc *descs; /* of the inputs; until there is a plan */
         struct plan *plan;
         struct area *areas; /* one per output, the last is scratch */
         uint32_t n_areas;
@@ -58,6 +65,7 @@ struct run_state *run_state_free(struct run_state *run)
                 free(run->areas[i].memory);
         }
         plan_free(run->plan);
+        free(run->descs);
         free(run->areas);
         free(run->inputs);
         free(run->outputs);
@@ -74,9 +82,10 @@ static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
                 return NULL;
         run->n_areas = n_outputs + 1;
         run->areas = calloc(run->n_areas, sizeof(*run->areas));
+        run->descs = calloc(n_inputs + 1, sizeof(*run->descs));
         run->inputs = calloc(n_inputs + 1, sizeof(*run->inputs));
         run->outputs = calloc(n_outputs + 1, sizeof(*run->outputs));
-        if (!run->areas || !run->inputs || !run->outputs)
+        if (!run->descs || !run->areas || !run->inputs || !run->outputs)
                 return run_state_free(run);
         return run;
 }
@@ -159,30 +168,43 @@ static int copy_immediates(struct call *call)
 }
 
 /* 0, or -1 and the call's failure is set. */
-static int run_plan(struct call *call)
+static int run_open(struct call *call)
 {
         const struct request *request = call->request;
-        _cleanup_(freep) struct desc *descs = calloc(request->n_inputs + 1, sizeof(*descs));
-        struct td_refusal refusal;
-        int r;
 
         call->run = run_state_new(request->n_inputs, call->n_results);
-        if (!descs || !call->run || copy_immediates(call)) {
+        if (!call->run || copy_immediates(call)) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
         for (uint32_t i = 0; i < request->n_inputs; i++) {
+                struct desc *desc = &call->run->descs[i];
+
                 if (request->inputs[i].ref.kind == REF_NONE)
-                        desc_init_c(&descs[i], &request->inputs[i].type);
-                else if (input_desc(call, i, &descs[i]))
+                        desc_init_c(desc, &request->inputs[i].type);
+                else if (input_desc(call, i, desc))
                         return -1;
         }
-        r = plan_new(&call->run->plan, &request->program, descs, &refusal);
+        return 0;
+}
+
+/* Any thread. Sets the call's failure if there is no plan. */
+static void run_plan(struct call *call)
+{
+        struct td_refusal refusal;
+        int r = plan_new(&call->run->plan, &call->request->program, call->run->descs, &refusal);
+
         if (r == PLAN_E_REFUSED)
                 failure_from_refusal(&call->failure, &refusal);
         else if (r)
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon failed: %s", strerror(-r));
-        return r ? -1 : 0;
+        free(call->run->descs);
+        call->run->descs = NULL;
+}
+
+static void run_plan_work(struct work *work)
+{
+        run_plan(container_of(work, struct call, work));
 }
 
 /* What is asked of each output, now that its size is known. */
@@ -232,6 +254,7 @@ static int area_reserve(struct call *call, struct area *area, bool is_scratch)
                 area->memory = aligned_alloc(ALIGNMENT, (area->n_bytes + 2 * ALIGNMENT - 1) /
                                                                 ALIGNMENT * ALIGNMENT);
                 area->data = area->memory;
+                call_count_bytes(call, area->n_bytes);
                 return area->memory ? 0 : -ENOMEM;
         }
         r = store_reserve(call->service->store, call->user,
@@ -521,25 +544,14 @@ static void run_finish(struct call *call)
                 run_succeed(call);
 }
 
-static void run_done(struct work *work)
-{
-        struct call *call = container_of(work, struct call, work);
+/* ---- the way there ---- */
 
-        call->service->n_jobs--;
-        run_finish(call);
-}
-
-void handle_run(struct call *call)
+static void run_begin(struct call *call)
 {
-        struct run_state *run;
+        struct run_state *run = call->run;
         uint64_t n_bytes = 0;
         int r;
 
-        if (!call->run && (run_plan(call) || run_check_outputs(call))) {
-                call_fail(call);
-                return;
-        }
-        run = call->run;
         for (; run->n_reserved < run->n_areas; run->n_reserved++) {
                 r = area_reserve(call, &run->areas[run->n_reserved],
                                  run->n_reserved == call->n_results);
@@ -561,6 +573,32 @@ void handle_run(struct call *call)
                 run_compute(call, NULL);
                 run_finish(call);
         } else {
-                service_submit(call->service, call, run_work, run_done);
+                service_submit(call->service, call, run_work, run_finish);
+        }
+}
+
+static void run_planned(struct call *call)
+{
+        if (atomic_load(&call->is_cancelled))
+                call_refuse(call, TD_E_CANCELLED, "run: cancelled, since the connection ended");
+        else if (call->failure.code || run_check_outputs(call))
+                call_fail(call);
+        else
+                run_begin(call);
+}
+
+void handle_run(struct call *call)
+{
+        if (call->run) {
+                run_begin(call);
+                return;
+        }
+        if (run_open(call)) {
+                call_fail(call);
+        } else if (call->request->n_bytes > PLAN_AT_ONCE_BYTES) {
+                service_submit(call->service, call, run_plan_work, run_planned);
+        } else {
+                run_plan(call);
+                run_planned(call);
         }
 }

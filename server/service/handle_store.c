@@ -51,7 +51,7 @@ static void create_run(struct work *work)
         call->result = segment_allocate(call->segment);
 }
 
-static void create_allocated(struct call *call)
+static void create_done(struct call *call)
 {
         uint64_t n_bytes = segment_n_bytes(call->segment);
 
@@ -61,14 +61,6 @@ static void create_allocated(struct call *call)
                 return;
         }
         create_finish(call);
-}
-
-static void create_done(struct work *work)
-{
-        struct call *call = container_of(work, struct call, work);
-
-        call->service->n_jobs--;
-        create_allocated(call);
 }
 
 void handle_create(struct call *call)
@@ -81,8 +73,9 @@ void handle_create(struct call *call)
                 create_finish(call);
                 return;
         }
-        r = store_reserve(call->service->store, call->user, &call->client->holder, n_bytes,
-                          &call->segment, &is_ready);
+        r = store_reserve(call->service->store, call->user,
+                          call->client ? &call->client->holder : NULL, n_bytes, &call->segment,
+                          &is_ready);
         if (r) {
                 call->segment = NULL;
                 call_fail_store(call, r, "tensor", n_bytes);
@@ -92,7 +85,7 @@ void handle_create(struct call *call)
                 service_submit(call->service, call, create_run, create_done);
         } else {
                 create_run(&call->work);
-                create_allocated(call);
+                create_done(call);
         }
 }
 
@@ -158,9 +151,16 @@ void handle_put(struct call *call)
 void handle_open(struct call *call)
 {
         struct tensor *tensor = call_sealed_tensor(call);
+        int r;
 
         if (!tensor)
                 return;
+        /* This may have to wait for memory: the handle means nothing before. */
+        r = call->request->map ? describe_promote(call, tensor) : 0;
+        if (r) {
+                call_fail_store(call, r, "tensor", tensor->n_bytes);
+                return;
+        }
         call_set_result(call, 0, tensor);
         describe_and_finish(call, tensor, call->request->map ? DESCRIBE_MAP : DESCRIBE_DATA, false);
 }

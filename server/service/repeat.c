@@ -12,8 +12,15 @@ static void repeat_forget(struct repeats *repeats, struct repeat *repeat)
         assert(list_is_empty(&repeat->joined));
         if (!repeat->running)
                 repeats->n_failed--;
+        list_unlink(&repeat->link);
         HASH_DELETE(hh, repeats->by_key, repeat);
         free(repeat);
+}
+
+void repeats_init(struct repeats *repeats)
+{
+        *repeats = (struct repeats){ .n_failed = 0 };
+        list_init(&repeats->failed);
 }
 
 void repeats_deinit(struct repeats *repeats)
@@ -55,6 +62,7 @@ int repeat_new(struct repeat **repeatp, struct repeats *repeats, uid_t uid, cons
         key_init(&repeat->key, uid, op_id);
         repeat->running = running;
         list_init(&repeat->joined);
+        list_init(&repeat->link);
         HASH_ADD(hh, repeats->by_key, key, sizeof(repeat->key), repeat);
         *repeatp = repeat;
         return 0;
@@ -71,14 +79,16 @@ void repeat_end(struct repeats *repeats, struct repeat *repeat, const struct fai
         repeat->running = NULL;
         repeat->failure = *failure;
         repeat->failed_at_ms = now_ms;
-        repeats->n_failed++;
+        list_push_back(&repeats->failed, &repeat->link);
+        if (++repeats->n_failed > REPEATS_FAILED_MAX)
+                repeat_forget(repeats, list_first(&repeats->failed, struct repeat, link));
 }
 
 void repeats_expire(struct repeats *repeats, uint64_t now_ms)
 {
-        struct repeat *repeat, *next;
+        struct repeat *repeat;
 
-        HASH_ITER(hh, repeats->by_key, repeat, next)
-                if (!repeat->running && now_ms - repeat->failed_at_ms > TD_OUTCOME_MS)
-                        repeat_forget(repeats, repeat);
+        while ((repeat = list_first(&repeats->failed, struct repeat, link)) &&
+               now_ms - repeat->failed_at_ms > TD_OUTCOME_MS)
+                repeat_forget(repeats, repeat);
 }

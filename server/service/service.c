@@ -115,6 +115,8 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->orphans);
         list_init(&service->ready);
         list_init(&service->starved);
+        list_init(&service->trimmed);
+        repeats_init(&service->repeats);
         service->started_ms = service_now_ms();
         if (getrandom(service->epoch, sizeof(service->epoch), 0) != sizeof(service->epoch))
                 return error_origin(-errno);
@@ -128,18 +130,21 @@ int service_new(struct service **servicep, const struct service_config *config, 
         return 0;
 }
 
-/* Jobs under way end, and with them the calls that nobody waits for any more. */
+/*
+ * The calls that are left finish, those that wait for them too: each commits a name, or what one
+ * that does is waiting for. Nobody gives memory back any more.
+ */
 static void service_drain(struct service *service)
 {
         struct call *call;
 
-        list_for_each (call, &service->orphans, link)
-                atomic_store(&call->is_cancelled, !call_names_something(call));
-        workers_drain(service->workers);
-        service_pump(service);
-        while ((call = list_first(&service->starved, struct call, queue)))
-                call_refuse(call, TD_E_SHUTTING_DOWN, "the daemon is stopping");
-        service_pump(service);
+        do {
+                service_pump(service);
+                if (workers_n_busy(service->workers) == 0)
+                        while ((call = list_first(&service->starved, struct call, queue)))
+                                call_refuse(call, TD_E_SHUTTING_DOWN, "the daemon is stopping");
+                workers_drain(service->workers);
+        } while (!list_is_empty(&service->orphans));
         /* What the last calls gave back is on its way through the workers. */
         workers_drain(service->workers);
 }
@@ -162,26 +167,77 @@ struct service *service_free(struct service *service)
 
 /* ---- clients ---- */
 
+static void client_send_trims(struct client *client)
+{
+        for (uint32_t i = 0; i < client->n_trims; i += TRIM_MAX) {
+                uint32_t n_left = client->n_trims - i;
+                struct reply *reply = reply_new();
+
+                if (reply)
+                        reply_notify_trim(reply, client->trims + i,
+                                          n_left < TRIM_MAX ? n_left : TRIM_MAX);
+                client_send(client, reply);
+        }
+        client->n_trims = 0;
+        list_unlink(&client->trimmed);
+}
+
+static void service_enter(struct service *service)
+{
+        service->n_entered++;
+}
+
+/* Segments are asked back when all are known: one may be asked for in each turn of a long list. */
+static void service_leave(struct service *service)
+{
+        struct client *client;
+
+        if (--service->n_entered > 0)
+                return;
+        while ((client = list_first(&service->trimmed, struct client, trimmed)))
+                client_send_trims(client);
+}
+
+/* Without memory for it the client is not asked; who waits for its segments does so in vain. */
 static void on_trim(struct holder *holder, const uint64_t *segments, uint32_t n_segments)
 {
         struct client *client = container_of(holder, struct client, holder);
-        struct reply *reply = reply_new();
+        uint32_t n_max = client->n_trims_max;
+        uint64_t *trims;
 
-        if (!reply)
-                return;
-        reply_notify_trim(reply, segments, n_segments);
-        client_send(client, reply);
+        while (n_max < client->n_trims + n_segments)
+                n_max = n_max ? 2 * n_max : 16;
+        if (n_max > client->n_trims_max) {
+                trims = realloc(client->trims, n_max * sizeof(*trims));
+                if (!trims)
+                        return;
+                client->trims = trims;
+                client->n_trims_max = n_max;
+        }
+        for (uint32_t i = 0; i < n_segments; i++)
+                client->trims[client->n_trims++] = segments[i];
+
+        service_enter(client->service);
+        list_unlink(&client->trimmed);
+        list_push_back(&client->service->trimmed, &client->trimmed);
+        service_leave(client->service);
 }
 
 void client_send(struct client *client, struct reply *reply)
 {
-        if (reply_finish(reply)) {
-                log_error("no memory for a reply to uid %u; it gets none",
+        if (!reply || reply_finish(reply)) {
+                log_error("no memory for a reply to uid %u; its connection ends",
                           (unsigned)client->user->uid);
                 reply_free(reply);
+                client->sink->lost(client->sink);
                 return;
         }
         client->sink->send(client->sink, reply);
+}
+
+bool client_is_full(const struct client *client)
+{
+        return client->n_calls >= CLIENT_CALLS_MAX || client->n_bytes >= CLIENT_BYTES_MAX;
 }
 
 int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink)
@@ -195,6 +251,7 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
         client->user->n_connections++;
         holder_init(&client->holder, client->user, on_trim);
         list_init(&client->calls);
+        list_init(&client->trimmed);
         list_push_back(&service->clients, &client->link);
         service->n_clients++;
         return 0;
@@ -203,59 +260,65 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
 /* A call whose client is gone goes on if it commits a name, or if one that does waits for it. */
 static bool call_survives(const struct call *call)
 {
+        if (call->user->n_orphans >= ORPHANS_MAX)
+                return false;
         if (call->request->method != METHOD_CREATE && call_names_something(call))
                 return true;
         return call_is_awaited(call);
-}
-
-static bool call_is_running(const struct call *call)
-{
-        return call->work.run && call->work.state != WORK_IDLE;
 }
 
 void client_deinit(struct client *client)
 {
         struct service *service = client->service;
         struct promise *promise, *next_promise;
-        struct call *call;
-        bool has_changed;
 
+        service_enter(service);
         HASH_ITER(hh, client->promises, promise, next_promise)
                 promise_unlink(promise);
 
-        /* Ending one call frees what it waited for, and so may end another. */
-        do {
-                has_changed = false;
-                list_for_each (call, &client->calls, link) {
-                        if (call_survives(call))
-                                continue;
-                        if (call_is_running(call)) {
-                                atomic_store(&call->is_cancelled, true);
-                                continue;
-                        }
-                        failure_set(&call->failure, TD_E_CANCELLED, "the connection ended");
-                        list_unlink(&call->link);
-                        call->client = NULL;
-                        call_fail(call);
-                        has_changed = true;
-                        break;
-                }
-        } while (has_changed);
+        /* The latest first: ending one frees what it waited for, which came before it. */
+        while (!list_is_empty(&client->calls)) {
+                struct call *call = list_entry(client->calls.prev, struct call, link);
 
-        list_for_each (call, &client->calls, link) {
-                list_unlink(&call->link);
-                call->client = NULL;
-                list_push_back(&service->orphans, &call->link);
+                if (call_survives(call))
+                        call_orphan(call);
+                else
+                        call_cancel(call);
         }
+        assert(client->n_calls == 0 && client->n_waiting == 0 && client->n_bytes == 0);
         holder_deinit(service->store, &client->holder);
         client->user->n_connections--;
         user_unref(client->user);
         list_unlink(&client->link);
+        list_unlink(&client->trimmed);
+        free(client->trims);
         service->n_clients--;
         service_pump(service);
+        service_leave(service);
 }
 
 /* ---- the loop's entries ---- */
+
+/*
+ * Of the starved only the first is tried, and the next one if that got through: so memory that
+ * comes free in many small pieces costs one attempt each, however many wait.
+ */
+static void service_feed(struct service *service)
+{
+        struct call *call;
+
+        if (!service->has_freed)
+                return;
+        service->has_freed = false;
+        call = list_first(&service->starved, struct call, queue);
+        if (!call)
+                return;
+        list_unlink(&call->queue);
+        service->has_starved = false;
+        call_start(call);
+        if (!service->has_starved)
+                service->has_freed = true;
+}
 
 void service_pump(struct service *service)
 {
@@ -264,20 +327,13 @@ void service_pump(struct service *service)
         if (service->is_pumping)
                 return;
         service->is_pumping = true;
-        for (;;) {
-                if (service->has_freed) {
-                        service->has_freed = false;
-                        while ((call = list_first(&service->starved, struct call, queue))) {
-                                list_unlink(&call->queue);
-                                list_push_back(&service->ready, &call->queue);
-                        }
+        do {
+                while ((call = list_first(&service->ready, struct call, queue))) {
+                        list_unlink(&call->queue);
+                        call_start(call);
                 }
-                call = list_first(&service->ready, struct call, queue);
-                if (!call)
-                        break;
-                list_unlink(&call->queue);
-                call_start(call);
-        }
+                service_feed(service);
+        } while (!list_is_empty(&service->ready) || service->has_freed);
         service->is_pumping = false;
 }
 
@@ -285,58 +341,80 @@ void service_request(struct client *client, struct request *request)
 {
         struct service *service = client->service;
 
+        service_enter(service);
         service->n_requests++;
         call_admit(client, request);
         service_pump(service);
         compact(service);
+        service_leave(service);
 }
 
 void service_refuse(struct client *client, const struct request *request,
                     const struct td_refusal *refusal)
 {
         struct failure failure;
-        struct reply *reply;
+        struct reply *reply = reply_new();
 
         client->service->n_requests++;
-        if (request->is_notification) {
-                reply = reply_new();
-                if (reply)
-                        reply_notify_error(reply, refusal->code, refusal->message);
-        } else {
+        if (reply && request->is_notification) {
+                reply_notify_error(reply, refusal->code, refusal->message);
+        } else if (reply) {
                 failure_from_refusal(&failure, refusal);
-                reply = reply_new();
-                if (reply)
-                        failure_write(&failure, reply, request->msgid);
+                failure_write(&failure, reply, request->msgid);
         }
-        if (reply)
-                client_send(client, reply);
+        client_send(client, reply);
+}
+
+static void on_job_done(struct work *work)
+{
+        struct call *call = container_of(work, struct call, work);
+
+        call->service->n_jobs--;
+        call->is_submitted = false;
+        call->done(call);
 }
 
 void service_submit(struct service *service, struct call *call, void (*run)(struct work *),
-                    void (*done)(struct work *))
+                    void (*done)(struct call *))
 {
         service->n_jobs++;
-        work_init(&call->work, run, done);
+        call->done = done;
+        call->is_submitted = true;
+        work_init(&call->work, run, on_job_done);
         workers_submit(service->workers, &call->work);
+}
+
+bool service_withdraw(struct service *service, struct call *call)
+{
+        if (!workers_withdraw(service->workers, &call->work))
+                return false;
+        service->n_jobs--;
+        call->is_submitted = false;
+        return true;
 }
 
 unsigned service_reap(struct service *service)
 {
-        unsigned n = workers_reap(service->workers);
+        unsigned n;
 
+        service_enter(service);
+        n = workers_reap(service->workers);
         service_pump(service);
         compact(service);
+        service_leave(service);
         return n;
 }
 
 void service_tick(struct service *service)
 {
+        service_enter(service);
         store_retry_held(service->store);
         repeats_expire(&service->repeats, service_now_ms());
         /* Starved calls look at their own clock when they are started. */
         service->has_freed = true;
         service_pump(service);
         compact(service);
+        service_leave(service);
 }
 
 bool service_wants_tick(const struct service *service)

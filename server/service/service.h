@@ -41,11 +41,16 @@ struct service_config {
 };
 
 /*
- * The other side of a connection. Both take ownership, and are never called again after
+ * The other side of a connection. send() takes ownership. Neither is called again after
  * client_deinit().
  */
 struct reply_sink {
         void (*send)(struct reply_sink *sink, struct reply *reply);
+        /*
+         * There was no memory to say something that the peer waits for: the connection is of no use
+         * any more. To be ended soon, not from within.
+         */
+        void (*lost)(struct reply_sink *sink);
 };
 
 struct client {
@@ -55,10 +60,14 @@ struct client {
         struct user *user; /* owned reference */
         struct reply_sink *sink;
         struct promise *promises; /* by handle */
-        uint32_t n_promises;
-        uint32_t n_waiting;
-        struct list calls; /* requests under way */
-        uint64_t segments_seen;
+        struct list calls;        /* requests under way, in order of arrival */
+        uint32_t n_calls;         /* of these: all, */
+        uint32_t n_waiting;       /* those that wait for an earlier one, */
+        uint64_t n_bytes;         /* and what they take of the daemon's own memory */
+        struct list trimmed;      /* the service's list of those that have trims */
+        uint64_t *trims;          /* segments to be asked back, owned */
+        uint32_t n_trims;
+        uint32_t n_trims_max;
 };
 
 /*
@@ -83,6 +92,11 @@ void client_deinit(struct client *client);
  * later.
  */
 void service_request(struct client *client, struct request *request);
+/*
+ * So many of its requests are under way that no more should be read before some have ended. A reply
+ * is sent when one does.
+ */
+bool client_is_full(const struct client *client);
 /* The answer to one that request_read() refused. */
 void service_refuse(struct client *client, const struct request *request,
                     const struct td_refusal *refusal);
