@@ -109,29 +109,33 @@ void store_disposed(struct store *store, struct segment *segment)
 /* Parked bytes that their holders were not yet asked for, or were just now. */
 static uint64_t memory_parked_bytes(struct store *store, uint64_t now_ms)
 {
-        uint64_t n_bytes = 0;
+        struct pool *pool = &store->pool;
         struct segment *segment;
+        uint64_t n_bytes;
 
-        list_for_each(segment, &store->pool.parked, link)
-                if (segment->asked_ms == 0 || now_ms - segment->asked_ms < TRIM_WAIT_MS)
-                        n_bytes += segment->file_bytes;
-        list_for_each(segment, &store->shared, link)
-                if (segment->asked_ms == 0 || now_ms - segment->asked_ms < TRIM_WAIT_MS)
-                        n_bytes += segment->file_bytes;
+        while ((segment = list_first(&pool->asked, struct segment, link)) &&
+               now_ms - segment->asked_ms >= TRIM_WAIT_MS)
+                pool_give_up(pool, segment);
+        n_bytes = pool->n_parked_bytes - pool->n_deaf_bytes;
+        /* Of shared ones all were asked for; the latest are at the end. */
+        for (struct list *link = store->shared.prev; link != &store->shared; link = link->prev) {
+                segment = list_entry(link, struct segment, link);
+                if (now_ms - segment->asked_ms >= TRIM_WAIT_MS)
+                        break;
+                n_bytes += segment->file_bytes;
+        }
         return n_bytes;
 }
 
-/* Ask for parked segments, those parked longest first, until n_bytes were asked for. */
+/* Ask for parked segments, those parked longest first, until n_bytes are asked for. */
 static void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t now_ms)
 {
         struct segment *segment;
 
-        list_for_each(segment, &store->pool.parked, link) {
-                if (n_bytes == 0)
-                        return;
-                if (segment->asked_ms == 0)
-                        grants_trim(segment, now_ms);
-                n_bytes -= n_bytes < segment->file_bytes ? n_bytes : segment->file_bytes;
+        while (store->pool.n_asked_bytes < n_bytes &&
+               (segment = list_first(&store->pool.parked, struct segment, link))) {
+                pool_ask(&store->pool, segment);
+                grants_trim(segment, now_ms);
         }
 }
 
@@ -179,7 +183,7 @@ int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once)
 /* Keep the pool within its share: the oldest idle ones go, then parked ones are asked for. */
 static void memory_bound_pool(struct store *store)
 {
-        uint64_t most = store->config.limit / POOL_SHARE, now_ms;
+        uint64_t most = store->config.limit / POOL_SHARE, now_ms, n_bytes;
         struct segment *segment;
 
         while ((store->pool.n_idle_bytes + store->pool.n_parked_bytes > most ||
@@ -188,7 +192,10 @@ static void memory_bound_pool(struct store *store)
                 memory_dispose(segment);
         if (store->pool.n_parked_bytes > most) {
                 now_ms = store_now_ms();
-                memory_trim_parked(store, store->pool.n_parked_bytes - most, now_ms);
+                n_bytes = store->pool.n_parked_bytes - most;
+                /* What was asked for in vain is not asked of others. */
+                if (n_bytes > store->pool.n_deaf_bytes)
+                        memory_trim_parked(store, n_bytes - store->pool.n_deaf_bytes, now_ms);
         } else if (store->pool.n_segments > POOL_SEGMENTS_MAX) {
                 memory_trim_parked(store, 1, store_now_ms());
         }

@@ -21,12 +21,15 @@ void pool_init(struct pool *pool)
         *pool = (struct pool){ 0 };
         list_init(&pool->idle);
         list_init(&pool->parked);
+        list_init(&pool->asked);
+        list_init(&pool->deaf);
 }
 
 void pool_deinit(struct pool *pool)
 {
         assert(!pool->buckets && pool->n_segments == 0);
         assert(pool->n_idle_bytes == 0 && pool->n_parked_bytes == 0);
+        assert(pool->n_asked_bytes == 0 && pool->n_deaf_bytes == 0);
 }
 
 static struct pool_bucket *pool_find(struct pool *pool, uid_t uid, uint64_t file_bytes,
@@ -56,6 +59,7 @@ int pool_put(struct pool *pool, struct segment *segment, const struct holder *ho
         }
         list_push_back(&bucket->segments, &segment->bucket_link);
         segment->bucket = bucket;
+        segment->parked = PARKED_QUIETLY;
         list_push_back(holder ? &pool->parked : &pool->idle, &segment->link);
         *(holder ? &pool->n_parked_bytes : &pool->n_idle_bytes) += segment->file_bytes;
         pool->n_segments++;
@@ -75,11 +79,42 @@ struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes,
         return segment;
 }
 
+/* Out of the counts of what is parked in its way. */
+static void pool_uncount(struct pool *pool, const struct segment *segment)
+{
+        if (segment->parked == PARKED_ASKED)
+                pool->n_asked_bytes -= segment->file_bytes;
+        else if (segment->parked == PARKED_DEAF)
+                pool->n_deaf_bytes -= segment->file_bytes;
+}
+
+void pool_ask(struct pool *pool, struct segment *segment)
+{
+        assert(segment->bucket && segment->bucket->key.holder);
+        pool_uncount(pool, segment);
+        list_unlink(&segment->link);
+        segment->parked = PARKED_ASKED;
+        pool->n_asked_bytes += segment->file_bytes;
+        list_push_back(&pool->asked, &segment->link);
+}
+
+void pool_give_up(struct pool *pool, struct segment *segment)
+{
+        assert(segment->bucket && segment->bucket->key.holder);
+        pool_uncount(pool, segment);
+        list_unlink(&segment->link);
+        segment->parked = PARKED_DEAF;
+        pool->n_deaf_bytes += segment->file_bytes;
+        list_push_back(&pool->deaf, &segment->link);
+}
+
 void pool_remove(struct pool *pool, struct segment *segment)
 {
         struct pool_bucket *bucket = segment->bucket;
 
         assert(bucket);
+        pool_uncount(pool, segment);
+        segment->parked = PARKED_QUIETLY;
         list_unlink(&segment->bucket_link);
         list_unlink(&segment->link);
         segment->bucket = NULL;

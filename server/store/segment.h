@@ -71,6 +71,7 @@ struct segment {
         uint32_t n_handed; /* descriptors sent since the last test that found nobody */
         bool was_writable; /* for writing, ever */
         uint64_t asked_ms; /* when its holders were asked to unmap it; 0: not yet */
+        enum { PARKED_QUIETLY, PARKED_ASKED, PARKED_DEAF } parked; /* in the pool: which list */
 
         struct list link;        /* pool by age, or the store's list of its state */
         struct list bucket_link; /* pool */

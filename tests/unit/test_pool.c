@@ -47,6 +47,18 @@ START_TEST(test_by_user_class_and_holder)
         ck_assert_ptr_eq(pool_take(&pool, 1, 200, NULL), segments[2]);
         ck_assert_uint_eq(pool.n_idle_bytes, 0);
         ck_assert_uint_eq(pool.n_parked_bytes, 100);
+        pool_ask(&pool, segments[4]);
+        ck_assert_uint_eq(pool.n_asked_bytes, 100);
+        ck_assert(list_is_empty(&pool.parked));
+        pool_give_up(&pool, segments[4]);
+        ck_assert_uint_eq(pool.n_asked_bytes, 0);
+        ck_assert_uint_eq(pool.n_deaf_bytes, 100);
+        ck_assert_uint_eq(pool.n_parked_bytes, 100);
+        /* found as before, and parked anew as if nobody had asked */
+        ck_assert_ptr_eq(pool_take(&pool, 1, 100, &a), segments[4]);
+        ck_assert_uint_eq(pool.n_deaf_bytes, 0);
+        ck_assert_int_eq(pool_put(&pool, segments[4], &a), 0);
+        ck_assert_ptr_eq(list_first(&pool.parked, struct segment, link), segments[4]);
         pool_remove(&pool, segments[4]);
         pool_deinit(&pool);
         for (unsigned i = 0; i < 6; i++)
