@@ -108,6 +108,15 @@ def test_the_largest_message_is_a_message(path):
         assert raw.receive() == [1, 1, None, "pong"]
 
 
+def test_a_head_cut_off_by_the_bound(path):
+    """The last byte that a message may have begins a value that cannot end."""
+    n_bytes = (1 << 20) - 7
+    with Raw(path) as raw:
+        raw.send_bytes(b"\x92\xc6" + n_bytes.to_bytes(4, "big") + bytes(n_bytes) + b"\xd9")
+        errors, has_ended = raw.farewell()
+    assert [code for code, _ in errors] == ["malformed"] and has_ended
+
+
 def test_only_release_and_unmap_are_notifications(path):
     with Raw(path) as raw:
         raw.notify("release", handles=[1, 2, 3])
