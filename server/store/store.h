@@ -248,7 +248,7 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
  */
 int store_recall(struct store *store, uid_t uid, const struct op_id *op_id,
                  struct tensor **tensorp); /* 0 or NOT_FOUND */
-/* What the name still means by that operation (borrowed); NULL: nothing, or something else since. */
+/* What the name still means by that operation (borrowed); NULL: nothing, or another's since. */
 struct tensor *store_recall_name(struct store *store, uid_t uid, const struct op_id *op_id,
                                  const char *name);
 
