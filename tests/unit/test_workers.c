@@ -69,7 +69,8 @@ static void run_jobs(unsigned n_threads)
                 ck_assert_int_eq(jobs[i].n_done, 1);
                 ck_assert_int_eq(jobs[i].work.state, WORK_IDLE);
                 ck_assert(!pthread_equal(jobs[i].ran_on, pthread_self()));
-                ck_assert_uint_eq(jobs[i].sum, 20 * (jobs[i].n_chunks * (jobs[i].n_chunks + 1) / 2));
+                ck_assert_uint_eq(jobs[i].sum,
+                                  20 * (jobs[i].n_chunks * (jobs[i].n_chunks + 1) / 2));
         }
         workers_free(workers);
 }
