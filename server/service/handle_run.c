@@ -22,7 +22,7 @@
 #include "service/dispatch.h"
 
 #define ALIGNMENT 64
-#define MALLOC_MAX (64 * 1024) /* scratch beyond it comes from the pool */
+#define SCRATCH_MAX (64 * 1024) /* more comes from the pool */
 
 /*
  * A request of more memory is planned on a worker: about 60 nodes, a quarter of a millisecond. (One
@@ -30,14 +30,14 @@
  */
 #define PLAN_AT_ONCE_BYTES (32 * 1024)
 
-/* Memory of one output, or the scratch. */
+/* Memory of one output, or the scratch: a part of run_state.small, or a segment of its own. */
 struct area {
         uint64_t n_bytes;
-        struct segment *segment; /* owned; NULL: memory, or nothing reserved yet */
+        struct segment *segment; /* owned; NULL: small, or nothing reserved yet */
         bool is_ready;           /* the segment is allocated */
         bool is_pinned;
-        void *memory; /* owned */
-        void *data;   /* what is computed into */
+        bool is_small;
+        void *data; /* what is computed into */
 };
 
 struct run_state {
@@ -48,7 +48,7 @@ struct run_state {
         uint32_t n_reserved;
         const void **inputs;
         void **outputs;
-        void *immediates;   /* aligned copies of inline inputs */
+        uint8_t *small;     /* owned: aligned copies of inline inputs, and the small areas */
         uint32_t n_pinned;  /* inputs whose segments are pinned */
         bool is_allocating; /* a segment must be allocated first */
         uint64_t n_scratch; /* counted in service->n_scratch */
@@ -62,30 +62,29 @@ struct run_state *run_state_free(struct run_state *run)
                 if (run->areas[i].is_pinned)
                         segment_unpin(run->areas[i].segment);
                 segment_unref(run->areas[i].segment);
-                free(run->areas[i].memory);
         }
         plan_free(run->plan);
         free(run->descs);
-        free(run->areas);
-        free(run->inputs);
-        free(run->outputs);
-        free(run->immediates);
+        free(run->small);
         free(run);
         return NULL;
 }
 
+/* The arrays lie behind the struct, those of pointers first. */
 static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
 {
-        struct run_state *run = calloc(1, sizeof(*run));
+        size_t n_pointers = (size_t)n_inputs + n_outputs, n_areas = (size_t)n_outputs + 1;
+        struct run_state *run = calloc(1, sizeof(*run) + n_pointers * sizeof(void *) +
+                                                  n_areas * sizeof(struct area));
 
         if (!run)
                 return NULL;
+        run->inputs = (const void **)(run + 1);
+        run->outputs = (void **)(run + 1) + n_inputs;
+        run->areas = (struct area *)(run->outputs + n_outputs);
         run->n_areas = n_outputs + 1;
-        run->areas = calloc(run->n_areas, sizeof(*run->areas));
-        run->descs = calloc(n_inputs + 1, sizeof(*run->descs));
-        run->inputs = calloc(n_inputs + 1, sizeof(*run->inputs));
-        run->outputs = calloc(n_outputs + 1, sizeof(*run->outputs));
-        if (!run->descs || !run->areas || !run->inputs || !run->outputs)
+        run->descs = calloc((size_t)n_inputs + 1, sizeof(*run->descs));
+        if (!run->descs)
                 return run_state_free(run);
         return run;
 }
@@ -138,42 +137,13 @@ static int input_desc(struct call *call, uint32_t i, struct desc *desc)
         return 0;
 }
 
-/* Inline inputs lie anywhere in the message; computing wants them aligned. */
-static int copy_immediates(struct call *call)
-{
-        const struct request *request = call->request;
-        struct run_state *run = call->run;
-        size_t n = 0;
-
-        for (uint32_t i = 0; i < request->n_inputs; i++)
-                if (request->inputs[i].ref.kind == REF_NONE)
-                        n += ((size_t)td_type_n_bytes(&request->inputs[i].type) + ALIGNMENT - 1) /
-                             ALIGNMENT * ALIGNMENT;
-        run->immediates = aligned_alloc(ALIGNMENT, n + ALIGNMENT);
-        if (!run->immediates)
-                return -ENOMEM;
-
-        n = 0;
-        for (uint32_t i = 0; i < request->n_inputs; i++) {
-                size_t n_bytes;
-
-                if (request->inputs[i].ref.kind != REF_NONE)
-                        continue;
-                n_bytes = (size_t)td_type_n_bytes(&request->inputs[i].type);
-                run->inputs[i] = (uint8_t *)run->immediates + n;
-                memcpy((uint8_t *)run->immediates + n, request->inputs[i].data, n_bytes);
-                n += (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        }
-        return 0;
-}
-
 /* 0, or -1 and the call's failure is set. */
 static int run_open(struct call *call)
 {
         const struct request *request = call->request;
 
         call->run = run_state_new(request->n_inputs, call->n_results);
-        if (!call->run || copy_immediates(call)) {
+        if (!call->run) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
@@ -243,20 +213,67 @@ static int run_check_outputs(struct call *call)
 
 /* ---- memory ---- */
 
+static size_t align(uint64_t n_bytes)
+{
+        return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static bool is_immediate(const struct call *call, uint32_t i)
+{
+        return call->request->inputs[i].ref.kind == REF_NONE;
+}
+
+/*
+ * One piece of memory for all that is small: aligned copies of the inline inputs, which lie
+ * anywhere in the message, then the small areas. 0 or -ENOMEM.
+ */
+static int run_reserve_small(struct call *call)
+{
+        const struct request_input *inputs = call->request->inputs;
+        struct run_state *run = call->run;
+        size_t n = ALIGNMENT;
+        uint8_t *next;
+
+        for (uint32_t i = 0; i < call->request->n_inputs; i++)
+                if (is_immediate(call, i))
+                        n += align((uint64_t)td_type_n_bytes(&inputs[i].type));
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                struct area *area = &run->areas[i];
+
+                area->is_small = area->n_bytes <=
+                                 (i == call->n_results ? SCRATCH_MAX : TD_INLINE_MAX);
+                n += area->is_small ? align(area->n_bytes) : 0;
+        }
+        run->small = malloc(n);
+        if (!run->small)
+                return -ENOMEM;
+        call_count_bytes(call, n);
+
+        next = run->small + (-(uintptr_t)run->small & (ALIGNMENT - 1));
+        for (uint32_t i = 0; i < call->request->n_inputs; i++) {
+                if (!is_immediate(call, i))
+                        continue;
+                n = (size_t)td_type_n_bytes(&inputs[i].type);
+                run->inputs[i] = memcpy(next, inputs[i].data, n);
+                next += align(n);
+        }
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                if (!run->areas[i].is_small)
+                        continue;
+                run->areas[i].data = next;
+                next += align(run->areas[i].n_bytes);
+        }
+        return 0;
+}
+
 /* 0, a store outcome or a negative errno. */
 static int area_reserve(struct call *call, struct area *area, bool is_scratch)
 {
         struct run_state *run = call->run;
-        uint64_t n_malloc = is_scratch ? MALLOC_MAX : TD_INLINE_MAX;
         int r;
 
-        if (area->n_bytes <= n_malloc) {
-                area->memory = aligned_alloc(ALIGNMENT, (area->n_bytes + 2 * ALIGNMENT - 1) /
-                                                                ALIGNMENT * ALIGNMENT);
-                area->data = area->memory;
-                call_count_bytes(call, area->n_bytes);
-                return area->memory ? 0 : -ENOMEM;
-        }
+        if (area->is_small)
+                return 0;
         r = store_reserve(call->service->store, call->user,
                           call->client && !is_scratch ? &call->client->holder : NULL, area->n_bytes,
                           &area->segment, &area->is_ready);
@@ -291,8 +308,7 @@ static bool is_pinned_input(const struct call *call, uint32_t i)
 {
         const struct tensor *tensor = call->pins[i].tensor;
 
-        return call->request->inputs[i].ref.kind != REF_NONE && tensor->n_bytes > 0 &&
-               !tensor->heap;
+        return !is_immediate(call, i) && tensor->n_bytes > 0 && !tensor->heap;
 }
 
 static void run_unpin_inputs(struct call *call)
@@ -311,7 +327,7 @@ static int run_pin_inputs(struct call *call)
                 uint32_t i = run->n_pinned;
                 int r;
 
-                if (call->request->inputs[i].ref.kind == REF_NONE)
+                if (is_immediate(call, i))
                         continue;
                 r = input_pin(run, call->pins[i].tensor, i);
                 if (r) {
@@ -417,7 +433,7 @@ static int run_make_tensors(struct call *call, struct tensor **tensors)
                         segment_unpin(area->segment);
                 area->is_pinned = false;
                 r = tensor_new(&tensors[i], call->service->store, call->user, desc,
-                               steal_ptr(&area->segment), area->memory, NULL);
+                               steal_ptr(&area->segment), area->is_small ? area->data : NULL, NULL);
                 if (!r && tensors[i]->segment)
                         r = tensor_seal(tensors[i]);
                 if (!r && output->map)
@@ -484,7 +500,7 @@ static void run_answer(struct call *call, struct tensor **tensors)
                                          false, false);
                         else
                                 describe_inline(reply, plan_output(call->run->plan, i),
-                                                call->run->areas[i].memory);
+                                                call->run->areas[i].data);
                 }
                 reply_key(reply, "fds");
                 describe_fds(reply);
@@ -495,10 +511,11 @@ static void run_answer(struct call *call, struct tensor **tensors)
 static void run_succeed(struct call *call)
 {
         struct tensor *tensors[TD_OUTPUTS_MAX] = { NULL };
+        uint32_t n_results = call->n_results;
         uint64_t n_bytes = 0;
         int r;
 
-        for (uint32_t i = 0; i < call->n_results; i++)
+        for (uint32_t i = 0; i < n_results; i++)
                 n_bytes += call->run->areas[i].n_bytes;
         r = run_make_tensors(call, tensors);
         if (!r)
@@ -513,7 +530,7 @@ static void run_succeed(struct call *call)
         } else {
                 run_answer(call, tensors);
         }
-        for (uint32_t i = 0; i < TD_OUTPUTS_MAX; i++)
+        for (uint32_t i = 0; i < n_results; i++)
                 tensor_unref(tensors[i]);
 }
 
@@ -552,6 +569,10 @@ static void run_begin(struct call *call)
         uint64_t n_bytes = 0;
         int r;
 
+        if (!run->small && run_reserve_small(call)) {
+                call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
+                return;
+        }
         for (; run->n_reserved < run->n_areas; run->n_reserved++) {
                 r = area_reserve(call, &run->areas[run->n_reserved],
                                  run->n_reserved == call->n_results);
