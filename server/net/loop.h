@@ -3,10 +3,9 @@
  * Loop
  *
  * libuv's loop, with a short spin in front of its sleep: where cores sleep, waking up costs more
- * than answering. Where a peer shares our core, or others need it, a spin keeps from running whom
- * it waits for. So the loop learns from the time between messages which of the two serves better,
- * and tries the other one now and then. It spins for at most busy_poll_us after a message, never
- * while jobs want the cores; an idle daemon sleeps.
+ * than answering. It spins for at most busy_poll_us after a message, never while jobs want the
+ * cores; an idle daemon sleeps. A spin yields at every turn, so that a peer that shares our core
+ * runs, instead of being waited for.
  */
 #pragma once
 
@@ -14,16 +13,10 @@
 #include <stdint.h>
 #include <uv.h>
 
-enum loop_wait { LOOP_SLEEP, LOOP_SPIN, LOOP_HELD /* it would spin, but may not */ };
-
 struct loop {
         uv_loop_t uv;
         uint64_t busy_poll_ns;    /* 0: never spin */
         uint64_t last_message_ns; /* 0: none yet */
-        enum loop_wait wait;      /* what follows the last message */
-        uint64_t gap_ns[2]; /* by enum loop_wait: from one message to the next, a moving mean */
-        unsigned n_messages;
-        bool is_trial; /* wait is not what seems best */
         bool is_stopped;
         bool is_spinning;            /* this turn does not sleep */
         bool (*may_spin)(void *ctx); /* asked between spins */

@@ -3,7 +3,6 @@
 #include "net/loop.h"
 
 #include <check.h>
-#include <string.h>
 
 static struct loop loop;
 static uv_timer_t timer;
@@ -125,63 +124,6 @@ START_TEST(off)
 }
 END_TEST
 
-/* Messages that come so long after the last one, by what the loop did meanwhile; what it does most
- * of the time then. */
-static enum loop_wait learn(uint64_t spin_us, uint64_t sleep_us)
-{
-        unsigned n[2] = { 0, 0 };
-
-        for (int i = 0; i < 4096; i++) {
-                uint64_t gap_us = loop.wait == LOOP_SPIN ? spin_us : sleep_us;
-
-                loop.last_message_ns = uv_hrtime() - gap_us * 1000;
-                loop_note_message(&loop);
-                if (i >= 2048)
-                        n[loop.wait]++;
-        }
-        /* the other is tried, but seldom */
-        ck_assert_uint_gt(n[0], 0);
-        ck_assert_uint_gt(n[1], 0);
-        ck_assert(n[0] < 100 || n[1] < 100);
-        return n[1] > n[0] ? LOOP_SPIN : LOOP_SLEEP;
-}
-
-START_TEST(only_where_it_pays)
-{
-        start(1000);
-        /* a core for each: a wake-up is what takes long */
-        ck_assert_int_eq(learn(100, 800), LOOP_SPIN);
-        /* one core for both: the peer runs when the spin is over */
-        ck_assert_int_eq(learn(1100, 300), LOOP_SLEEP);
-        /* and back */
-        ck_assert_int_eq(learn(100, 800), LOOP_SPIN);
-        /* slow peers: neither is better */
-        ck_assert_int_eq(learn(60000, 60000), LOOP_SLEEP);
-        ck_assert_int_eq(learn(2000, 2000), LOOP_SLEEP);
-        ck_assert_int_eq(learn(100, 800), LOOP_SPIN);
-        stop();
-}
-END_TEST
-
-/* What happens while jobs run says nothing about spinning. */
-START_TEST(learns_nothing_while_jobs_run)
-{
-        uint64_t gap_ns[2];
-
-        start(1000);
-        ck_assert_int_eq(learn(100, 800), LOOP_SPIN);
-        is_allowed = false;
-        memcpy(gap_ns, loop.gap_ns, sizeof(gap_ns));
-        loop.wait = LOOP_SPIN;
-        loop.last_message_ns = uv_hrtime();
-        run(20);
-        ck_assert_int_eq(loop.wait, LOOP_HELD);
-        loop_note_message(&loop);
-        ck_assert_mem_eq(gap_ns, loop.gap_ns, sizeof(gap_ns));
-        stop();
-}
-END_TEST
-
 int main(void)
 {
         Suite *suite = suite_create("loop");
@@ -194,8 +136,6 @@ int main(void)
         tcase_add_test(tcase, spin_ends);
         tcase_add_test(tcase, never_while_jobs_want_the_cores);
         tcase_add_test(tcase, off);
-        tcase_add_test(tcase, only_where_it_pays);
-        tcase_add_test(tcase, learns_nothing_while_jobs_run);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
