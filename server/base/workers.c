@@ -16,11 +16,18 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/error.h"
 
 #define SPIN_NS 50000
+
+/*
+ * Workers give way to the loop thread, which answers others meanwhile. A ping beside a matmul on
+ * all cores: p99 2.9 ms without, 0.05 ms with it.
+ */
+#define WORKER_NICE 5
 
 struct region {
         struct list link;
@@ -123,11 +130,24 @@ static void worker_spin(struct workers *workers)
         pthread_mutex_lock(&workers->mutex);
 }
 
+static void worker_give_way(void)
+{
+        id_t tid = (id_t)gettid();
+        int nice;
+
+        /* Where it is forbidden, answers are later under load, and that is all. */
+        errno = 0;
+        nice = getpriority(PRIO_PROCESS, tid);
+        if (errno == 0 && setpriority(PRIO_PROCESS, tid, nice + WORKER_NICE))
+                log_debug("workers keep the priority of the loop thread");
+}
+
 static void *worker_main(void *arg)
 {
         struct workers *workers = arg;
         bool has_helped = false;
 
+        worker_give_way();
         pthread_mutex_lock(&workers->mutex);
         for (;;) {
                 struct work *work = list_first(&workers->queue, struct work, link);
