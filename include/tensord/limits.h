@@ -59,6 +59,9 @@
 /* Live handles of one connection. */
 #define TD_HANDLES_MAX 65536
 
+/* Handles of one connection whose request failed, of which it is remembered why. */
+#define TD_FAILED_MAX 64
+
 /* Requests of one connection that wait for an earlier job. */
 #define TD_WAITING_MAX 1024
 

@@ -163,10 +163,14 @@ static int call_resolve(struct call *call, struct pin *pin, const struct ref *re
 static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
 {
         struct client *client = call->client;
+        struct promise *taken;
 
         if (!handle)
                 return 0;
-        if (promise_find(client->promises, handle)) {
+        taken = promise_find(client->promises, handle);
+        if (taken && taken->state == PROMISE_FAILED) {
+                promise_unlink(taken);
+        } else if (taken) {
                 failure_set(&call->failure, TD_E_HANDLE_TAKEN,
                             "handle %llu is in use on this connection", (unsigned long long)handle);
                 return -1;
@@ -411,13 +415,29 @@ void call_set_result(struct call *call, uint32_t i, struct tensor *tensor)
         promise_settle(promise, call->service);
 }
 
-/* The handles of a call that failed are free again, and who waits for them inherits the failure. */
+/* Requests that name it come to know why it failed, also those that are still on their way. */
+static void client_remember_failed(struct client *client, struct promise *promise)
+{
+        struct promise *failed;
+        unsigned n = 0;
+
+        list_push_back(&client->failed, &promise->failed);
+        list_for_each(failed, &client->failed, failed)
+                n++;
+        if (n > TD_FAILED_MAX)
+                promise_unlink(list_first(&client->failed, struct promise, failed));
+}
+
+/* The handles of a call that failed may be chosen anew; who names them inherits the failure. */
 static void call_fail_result(struct call *call, struct promise *promise)
 {
-        if (promise->table)
-                promise_unlink(promise);
-        if (promise->state != PROMISE_PENDING)
+        if (promise->state != PROMISE_PENDING) {
+                if (promise->table)
+                        promise_unlink(promise);
                 return;
+        }
+        if (promise->table)
+                client_remember_failed(call->client, promise);
         promise->state = PROMISE_FAILED;
         promise->failure = malloc(sizeof(*promise->failure));
         if (promise->failure)

@@ -25,6 +25,7 @@ int promise_new(struct promise **promisep, struct promise **table, uint64_t hand
         promise->handle = handle;
         promise->table = table;
         list_init(&promise->waits);
+        list_init(&promise->failed);
         HASH_ADD(hh, *table, handle, sizeof(promise->handle), promise);
         *promisep = promise;
         return 0;
@@ -53,6 +54,7 @@ void promise_unlink(struct promise *promise)
 {
         assert(promise->table);
         HASH_DELETE(hh, *promise->table, promise);
+        list_unlink(&promise->failed);
         promise->table = NULL;
         promise_unref(promise);
 }

@@ -27,6 +27,7 @@ struct promise {
                                             will have */
         struct op_id op_id;
         struct list waits;      /* struct wait, in order of arrival */
+        struct list failed;       /* FAILED, and still listed: its client's list of such */
         struct promise **table; /* the client's table that lists it under handle, NULL: none */
         uint64_t handle;
         UT_hash_handle hh;

@@ -250,6 +250,7 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
                 return r;
         client->user->n_connections++;
         holder_init(&client->holder, client->user, on_trim);
+        list_init(&client->failed);
         list_init(&client->calls);
         list_init(&client->trimmed);
         list_push_back(&service->clients, &client->link);

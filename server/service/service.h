@@ -60,6 +60,7 @@ struct client {
         struct user *user; /* owned reference */
         struct reply_sink *sink;
         struct promise *promises; /* by handle */
+        struct list failed;       /* promises that came to nothing, the oldest first */
         struct list calls;        /* requests under way, in order of arrival */
         uint32_t n_calls;         /* of these: all, */
         uint32_t n_waiting;       /* those that wait for an earlier one, */

@@ -81,6 +81,8 @@ START_TEST(failure_is_inherited)
         await(&peer, 2);
         ck_assert(next_reply_has(&peer, "singular"));
         ck_assert(next_reply_has(&peer, "singular"));
+        send_sum(&peer, 1); /* one that was on its way */
+        ck_assert(next_reply_has(&peer, "singular"));
         send_put(&peer, 1, NULL, 0); /* the handle is free again */
         ck_assert(next_reply_has(&peer, "sealed"));
         finish(service, &peer, NULL);
