@@ -19,6 +19,7 @@
 #define CONNECTION_FDS (2 * TD_FDS_UNREAD_MAX)
 
 struct connection {
+        unsigned n_rest; /* answers that are not spun for */
         int fd; /* -1: not connected */
 
         struct frame out; /* bytes from n_sent on are still to be sent */

@@ -12,7 +12,6 @@
 #include "client.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,22 +224,26 @@ static void client_take(td_client *client, int r)
                 exchange_break(client);
 }
 
-/* Looks at the socket for each yield: a few microseconds, in which most answers come. */
-#define YIELD_EVERY 8
+/*
+ * After a spin in vain, so many answers are slept for: the daemon is slow, or shares our core and
+ * waits for it.
+ */
+#define SPIN_REST 8
 
-/* Receive something: spin, letting a daemon on the same core run, then sleep until it comes. */
+/* Receive something: spin, then sleep until it comes. */
 static int receive_patiently(struct connection *connection, int64_t spin_ns)
 {
-        int64_t end_ns = spin_ns > 0 ? now_ns() + spin_ns : 0;
+        bool spins = spin_ns > 0 && connection->n_rest == 0;
+        int64_t end_ns = spins ? now_ns() + spin_ns : 0;
         int r;
 
-        for (unsigned n = 1;; n++) {
+        do {
                 r = connection_receive(connection);
-                if (r != 0 || spin_ns <= 0 || now_ns() >= end_ns)
-                        break;
-                if (n % YIELD_EVERY == 0)
-                        sched_yield();
-        }
+        } while (r == 0 && spins && now_ns() < end_ns);
+        if (spins && r == 0)
+                connection->n_rest = SPIN_REST;
+        else if (connection->n_rest > 0)
+                connection->n_rest--;
         while (r == 0) {
                 r = connection_wait(connection, POLLIN, -1);
                 if (r >= 0)

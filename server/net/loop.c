@@ -2,11 +2,12 @@
 #include "net/loop.h"
 
 #include <assert.h>
-#include <sched.h>
 
 #include "base/error.h"
 
-/* Looks at one peer for each look at all of them, and for each yield. */
+/* After a spin in vain, so many messages are followed by none. */
+#define LOOP_REST 8
+/* Looks at one peer for each look at all of them. */
 #define LOOP_GLANCES 8
 
 int loop_init(struct loop *loop, unsigned busy_poll_us, bool (*may_spin)(void *ctx),
@@ -30,12 +31,16 @@ void loop_deinit(struct loop *loop)
         (void)r;
 }
 
-static bool loop_wants_spin(const struct loop *loop)
+static bool loop_wants_spin(struct loop *loop)
 {
-        if (loop->is_stopped || !loop->last_message_ns)
+        if (loop->is_stopped || !loop->last_message_ns || !loop->may_spin(loop->ctx))
                 return false;
-        return uv_hrtime() - loop->last_message_ns < loop->busy_poll_ns &&
-               loop->may_spin(loop->ctx);
+        if (uv_hrtime() - loop->last_message_ns < loop->busy_poll_ns)
+                return true;
+        if (loop->is_spinning)
+                loop->n_rest = LOOP_REST;
+        loop->last_message_ns = 0;
+        return false;
 }
 
 void loop_run(struct loop *loop)
@@ -44,8 +49,6 @@ void loop_run(struct loop *loop)
                 loop->is_spinning = loop_wants_spin(loop);
                 for (int i = 0; i < LOOP_GLANCES && loop->is_spinning && !loop->is_stopped; i++)
                         loop->glance(loop->ctx);
-                if (loop->is_spinning)
-                        sched_yield();
                 uv_run(&loop->uv, loop->is_spinning ? UV_RUN_NOWAIT : UV_RUN_ONCE);
         }
 }
@@ -62,6 +65,8 @@ void loop_finish(struct loop *loop)
 
 void loop_note_message(struct loop *loop)
 {
-        if (loop->busy_poll_ns)
+        if (loop->n_rest > 0)
+                loop->n_rest--;
+        else if (loop->busy_poll_ns)
                 loop->last_message_ns = uv_hrtime();
 }
