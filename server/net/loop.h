@@ -4,8 +4,8 @@
  *
  * libuv's loop, with a short spin in front of its sleep: where cores sleep, waking up costs more
  * than answering. It spins for at most busy_poll_us after a message, never while jobs want the
- * cores; an idle daemon sleeps. A spin in vain means that peers are slow, or share our core and wait
- * for it: the next few messages are followed by none.
+ * cores; an idle daemon sleeps. A spin in vain means that peers are slow, or share our core and
+ * wait for it: the next few messages are followed by none.
  */
 #pragma once
 
