@@ -444,10 +444,10 @@ int tensor_store(td_tensor *tensor, td_error *error)
 
 /* ---- opening ---- */
 
-static int open_by(td_client *client, const char *name, const uint8_t *id, td_tensor **tensorp,
-                   td_error *error)
+static int open_by(td_client *client, const char *name, const uint8_t *id, bool map,
+                   td_tensor **tensorp, td_error *error)
 {
-        struct ask ask = { .method = METHOD_OPEN, .name = name, .id = id };
+        struct ask ask = { .method = METHOD_OPEN, .name = name, .id = id, .map = map };
         td_tensor *tensor = tensor_new(client, NULL, name);
         int r;
 
@@ -466,12 +466,19 @@ int td_open(td_client *client, const char *name, td_tensor **tensorp, td_error *
 {
         int r = check_name(name, error);
 
-        return r ? r : open_by(client, name, NULL, tensorp, error);
+        return r ? r : open_by(client, name, NULL, false, tensorp, error);
+}
+
+int td_open_mapped(td_client *client, const char *name, td_tensor **tensorp, td_error *error)
+{
+        int r = check_name(name, error);
+
+        return r ? r : open_by(client, name, NULL, true, tensorp, error);
 }
 
 int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensorp, td_error *error)
 {
-        return open_by(client, NULL, id, tensorp, error);
+        return open_by(client, NULL, id, false, tensorp, error);
 }
 
 int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)

@@ -261,7 +261,7 @@ class Client:
         """
         if mode not in _MODES:
             raise error("bad_arguments", f"mode is 'r' or 'cow', not {mode!r}")
-        return self.open(name)._map(_MODES[mode], True)
+        return Tensor(self, self._native.open_mapped(name))._map(_MODES[mode], True)
 
     def load(self, path, name=None, replace=False):
         """Store the array of an ``.npy`` file.

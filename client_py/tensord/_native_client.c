@@ -183,7 +183,8 @@ static PyObject *client_create(PyObject *object, PyObject *args)
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
-static PyObject *client_open(PyObject *object, PyObject *name_object)
+static PyObject *open_with(PyObject *object, PyObject *name_object,
+                           int (*open)(td_client *, const char *, td_tensor **, td_error *))
 {
         struct native_client *self = (struct native_client *)object;
         td_tensor *tensor = NULL;
@@ -202,10 +203,20 @@ static PyObject *client_open(PyObject *object, PyObject *name_object)
         if (!client)
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
-        r = td_open(client, name, &tensor, &error);
+        r = open(client, name, &tensor, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
+}
+
+static PyObject *client_open(PyObject *object, PyObject *name)
+{
+        return open_with(object, name, td_open);
+}
+
+static PyObject *client_open_mapped(PyObject *object, PyObject *name)
+{
+        return open_with(object, name, td_open_mapped);
 }
 
 static PyObject *client_open_id(PyObject *object, PyObject *id_object)
@@ -422,6 +433,7 @@ static PyMethodDef client_methods[] = {
         { "put", client_put, METH_VARARGS, NULL },
         { "create", client_create, METH_VARARGS, NULL },
         { "open", client_open, METH_O, NULL },
+        { "open_mapped", client_open_mapped, METH_O, NULL },
         { "open_id", client_open_id, METH_O, NULL },
         { "delete", client_delete, METH_O, NULL },
         { "list", client_list, METH_O, NULL },

@@ -100,6 +100,8 @@ TD_API int td_create(td_client *client, const struct td_type *type, char order, 
 /* All td_mapping of it become read-only. */
 TD_API int td_seal(td_tensor *tensor, td_error *error);
 TD_API int td_open(td_client *client, const char *name, td_tensor **tensor, td_error *error);
+/* The same, and its memory is handed out along with it: the next td_map() asks for nothing more. */
+TD_API int td_open_mapped(td_client *client, const char *name, td_tensor **tensor, td_error *error);
 TD_API int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensor, td_error *error);
 TD_API void td_tensor_free(td_tensor *tensor);
 
