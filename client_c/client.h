@@ -202,8 +202,6 @@ td_tensor *tensor_ref(td_tensor *tensor);
 /* Under the lock: give up a use of a mapping; the one of tensor->mapped. */
 void tensor_unuse(td_tensor *tensor, struct mapped *mapped);
 void tensor_detach(td_tensor *tensor);
-/* Under the lock: remember which mapping a sealed tensor lies in. */
-void tensor_note(td_tensor *tensor);
 /* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
 int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
                     td_error *error);

@@ -16,35 +16,6 @@
 
 #define ATTEMPTS 4
 
-/* A small tensor's segment is a cache, which may be another one later. */
-static bool is_notable(const td_tensor *tensor)
-{
-        return tensor->is_sealed && tensor->has_id && tensor->n_bytes > TD_INLINE_MAX;
-}
-
-void tensor_note(td_tensor *tensor)
-{
-        if (tensor->mapped && tensor->has_segment && tensor->mapped->segment == tensor->segment &&
-            is_notable(tensor))
-                mappings_note_id(&tensor->client->mappings, tensor->mapped, tensor->id,
-                                 tensor->offset);
-}
-
-/* Its segment, if an earlier reference to it was mapped: saves asking for it. */
-static struct mapped *tensor_find_noted(td_tensor *tensor)
-{
-        struct mapped *mapped;
-
-        mapped = is_notable(tensor) ? mappings_find_id(&tensor->client->mappings, tensor->id)
-                                    : NULL;
-        if (mapped) {
-                tensor->has_segment = true;
-                tensor->segment = mapped->segment;
-                tensor->offset = mapped->offset;
-        }
-        return mapped;
-}
-
 /*
  * Under the lock: use the mapping of its segment, if there is one. That of a sealed tensor stays
  * good when its connection is gone; one that is written belongs to a connection.
@@ -61,8 +32,6 @@ static bool tensor_attach(td_tensor *tensor)
                 return false;
         if (tensor->has_segment)
                 tensor->mapped = mappings_find(&client->mappings, tensor->segment);
-        else
-                tensor->mapped = tensor_find_noted(tensor);
         if (tensor->mapped)
                 mapped_use(tensor->mapped);
         return tensor->mapped != NULL;
@@ -157,8 +126,6 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                         r = mapped_protect(tensor->mapped, true);
                 if (is_mapped && !writable)
                         r = mapped_protect(tensor->mapped, false);
-                if (is_mapped)
-                        tensor_note(tensor);
                 pthread_mutex_unlock(&client->lock);
                 if (is_mapped && r == 0)
                         return TD_OK;

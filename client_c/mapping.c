@@ -39,16 +39,8 @@ int mapped_take_spare(struct mapped *mapped)
         return fd;
 }
 
-static void mapped_forget_id(struct mappings *mappings, struct mapped *mapped)
-{
-        if (mapped->has_id)
-                HASH_DELETE(hh_id, mappings->by_id, mapped);
-        mapped->has_id = false;
-}
-
 static void mapped_leave(struct mappings *mappings, struct mapped *mapped)
 {
-        mapped_forget_id(mappings, mapped);
         HASH_DEL(mappings->table, mapped);
         mapped->is_in_table = false;
 }
@@ -121,31 +113,6 @@ struct mapped *mappings_find(const struct mappings *mappings, uint64_t segment)
 
         HASH_FIND(hh, mappings->table, &segment, sizeof(segment), mapped);
         return mapped;
-}
-
-struct mapped *mappings_find_id(const struct mappings *mappings, const uint8_t id[16])
-{
-        struct mapped *mapped;
-
-        HASH_FIND(hh_id, mappings->by_id, id, 16, mapped);
-        return mapped;
-}
-
-void mappings_note_id(struct mappings *mappings, struct mapped *mapped, const uint8_t id[16],
-                      uint64_t offset)
-{
-        struct mapped *before;
-
-        if (!mapped->is_in_table || (mapped->has_id && memcmp(mapped->id, id, 16) == 0))
-                return;
-        before = mappings_find_id(mappings, id);
-        if (before)
-                mapped_forget_id(mappings, before);
-        mapped_forget_id(mappings, mapped);
-        memcpy(mapped->id, id, 16);
-        mapped->offset = offset;
-        mapped->has_id = true;
-        HASH_ADD(hh_id, mappings->by_id, id, 16, mapped);
 }
 
 void mapped_use(struct mapped *mapped)

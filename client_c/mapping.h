@@ -35,16 +35,11 @@ struct mapped {
         unsigned n_wanting; /* threads that want a descriptor, for mappings of their own */
         int spare_fd;       /* the last that came for them, or -1 */
         bool is_populated;  /* writing does not fault in its pages any more */
-        bool has_id;        /* of the sealed tensor that was seen in it last, beyond small ones */
-        uint8_t id[16];
-        uint64_t offset; /* of that tensor's data */
         UT_hash_handle hh;
-        UT_hash_handle hh_id;
 };
 
 struct mappings {
         struct mapped *table;
-        struct mapped *by_id;
         uint64_t n_forks; /* at the last purge */
         int error;        /* errno of the last mapping that failed */
 };
@@ -57,13 +52,6 @@ uint64_t mapping_n_forks(void);
 void mappings_add(struct mappings *mappings, const struct handed *handed, int fd);
 /* NULL: not mapped. */
 struct mapped *mappings_find(const struct mappings *mappings, uint64_t segment);
-/*
- * The mapping that a sealed tensor lies in, noted earlier; NULL: not known. A tensor that lives is
- * never moved, and a segment that is given back holds another one, which is noted in its place.
- */
-struct mapped *mappings_find_id(const struct mappings *mappings, const uint8_t id[16]);
-void mappings_note_id(struct mappings *mappings, struct mapped *mapped, const uint8_t id[16],
-                      uint64_t offset);
 void mapped_use(struct mapped *mapped);
 /* true: it was unmapped, and the daemon is to be told so (segment is still its number). */
 bool mapped_unuse(struct mappings *mappings, struct mapped *mapped);

@@ -108,7 +108,6 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         tensor->has_segment = d->has_segment;
         tensor->segment = d->segment;
         tensor->offset = d->offset;
-        tensor_note(tensor);
         r = tensor_take_data(tensor, d);
         if (r == TD_OK && d->name && !tensor->name && !(tensor->name = strndup(d->name, d->n_name)))
                 r = TD_E_CLIENT_MEMORY;

@@ -163,38 +163,6 @@ START_TEST(a_descriptor_for_oneself)
 }
 END_TEST
 
-/* What is noted goes with its mapping, or with the next tensor in it. */
-START_TEST(noted_by_id)
-{
-        static const uint8_t one[16] = { 1 }, two[16] = { 2 };
-        struct mappings mappings = { 0 };
-        struct mapped *a, *b;
-
-        add(&mappings, 1, memory_of("a"), true);
-        add(&mappings, 2, memory_of("b"), true);
-        a = mappings_find(&mappings, 1);
-        b = mappings_find(&mappings, 2);
-        ck_assert_ptr_null(mappings_find_id(&mappings, one));
-        mappings_note_id(&mappings, a, one, 4096);
-        ck_assert_ptr_eq(mappings_find_id(&mappings, one), a);
-        mappings_note_id(&mappings, b, one, 4096);
-        ck_assert_ptr_eq(mappings_find_id(&mappings, one), b);
-        mappings_note_id(&mappings, b, two, 64);
-        ck_assert_ptr_null(mappings_find_id(&mappings, one));
-        ck_assert_ptr_eq(mappings_find_id(&mappings, two), b);
-        ck_assert_uint_eq(b->offset, 64);
-        ck_assert(mappings_trim(&mappings, 2));
-        ck_assert_ptr_null(mappings_find_id(&mappings, two));
-        mappings_note_id(&mappings, a, two, 64);
-        mapped_use(a);
-        mappings_detach(&mappings);
-        ck_assert_ptr_null(mappings.by_id);
-        mappings_note_id(&mappings, a, two, 64);
-        ck_assert_ptr_null(mappings_find_id(&mappings, two));
-        mapped_unuse(&mappings, a);
-}
-END_TEST
-
 START_TEST(populated_pages)
 {
         struct mappings mappings = { 0 };
@@ -234,7 +202,6 @@ int main(void)
         tcase_add_test(tc, trim_spares_what_is_used);
         tcase_add_test(tc, forks_end_parking);
         tcase_add_test(tc, a_descriptor_for_oneself);
-        tcase_add_test(tc, noted_by_id);
         tcase_add_test(tc, populated_pages);
         tcase_add_test(tc, what_cannot_be_mapped);
         suite_add_tcase(suite, tc);
