@@ -24,8 +24,11 @@
 #include "compute/step_base.h"
 
 #define SMALL 8192 /* m * n * k up to which our kernel beats the call of BLAS */
-#define TILE_ROWS                                                                                  \
-        1024 /* of a large product: each call packs its operands anew, so small tiles cost */
+/*
+ * Of a large product: each call packs its operands anew, so small tiles cost, and tall ones pack
+ * the right operand once. They leave cores idle where there are more than tiles.
+ */
+#define TILE_ROWS 2048
 #define TILE_COLUMNS 1024
 #define TILE_LEAST 64
 #define GRID_WANTED 2       /* tiles of a product that is smaller than that */
