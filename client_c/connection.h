@@ -19,6 +19,7 @@
 #define CONNECTION_FDS (2 * TD_FDS_UNREAD_MAX)
 
 struct connection {
+        unsigned n_vain; /* spins in a row that no answer ended */
         unsigned n_rest; /* answers that are not spun for */
         int fd; /* -1: not connected */
 

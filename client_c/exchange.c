@@ -225,9 +225,10 @@ static void client_take(td_client *client, int r)
 }
 
 /*
- * After a spin in vain, so many answers are slept for: the daemon is slow, or shares our core and
- * waits for it.
+ * After so many spins in vain, so many answers are slept for: the daemon is slow, or shares our
+ * core and waits for it. One in vain says little: the daemon had to wake up.
  */
+#define SPIN_VAIN 4
 #define SPIN_REST 8
 
 /* Receive something: spin, then sleep until it comes. */
@@ -240,10 +241,12 @@ static int receive_patiently(struct connection *connection, int64_t spin_ns)
         do {
                 r = connection_receive(connection);
         } while (r == 0 && spins && now_ns() < end_ns);
-        if (spins && r == 0)
+        if (!spins)
+                connection->n_rest -= connection->n_rest > 0;
+        else if (r != 0)
+                connection->n_vain = 0;
+        else if (++connection->n_vain >= SPIN_VAIN)
                 connection->n_rest = SPIN_REST;
-        else if (connection->n_rest > 0)
-                connection->n_rest--;
         while (r == 0) {
                 r = connection_wait(connection, POLLIN, -1);
                 if (r >= 0)
