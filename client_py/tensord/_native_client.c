@@ -183,6 +183,16 @@ static PyObject *client_create(PyObject *object, PyObject *args)
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
+/* A name that must be there; false: an exception is set. */
+static bool wanted_name(PyObject *object, const char **namep)
+{
+        if (!native_name(object, namep))
+                return false;
+        if (!*namep)
+                PyErr_SetString(PyExc_TypeError, "a name is a str");
+        return *namep != NULL;
+}
+
 static PyObject *open_with(PyObject *object, PyObject *name_object,
                            int (*open)(td_client *, const char *, td_tensor **, td_error *))
 {
@@ -193,12 +203,8 @@ static PyObject *open_with(PyObject *object, PyObject *name_object,
         td_error error;
         int r;
 
-        if (!native_name(name_object, &name))
+        if (!wanted_name(name_object, &name))
                 return NULL;
-        if (!name) {
-                PyErr_SetString(PyExc_TypeError, "a name is a str");
-                return NULL;
-        }
         client = native_client_enter(self);
         if (!client)
                 return NULL;
@@ -251,12 +257,8 @@ static PyObject *client_delete(PyObject *object, PyObject *name_object)
         td_error error;
         int r;
 
-        if (!native_name(name_object, &name))
+        if (!wanted_name(name_object, &name))
                 return NULL;
-        if (!name) {
-                PyErr_SetString(PyExc_TypeError, "a name is a str");
-                return NULL;
-        }
         client = native_client_enter(self);
         if (!client)
                 return NULL;
