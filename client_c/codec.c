@@ -128,10 +128,16 @@ static void pack_values(msgpack_packer *pk, const uint32_t *values, size_t n)
 
 static void pack_number(msgpack_packer *pk, const struct td_number *number)
 {
-        if (number->is_float)
-                msgpack_pack_double(pk, number->d);
-        else
-                msgpack_pack_int64(pk, number->i);
+        switch (number->kind) {
+        case TD_KIND_FLOAT: msgpack_pack_double(pk, number->d); break;
+        case TD_KIND_UINT: msgpack_pack_uint64(pk, number->u); break;
+        case TD_KIND_COMPLEX:
+                msgpack_pack_array(pk, 2);
+                msgpack_pack_double(pk, number->z[0]);
+                msgpack_pack_double(pk, number->z[1]);
+                break;
+        default: msgpack_pack_int64(pk, number->i);
+        }
 }
 
 static void pack_request(msgpack_packer *pk, uint32_t msgid, const char *method, bool has_params)
@@ -387,31 +393,36 @@ static void pack_loop(msgpack_packer *pk, const struct td_loop *loop)
         }
 }
 
-static void pack_arrays(msgpack_packer *pk, const struct td_attrs *attrs)
+static void pack_axes(msgpack_packer *pk, const int16_t *axes, size_t n)
 {
-        if (attrs->set & TD_ATTR_START) {
-                pack_text(pk, "start");
-                pack_ints(pk, attrs->start, attrs->n_start);
-        }
-        if (attrs->set & TD_ATTR_SHAPE) {
-                pack_text(pk, "shape");
-                pack_ints(pk, attrs->shape, attrs->n_shape);
-        }
-        if (attrs->set & TD_ATTR_STEP) {
-                pack_text(pk, "step");
-                pack_ints(pk, attrs->step, attrs->n_step);
-        }
-        if (attrs->set & TD_ATTR_AXES) {
-                pack_text(pk, "axes");
-                msgpack_pack_array(pk, attrs->n_axes);
-                for (unsigned i = 0; i < attrs->n_axes; i++)
-                        msgpack_pack_int16(pk, attrs->axes[i]);
-        }
-        if (attrs->set & TD_ATTR_RANGE) {
-                pack_text(pk, "range");
-                msgpack_pack_array(pk, 3);
-                for (unsigned i = 0; i < 3; i++)
-                        pack_number(pk, &attrs->range[i]);
+        msgpack_pack_array(pk, n);
+        for (size_t i = 0; i < n; i++)
+                msgpack_pack_int16(pk, axes[i]);
+}
+
+static void pack_range(msgpack_packer *pk, const struct td_number *range)
+{
+        msgpack_pack_array(pk, 3);
+        for (unsigned i = 0; i < 3; i++)
+                pack_number(pk, &range[i]);
+}
+
+static void pack_attr(msgpack_packer *pk, const struct td_attrs *attrs, unsigned bit)
+{
+        const struct td_attr_info *info = td_attr_info(bit);
+        const void *field = td_attr_field(attrs, bit);
+        const uint8_t *count = td_attr_count(attrs, bit);
+
+        pack_text(pk, info->name);
+        switch (info->form) {
+        case TD_FORM_DTYPE: pack_text(pk, td_dtype_name(*(const uint8_t *)field)); break;
+        case TD_FORM_EXTENTS: pack_ints(pk, field, *count); break;
+        case TD_FORM_AXES: pack_axes(pk, field, *count); break;
+        case TD_FORM_BOOL: pack_bool(pk, *(const bool *)field); break;
+        case TD_FORM_INT: msgpack_pack_int64(pk, *(const int64_t *)field); break;
+        case TD_FORM_FLOAT: msgpack_pack_double(pk, *(const double *)field); break;
+        case TD_FORM_NUMBER: pack_number(pk, field); break;
+        case TD_FORM_RANGE: pack_range(pk, field); break;
         }
 }
 
@@ -420,31 +431,9 @@ static void pack_attrs(msgpack_packer *pk, const struct td_attrs *attrs, const s
         uint32_t set = attrs->set & ~(uint32_t)TD_ATTR_LOOP;
 
         msgpack_pack_map(pk, (unsigned)__builtin_popcount(set) + (loop ? loop_n_keys(loop) : 0));
-        pack_arrays(pk, attrs);
-        if (set & TD_ATTR_DTYPE) {
-                pack_text(pk, "dtype");
-                pack_text(pk, td_dtype_info(attrs->dtype)->name);
-        }
-        if (set & TD_ATTR_KEEPDIMS) {
-                pack_text(pk, "keepdims");
-                pack_bool(pk, attrs->keepdims);
-        }
-        if (set & TD_ATTR_UPPER) {
-                pack_text(pk, "upper");
-                pack_bool(pk, attrs->upper);
-        }
-        if (set & TD_ATTR_VALUE) {
-                pack_text(pk, "value");
-                pack_number(pk, &attrs->value);
-        }
-        if (set & TD_ATTR_K) {
-                pack_text(pk, "k");
-                msgpack_pack_int64(pk, attrs->k);
-        }
-        if (set & TD_ATTR_RCOND) {
-                pack_text(pk, "rcond");
-                msgpack_pack_double(pk, attrs->rcond);
-        }
+        for (unsigned bit = 0; bit < TD_N_ATTRS; bit++)
+                if (set & 1u << bit)
+                        pack_attr(pk, attrs, bit);
         if (loop)
                 pack_loop(pk, loop);
 }

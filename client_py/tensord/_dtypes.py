@@ -10,7 +10,10 @@ from ._errors import error
 DTYPES = tuple(numpy.dtype(npy) for _, _, _, npy in _native.DTYPES)
 NAMES = tuple(name for name, _, _, _ in _native.DTYPES)
 ITEM_SIZES = tuple(size for _, _, size, _ in _native.DTYPES)
-BOOL, INT64, FLOAT32, FLOAT64 = map(NAMES.index, ("bool", "int64", "float32", "float64"))
+KINDS = tuple(dtype.kind for dtype in DTYPES)
+BOOL, INT64, FLOAT32, FLOAT64, COMPLEX64, COMPLEX128 = map(
+    NAMES.index, ("bool", "int64", "float32", "float64", "complex64", "complex128")
+)
 
 _NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES)}
 
@@ -18,8 +21,8 @@ _NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES)}
 def _advice(dtype):
     if dtype.kind == "O":
         return "objects have no fixed bytes; convert them to one of these"
-    if dtype.kind in "iu":
-        return 'convert with .astype("int64")'
+    if dtype.kind == "c":
+        return 'convert with .astype("complex64") or .astype("complex128")'
     if dtype.kind == "f":
         return 'convert with .astype("float32") or .astype("float64")'
     return "convert it to one of these"

@@ -7,6 +7,8 @@
  */
 #include "_native.h"
 
+#include "tensord/attrs.h"
+
 #include <string.h>
 
 PyTypeObject *native_builder_type;
@@ -99,15 +101,19 @@ static PyObject *builder_input_view(PyObject *object, PyObject *args)
                 self, td_builder_input_view(self->builder, tensor->tensor, &view, strides, offset));
 }
 
+static const struct {
+        enum td_kind kind;
+        int size;
+} dtypes[] = {
+#define TD_DTYPE(sym, name, kind, ctype, size, npy) { TD_KIND_##kind, size },
+#include "tensord/dtypes.def"
+#undef TD_DTYPE
+};
+
 /* Of a type whose extents are small enough to be immediate; INT64_MAX for all others. */
 static int64_t immediate_n_bytes(const struct td_type *type)
 {
-        static const int sizes[] = {
-#define TD_DTYPE(sym, name, kind, ctype, size, npy) size,
-#include "tensord/dtypes.def"
-#undef TD_DTYPE
-        };
-        int64_t n = sizes[type->dtype];
+        int64_t n = dtypes[type->dtype].size;
 
         for (unsigned i = 0; i < type->ndim; i++)
                 if (type->shape[i] < 0 || __builtin_mul_overflow(n, type->shape[i], &n))
@@ -136,28 +142,64 @@ static PyObject *builder_immediate(PyObject *object, PyObject *args)
         return result;
 }
 
+/* An integer of that many bytes, in two's complement; out of range raises OverflowError. */
+static bool integer_of(PyObject *number, unsigned dtype, union td_scalar *scalarp)
+{
+        const int n_bits = 8 * dtypes[dtype].size;
+        bool fits;
+
+        if (dtypes[dtype].kind == TD_KIND_UINT) {
+                scalarp->u = PyLong_AsUnsignedLongLong(number);
+                if (scalarp->u == UINT64_MAX && PyErr_Occurred())
+                        return false;
+                fits = n_bits == 64 || scalarp->u >> n_bits == 0;
+        } else {
+                scalarp->i = PyLong_AsLongLong(number);
+                if (scalarp->i == -1 && PyErr_Occurred())
+                        return false;
+                fits = n_bits == 64 || (scalarp->i >= -(INT64_C(1) << (n_bits - 1)) &&
+                                        scalarp->i < INT64_C(1) << (n_bits - 1));
+        }
+        if (!fits)
+                PyErr_Format(PyExc_OverflowError, "%R does not fit %s", number,
+                             td_dtype_name((int)dtype));
+        return fits;
+}
+
 static bool scalar_of(PyObject *number, long dtype, union td_scalar *scalarp)
 {
+        double parts[2] = { 0, 0 };
         int truth;
 
-        switch (dtype) {
-        case TD_BOOL:
-                truth = PyObject_IsTrue(number);
-                scalarp->b = truth > 0;
-                return truth >= 0;
-        case TD_INT64:
-                scalarp->i = PyLong_AsLongLong(number);
-                return scalarp->i != -1 || !PyErr_Occurred();
-        case TD_FLOAT32:
-                scalarp->f = (float)PyFloat_AsDouble(number);
-                return !PyErr_Occurred();
-        case TD_FLOAT64:
-                scalarp->d = PyFloat_AsDouble(number);
-                return !PyErr_Occurred();
-        default:
+        if (dtype < 0 || dtype >= TD_N_DTYPES) {
                 native_raise_code(TD_E_UNSUPPORTED_DTYPE, "no dtype has number %ld", dtype);
                 return false;
         }
+        switch (dtypes[dtype].kind) {
+        case TD_KIND_BOOL:
+                truth = PyObject_IsTrue(number);
+                scalarp->b = truth > 0;
+                return truth >= 0;
+        case TD_KIND_INT:
+        case TD_KIND_UINT: return integer_of(number, (unsigned)dtype, scalarp);
+        case TD_KIND_COMPLEX:
+                parts[0] = PyComplex_RealAsDouble(number);
+                parts[1] = PyComplex_ImagAsDouble(number);
+                break;
+        case TD_KIND_FLOAT: parts[0] = PyFloat_AsDouble(number); break;
+        }
+        if (PyErr_Occurred())
+                return false;
+        switch (dtype) {
+        case TD_FLOAT32: scalarp->f = (float)parts[0]; break;
+        case TD_FLOAT64: scalarp->d = parts[0]; break;
+        case TD_COMPLEX64:
+                scalarp->c[0] = (float)parts[0];
+                scalarp->c[1] = (float)parts[1];
+                break;
+        default: memcpy(scalarp->z, parts, sizeof(parts));
+        }
+        return true;
 }
 
 /* scalar(dtype, number): a 0-d immediate */
@@ -184,11 +226,26 @@ static PyObject *builder_scalar(PyObject *object, PyObject *const *args, Py_ssiz
 static bool read_number(PyObject *object, struct td_number *numberp)
 {
         if (PyFloat_Check(object)) {
-                numberp->is_float = true;
-                numberp->d = PyFloat_AsDouble(object);
+                *numberp = (struct td_number){ .kind = TD_KIND_FLOAT,
+                                               .d = PyFloat_AsDouble(object) };
                 return true;
         }
-        numberp->is_float = false;
+        if (PyComplex_Check(object)) {
+                *numberp = (struct td_number){ .kind = TD_KIND_COMPLEX };
+                numberp->z[0] = PyComplex_RealAsDouble(object);
+                numberp->z[1] = PyComplex_ImagAsDouble(object);
+                return true;
+        }
+        if (PyLong_Check(object)) {
+                unsigned long long big = PyLong_AsUnsignedLongLong(object);
+
+                if (!PyErr_Occurred() && big > INT64_MAX) {
+                        *numberp = (struct td_number){ .kind = TD_KIND_UINT, .u = big };
+                        return true;
+                }
+                PyErr_Clear();
+        }
+        *numberp = (struct td_number){ .kind = TD_KIND_INT };
         return native_int64(object, TD_E_BAD_PROGRAM, "a number", &numberp->i);
 }
 
@@ -205,12 +262,12 @@ static bool read_range(PyObject *object, struct td_number range[3])
         return true;
 }
 
-static bool read_axes(PyObject *object, struct td_attrs *attrs)
+static bool read_axes(PyObject *object, const char *what, int16_t *values, uint8_t *np)
 {
         int64_t axes[TD_NDIM_MAX];
         size_t n;
 
-        if (!native_int64s(object, TD_E_BAD_AXIS, "axes", axes, TD_NDIM_MAX, &n))
+        if (!native_int64s(object, TD_E_BAD_AXIS, what, axes, TD_NDIM_MAX, &n))
                 return false;
         for (size_t i = 0; i < n; i++) {
                 if (axes[i] < INT16_MIN || axes[i] > INT16_MAX) {
@@ -218,9 +275,9 @@ static bool read_axes(PyObject *object, struct td_attrs *attrs)
                                           (long long)axes[i]);
                         return false;
                 }
-                attrs->axes[i] = (int16_t)axes[i];
+                values[i] = (int16_t)axes[i];
         }
-        attrs->n_axes = (uint8_t)n;
+        *np = (uint8_t)n;
         return true;
 }
 
@@ -234,7 +291,7 @@ static bool read_extents(PyObject *object, int code, const char *what, int64_t *
         return true;
 }
 
-static bool read_dtype(PyObject *object, struct td_attrs *attrs)
+static bool read_dtype(PyObject *object, uint8_t *dtypep)
 {
         long dtype = PyLong_AsLong(object);
 
@@ -244,7 +301,7 @@ static bool read_dtype(PyObject *object, struct td_attrs *attrs)
                 native_raise_code(TD_E_UNSUPPORTED_DTYPE, "no dtype has number %ld", dtype);
                 return false;
         }
-        attrs->dtype = (uint8_t)dtype;
+        *dtypep = (uint8_t)dtype;
         return true;
 }
 
@@ -264,41 +321,36 @@ static bool read_double(PyObject *object, double *valuep)
 
 static bool read_attr(PyObject *key, PyObject *value, struct td_attrs *attrs)
 {
-        const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
-        uint32_t attr = 0;
-        bool ok = false;
+        Py_ssize_t n_name;
+        const char *name = PyUnicode_AsUTF8AndSize(key, &n_name);
+        int bit = name ? td_attr_find(name, (size_t)n_name) : -1;
+        const struct td_attr_info *info;
+        uint8_t *count;
+        void *field;
 
-        if (!name)
+        if (bit < 0) {
+                if (name)
+                        native_raise_code(TD_E_BAD_PROGRAM, "there is no attribute %s", name);
                 return false;
-        if (!strcmp(name, "dtype"))
-                attr = TD_ATTR_DTYPE, ok = read_dtype(value, attrs);
-        else if (!strcmp(name, "shape"))
-                attr = TD_ATTR_SHAPE,
-                ok = read_extents(value, TD_E_RANK_LIMIT, "shape", attrs->shape, &attrs->n_shape);
-        else if (!strcmp(name, "axes"))
-                attr = TD_ATTR_AXES, ok = read_axes(value, attrs);
-        else if (!strcmp(name, "keepdims"))
-                attr = TD_ATTR_KEEPDIMS, ok = read_bool(value, &attrs->keepdims);
-        else if (!strcmp(name, "start"))
-                attr = TD_ATTR_START,
-                ok = read_extents(value, TD_E_BAD_PROGRAM, "start", attrs->start, &attrs->n_start);
-        else if (!strcmp(name, "step"))
-                attr = TD_ATTR_STEP,
-                ok = read_extents(value, TD_E_BAD_PROGRAM, "step", attrs->step, &attrs->n_step);
-        else if (!strcmp(name, "value"))
-                attr = TD_ATTR_VALUE, ok = read_number(value, &attrs->value);
-        else if (!strcmp(name, "range"))
-                attr = TD_ATTR_RANGE, ok = read_range(value, attrs->range);
-        else if (!strcmp(name, "k"))
-                attr = TD_ATTR_K, ok = native_int64(value, TD_E_BAD_PROGRAM, "k", &attrs->k);
-        else if (!strcmp(name, "rcond"))
-                attr = TD_ATTR_RCOND, ok = read_double(value, &attrs->rcond);
-        else if (!strcmp(name, "upper"))
-                attr = TD_ATTR_UPPER, ok = read_bool(value, &attrs->upper);
-        else
-                native_raise_code(TD_E_BAD_PROGRAM, "there is no attribute %s", name);
-        attrs->set |= attr;
-        return ok;
+        }
+        info = td_attr_info((unsigned)bit);
+        field = td_attr_field(attrs, (unsigned)bit);
+        count = td_attr_count(attrs, (unsigned)bit);
+        attrs->set |= 1u << (unsigned)bit;
+        switch (info->form) {
+        case TD_FORM_DTYPE: return read_dtype(value, field);
+        case TD_FORM_EXTENTS:
+                return read_extents(value,
+                                    bit == TD_ATTR_BIT_SHAPE ? TD_E_RANK_LIMIT : TD_E_BAD_PROGRAM,
+                                    name, field, count);
+        case TD_FORM_AXES: return read_axes(value, name, field, count);
+        case TD_FORM_BOOL: return read_bool(value, field);
+        case TD_FORM_INT: return native_int64(value, TD_E_BAD_PROGRAM, name, field);
+        case TD_FORM_FLOAT: return read_double(value, field);
+        case TD_FORM_NUMBER: return read_number(value, field);
+        case TD_FORM_RANGE: return read_range(value, field);
+        }
+        return false;
 }
 
 /* ---- operations ---- */

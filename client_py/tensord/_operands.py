@@ -8,7 +8,17 @@ exists before the graph runs.
 import numpy
 
 from . import _native
-from ._dtypes import BOOL, DTYPES, FLOAT64, INT64, native_array, number_of
+from ._dtypes import (
+    BOOL,
+    COMPLEX64,
+    COMPLEX128,
+    DTYPES,
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    KINDS,
+    native_array,
+)
 
 _NUMPY = (numpy.ndarray, numpy.generic, list, tuple)
 
@@ -56,14 +66,17 @@ class Constant:
 def _default_number(value):
     if isinstance(value, bool):
         return BOOL
+    if isinstance(value, complex):
+        return COMPLEX128
     return INT64 if isinstance(value, int) else FLOAT64
 
 
 def _weak_number(value, like):
     """NumPy 2's rule: a Python number takes the dtype of what it meets, where its kind fits."""
     own = _default_number(value)
-    # BOOL, INT64 and the floats stand in the order of their kinds
-    return like if own <= like or (own == FLOAT64 and like > INT64) else own
+    if "biufc".index(KINDS[like]) >= "bifc".index(KINDS[own]) + (own not in (BOOL, INT64)):
+        return like
+    return COMPLEX64 if own == COMPLEX128 and like == FLOAT32 else own
 
 
 def is_operand(x):
@@ -91,10 +104,8 @@ def as_operand(x, like=None):
         return x
     if isinstance(x, numpy.generic) or isinstance(x, _NUMPY):  # before float: numpy.float64 is one
         return Constant(x)
-    if isinstance(x, (int, float)):
+    if isinstance(x, (int, float, complex)):
         return Scalar(x, _default_number(x) if like is None else _weak_number(x, like))
-    if isinstance(x, complex):
-        number_of(complex)  # says what is supported
     if hasattr(x, "__array__"):
         return Constant(x)
     raise TypeError(f"{type(x).__name__} is no operand: a tensor, an array or a number is")
@@ -108,7 +119,7 @@ def as_operands(xs):
     else:
         return xs
     like = None
-    operands = [x if type(x) in (int, float, bool) else as_operand(x) for x in xs]
+    operands = [x if type(x) in (int, float, bool, complex) else as_operand(x) for x in xs]
     for x in operands:
         if hasattr(x, "_add_to"):
             like = x._number

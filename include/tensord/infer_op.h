@@ -432,22 +432,23 @@ static inline bool td_arange_floats(double start, double stop, double step, int6
         return true;
 }
 
-static inline double td_number_double(const struct td_number *number)
-{
-        return number->is_float ? number->d : (double)number->i;
-}
-
 static inline int td_infer_arange(const struct td_call *call, struct td_type *result)
 {
         const struct td_number *range = call->attrs->range;
-        bool is_float = range[0].is_float || range[1].is_float || range[2].is_float;
+        bool is_float = false;
         unsigned dtype = call->attrs->dtype;
         bool fits;
 
         *result = (struct td_type){ .dtype = (uint8_t)dtype, .ndim = 1 };
-        if (dtype == TD_BOOL)
+        if (dtype == TD_BOOL || td_dtype_is_complex(dtype))
                 return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
-                                 "%s: is not defined for bool", call->name);
+                                 "%s: is not defined for %s", call->name, td_dtype_name(dtype));
+        for (unsigned i = 0; i < 3; i++) {
+                if (range[i].kind == TD_KIND_COMPLEX || range[i].kind == TD_KIND_UINT)
+                        return td_refuse(call->refusal, TD_E_BAD_VALUE,
+                                         "%s: start, stop and step are int64 or float", call->name);
+                is_float |= range[i].kind == TD_KIND_FLOAT;
+        }
         if (is_float && !td_dtype_is_float(dtype))
                 return td_refuse(call->refusal, TD_E_DTYPE_MISMATCH,
                                  "%s: a range of floats does not go with %s", call->name,

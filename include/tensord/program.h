@@ -55,34 +55,45 @@ struct td_type {
 /* one element of any dtype; the dtype stands beside it */
 union td_scalar {
         uint8_t b;
+        int8_t i8;
+        int16_t i16;
+        int32_t i32;
         int64_t i;
+        uint8_t u8;
+        uint16_t u16;
+        uint32_t u32;
+        uint64_t u;
         float f;
         double d;
+        float c[2]; /* real, imaginary */
+        double z[2];
 };
 
 /* a number as it was written, before it has a dtype */
 struct td_number {
-        bool is_float;
+        uint8_t kind; /* enum td_kind: INT in i, UINT in u where i has no room, FLOAT in d, COMPLEX in z */
         union {
                 int64_t i;
+                uint64_t u;
                 double d;
+                double z[2]; /* real, imaginary */
         };
 };
 
+/* what a node's attributes may be, see attrs.def; a loop's are those of struct td_loop */
+enum td_attr_bit {
+#define TD_ATTRIBUTE(sym, ...) TD_ATTR_BIT_##sym,
+#include "tensord/attrs.def"
+#undef TD_ATTRIBUTE
+        TD_N_ATTRS
+};
+
 enum td_attr {
-        TD_ATTR_DTYPE = 1 << 0,    /* "dtype" */
-        TD_ATTR_SHAPE = 1 << 1,    /* "shape" */
-        TD_ATTR_AXES = 1 << 2,     /* "axes"; negative ones count from the end */
-        TD_ATTR_KEEPDIMS = 1 << 3, /* "keepdims" */
-        TD_ATTR_START = 1 << 4,    /* "start", one per axis */
-        TD_ATTR_STEP = 1 << 5,     /* "step", one per axis */
-        TD_ATTR_VALUE = 1 << 6,    /* "value" */
-        TD_ATTR_RANGE = 1 << 7,    /* "range": [start, stop, step] */
-        TD_ATTR_K = 1 << 8,        /* "k" */
-        TD_ATTR_RCOND = 1 << 9,    /* "rcond" */
-        TD_ATTR_UPPER = 1 << 10,   /* "upper" */
-        TD_ATTR_LOOP = 1 << 11,    /* "steps" "captures" "body" "results", and optional "watch" with
-                                      "every" or "at" */
+#define TD_ATTRIBUTE(sym, ...) TD_ATTR_##sym = 1 << TD_ATTR_BIT_##sym,
+#include "tensord/attrs.def"
+#undef TD_ATTRIBUTE
+        TD_ATTR_LOOP = 1 << TD_N_ATTRS, /* "steps" "captures" "body" "results", and optional "watch"
+                                           with "every" or "at" */
 };
 
 struct td_attrs {
@@ -90,6 +101,11 @@ struct td_attrs {
         uint8_t dtype;
         bool keepdims;
         bool upper;
+        bool include_initial;
+        bool descending;
+        bool right;
+        bool endpoint;
+        bool full_matrices;
         uint8_t n_shape; /* extents in shape */
         uint8_t n_axes;
         uint8_t n_start; /* entries in start */
@@ -101,7 +117,9 @@ struct td_attrs {
         struct td_number value;
         struct td_number range[3];
         int64_t k;
+        int64_t seed;
         double rcond;
+        double correction;
 };
 
 struct td_node {

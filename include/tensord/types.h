@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tensord/attrs.h"
 #include "tensord/program.h"
 
 struct td_refusal {
@@ -83,12 +84,6 @@ static inline bool td_dtype_is_float(unsigned dtype)
         return td_dtype_kind(dtype) == TD_KIND_FLOAT;
 }
 
-/* true if name is the n_bytes at s, which need no terminator */
-static inline bool td_is_name(const char *name, const char *s, size_t n_bytes)
-{
-        return strlen(name) == n_bytes && memcmp(name, s, n_bytes) == 0;
-}
-
 /* The dtype of that name, or -1. */
 static inline int td_dtype_find(const char *s, size_t n_bytes)
 {
@@ -98,25 +93,90 @@ static inline int td_dtype_find(const char *s, size_t n_bytes)
         return -1;
 }
 
+/* The dtype of a kind that has that many bytes an element; there is one. */
+static inline unsigned td_dtype_of(enum td_kind kind, int64_t size)
+{
+        unsigned i = 0;
+
+        while (td_dtype_kind(i) != kind || td_dtype_size(i) != size)
+                i++;
+        return i;
+}
+
+/* The narrowest float that holds every value of a dtype of 16 bits, and as good as any beyond. */
+static inline unsigned td_float_for(unsigned dtype)
+{
+        switch (td_dtype_kind(dtype)) {
+        case TD_KIND_FLOAT: return dtype;
+        case TD_KIND_COMPLEX: return dtype == TD_COMPLEX64 ? TD_FLOAT32 : TD_FLOAT64;
+        default: return td_dtype_size(dtype) <= 2 ? TD_FLOAT32 : TD_FLOAT64;
+        }
+}
+
 /*
- * NumPy 2's promotion: bool gives way, of one kind the wider wins, integers and floats meet in
- * float64.
+ * NumPy 2's promotion: bool gives way; of one kind the wider wins; signed and unsigned meet in the
+ * next wider signed one, in float64 where there is none; integers and floats in a float that holds
+ * both; complex wins, as wide as the float that belongs to both.
  */
 static inline unsigned td_promote(unsigned a, unsigned b)
 {
-        if (a == b || td_dtype_kind(b) == TD_KIND_BOOL)
+        enum td_kind ka = td_dtype_kind(a), kb = td_dtype_kind(b);
+        int64_t sa = td_dtype_size(a), sb = td_dtype_size(b);
+
+        if (a == b || kb == TD_KIND_BOOL)
                 return a;
-        if (td_dtype_kind(a) == TD_KIND_BOOL)
+        if (ka == TD_KIND_BOOL)
                 return b;
-        if (td_dtype_kind(a) == td_dtype_kind(b))
-                return a > b ? a : b;
-        return TD_FLOAT64;
+        if (ka == kb)
+                return sa > sb ? a : b;
+        if (ka > kb)
+                return td_promote(b, a);
+        if (kb == TD_KIND_UINT) { /* and a is signed */
+                if (sb < sa)
+                        return a;
+                return sb < 8 ? td_dtype_of(TD_KIND_INT, 2 * sb) : TD_FLOAT64;
+        }
+        a = td_float_for(a) == TD_FLOAT64 || td_float_for(b) == TD_FLOAT64 ? TD_FLOAT64
+                                                                           : TD_FLOAT32;
+        if (kb == TD_KIND_FLOAT)
+                return a;
+        return a == TD_FLOAT64 ? TD_COMPLEX128 : TD_COMPLEX64;
 }
 
-/* The dtype that dividing or taking a root computes in: a float stays, all else is float64. */
+static inline bool td_dtype_is_complex(unsigned dtype)
+{
+        return td_dtype_kind(dtype) == TD_KIND_COMPLEX;
+}
+
+static inline bool td_dtype_is_integer(unsigned dtype)
+{
+        return td_dtype_kind(dtype) == TD_KIND_INT || td_dtype_kind(dtype) == TD_KIND_UINT;
+}
+
+/* The dtype of the real part: of a complex one its float, of any other itself. */
+static inline unsigned td_dtype_real(unsigned dtype)
+{
+        return td_dtype_is_complex(dtype) ? td_float_for(dtype) : dtype;
+}
+
+/*
+ * The dtype that dividing or taking a root computes in: floats and complex stay, all else is
+ * float64, the default float of the standard.
+ */
 static inline unsigned td_promote_to_float(unsigned dtype)
 {
-        return td_dtype_is_float(dtype) ? dtype : TD_FLOAT64;
+        return td_dtype_is_float(dtype) || td_dtype_is_complex(dtype) ? dtype : TD_FLOAT64;
+}
+
+/* The real part, as a double. */
+static inline double td_number_double(const struct td_number *number)
+{
+        switch (number->kind) {
+        case TD_KIND_FLOAT: return number->d;
+        case TD_KIND_COMPLEX: return number->z[0];
+        case TD_KIND_UINT: return (double)number->u;
+        default: return (double)number->i;
+        }
 }
 
 /* ---- operations ---- */
@@ -185,9 +245,11 @@ static inline int td_op_find(const char *s, size_t n_bytes)
 /* Those of the operation's attributes that may be left out. */
 static inline uint32_t td_op_optional(unsigned op)
 {
-        uint32_t attrs = td_op_info(op)->attrs;
-        uint32_t optional = attrs & (TD_ATTR_KEEPDIMS | TD_ATTR_K | TD_ATTR_RCOND | TD_ATTR_UPPER);
+        uint32_t attrs = td_op_info(op)->attrs, optional = 0;
 
+        for (unsigned i = 0; i < TD_N_ATTRS; i++)
+                if (td_attr_info(i)->is_optional)
+                        optional |= attrs & 1u << i;
         if (attrs & TD_ATTR_KEEPDIMS)
                 optional |= attrs & TD_ATTR_AXES;
         return optional;
@@ -197,25 +259,6 @@ static inline bool td_op_is_view(unsigned op)
 {
         return op == TD_OP_PERMUTE_DIMS || op == TD_OP_SLICE || op == TD_OP_RESHAPE ||
                op == TD_OP_BROADCAST_TO;
-}
-
-static inline const char *td_attr_name(uint32_t attr)
-{
-        switch (attr) {
-        case TD_ATTR_DTYPE: return "dtype";
-        case TD_ATTR_SHAPE: return "shape";
-        case TD_ATTR_AXES: return "axes";
-        case TD_ATTR_KEEPDIMS: return "keepdims";
-        case TD_ATTR_START: return "start";
-        case TD_ATTR_STEP: return "step";
-        case TD_ATTR_VALUE: return "value";
-        case TD_ATTR_RANGE: return "range";
-        case TD_ATTR_K: return "k";
-        case TD_ATTR_RCOND: return "rcond";
-        case TD_ATTR_UPPER: return "upper";
-        case TD_ATTR_LOOP: return "body";
-        default: return "no attribute";
-        }
 }
 
 /* ---- errors ---- */

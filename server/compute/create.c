@@ -37,21 +37,17 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-static double number_as_double(struct td_number number)
-{
-        return number.is_float ? number.d : (double)number.i;
-}
-
 /* As astype converts: through the load kernels, so that NaN and what is out of range come out
  * alike. */
 static union td_scalar number_as(struct td_number number, enum td_dtype dtype)
 {
+        static const enum td_dtype dtypes[] = { [TD_KIND_INT] = TD_INT64,
+                                                [TD_KIND_UINT] = TD_UINT64,
+                                                [TD_KIND_FLOAT] = TD_FLOAT64,
+                                                [TD_KIND_COMPLEX] = TD_COMPLEX128 };
         union td_scalar value = { 0 };
 
-        if (number.is_float)
-                kernels_get()->load[TD_FLOAT64][dtype](1, &value, &number.d, 0);
-        else
-                kernels_get()->load[TD_INT64][dtype](1, &value, &number.i, 0);
+        kernels_get()->load[dtypes[number.kind]][dtype](1, &value, &number.z, 0);
         return value;
 }
 
@@ -143,12 +139,12 @@ static void prepare_arange(struct create *c, const struct td_attrs *attrs)
 {
         c->start = attrs->range[0];
         c->by = attrs->range[2];
-        c->is_integer = !c->start.is_float && !c->by.is_float;
+        c->is_integer = c->start.kind == TD_KIND_INT && c->by.kind == TD_KIND_INT;
         if (!c->is_integer) {
-                c->start = (struct td_number){ .is_float = true,
-                                               .d = number_as_double(attrs->range[0]) };
-                c->by = (struct td_number){ .is_float = true,
-                                            .d = number_as_double(attrs->range[2]) };
+                c->start = (struct td_number){ .kind = TD_KIND_FLOAT,
+                                               .d = td_number_double(&attrs->range[0]) };
+                c->by = (struct td_number){ .kind = TD_KIND_FLOAT,
+                                            .d = td_number_double(&attrs->range[2]) };
         }
         c->convert = kernels_get()->load[c->is_integer ? TD_INT64 : TD_FLOAT64][c->dtype];
 }
@@ -156,7 +152,7 @@ static void prepare_arange(struct create *c, const struct td_attrs *attrs)
 int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *result)
 {
-        const struct td_number one = { .is_float = false, .i = 1 };
+        const struct td_number one = { .kind = TD_KIND_INT, .i = 1 };
         struct create *c = calloc(1, sizeof(*c));
 
         if (!c)

@@ -221,18 +221,52 @@ int decode_int(struct decode *decode, const char *key, const msgpack_object *obj
         return 0;
 }
 
+/* [real, imaginary], floats or integers */
+static int decode_complex(struct decode *decode, const char *key, const msgpack_object *object,
+                          struct td_number *valuep)
+{
+        struct td_number part;
+
+        if (object->via.array.size != 2)
+                return decode_refuse_type(decode, key, "[real, imaginary]", object);
+        valuep->kind = TD_KIND_COMPLEX;
+        for (uint32_t i = 0; i < 2; i++) {
+                int r;
+
+                if (object->via.array.ptr[i].type == MSGPACK_OBJECT_ARRAY)
+                        return decode_refuse_type(decode, key, "a part that is a float",
+                                                  &object->via.array.ptr[i]);
+                r = decode_number(decode, key, &object->via.array.ptr[i], &part);
+                if (r)
+                        return r;
+                valuep->z[i] = part.kind == TD_KIND_FLOAT  ? part.d
+                               : part.kind == TD_KIND_UINT ? (double)part.u
+                                                           : (double)part.i;
+        }
+        return 0;
+}
+
 int decode_number(struct decode *decode, const char *key, const msgpack_object *object,
                   struct td_number *valuep)
 {
-        if (object->type == MSGPACK_OBJECT_FLOAT32 || object->type == MSGPACK_OBJECT_FLOAT64) {
-                *valuep = (struct td_number){ .is_float = true, .d = object->via.f64 };
+        *valuep = (struct td_number){ .kind = TD_KIND_INT };
+        switch (object->type) {
+        case MSGPACK_OBJECT_FLOAT32:
+        case MSGPACK_OBJECT_FLOAT64:
+                valuep->kind = TD_KIND_FLOAT;
+                valuep->d = object->via.f64;
                 return 0;
+        case MSGPACK_OBJECT_POSITIVE_INTEGER:
+                if (object->via.u64 > INT64_MAX)
+                        valuep->kind = TD_KIND_UINT;
+                valuep->u = object->via.u64;
+                return 0;
+        case MSGPACK_OBJECT_NEGATIVE_INTEGER: valuep->i = object->via.i64; return 0;
+        case MSGPACK_OBJECT_ARRAY: return decode_complex(decode, key, object, valuep);
+        default:
+                return decode_refuse_type(decode, key, "an integer, a float or [real, imaginary]",
+                                          object);
         }
-        if (object->type != MSGPACK_OBJECT_POSITIVE_INTEGER &&
-            object->type != MSGPACK_OBJECT_NEGATIVE_INTEGER)
-                return decode_refuse_type(decode, key, "an integer or a float", object);
-        *valuep = (struct td_number){ .is_float = false };
-        return decode_int(decode, key, object, &valuep->i);
 }
 
 int decode_str(struct decode *decode, const char *key, const msgpack_object *object, size_t max,

@@ -16,11 +16,6 @@
 
 #define KEYS_LOOP_REQUIRED (KEY_BIT(STEPS) | KEY_BIT(CAPTURES) | KEY_BIT(BODY) | KEY_BIT(RESULTS))
 #define KEYS_LOOP_OPTIONAL (KEY_BIT(WATCH) | KEY_BIT(EVERY) | KEY_BIT(AT))
-#define KEYS_ATTRS                                                                                 \
-        (KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(AXES) | KEY_BIT(KEEPDIMS) | KEY_BIT(UPPER) |    \
-         KEY_BIT(START) | KEY_BIT(STEP) | KEY_BIT(VALUE) | KEY_BIT(RANGE) | KEY_BIT(K) |           \
-         KEY_BIT(RCOND))
-
 static int count_values(struct decode *decode, uint32_t n)
 {
         decode->n_values += n; /* n is bounded by the message: no overflow */
@@ -124,97 +119,118 @@ static int decode_inputs(struct decode *decode, const msgpack_object *object,
 
 /* ---- attributes ---- */
 
-static int decode_axes(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
+static int decode_axes(struct decode *decode, const char *name, const msgpack_object *object,
+                       uint8_t *np, int16_t *axes)
 {
         const msgpack_object *elements;
         uint32_t n;
         int64_t axis;
         int r;
 
-        r = decode_array(decode, "axes", object, UINT32_MAX, &n, &elements);
+        r = decode_array(decode, name, object, UINT32_MAX, &n, &elements);
         if (r)
                 return r;
         if (n > TD_NDIM_MAX)
                 return decode_refuse(decode, TD_E_BAD_AXIS,
-                                     "axes has %" PRIu32 " entries, at most %d are allowed", n,
+                                     "%s has %" PRIu32 " entries, at most %d are allowed", name, n,
                                      TD_NDIM_MAX);
         for (uint32_t i = 0; i < n; i++) {
-                r = decode_int(decode, "axes", &elements[i], &axis);
+                r = decode_int(decode, name, &elements[i], &axis);
                 if (r)
                         return r;
                 if (axis < INT16_MIN || axis > INT16_MAX)
                         return decode_refuse(decode, TD_E_BAD_AXIS,
                                              "axis %" PRId64 " is out of range", axis);
-                attrs->axes[i] = (int16_t)axis;
+                axes[i] = (int16_t)axis;
         }
-        attrs->n_axes = (uint8_t)n;
+        *np = (uint8_t)n;
         return 0;
 }
 
-static int decode_range(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
+static int decode_range(struct decode *decode, const char *name, const msgpack_object *object,
+                        struct td_number *range)
 {
         const msgpack_object *elements;
         uint32_t n;
         int r;
 
-        r = decode_array(decode, "range", object, 3, &n, &elements);
+        r = decode_array(decode, name, object, 3, &n, &elements);
         if (r)
                 return r;
         if (n != 3)
                 return decode_refuse(
                         decode, TD_E_BAD_PROGRAM,
-                        "range has %" PRIu32 " elements, start, stop and step are wanted", n);
+                        "%s has %" PRIu32 " elements, start, stop and step are wanted", name, n);
         for (uint32_t i = 0; i < 3; i++) {
-                r = decode_number(decode, "range", &elements[i], &attrs->range[i]);
+                r = decode_number(decode, name, &elements[i], &range[i]);
                 if (r)
                         return r;
         }
         return 0;
 }
 
-static int decode_rcond(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
+/* Integers beside floats; a complex one is no float. */
+static int decode_float(struct decode *decode, const char *name, const msgpack_object *object,
+                        double *valuep)
 {
         struct td_number number;
         int r;
 
-        r = decode_number(decode, "rcond", object, &number);
+        r = decode_number(decode, name, object, &number);
         if (r)
                 return r;
-        attrs->rcond = number.is_float ? number.d : (double)number.i;
+        if (number.kind == TD_KIND_COMPLEX)
+                return decode_refuse(decode, TD_E_BAD_PROGRAM, "%s is complex, a float is wanted",
+                                     name);
+        *valuep = number.kind == TD_KIND_FLOAT  ? number.d
+                  : number.kind == TD_KIND_UINT ? (double)number.u
+                                                : (double)number.i;
         return 0;
 }
 
-static int decode_attr(struct decode *decode, enum wire_key key, const msgpack_object *object,
+/* Extents may be negative (reshape has a -1): they are inference's to check. */
+static int decode_attr(struct decode *decode, unsigned bit, const msgpack_object *object,
                        struct td_attrs *attrs)
 {
-        switch (key) {
-        case KEY_DTYPE:
-                attrs->set |= TD_ATTR_DTYPE;
-                return decode_dtype(decode, object, &attrs->dtype);
-        case KEY_SHAPE: /* reshape's may have a -1, so that extents are inference's to check */
-                attrs->set |= TD_ATTR_SHAPE;
-                return decode_extents(decode, "shape", object, &attrs->n_shape, attrs->shape);
-        case KEY_AXES: attrs->set |= TD_ATTR_AXES; return decode_axes(decode, object, attrs);
-        case KEY_KEEPDIMS:
-                attrs->set |= TD_ATTR_KEEPDIMS;
-                return decode_bool(decode, "keepdims", object, &attrs->keepdims);
-        case KEY_UPPER:
-                attrs->set |= TD_ATTR_UPPER;
-                return decode_bool(decode, "upper", object, &attrs->upper);
-        case KEY_START:
-                attrs->set |= TD_ATTR_START;
-                return decode_extents(decode, "start", object, &attrs->n_start, attrs->start);
-        case KEY_STEP:
-                attrs->set |= TD_ATTR_STEP;
-                return decode_extents(decode, "step", object, &attrs->n_step, attrs->step);
-        case KEY_VALUE:
-                attrs->set |= TD_ATTR_VALUE;
-                return decode_number(decode, "value", object, &attrs->value);
-        case KEY_RANGE: attrs->set |= TD_ATTR_RANGE; return decode_range(decode, object, attrs);
-        case KEY_K: attrs->set |= TD_ATTR_K; return decode_int(decode, "k", object, &attrs->k);
-        case KEY_RCOND: attrs->set |= TD_ATTR_RCOND; return decode_rcond(decode, object, attrs);
-        default: return 0; /* a loop's, see decode_loop() */
+        const struct td_attr_info *info = td_attr_info(bit);
+        void *field = td_attr_field(attrs, bit);
+        uint8_t *count = td_attr_count(attrs, bit);
+
+        attrs->set |= 1u << bit;
+        switch (info->form) {
+        case TD_FORM_DTYPE: return decode_dtype(decode, object, field);
+        case TD_FORM_EXTENTS: return decode_extents(decode, info->name, object, count, field);
+        case TD_FORM_AXES: return decode_axes(decode, info->name, object, count, field);
+        case TD_FORM_BOOL: return decode_bool(decode, info->name, object, field);
+        case TD_FORM_INT: return decode_int(decode, info->name, object, field);
+        case TD_FORM_FLOAT: return decode_float(decode, info->name, object, field);
+        case TD_FORM_NUMBER: return decode_number(decode, info->name, object, field);
+        case TD_FORM_RANGE: return decode_range(decode, info->name, object, field);
         }
+        return 0;
+}
+
+static int decode_attrs(struct decode *decode, const msgpack_object *object,
+                        struct td_attrs *attrs)
+{
+        static const enum wire_key keys[] = {
+#define TD_ATTRIBUTE(sym, ...) KEY_##sym,
+#include "tensord/attrs.def"
+#undef TD_ATTRIBUTE
+        };
+        const uint64_t known =
+#define TD_ATTRIBUTE(sym, ...) KEY_BIT(sym) |
+#include "tensord/attrs.def"
+#undef TD_ATTRIBUTE
+                0;
+        struct decode_map map;
+        int r;
+
+        r = decode_map(decode, object, 0, known, &map);
+        for (unsigned bit = 0; map.given && bit < TD_N_ATTRS && !r; bit++)
+                if (map.values[keys[bit]])
+                        r = decode_attr(decode, bit, map.values[keys[bit]], attrs);
+        return r;
 }
 
 /* ---- nodes ---- */
@@ -340,20 +356,10 @@ static int decode_node(struct decode *decode, const msgpack_object *object, stru
         if (r)
                 return r;
 
-        if (node->op == TD_OP_LOOP)
-                r = decode_map(decode, &elements[2], KEYS_LOOP_REQUIRED, KEYS_LOOP_OPTIONAL, &map);
-        else
-                r = decode_map(decode, &elements[2], 0, KEYS_ATTRS, &map);
-        if (r)
-                return r;
-        for (uint64_t left = map.given & KEYS_ATTRS; left; left &= left - 1) {
-                enum wire_key key = (enum wire_key)__builtin_ctzll(left);
-
-                r = decode_attr(decode, key, map.values[key], &node->attrs);
-                if (r)
-                        return r;
-        }
-        return node->op == TD_OP_LOOP ? decode_loop(decode, &map, node) : 0;
+        if (node->op != TD_OP_LOOP)
+                return decode_attrs(decode, &elements[2], &node->attrs);
+        r = decode_map(decode, &elements[2], KEYS_LOOP_REQUIRED, KEYS_LOOP_OPTIONAL, &map);
+        return r ? r : decode_loop(decode, &map, node);
 }
 
 static int decode_nodes(struct decode *decode, const char *key, const msgpack_object *object,

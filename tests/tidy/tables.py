@@ -25,12 +25,12 @@ def rows(path, macro):
             yield comment, [field[1:-1] if field[0] == '"' else field.strip() for field in fields]
 
 
-def attribute_keys(program_h):
-    """TD_ATTR_X -> the keys on the wire, as program.h's comments give them"""
-    keys = {}
-    for symbol, comment in re.findall(r"(TD_ATTR_\w+) = 1 << \d+,\s*/\* (.*) \*/", program_h):
-        keys[symbol] = re.findall(r'"(\w+)"', comment)
-    return keys
+def attribute_keys(contract):
+    """TD_ATTR_X -> its key on the wire"""
+    found = {"TD_ATTR_LOOP": ["steps", "captures", "body", "results"]}
+    for _, fields in rows(contract / "attrs.def", "TD_ATTRIBUTE"):
+        found["TD_ATTR_" + fields[0]] = [fields[1]]
+    return found
 
 
 def sentence(text):
@@ -46,14 +46,14 @@ def grouped(all_rows, header, to_cells):
     lines, last = [], None
     for comment, fields in all_rows:
         if comment != last:
-            lines += ["", sentence(comment), "", *header]
+            lines += ["", *([sentence(comment), ""] if comment else []), *header]
             last = comment
         lines.append("| " + " | ".join(to_cells(fields)) + " |")
     return "\n".join(lines[1:]) + "\n"
 
 
 def ops_table(contract):
-    keys = attribute_keys((contract / "program.h").read_text(encoding="utf-8"))
+    keys = attribute_keys(contract)
 
     def to_cells(fields):
         _, name, _, low, high, results, attributes, may_fail, text = fields
@@ -65,6 +65,26 @@ def ops_table(contract):
 
     header = ["| op | arguments | results | attributes | can fail on data | |", "|---" * 6 + "|"]
     return grouped(rows(contract / "ops.def", "TD_OP"), header, to_cells)
+
+
+def attrs_table(contract):
+    forms = {
+        "DTYPE": "str",
+        "EXTENTS": "array of integers",
+        "AXES": "array of axes",
+        "BOOL": "bool",
+        "INT": "integer",
+        "FLOAT": "float",
+        "NUMBER": "number",
+        "RANGE": "array of three numbers",
+    }
+
+    def to_cells(fields):
+        _, name, form, _, optional, text = fields
+        return [f"`{name}`", forms[form], "yes" if optional == "1" else "", cell(text)]
+
+    header = ["| key | form | may be left out | |", "|---" * 4 + "|"]
+    return grouped(rows(contract / "attrs.def", "TD_ATTRIBUTE"), header, to_cells)
 
 
 def errors_table(contract):
@@ -79,7 +99,12 @@ def errors_table(contract):
 def filled(top):
     contract = top / "include" / "tensord"
     text = (contract / "PROTOCOL.md").read_text(encoding="utf-8")
-    for name, table in (("ops.def", ops_table(contract)), ("errors.def", errors_table(contract))):
+    tables = {
+        "attrs.def": attrs_table(contract),
+        "ops.def": ops_table(contract),
+        "errors.def": errors_table(contract),
+    }
+    for name, table in tables.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
         before, _, rest = text.partition(begin)
         _, found, after = rest.partition(end)

@@ -141,7 +141,7 @@ static inline struct td_attrs attrs_dtype(struct td_attrs attrs, unsigned dtype)
 static inline struct td_attrs attrs_value(struct td_attrs attrs, double value)
 {
         attrs.set |= TD_ATTR_VALUE;
-        attrs.value = (struct td_number){ .is_float = true, .d = value };
+        attrs.value = (struct td_number){ .kind = TD_KIND_FLOAT, .d = value };
         return attrs;
 }
 
@@ -155,8 +155,8 @@ static inline struct td_attrs attrs_range_d(double start, double stop, double st
 {
         return (struct td_attrs){
                 .set = TD_ATTR_RANGE,
-                .range = { { true, { .d = start } },
-                           { true, { .d = stop } },
-                           { true, { .d = step } } },
+                .range = { { TD_KIND_FLOAT, { .d = start } },
+                           { TD_KIND_FLOAT, { .d = stop } },
+                           { TD_KIND_FLOAT, { .d = step } } },
         };
 }

@@ -138,7 +138,7 @@ START_TEST(nodes_are_golden)
                              .n_shape = 2,
                              .shape = { 2, 2 },
                              .dtype = TD_FLOAT64,
-                             .value = { .is_float = true, .d = 0.5 } } },
+                             .value = { .kind = TD_KIND_FLOAT, .d = 0.5 } } },
                 { .op = TD_OP_SLICE,
                   .n_args = 1,
                   .args = (uint32_t[]){ 6 },

@@ -4,12 +4,12 @@
 
 static struct td_number integer(int64_t i)
 {
-        return (struct td_number){ .is_float = false, .i = i };
+        return (struct td_number){ .kind = TD_KIND_INT, .i = i };
 }
 
 static struct td_number real(double d)
 {
-        return (struct td_number){ .is_float = true, .d = d };
+        return (struct td_number){ .kind = TD_KIND_FLOAT, .d = d };
 }
 
 static struct td_attrs shaped(unsigned dtype, unsigned ndim, const int64_t *shape)

@@ -36,13 +36,13 @@ START_TEST(programs)
         ck_assert_uint_eq(nodes[1].attrs.set, TD_ATTR_AXES | TD_ATTR_KEEPDIMS);
         ck_assert_int_eq(nodes[1].attrs.axes[0], -1);
         ck_assert(nodes[1].attrs.keepdims);
-        ck_assert(nodes[2].attrs.value.is_float);
+        ck_assert_uint_eq(nodes[2].attrs.value.kind, TD_KIND_FLOAT);
         ck_assert_double_eq(nodes[2].attrs.value.d, 0.5);
         ck_assert_uint_eq(nodes[2].attrs.dtype, TD_FLOAT64);
         ck_assert_uint_eq(nodes[3].attrs.n_start, 2);
         ck_assert_int_eq(nodes[3].attrs.start[1], 1);
         ck_assert_int_eq(nodes[3].attrs.step[1], -1);
-        ck_assert(!nodes[4].attrs.range[1].is_float);
+        ck_assert_uint_eq(nodes[4].attrs.range[1].kind, TD_KIND_INT);
         ck_assert_int_eq(nodes[4].attrs.range[1].i, 10);
 
         ck_assert_uint_eq(program->n_outputs, 3);

@@ -443,9 +443,10 @@ START_TEST(random_operations)
                 }
                 attrs.keepdims = attrs.n_axes & 1;
                 attrs.upper = attrs.n_axes & 2;
-                attrs.value.is_float = attrs.n_axes & 4;
+                attrs.value.kind = attrs.n_axes & 4 ? TD_KIND_FLOAT : TD_KIND_INT;
                 for (int k = 0; k < 3; k++)
-                        attrs.range[k].is_float = attrs.n_shape & (1 << k);
+                        attrs.range[k].kind =
+                                attrs.n_shape & (1 << k) ? TD_KIND_FLOAT : TD_KIND_INT;
                 op = (enum td_op)(state % TD_N_OPS);
                 if (state >> 40 & 1)
                         attrs.set = td_op_info(op)->attrs;

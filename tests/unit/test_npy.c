@@ -93,7 +93,7 @@ START_TEST(dtypes_that_tensors_do_not_have)
         } bad[] = {
                 { "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", "|O" },
                 { "{'descr': '>f8', 'fortran_order': False, 'shape': (2,), }", ">f8" },
-                { "{'descr': '<c16', 'fortran_order': False, 'shape': (2,), }", "<c16" },
+                { "{'descr': '<f2', 'fortran_order': False, 'shape': (2,), }", "<f2" },
                 { "{'descr': '<U5', 'fortran_order': False, 'shape': (2,), }", "<U5" },
                 { "{'descr': [('x', '<f8')], 'fortran_order': False, 'shape': (2,), }", "records" },
         };
