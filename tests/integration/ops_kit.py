@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""What the table of operations is made of: rows, operands in every layout, and how results compare.
+
+A row is one operation; the test runs it for each of its dtypes on every shape and layout, and
+compares values, dtype and shape with what its ``expected`` says of numpy arrays.
+"""
+
+import dataclasses
+import zlib
+from typing import Any, Callable
+
+import numpy
+
+import tensord
+
+SHAPES = [(), (0,), (1,), (3,), (0, 3), (2, 0, 4), (2, 3, 4), (300, 401)]
+LAYOUTS = ["C", "F", "sliced", "negative", "broadcast"]
+
+BOOL = ["bool"]
+SIGNED = ["int8", "int16", "int32", "int64"]
+UNSIGNED = ["uint8", "uint16", "uint32", "uint64"]
+INTEGER = SIGNED + UNSIGNED
+FLOAT = ["float32", "float64"]
+COMPLEX = ["complex64", "complex128"]
+FLOATING = FLOAT + COMPLEX
+REAL = INTEGER + FLOAT
+NUMERIC = REAL + COMPLEX
+ALL = BOOL + NUMERIC
+
+
+def no_options(shape):
+    """One call, without keywords."""
+    return [{}]
+
+
+@dataclasses.dataclass
+class Row:
+    """One operation.
+
+    Attributes
+    ----------
+    name : str
+        Of the function of tensord, dotted for linalg's.
+    dtypes : list of str
+        Of all operands.
+    expected : callable
+        From arrays and keywords to an array (or a tuple of them); or to an exception's class.
+    domains : tuple of str
+        What values each operand has, see `values`; their number is that of the operands.
+    ulp : float
+        How far floats may be off, in units of the last place of the largest intermediate; 0: equal.
+    options : callable
+        From a shape to the keywords of each call.
+    call : callable, optional
+        Instead of the function of that name.
+    shapes : list of tuple
+    accepts : callable, optional
+        False for shapes that the operation does not take.
+    """
+
+    name: str
+    dtypes: list
+    expected: Callable
+    domains: tuple = ("any",)
+    ulp: float = 0
+    options: Callable = no_options
+    call: Any = None
+    shapes: list = dataclasses.field(default_factory=lambda: SHAPES)
+    accepts: Callable = lambda shape: True
+
+    def function(self):
+        """What is called with tensors."""
+        if self.call is not None:
+            return self.call
+        function = tensord
+        for part in self.name.split("."):
+            function = getattr(function, part)
+        return function
+
+
+def values(shape, dtype, domain, seed):
+    """An array of a domain: any, small, nonzero, positive, unit (-1 to 1), over_one, shift, ties."""
+    random = numpy.random.default_rng([seed, zlib.crc32(domain.encode()), len(shape)])
+    dtype = numpy.dtype(dtype)
+    if dtype.kind == "b":
+        return random.random(shape) > 0.4
+    if dtype.kind in "iu":
+        return _integers(random, shape, dtype, domain)
+    if dtype.kind == "c":
+        parts = [_floats(random, shape, domain) for _ in range(2)]
+        return (parts[0] + 1j * parts[1]).astype(dtype)
+    return _floats(random, shape, domain).astype(dtype)
+
+
+def _integers(random, shape, dtype, domain):
+    limits = numpy.iinfo(dtype)
+    if domain == "shift":
+        return random.integers(0, limits.bits, shape).astype(dtype)
+    low, high = max(limits.min, -9), 9
+    if domain in ("positive", "nonzero"):
+        low = 1
+    small = random.integers(low, high, shape, endpoint=True).astype(dtype)
+    if domain != "any":
+        return small
+    full = random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+    return numpy.where(random.random(shape) < 0.5, small, full)
+
+
+def _floats(random, shape, domain):
+    if domain == "ties":
+        return random.integers(-6, 6, shape) / 2
+    if domain == "unit":
+        return random.uniform(-1, 1, shape)
+    if domain == "small":
+        return random.uniform(-5, 5, shape)
+    numbers = random.standard_normal(shape) * 10.0 ** random.integers(-3, 3, shape)
+    if domain in ("positive", "over_one"):
+        return numpy.abs(numbers) + (1 if domain == "over_one" else 1e-3)
+    return numbers
+
+
+class Operands:
+    """Tensors of every dtype, domain, shape and layout, with the arrays that they show."""
+
+    def __init__(self, client):
+        self.client = client
+        self._made = {}
+
+    def get(self, dtype, domain, shape, layout, seed):
+        """(tensor, array); the array has the tensor's values."""
+        key = dtype, domain, shape, layout, seed
+        if key not in self._made:
+            self._made[key] = self._make(values(shape, dtype, domain, seed), layout)
+        return self._made[key]
+
+    def _make(self, array, layout):
+        put = self.client.put
+        if layout == "C" or array.ndim == 0:
+            return put(array), array
+        if layout == "F":
+            return put(numpy.asfortranarray(array)), array
+        if layout == "negative":
+            back = tuple(slice(None, None, -1) for _ in array.shape)
+            return put(numpy.ascontiguousarray(array[back]))[back], array
+        if layout == "sliced":
+            every_other = tuple(slice(1, 2 * n + 1, 2) for n in array.shape)
+            base = numpy.ones([2 * n + 2 for n in array.shape], array.dtype)
+            base[every_other] = array
+            return put(base)[every_other], array
+        row = numpy.ones((1, *array.shape[1:]), array.dtype)
+        row[: array.shape[0]] = array[:1]
+        broadcast = tensord.broadcast_to(put(row), array.shape)
+        return broadcast, numpy.ascontiguousarray(numpy.broadcast_to(row, array.shape))
+
+
+def check(got, expected, ulp, context):
+    """Values, dtype and shape agree; floats within ulp units in the last place."""
+    if isinstance(expected, tuple):
+        assert len(got) == len(expected), context
+        for g, e in zip(got, expected):
+            check(g, e, ulp, context)
+        return
+    got, expected = numpy.asarray(got), numpy.asarray(expected)
+    assert (got.dtype, got.shape) == (expected.dtype, expected.shape), context
+    if ulp and expected.dtype.kind in "fc" and expected.size:
+        eps = float(numpy.finfo(expected.dtype).eps)
+        tiny = float(numpy.finfo(expected.dtype).tiny)
+        numpy.testing.assert_allclose(
+            got, expected, rtol=ulp * eps, atol=ulp * tiny, err_msg=context
+        )
+    else:
+        numpy.testing.assert_array_equal(got, expected, err_msg=context)
+
+
+def run_row(operands, row, dtype):
+    """All shapes and layouts of one row and dtype; returns how many calls were compared."""
+    function, n = row.function(), 0
+    for shape in filter(row.accepts, row.shapes):
+        for i, layout in enumerate(LAYOUTS if shape else ["C"]):
+            pairs = [
+                operands.get(dtype, domain, shape, LAYOUTS[(i + 2 * k) % len(LAYOUTS)], k)
+                for k, domain in enumerate(row.domains)
+            ]
+            tensors = [tensor for tensor, _ in pairs]
+            arrays = [array for _, array in pairs]
+            for keywords in row.options(shape):
+                context = f"{row.name} {dtype} {shape} {layout} {keywords}"
+                with numpy.errstate(all="ignore"):
+                    expected = row.expected(*arrays, **keywords)
+                if isinstance(expected, type):
+                    try:
+                        function(*tensors, **keywords)
+                    except expected:
+                        n += 1
+                        continue
+                    raise AssertionError(f"{context}: {expected.__name__} was not raised")
+                check(function(*tensors, **keywords), expected, row.ulp, context)
+                n += 1
+    return n
