@@ -40,8 +40,8 @@ static void blame(struct td_refusal *refusal, const struct instr *instr)
 /* The first result lies offset bytes behind its slot. */
 static int run_step(const struct frame *frame, const struct instr *instr, uint64_t offset)
 {
-        const void *args[INSTR_ARGS_MAX];
-        void *results[INSTR_RESULTS_MAX];
+        const void *args[TD_ARGS_MAX];
+        void *results[TD_RESULTS_MAX];
         void *scratch = instr->scratch == SLOT_NONE ? NULL : frame->slots[instr->scratch];
         int r;
 

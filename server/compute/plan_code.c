@@ -56,7 +56,30 @@ bool place_fills(const struct builder *builder, const struct place *place)
 
 /* ---- instructions ---- */
 
-int code_append(struct code *code, const struct instr *instr)
+int instr_init(struct instr *instr, enum td_op op, uint32_t n_args, uint32_t n_results)
+{
+        uint32_t *slots = reallocarray(NULL, (size_t)n_args + n_results + 1, sizeof(*slots));
+
+        if (!slots)
+                return -ENOMEM;
+        *instr = (struct instr){ .op = op,
+                                 .n_args = n_args,
+                                 .n_results = n_results,
+                                 .args = slots,
+                                 .results = slots + n_args,
+                                 .scratch = SLOT_NONE };
+        return 0;
+}
+
+void instr_deinit(struct instr *instr)
+{
+        step_free(instr->step);
+        loop_free(instr->loop);
+        free(instr->args);
+        *instr = (struct instr){ .step = NULL };
+}
+
+int code_append(struct code *code, struct instr *instr)
 {
         if (code->n_instrs == code->n_allocated) {
                 uint32_t n = code->n_instrs ? 2 * code->n_instrs : 4;
@@ -68,15 +91,14 @@ int code_append(struct code *code, const struct instr *instr)
                 code->n_allocated = n;
         }
         code->instrs[code->n_instrs++] = *instr;
+        *instr = (struct instr){ .step = NULL };
         return 0;
 }
 
 void code_deinit(struct code *code)
 {
-        for (uint32_t i = 0; i < code->n_instrs; i++) {
-                step_free(code->instrs[i].step);
-                loop_free(code->instrs[i].loop);
-        }
+        for (uint32_t i = 0; i < code->n_instrs; i++)
+                instr_deinit(&code->instrs[i]);
         free(code->instrs);
         *code = (struct code){ .instrs = NULL };
 }
@@ -122,35 +144,26 @@ uint64_t code_cost_ns(const struct code *code)
         return cost;
 }
 
-/* Take a step into the code, or out of the world if there is no room. */
-static int append_step(struct builder *builder, struct code *code, struct step *step,
-                       struct instr *instr)
+/* Append an instruction whose step is there, with scratch as the step wants it. */
+static int append_step(struct builder *builder, struct code *code, struct instr *instr)
 {
-        _cleanup_(step_freep) struct step *guard = step;
-        uint64_t n_scratch = step_n_scratch(step);
+        uint64_t n_scratch = step_n_scratch(instr->step);
         int r;
 
-        instr->step = step;
         instr->node = builder->node;
-        instr->scratch = SLOT_NONE;
         if (n_scratch) {
                 r = slot_new(builder, SLOT_SCRATCH, 0, n_scratch, &instr->scratch);
                 if (r < 0)
                         return r;
         }
-        r = code_append(code, instr);
-        if (r < 0)
-                return r;
-        steal_ptr(&guard);
-        return 0;
+        return code_append(code, instr);
 }
 
 int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
               uint32_t slot, struct place *top)
 {
-        struct instr instr = { .op = op, .n_args = 1, .n_results = 1, .args = { from->slot } };
+        _cleanup_(instr_deinit) struct instr instr = { .op = op };
         struct place to;
-        struct step *step;
         int r;
 
         builder->time++;
@@ -163,11 +176,15 @@ int code_copy(struct builder *builder, struct code *code, enum td_op op, const s
         }
         if (desc_n_elements(&to.desc) > 0) {
                 slot_touch(builder, from->slot);
-                instr.results[0] = to.slot;
-                r = step_new_copy(&step, &from->desc, &to.desc);
+                r = instr_init(&instr, op, 1, 1);
                 if (r < 0)
                         return r;
-                r = append_step(builder, code, step, &instr);
+                instr.args[0] = from->slot;
+                instr.results[0] = to.slot;
+                r = step_new_copy(&instr.step, &from->desc, &to.desc);
+                if (r < 0)
+                        return r;
+                r = append_step(builder, code, &instr);
                 if (r < 0)
                         return r;
         }
@@ -182,20 +199,22 @@ static int build_step(struct builder *builder, struct code *code, const struct t
                       const struct place *places, const struct td_type *types,
                       struct place *results)
 {
-        const struct td_op_info *info = td_op_info(node->op);
-        struct instr instr = {
-                .op = node->op,
-                .n_args = node->n_args,
-                .n_results = (uint32_t)info->n_results,
-        };
-        struct desc args[INSTR_ARGS_MAX], descs[INSTR_RESULTS_MAX];
-        struct step *step;
+        const uint32_t n_results = (uint32_t)td_op_info(node->op)->n_results;
+        _cleanup_(instr_deinit) struct instr instr = { .op = node->op };
+        _cleanup_(freep) struct desc *descs = NULL;
+        struct desc *args;
         bool is_empty = true;
         int r;
 
-        assert(instr.n_args <= INSTR_ARGS_MAX && instr.n_results <= INSTR_RESULTS_MAX);
+        descs = reallocarray(NULL, (size_t)n_results + node->n_args, sizeof(*descs));
+        if (!descs)
+                return -ENOMEM;
+        args = descs + n_results;
+        r = instr_init(&instr, node->op, node->n_args, n_results);
+        if (r < 0)
+                return r;
         builder->time++;
-        for (uint32_t i = 0; i < instr.n_results; i++) {
+        for (uint32_t i = 0; i < n_results; i++) {
                 desc_init_c(&descs[i], &types[i]);
                 r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[i]),
                              &instr.results[i]);
@@ -211,10 +230,10 @@ static int build_step(struct builder *builder, struct code *code, const struct t
                 args[i] = places[node->args[i]].desc;
                 slot_touch(builder, instr.args[i]);
         }
-        r = step_new(&step, node->op, &node->attrs, instr.n_args, args, instr.n_results, descs);
+        r = step_new(&instr.step, node->op, &node->attrs, instr.n_args, args, n_results, descs);
         if (r < 0)
                 return r;
-        return append_step(builder, code, step, &instr);
+        return append_step(builder, code, &instr);
 }
 
 static int build_view(struct builder *builder, struct code *code, const struct td_node *node,

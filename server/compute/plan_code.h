@@ -20,8 +20,6 @@
 
 enum {
         SLOT_NONE = UINT32_MAX,
-        INSTR_ARGS_MAX = 3,
-        INSTR_RESULTS_MAX = 4,
 };
 
 enum slot_kind {
@@ -52,9 +50,9 @@ struct instr {
         int32_t node; /* in the outermost block, to be blamed */
         uint32_t n_args;
         uint32_t n_results;
-        uint32_t args[INSTR_ARGS_MAX]; /* slots */
-        uint32_t results[INSTR_RESULTS_MAX];
-        uint32_t scratch; /* slot, or SLOT_NONE */
+        uint32_t *args;    /* slots; the instruction's own memory, results included */
+        uint32_t *results; /* at most TD_RESULTS_MAX */
+        uint32_t scratch;  /* slot, or SLOT_NONE */
 };
 
 struct code {
@@ -136,7 +134,11 @@ bool place_fills(const struct builder *builder, const struct place *place);
  */
 int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
               uint32_t slot, struct place *top);
-int code_append(struct code *code, const struct instr *instr);
+/* Room for the slots of its arguments and results; no step, no scratch. 0 or -ENOMEM. */
+int instr_init(struct instr *instr, enum td_op op, uint32_t n_args, uint32_t n_results);
+void instr_deinit(struct instr *instr);
+/* Takes what the instruction owns, or leaves it to the caller. */
+int code_append(struct code *code, struct instr *instr);
 void code_deinit(struct code *code);
 /* Time on one thread, saturating. */
 uint64_t code_cost_ns(const struct code *code);

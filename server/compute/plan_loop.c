@@ -21,7 +21,7 @@ struct loop *loop_free(struct loop *loop)
                 return NULL;
         code_deinit(&loop->body);
         for (uint32_t i = 0; i < loop->n_watch; i++)
-                step_free(loop->watch[i].copy.step);
+                instr_deinit(&loop->watch[i].copy);
         free(loop->watch);
         free(loop->carried);
         free(loop->at);
@@ -128,16 +128,16 @@ static int watch_value(struct builder *builder, struct loop *loop, const struct 
         desc_init_c(&row, &value->desc.type);
         slot_touch(builder, value->slot);
         watch->row_bytes = (uint64_t)desc_n_bytes(&row);
-        watch->copy = (struct instr){
-                .op = TD_OP_LOOP, .node = builder->node, .n_args = 1, .n_results = 1
-        };
+        r = instr_init(&watch->copy, TD_OP_LOOP, 1, 1);
+        if (r < 0)
+                return r;
+        loop->n_watch++; /* from here on the loop frees it */
+        watch->copy.node = builder->node;
         watch->copy.args[0] = value->slot;
         watch->copy.results[0] = result->slot;
-        watch->copy.scratch = SLOT_NONE;
         r = step_new_copy(&watch->copy.step, &value->desc, &row);
         if (r < 0)
                 return r;
-        loop->n_watch++;
         if (step_n_scratch(watch->copy.step) == 0)
                 return 0;
         return slot_new(builder, SLOT_SCRATCH, 0, step_n_scratch(watch->copy.step),
