@@ -19,7 +19,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "compute/elementwise.h"
 #include "compute/space.h"
 #include "compute/step_base.h"
 
@@ -395,7 +394,7 @@ static int prepare_pack(struct matmul *s, unsigned i, struct desc *desc)
         s->pack_at[i] = s->step.n_scratch;
         s->step.n_scratch += align_64((uint64_t)desc_n_bytes(&to));
         *desc = to;
-        return elementwise_new_copy(&s->packs[i], &from, &to);
+        return step_new_copy(&s->packs[i], &from, &to);
 }
 
 static void prepare_stack(struct matmul *s, const struct desc *operands, const struct desc *result)

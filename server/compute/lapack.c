@@ -13,7 +13,6 @@
 
 #include "base/error.h"
 #include "compute/blas.h"
-#include "compute/elementwise.h"
 #include "compute/space.h"
 #include "compute/step_base.h"
 
@@ -196,7 +195,7 @@ static int new_column_copy(struct step **stepp, const struct desc *stack, unsign
         to = from;
         to.type.dtype = (uint8_t)dtype;
         desc_init_c(&to, &to.type);
-        return elementwise_new_copy(stepp, &from, &to);
+        return step_new_copy(stepp, &from, &to);
 }
 
 static int prepare_solve(struct lapack *s, const struct desc *args)
@@ -225,7 +224,7 @@ static int prepare_solve(struct lapack *s, const struct desc *args)
         };
         desc_init_f(&solved, &x.type);
         desc_init_c(&x, &x.type);
-        return elementwise_new_copy(&s->copy_x, &solved, &x);
+        return step_new_copy(&s->copy_x, &solved, &x);
 }
 
 int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
@@ -255,7 +254,7 @@ int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                 step->class = &cholesky_class;
                 s->is_upper = attrs->set & TD_ATTR_UPPER && attrs->upper;
                 space_init(&s->stack, s->lead.ndim, s->lead.shape, 0, NULL);
-                r = elementwise_new_copy(&s->copy_a, args, result);
+                r = step_new_copy(&s->copy_a, args, result);
         }
         if (r)
                 return r;

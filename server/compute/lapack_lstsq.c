@@ -19,7 +19,6 @@
 
 #include "base/error.h"
 #include "compute/blas.h"
-#include "compute/elementwise.h"
 #include "compute/kernels/kernels.h"
 #include "compute/step_base.h"
 
@@ -394,7 +393,7 @@ static int new_column_copy(struct step **stepp, const struct desc *arg)
         to.type = from.type;
         to.type.dtype = TD_FLOAT64;
         desc_init_c(&to, &to.type);
-        return elementwise_new_copy(stepp, &from, &to);
+        return step_new_copy(stepp, &from, &to);
 }
 
 int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct desc *args,

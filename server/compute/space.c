@@ -9,6 +9,11 @@
 
 #include <assert.h>
 
+size_t space_n_bytes(const struct space *space)
+{
+        return offsetof(struct space, strides) + space->n_operands * sizeof(space->strides[0]);
+}
+
 void space_push(struct space *space, int64_t extent, const int64_t *strides)
 {
         assert(space->ndim < TD_NDIM_MAX || extent == 1);
@@ -51,16 +56,30 @@ void space_fold(struct space *space)
 void space_init(struct space *space, unsigned ndim, const int64_t *shape, unsigned n_operands,
                 const struct desc *operands)
 {
-        *space = (struct space){ .n_operands = n_operands, .n = 1 };
+        uint8_t order[TD_NDIM_MAX];
+
+        for (unsigned d = 0; d < ndim; d++)
+                order[d] = (uint8_t)d;
+        space_init_ordered(space, ndim, shape, order, n_operands, operands);
+}
+
+void space_init_ordered(struct space *space, unsigned ndim, const int64_t *shape,
+                        const uint8_t *order, unsigned n_operands, const struct desc *operands)
+{
+        space->ndim = 0;
+        space->n_operands = n_operands;
+        space->n = 1;
         assert(n_operands <= SPACE_OPERANDS_MAX);
-        for (unsigned d = 0; d < ndim; d++) {
-                int64_t strides[SPACE_OPERANDS_MAX] = { 0 };
+        for (unsigned k = 0; k < ndim; k++) {
+                const unsigned d = order[k];
+                int64_t strides[SPACE_OPERANDS_MAX];
 
                 for (unsigned i = 0; i < n_operands; i++) {
                         const struct td_type *type = &operands[i].type;
                         unsigned lead = ndim - type->ndim;
 
                         assert(type->ndim <= ndim);
+                        strides[i] = 0;
                         if (d < lead || type->shape[d - lead] == 1)
                                 continue;
                         assert(type->shape[d - lead] == shape[d]);

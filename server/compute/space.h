@@ -14,19 +14,25 @@
 #include "compute/kernels/kernels.h"
 #include "tensor/desc.h"
 
-#define SPACE_OPERANDS_MAX 3
+#define SPACE_OPERANDS_MAX 24
 
 struct space {
         unsigned ndim; /* 0: one element */
         unsigned n_operands;
         int64_t n; /* elements; 0 if there are none, whatever ndim says */
         int64_t shape[TD_NDIM_MAX];
-        int64_t strides[SPACE_OPERANDS_MAX][TD_NDIM_MAX]; /* bytes */
+        int64_t strides[SPACE_OPERANDS_MAX][TD_NDIM_MAX]; /* bytes; a copy may end with the last
+                                                             operand's row */
 };
 
+/* The bytes of a space that are not 0 or beyond the last operand. */
+size_t space_n_bytes(const struct space *space);
 /* Operands broadcast to the shape; their offsets are not part of the space. */
 void space_init(struct space *space, unsigned ndim, const int64_t *shape, unsigned n_operands,
                 const struct desc *operands);
+/* The same with the dimensions in another order: order[0] is the slowest. */
+void space_init_ordered(struct space *space, unsigned ndim, const int64_t *shape,
+                        const uint8_t *order, unsigned n_operands, const struct desc *operands);
 /* Append a dimension, slower ones first, to a space begun with ndim 0 and n 1; then fold. */
 void space_push(struct space *space, int64_t extent, const int64_t *strides);
 void space_fold(struct space *space);

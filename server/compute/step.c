@@ -9,7 +9,7 @@
 
 #include "compute/blas.h"
 #include "compute/create.h"
-#include "compute/elementwise.h"
+#include "compute/region.h"
 #include "compute/lapack.h"
 #include "compute/reduce.h"
 #include "compute/step_base.h"
@@ -24,9 +24,9 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
         case TD_RULE_FLOATING:
         case TD_RULE_COMPARE:
         case TD_RULE_WHERE:
-                return elementwise_new(stepp, op, n_args, args, results);
+                return region_new_one(stepp, op, n_args, args, results);
         case TD_RULE_ASTYPE:
-                return elementwise_new_copy(stepp, args, results);
+                return region_new_copy(stepp, args, results);
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
         case TD_RULE_EXTREMUM:
@@ -55,7 +55,7 @@ struct step *step_free(struct step *step)
 
 int step_new_copy(struct step **stepp, const struct desc *arg, const struct desc *result)
 {
-        return elementwise_new_copy(stepp, arg, result);
+        return region_new_copy(stepp, arg, result);
 }
 
 uint64_t step_n_scratch(const struct step *step)

@@ -2,7 +2,7 @@
 /*
  * What every step begins with
  *
- * A family of operations (elementwise.c, reduce.c, ...) embeds a struct step as its first member
+ * A family of operations (region.c, reduce.c, ...) embeds a struct step as its first member
  * and gives it a class. A step is made on the loop thread and const from then on: any number of
  * threads may run it at once, each with its own memory.
  */
