@@ -7,16 +7,8 @@
  */
 #pragma once
 
-#include "tensord/types.h"
-
-/* What a rule looks at. */
-struct td_call {
-        const char *name; /* of the operation, for messages */
-        const struct td_attrs *attrs;
-        uint32_t n_args;
-        const struct td_type *args;
-        struct td_refusal *refusal;
-};
+#include "tensord/infer_call.h"
+#include "tensord/infer_linalg.h"
 
 /* ---- element by element ---- */
 
@@ -279,122 +271,6 @@ static inline int td_infer_broadcast_to(const struct td_call *call, struct td_ty
         return TD_OK;
 }
 
-/* ---- products and linear algebra ---- */
-
-/* The leading dimensions of a stack, without the last n. */
-static inline struct td_type td_lead(const struct td_type *type, unsigned n)
-{
-        struct td_type lead = *type;
-
-        lead.ndim = (uint8_t)(type->ndim - n);
-        return lead;
-}
-
-static inline int td_refuse_fit(const struct td_call *call, const char *why)
-{
-        return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH, "%s: shapes %s and %s do not fit: %s",
-                         call->name, td_type_text(&call->args[0]).s, td_type_text(&call->args[1]).s,
-                         why);
-}
-
-static inline int td_refuse_extents(const struct td_call *call, int64_t x, int64_t y)
-{
-        char why[64];
-
-        snprintf(why, sizeof(why), "%" PRId64 " is not %" PRId64, x, y);
-        return td_refuse_fit(call, why);
-}
-
-static inline int td_infer_matmul(const struct td_call *call, struct td_type *result)
-{
-        const struct td_type *a = &call->args[0], *b = &call->args[1];
-        struct td_type lead_a, lead_b;
-        int64_t k_a, k_b;
-
-        result->dtype = (uint8_t)td_promote(a->dtype, b->dtype);
-        if (a->ndim == 0 || b->ndim == 0)
-                return td_refuse_fit(call, "a matrix product wants at least one dimension of each");
-        k_a = a->shape[a->ndim - 1];
-        k_b = b->shape[b->ndim == 1 ? 0 : b->ndim - 2];
-        if (k_a != k_b)
-                return td_refuse_extents(call, k_a, k_b);
-        lead_a = td_lead(a, a->ndim == 1 ? 1 : 2);
-        lead_b = td_lead(b, b->ndim == 1 ? 1 : 2);
-        if (!td_broadcast_two(&lead_a, &lead_b, result))
-                return td_refuse_fit(call, "their stacks do not broadcast");
-        if (a->ndim > 1)
-                result->shape[result->ndim++] = a->shape[a->ndim - 2];
-        if (b->ndim > 1)
-                result->shape[result->ndim++] = b->shape[b->ndim - 1];
-        return TD_OK;
-}
-
-/* Is args[0] a square matrix, or a stack of such? */
-static inline int td_check_square(const struct td_call *call)
-{
-        const struct td_type *a = &call->args[0];
-
-        if (a->ndim < 2 || a->shape[a->ndim - 1] != a->shape[a->ndim - 2])
-                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
-                                 "%s: shape %s is not that of a square matrix", call->name,
-                                 td_type_text(a).s);
-        return TD_OK;
-}
-
-/* NumPy 2: b is a vector if it has one dimension, else a matrix or a stack of matrices. */
-static inline int td_infer_solve(const struct td_call *call, struct td_type *result)
-{
-        const struct td_type *a = &call->args[0], *b = &call->args[1];
-        struct td_type lead_a, lead_b;
-        int64_t n, n_b;
-        int r;
-
-        result->dtype = (uint8_t)td_promote_to_float(td_promote(a->dtype, b->dtype));
-        r = td_check_square(call);
-        if (r)
-                return r;
-        if (b->ndim == 0)
-                return td_refuse_fit(call, "the right side has no dimension");
-        n = a->shape[a->ndim - 1];
-        n_b = b->shape[b->ndim == 1 ? 0 : b->ndim - 2];
-        if (n != n_b)
-                return td_refuse_extents(call, n, n_b);
-        lead_a = td_lead(a, 2);
-        lead_b = td_lead(b, b->ndim == 1 ? 1 : 2);
-        if (!td_broadcast_two(&lead_a, &lead_b, result))
-                return td_refuse_fit(call, "their stacks do not broadcast");
-        result->shape[result->ndim++] = n;
-        if (b->ndim > 1)
-                result->shape[result->ndim++] = b->shape[b->ndim - 1];
-        return TD_OK;
-}
-
-static inline int td_infer_lstsq(const struct td_call *call, struct td_type *results)
-{
-        const struct td_type *a = &call->args[0], *b = &call->args[1];
-        uint8_t dtype = (uint8_t)td_promote_to_float(td_promote(a->dtype, b->dtype));
-
-        if (a->ndim != 2 || b->ndim < 1 || b->ndim > 2)
-                return td_refuse_fit(call, "a matrix, and a vector or a matrix, are wanted");
-        if (a->shape[0] != b->shape[0])
-                return td_refuse_extents(call, a->shape[0], b->shape[0]);
-        results[0] = (struct td_type){ .dtype = dtype, .ndim = b->ndim, .shape = { a->shape[1] } };
-        results[1] = (struct td_type){ .dtype = dtype, .ndim = (uint8_t)(b->ndim - 1) };
-        if (b->ndim == 2)
-                results[0].shape[1] = results[1].shape[0] = b->shape[1];
-        results[2] = (struct td_type){ .dtype = TD_INT64 };
-        results[3] = (struct td_type){ .dtype = dtype, .ndim = 1 };
-        results[3].shape[0] = a->shape[0] < a->shape[1] ? a->shape[0] : a->shape[1];
-        return TD_OK;
-}
-
-static inline int td_infer_cholesky(const struct td_call *call, struct td_type *result)
-{
-        *result = call->args[0];
-        result->dtype = (uint8_t)td_promote_to_float(result->dtype);
-        return td_check_square(call);
-}
-
 /* ---- creation ---- */
 
 /*
@@ -527,10 +403,21 @@ static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
         case TD_RULE_EXTREMUM: return td_infer_reduction(call, rule, results);
-        case TD_RULE_MATMUL: return td_infer_matmul(call, results);
-        case TD_RULE_SOLVE: return td_infer_solve(call, results);
-        case TD_RULE_LSTSQ: return td_infer_lstsq(call, results);
-        case TD_RULE_CHOLESKY: return td_infer_cholesky(call, results);
+        case TD_RULE_MATMUL:
+        case TD_RULE_SOLVE:
+        case TD_RULE_LU_SOLVE:
+        case TD_RULE_LSTSQ:
+        case TD_RULE_SQUARE:
+        case TD_RULE_DET:
+        case TD_RULE_SLOGDET:
+        case TD_RULE_QR:
+        case TD_RULE_SVD:
+        case TD_RULE_SVDVALS:
+        case TD_RULE_EIGH:
+        case TD_RULE_EIGVALSH:
+        case TD_RULE_EIG:
+        case TD_RULE_EIGVALS:
+        case TD_RULE_LU: return td_infer_linalg(rule, call, results);
         case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
         case TD_RULE_ARANGE: return td_infer_arange(call, results);
         case TD_RULE_EYE: return td_infer_eye(call, results);

@@ -47,6 +47,7 @@ struct workers {
         struct list finished; /* DONE */
         struct list regions;
         unsigned n_sleeping;
+        unsigned n_running;
         unsigned n_busy; /* loop thread only */
         bool is_stopping;
         _Atomic uint64_t n_events; /* grows with every submit and region: what spinning looks at */
@@ -91,12 +92,14 @@ static void worker_run(struct workers *workers, struct work *work)
         assert(work->state == WORK_READY);
         list_unlink(&work->link);
         work->state = WORK_RUNNING;
+        workers->n_running++;
         pthread_mutex_unlock(&workers->mutex);
 
         work->run(work);
 
         pthread_mutex_lock(&workers->mutex);
         work->state = WORK_DONE;
+        workers->n_running--;
         list_push_back(&workers->finished, &work->link);
         pthread_cond_signal(&workers->has_finished);
         workers->wake(workers->wake_ctx);
@@ -256,6 +259,16 @@ unsigned workers_n_threads(const struct workers *workers)
 unsigned workers_n_busy(const struct workers *workers)
 {
         return workers->n_busy;
+}
+
+bool workers_is_alone(struct workers *workers)
+{
+        bool is_alone;
+
+        pthread_mutex_lock(&workers->mutex);
+        is_alone = workers->n_running == 1 && list_is_empty(&workers->queue);
+        pthread_mutex_unlock(&workers->mutex);
+        return is_alone;
 }
 
 void work_init(struct work *work, void (*run)(struct work *), void (*done)(struct work *))

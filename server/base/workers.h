@@ -42,6 +42,9 @@ unsigned workers_n_threads(const struct workers *workers);
 /* Works submitted and not yet reaped. */
 unsigned workers_n_busy(const struct workers *workers);
 
+/* Any thread: is one work running, and none waiting? */
+bool workers_is_alone(struct workers *workers);
+
 void work_init(struct work *work, void (*run)(struct work *), void (*done)(struct work *));
 void workers_submit(struct workers *workers, struct work *work);
 /*

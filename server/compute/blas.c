@@ -14,11 +14,11 @@
 #include "compute/blas.h"
 
 #include <cblas.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "compute/blas_threads.h"
 #include "compute/space.h"
 #include "compute/step_base.h"
 
@@ -74,18 +74,6 @@ struct tile {
         char *c;
         int64_t m, n, k;
 };
-
-static void set_one_thread(void)
-{
-        openblas_set_num_threads(1);
-}
-
-void blas_init(void)
-{
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-        pthread_once(&once, set_one_thread);
-}
 
 /* ---- calling BLAS ---- */
 
@@ -293,7 +281,9 @@ static int matmul_run(const struct step *step, const struct run *run, const void
         }
         pass.a = operands[0] + s->a.offset;
         pass.b = operands[1] + s->b.offset;
+        blas_enter(1);
         workers_for(workers, (uint64_t)n_items, run_item, &pass);
+        blas_leave();
         if (pass.is_stopped)
                 return PLAN_E_STOPPED;
         if (s->n_parts > 1)
@@ -484,7 +474,6 @@ int matmul_new(struct step **stepp, const struct desc *args, const struct desc *
 
         if (!s)
                 return error_origin(-ENOMEM);
-        blas_init();
         step = &s->step;
         step->class = &matmul_class;
         assert(desc_is_c(result) && result->offset == 0);

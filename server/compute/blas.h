@@ -10,7 +10,3 @@
 
 /* two args */
 int matmul_new(struct step **stepp, const struct desc *args, const struct desc *result);
-
-/* Called before the first use of BLAS or LAPACK: one thread a caller. Any thread, any number of
- * times. */
-void blas_init(void);

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "compute/blas.h"
+#include "compute/blas_threads.h"
 #include "compute/kernels/kernels.h"
 #include "compute/step_base.h"
 
@@ -305,12 +305,14 @@ static int lstsq_run(const struct step *step, const struct run *run, const void 
                         is_finite(pass.a, (int64_t)s->m * s->n) ? "right side" : "matrix");
                 return PLAN_E_REFUSED;
         }
+        blas_enter(1);
         memset(pass.rhs, 0,
                (size_t)(s->m > s->n ? s->m : s->n) * (size_t)s->n_solved * sizeof(double));
         if (s->n_least > 0)
                 r = s->m >= s->n ? factor_tall(&pass, refusal) : factor_wide(&pass, refusal);
         if (!r)
                 r = finish(&pass, run, results[0], results[1]);
+        blas_leave();
         if (r)
                 return r;
         *(int64_t *)results[2] = pass.rank;
@@ -408,7 +410,6 @@ int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct de
 
         if (!s)
                 return error_origin(-ENOMEM);
-        blas_init();
         step = &s->step;
         step->class = &lstsq_class;
         step->cost_ns = UINT64_MAX;
@@ -425,7 +426,9 @@ int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct de
                 s->n_rhs = (int)n_rhs;
                 s->n_solved = n_rhs > 0 ? s->n_rhs : 1;
                 s->n_least = (int)(m < n ? m : n);
+                blas_enter(1);
                 s->fits = s->n_least == 0 || query_work(s);
+                blas_leave();
         }
         if (s->fits)
                 lay_out(s);

@@ -34,9 +34,22 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
         case TD_RULE_MATMUL:
                 return matmul_new(stepp, args, results);
         case TD_RULE_SOLVE:
-        case TD_RULE_CHOLESKY:
-                return lapack_new(stepp, op, attrs, args, results);
+        case TD_RULE_LU_SOLVE:
+        case TD_RULE_SQUARE:
+        case TD_RULE_DET:
+        case TD_RULE_SLOGDET:
+        case TD_RULE_QR:
+        case TD_RULE_SVD:
+        case TD_RULE_SVDVALS:
+        case TD_RULE_EIGH:
+        case TD_RULE_EIGVALSH:
+        case TD_RULE_EIG:
+        case TD_RULE_EIGVALS:
+        case TD_RULE_LU:
+                return lapack_new(stepp, op, attrs, n_args, args, results);
         case TD_RULE_LSTSQ:
+                if (td_dtype_is_complex(results[0].type.dtype))
+                        return lapack_new(stepp, op, attrs, n_args, args, results);
                 return lstsq_new(stepp, attrs, args, results);
         case TD_RULE_CREATION:
         case TD_RULE_ARANGE:

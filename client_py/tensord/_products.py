@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Products of tensors, as compositions of views, element-wise operations and matmul."""
+
+import math
+import operator
+
+import numpy
+
+from ._compose import composition
+from ._dtypes import DTYPES
+from ._errors import error
+from ._functions import call
+from ._operators import normal_axes
+
+
+def _conj(x):
+    return call("conj", (x,)) if x.dtype.kind == "c" else x
+
+
+def _shape_error(op, x1, x2, why):
+    return error("shape_mismatch", f"{op}: shapes {x1.shape} and {x2.shape} do not fit: {why}")
+
+
+def sum_of_products(x1, x2, axes):
+    """x1 * x2 summed over axes, in the dtype of the product."""
+    product = x1 * x2
+    if not axes:
+        return product
+    return product.sum(axis=tuple(axes)).astype(product.dtype)
+
+
+@composition(2)
+def vecdot(x1, x2, /, *, axis=-1):
+    """Dot product of vectors: sum of conj(x1) * x2 along an axis.
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, Value or array_like
+        Their shapes broadcast.
+    axis : int
+        Of the vectors, counted after broadcasting.
+    """
+    ndim = max(x1.ndim, x2.ndim)
+    (axis,) = _axes("vecdot", (axis,), ndim)
+    at = axis - ndim
+    if -at > x1.ndim or -at > x2.ndim or x1.shape[at] != x2.shape[at]:
+        raise _shape_error("vecdot", x1, x2, f"their extents along axis {at} differ")
+    return sum_of_products(_conj(x1), x2, (axis,))
+
+
+def _axes(op, axes, ndim):
+    axes = tuple(map(operator.index, axes))
+    order = normal_axes(axes, ndim) if len(axes) == ndim else None
+    if order is None:
+        order = tuple(axis + ndim if axis < 0 else axis for axis in axes)
+        if any(not 0 <= axis < ndim for axis in order) or len(set(order)) != len(order):
+            raise error("bad_axis", f"{op}: axes {axes} do not fit {ndim} dimensions")
+    return tuple(order)
+
+
+@composition(2)
+def tensordot(x1, x2, /, *, axes=2):
+    """Sum of products over several axes.
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, Value or array_like
+    axes : int, or (axes of x1, axes of x2)
+        A number means the last ones of x1 and the first ones of x2.
+
+    Returns
+    -------
+    Tensor or Value
+        The axes of x1 that are left, then those of x2.
+    """
+    if isinstance(axes, (tuple, list)):
+        axes1, axes2 = ((x,) if not isinstance(x, (tuple, list)) else x for x in axes)
+        axes1, axes2 = _axes("tensordot", axes1, x1.ndim), _axes("tensordot", axes2, x2.ndim)
+    else:
+        n = operator.index(axes)
+        if not 0 <= n <= min(x1.ndim, x2.ndim):
+            raise error("bad_axis", f"tensordot: {n} axes of {x1.ndim} and {x2.ndim} dimensions")
+        axes1, axes2 = tuple(range(x1.ndim - n, x1.ndim)), tuple(range(n))
+    summed = [x1.shape[axis] for axis in axes1]
+    if summed != [x2.shape[axis] for axis in axes2]:
+        raise _shape_error("tensordot", x1, x2, f"axes {axes1} and {axes2} differ")
+    left1 = [axis for axis in range(x1.ndim) if axis not in axes1]
+    left2 = [axis for axis in range(x2.ndim) if axis not in axes2]
+    shape = [x1.shape[axis] for axis in left1] + [x2.shape[axis] for axis in left2]
+    rows = math.prod(x1.shape[axis] for axis in left1)
+    columns = math.prod(x2.shape[axis] for axis in left2)
+    a = x1.permute_dims((*left1, *axes1)).reshape(rows, math.prod(summed))
+    b = x2.permute_dims((*axes2, *left2)).reshape(math.prod(summed), columns)
+    return call("matmul", (a, b)).reshape(tuple(shape))
+
+
+@composition(2)
+def outer(x1, x2, /):
+    """All products of an element of x1 and one of x2.
+
+    Parameters
+    ----------
+    x1 : (n,) Tensor, Value or array_like
+    x2 : (m,) Tensor, Value or array_like
+
+    Returns
+    -------
+    (n, m) Tensor or Value
+    """
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise _shape_error("outer", x1, x2, "two vectors are wanted")
+    return x1[:, None] * x2[None, :]
+
+
+@composition(2)
+def cross(x1, x2, /, *, axis=-1):
+    """Cross product of vectors of three elements.
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, Value or array_like
+        Their shapes broadcast.
+    axis : int
+        Of the vectors, in both.
+    """
+    (axis1,), (axis2,) = _axes("cross", (axis,), x1.ndim), _axes("cross", (axis,), x2.ndim)
+    if x1.shape[axis1] != 3 or x2.shape[axis2] != 3:
+        raise _shape_error("cross", x1, x2, f"axis {axis} has 3 elements in each")
+    axis = axis if axis < 0 else axis1 - x1.ndim
+    if axis != axis2 - x2.ndim:
+        raise _shape_error("cross", x1, x2, f"axis {axis} is not the same in both")
+    a, b = _last(x1, axis), _last(x2, axis)
+    parts = [
+        a[..., i] * b[..., j] - a[..., j] * b[..., i] for i, j in ((1, 2), (2, 0), (0, 1))
+    ]
+    index = numpy.arange(3)
+    rows = [part[..., None] for part in parts]
+    joined = call("where", (index == 0, rows[0], call("where", (index == 1, rows[1], rows[2]))))
+    order = list(range(joined.ndim - 1))
+    order.insert(joined.ndim + axis, joined.ndim - 1)
+    return joined.permute_dims(order)
+
+
+def _last(x, axis):
+    order = [i for i in range(x.ndim) if i != x.ndim + axis]
+    return x.permute_dims((*order, x.ndim + axis))
+
+
+def result_dtype(*operands):
+    """The dtype that operands promote to, by NumPy 2's rules (all of them arrays)."""
+    return numpy.result_type(*(numpy.empty(1, DTYPES[x._number]) for x in operands))
