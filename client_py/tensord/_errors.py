@@ -44,6 +44,7 @@ _ALSO = {
     "OutcomeUnknown": ConnectionError,
     "ConnectionLost": ConnectionError,
     "Cancelled": RuntimeError,
+    "DeadlineExceeded": TimeoutError,
     "InternalError": RuntimeError,
     "NotFound": KeyError,
     "NameTaken": ValueError,

@@ -62,6 +62,9 @@
 /* Handles of one connection whose request failed, of which it is remembered why. */
 #define TD_FAILED_MAX 64
 
+/* Programs that one connection has defined. */
+#define TD_DEFINITIONS_MAX 1024
+
 /* Requests of one connection that wait for an earlier job. */
 #define TD_WAITING_MAX 1024
 

@@ -16,8 +16,8 @@
 #include "service/service.h"
 #include "tensord/prefix.h"
 
-/* While the service has upkeep to do. */
-#define SERVER_TICK_MS 100
+/* How long the service is not asked, while the loop spins, whether it has upkeep to do. */
+#define SERVER_ASK_MS 100
 /* Descriptors kept for everything but connections. */
 #define SERVER_OWN_DESCRIPTORS 64
 #define SERVER_CONNECTIONS 4096
@@ -70,15 +70,16 @@ static void on_tick(uv_timer_t *tick)
 static void on_prepare(uv_prepare_t *prepare)
 {
         struct server *server = prepare->data;
-        uint64_t now = loop_now_ms(&server->loop);
+        uint64_t now = loop_now_ms(&server->loop), ms;
 
-        if (uv_is_active((uv_handle_t *)&server->tick))
-                return;
-        if (server->loop.is_spinning && now - server->asked_ms < SERVER_TICK_MS)
+        if (server->loop.is_spinning && now - server->asked_ms < SERVER_ASK_MS)
                 return;
         server->asked_ms = now;
-        if (service_wants_tick(server->service))
-                uv_timer_start(&server->tick, on_tick, SERVER_TICK_MS, 0);
+        ms = service_tick_in_ms(server->service);
+        if (ms == UINT64_MAX || (uv_is_active((uv_handle_t *)&server->tick) &&
+                                 uv_timer_get_due_in(&server->tick) <= ms))
+                return;
+        uv_timer_start(&server->tick, on_tick, ms, 0);
 }
 
 static void glance(void *ctx)

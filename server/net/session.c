@@ -145,7 +145,8 @@ static void session_message(struct session *session, const uint8_t *bytes, size_
 
         session->has_spoken = true;
         session->started_ms = 0;
-        r = request_read(&request, bytes, n_bytes, &refusal);
+        r = request_read(&request, bytes, n_bytes, service_nodes_cache(session->client.service),
+                         &refusal);
         if (r == 0)
                 service_request(&session->client, steal_ptr(&request));
         else if (r == REQUEST_E_REFUSED)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "service/core.h"
+#include "service/definition.h"
 #include "service/dispatch.h"
 
 /* ---- memory ---- */
@@ -58,34 +59,27 @@ static void call_free(struct call *call)
         list_unlink(&call->link);
         list_unlink(&call->queue);
         segment_unref(call->segment);
+        list_unlink(&call->timed);
         run_state_free(call->run);
+        definition_unref(call->definition);
         request_free(call->request);
         user_unref(call->user);
-        free(call->pins);
-        free(call->results);
-        free(call->reservations);
         free(call);
 }
 
 static int call_new(struct call **callp, struct client *client, struct request *request)
 {
-        bool is_run = request->method == METHOD_RUN;
+        bool is_run = request_is_run(request);
         uint32_t n_pins = is_run ? request->n_inputs : request->ref.kind != REF_NONE;
         uint32_t n_results = is_run ? request->program.n_outputs : 1;
-        struct call *call = calloc(1, sizeof(*call));
+        struct call *call = calloc(1, sizeof(*call) + n_pins * sizeof(*call->pins) +
+                                              2 * n_results * sizeof(void *));
 
         if (!call)
                 return -ENOMEM;
-        call->pins = calloc(n_pins + 1, sizeof(*call->pins));
-        call->results = calloc(n_results + 1, sizeof(*call->results));
-        call->reservations = calloc(n_results + 1, sizeof(*call->reservations));
-        if (!call->pins || !call->results || !call->reservations) {
-                free(call->pins);
-                free(call->results);
-                free(call->reservations);
-                free(call);
-                return -ENOMEM;
-        }
+        call->pins = (struct pin *)(call + 1);
+        call->results = (struct promise **)(call->pins + n_pins);
+        call->reservations = (struct reservation **)(call->results + n_results);
         for (uint32_t i = 0; i < n_pins; i++) {
                 list_init(&call->pins[i].wait.link);
                 call->pins[i].wait.call = call;
@@ -97,6 +91,7 @@ static int call_new(struct call **callp, struct client *client, struct request *
         call->user = user_ref(client->user);
         call->request = request;
         list_init(&call->queue);
+        list_init(&call->timed);
         list_push_back(&client->calls, &call->link);
         client->n_calls++;
         /* What is planned from a request takes about as much again. */
@@ -208,7 +203,7 @@ static int call_claim_handles(struct call *call)
 {
         const struct request *request = call->request;
 
-        if (request->method != METHOD_RUN)
+        if (!request_is_run(request))
                 return call_claim_handle(call, 0, request->handle);
         for (uint32_t i = 0; i < call->n_results; i++)
                 if (call_claim_handle(call, i, request->outputs[i].handle))
@@ -222,7 +217,7 @@ static int call_claim_names(struct call *call)
 
         if (!handlers[request->method].is_named_write)
                 return 0;
-        if (request->method != METHOD_RUN)
+        if (!request_is_run(request))
                 return call_claim_name(call, 0, request->name,
                                        request->replace || request->method == METHOD_REPLACE);
         for (uint32_t i = 0; i < call->n_results; i++)
@@ -238,7 +233,7 @@ static bool call_is_named_write(const struct call *call)
 
         if (!handlers[request->method].is_named_write)
                 return request->method == METHOD_DELETE;
-        if (request->method != METHOD_RUN)
+        if (!request_is_run(request))
                 return request->name;
         for (uint32_t i = 0; i < call->n_results; i++)
                 if (request->outputs[i].name)
@@ -302,13 +297,64 @@ static int call_resolve_all(struct call *call)
 {
         const struct request *request = call->request;
 
-        if (request->method == METHOD_RUN) {
+        if (request_is_run(request)) {
                 for (uint32_t i = 0; i < call->n_pins; i++)
                         if (call_resolve(call, &call->pins[i], &request->inputs[i].ref))
                                 return -1;
         } else if (handlers[request->method].refers && call->n_pins > 0) {
                 return call_resolve(call, &call->pins[0], &request->ref);
         }
+        return 0;
+}
+
+/* A call by number gets its program here, so that it may be undefined right behind it. */
+static int call_find_definition(struct call *call)
+{
+        struct request *request = call->request;
+        struct definition *definition;
+
+        if (request->method != METHOD_CALL)
+                return 0;
+        definition = definition_find(&call->client->definitions, request->definition);
+        if (!definition) {
+                failure_set(&call->failure, TD_E_NOT_FOUND,
+                            "this connection has no definition %llu",
+                            (unsigned long long)request->definition);
+                return -1;
+        }
+        if (request->n_inputs != definition->program.block.n_inputs ||
+            request->program.n_outputs != definition->program.n_outputs) {
+                failure_set(&call->failure, TD_E_BAD_ARGUMENTS,
+                            "call: %u inputs and %u outputs, but definition %llu has %u and %u",
+                            request->n_inputs, request->program.n_outputs,
+                            (unsigned long long)request->definition,
+                            definition->program.block.n_inputs, definition->program.n_outputs);
+                return -1;
+        }
+        definition->n_refs++;
+        call->definition = definition;
+        request->nodes = nodes_ref(definition->nodes);
+        request->program = definition->program;
+        return 0;
+}
+
+/* Its time begins; what waits counts. */
+static int call_set_deadline(struct call *call)
+{
+        struct service *service = call->service;
+
+        if (!call->request->has_deadline)
+                return 0;
+        if (call->request->deadline_ms == 0) {
+                call_set_stopped(call, CALL_STOPS_LATE);
+                return -1;
+        }
+        if (__builtin_add_overflow(service_now_ms(), call->request->deadline_ms,
+                                   &call->deadline_ms))
+                return 0;
+        list_push_back(&service->timed, &call->timed);
+        if (call->deadline_ms < service->next_deadline_ms)
+                service->next_deadline_ms = call->deadline_ms;
         return 0;
 }
 
@@ -342,13 +388,14 @@ void call_admit(struct client *client, struct request *request)
         /* A repeat needs nothing of what the first one needed: that may be gone by now. */
         r = call_check_repeat(call);
         if (r > 0) {
-                if (call_claim_handles(call))
+                if (call_claim_handles(call) || call_set_deadline(call))
                         call_fail(call);
                 return;
         }
         /* What the request refers to was there before it: it is resolved first, so that it cannot
          * be its own result. */
-        if (r < 0 || call_resolve_all(call) || call_claim_handles(call) || call_wait(call) ||
+        if (r < 0 || call_set_deadline(call) || call_find_definition(call) ||
+            call_resolve_all(call) || call_claim_handles(call) || call_wait(call) ||
             call_register(call) || call_claim_names(call)) {
                 call_fail(call);
                 return;
@@ -422,7 +469,7 @@ static void client_remember_failed(struct client *client, struct promise *promis
         unsigned n = 0;
 
         list_push_back(&client->failed, &promise->failed);
-        list_for_each(failed, &client->failed, failed)
+        list_for_each (failed, &client->failed, failed)
                 n++;
         if (n > TD_FAILED_MAX)
                 promise_unlink(list_first(&client->failed, struct promise, failed));
@@ -527,16 +574,37 @@ void call_orphan(struct call *call)
         list_push_back(&call->service->orphans, &call->link);
 }
 
-void call_cancel(struct call *call)
+void call_set_stopped(struct call *call, enum call_stop why)
+{
+        const char *method = method_name(call->request->method);
+
+        switch (why) {
+        case CALL_STOPS_LATE:
+                failure_set(&call->failure, TD_E_DEADLINE,
+                            "%s: not done within its deadline of %llu ms", method,
+                            (unsigned long long)call->request->deadline_ms);
+                break;
+        case CALL_STOPS_CANCELLED:
+                failure_set(&call->failure, TD_E_CANCELLED, "%s: cancelled on request", method);
+                break;
+        case CALL_STOPS_GONE:
+        case CALL_GOES_ON:
+                failure_set(&call->failure, TD_E_CANCELLED,
+                            "%s: cancelled, since the connection ended", method);
+        }
+}
+
+void call_stop(struct call *call, enum call_stop why)
 {
         bool is_submitted = call->is_submitted;
 
-        call_orphan(call);
+        if (atomic_load(&call->stop))
+                return;
         if (is_submitted && !service_withdraw(call->service, call)) {
-                atomic_store(&call->is_cancelled, true);
+                atomic_store(&call->stop, why);
                 return;
         }
-        failure_set(&call->failure, TD_E_CANCELLED, "the connection ended");
+        call_set_stopped(call, why);
         if (is_submitted)
                 call->done(call);
         else

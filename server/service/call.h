@@ -26,6 +26,14 @@ struct pin {
                                   ready */
 };
 
+/* Why a call is to end before it is done. */
+enum call_stop {
+        CALL_GOES_ON,
+        CALL_STOPS_GONE,      /* its connection ended */
+        CALL_STOPS_CANCELLED, /* it was asked to */
+        CALL_STOPS_LATE,      /* its deadline passed */
+};
+
 struct call {
         struct list link;  /* its client's list, or the service's orphans */
         struct list queue; /* the service's ready or starved list, or an outcome's joined list */
@@ -34,7 +42,7 @@ struct call {
         struct user *user;     /* owned reference */
         struct request *request;
 
-        uint32_t n_pins;
+        uint32_t n_pins;    /* the arrays lie behind the struct */
         struct pin *pins;   /* one for each input of run, else one for request->ref */
         uint32_t n_pending; /* pins whose promise is pending */
 
@@ -47,12 +55,15 @@ struct call {
         bool is_orphan;   /* counted in user->n_orphans */
         uint64_t n_bytes; /* counted in client->n_bytes */
 
-        uint64_t starved_ms; /* since when it waits for memory; 0: it never did */
+        struct definition *definition; /* of a call by number: owned reference */
+        struct list timed;             /* the service's, if it has a deadline */
+        uint64_t deadline_ms;          /* when that is */
+        uint64_t starved_ms;           /* since when it waits for memory; 0: it never did */
 
         struct work work;
         bool is_submitted; /* the work is the workers' */
         void (*done)(struct call *call);
-        atomic_bool is_cancelled;
+        _Atomic(enum call_stop) stop; /* a job looks at it now and then */
         int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */
         struct segment *segment; /* of create: owned reference */
         struct run_state *run;   /* of run */
@@ -88,8 +99,10 @@ void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
 void call_count_bytes(struct call *call, uint64_t n_bytes);
 /* Its client is gone: it goes on alone. */
 void call_orphan(struct call *call);
-/* Its client is gone, and so it ends: now, or soon if a worker is at it. */
-void call_cancel(struct call *call);
+/* It ends for that reason: now, or soon if a worker is at it. */
+void call_stop(struct call *call, enum call_stop why);
+/* The failure of a call that was stopped. */
+void call_set_stopped(struct call *call, enum call_stop why);
 
 /* Does it commit a name? */
 bool call_names_something(const struct call *call);

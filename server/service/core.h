@@ -5,6 +5,7 @@
 #pragma once
 
 #include "service/call.h"
+#include "service/plans.h"
 #include "service/repeat.h"
 #include "service/service.h"
 
@@ -30,6 +31,12 @@
 /* Requests of one uid that may finish after their connection ended. */
 #define ORPHANS_MAX 1024
 
+/* Definitions of one connection: what they take of the daemon's own memory. */
+#define DEFINITIONS_BYTES (32 * 1024 * 1024)
+
+/* How often there is upkeep while there is something to keep up. */
+#define TICK_MS 100
+
 /* Segments that one notification asks back. */
 #define TRIM_MAX 4096
 
@@ -39,9 +46,13 @@ struct service {
         struct workers *workers;
         struct repeats repeats;
         struct list clients;
-        struct list orphans; /* calls whose client is gone and that still finish */
-        struct list ready;   /* calls to be started */
-        struct list starved; /* calls that wait for memory, longest first */
+        struct list orphans;       /* calls whose client is gone and that still finish */
+        struct list ready;         /* calls to be started */
+        struct list starved;       /* calls that wait for memory, longest first */
+        struct list timed;         /* calls with a deadline */
+        uint64_t next_deadline_ms; /* not later than the first of these, UINT64_MAX: none */
+        struct nodes_cache nodes;
+        struct plans plans;
         struct list trimmed; /* clients that are to be asked for segments */
         uint32_t n_clients;
         uint32_t n_entered; /* the loop's entries that are on the stack */

@@ -18,4 +18,8 @@ const struct handler handlers[N_METHODS] = {
         [METHOD_LIST] = { handle_list, false, false, false },
         [METHOD_STAT] = { handle_stat, false, false, true },
         [METHOD_RUN] = { handle_run, true, true, false },
+        [METHOD_DEFINE] = { handle_define, false, false, false },
+        [METHOD_CALL] = { handle_run, true, true, false },
+        [METHOD_UNDEFINE] = { handle_undefine, false, false, false },
+        [METHOD_CANCEL] = { handle_cancel, false, false, false },
 };

@@ -32,6 +32,9 @@ void handle_name(struct call *call);
 void handle_delete(struct call *call);
 void handle_list(struct call *call);
 void handle_run(struct call *call);
+void handle_define(struct call *call);
+void handle_undefine(struct call *call);
+void handle_cancel(struct call *call);
 
 /* A repeat of a named write that succeeded. */
 void handle_replay(struct call *call);

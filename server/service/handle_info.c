@@ -124,7 +124,7 @@ static void write_users(struct reply *reply, struct call *call)
 
         reply_key(reply, "users");
         reply_array(reply, is_admin ? HASH_COUNT(users->by_uid) : 1);
-        HASH_ITER(hh, users->by_uid, user, next) {
+        HASH_ITER (hh, users->by_uid, user, next) {
                 if (!is_admin && user != call->user)
                         continue;
                 reply_map(reply, 5);
@@ -144,7 +144,7 @@ static void stat_daemon(struct call *call)
 
         if (reply) {
                 store_figures(service->store, &figures);
-                reply_map(reply, 16);
+                reply_map(reply, 17);
                 write_str(reply, "version", TENSORD_VERSION);
                 write_uint(reply, "pid", (uint64_t)getpid());
                 write_uint(reply, "uptime_ms", service_now_ms() - service->started_ms);
@@ -156,6 +156,11 @@ static void stat_daemon(struct call *call)
                 write_uint(reply, "jobs", service->n_jobs);
                 write_uint(reply, "requests", service->n_requests);
                 write_uint(reply, "threads", service->config.n_threads);
+                reply_key(reply, "plans");
+                reply_map(reply, 3);
+                write_uint(reply, "hits", service->plans.n_hits);
+                write_uint(reply, "misses", service->plans.n_misses);
+                write_uint(reply, "bytes", service->plans.n_bytes + service->nodes.n_bytes);
                 reply_key(reply, "blas");
                 reply_map(reply, 3);
                 write_str(reply, "library", "OpenBLAS");

@@ -114,7 +114,7 @@ void handle_replay(struct call *call)
         struct tensor *tensor = NULL;
         struct reply *reply;
 
-        if (call->request->method == METHOD_RUN) {
+        if (request_is_run(call->request)) {
                 replay_run(call);
                 return;
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run
+ * run, call
  *
- * A program is planned against the descriptors of its inputs, a long one on a worker; memory for
+ * A program is planned against the descriptors of its inputs, a long one on a worker, unless that
+ * was done before (service/plans); memory for
  * outputs and scratch is reserved, inputs are pinned; then it is computed, at once if it is tiny
  * and nothing has to be reserved, else on a worker. Back on the loop thread its outputs are sealed,
  * all names committed in one step, and only then does anybody hear of them.
@@ -30,6 +31,8 @@
  */
 #define PLAN_AT_ONCE_BYTES (32 * 1024)
 
+#define DESCS_INSIDE 4
+
 /* Memory of one output, or the scratch: a part of run_state.small, or a segment of its own. */
 struct area {
         uint64_t n_bytes;
@@ -41,9 +44,12 @@ struct area {
 };
 
 struct run_state {
-        struct desc *descs; /* of the inputs; until there is a plan */
-        struct plan *plan;
-        struct area *areas; /* one per output, the last is scratch */
+        struct desc *descs;  /* of the inputs; until there is a plan */
+        bool descs_are_ours; /* allocated by themselves */
+        struct plan *fresh;  /* just made; owned */
+        struct planned *planned;
+        const struct plan *plan; /* that one's */
+        struct area *areas;      /* one per output, the last is scratch */
         uint32_t n_areas;
         uint32_t n_reserved;
         const void **inputs;
@@ -63,19 +69,26 @@ struct run_state *run_state_free(struct run_state *run)
                         segment_unpin(run->areas[i].segment);
                 segment_unref(run->areas[i].segment);
         }
-        plan_free(run->plan);
-        free(run->descs);
+        plan_free(run->fresh);
+        planned_unref(run->planned);
+        if (run->descs_are_ours)
+                free(run->descs);
         free(run->small);
         free(run);
         return NULL;
 }
 
-/* The arrays lie behind the struct, those of pointers first. */
+/*
+ * The arrays lie behind the struct, those of pointers first; descriptors too if they are few, for
+ * they are large and soon of no use.
+ */
 static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
 {
         size_t n_pointers = (size_t)n_inputs + n_outputs, n_areas = (size_t)n_outputs + 1;
+        size_t n_descs = n_inputs <= DESCS_INSIDE ? n_inputs : 0;
         struct run_state *run = calloc(1, sizeof(*run) + n_pointers * sizeof(void *) +
-                                                  n_areas * sizeof(struct area));
+                                                  n_areas * sizeof(struct area) +
+                                                  n_descs * sizeof(struct desc));
 
         if (!run)
                 return NULL;
@@ -83,7 +96,11 @@ static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
         run->outputs = (void **)(run + 1) + n_inputs;
         run->areas = (struct area *)(run->outputs + n_outputs);
         run->n_areas = n_outputs + 1;
-        run->descs = calloc((size_t)n_inputs + 1, sizeof(*run->descs));
+        run->descs = (struct desc *)(run->areas + n_areas);
+        if (n_inputs <= DESCS_INSIDE)
+                return run;
+        run->descs_are_ours = true;
+        run->descs = calloc(n_inputs, sizeof(*run->descs));
         if (!run->descs)
                 return run_state_free(run);
         return run;
@@ -95,6 +112,24 @@ static int refuse_input(struct failure *failure, enum td_error_code code, uint32
                         const char *what)
 {
         failure_set(failure, code, "run: input %u: %s", i, what);
+        return -1;
+}
+
+/* A call by number brings what was defined, in any layout. */
+static int check_defined(struct call *call, uint32_t i, const struct td_type *type)
+{
+        const struct td_type *wanted;
+
+        if (!call->definition)
+                return 0;
+        wanted = &call->definition->types[i];
+        if (td_type_same(type, wanted))
+                return 0;
+        failure_set(&call->failure,
+                    type->dtype == wanted->dtype ? TD_E_SHAPE_MISMATCH : TD_E_DTYPE_MISMATCH,
+                    "call: input %u is %s of shape %s, but was defined as %s of shape %s", i,
+                    td_dtype_name(type->dtype), td_type_text(type).s, td_dtype_name(wanted->dtype),
+                    td_type_text(wanted).s);
         return -1;
 }
 
@@ -154,6 +189,8 @@ static int run_open(struct call *call)
                         desc_init_c(desc, &request->inputs[i].type);
                 else if (input_desc(call, i, desc))
                         return -1;
+                if (check_defined(call, i, &desc->type))
+                        return -1;
         }
         return 0;
 }
@@ -162,14 +199,49 @@ static int run_open(struct call *call)
 static void run_plan(struct call *call)
 {
         struct td_refusal refusal;
-        int r = plan_new(&call->run->plan, &call->request->program, call->run->descs, &refusal);
+        int r = plan_new(&call->run->fresh, &call->request->program, call->run->descs, &refusal);
 
         if (r == PLAN_E_REFUSED)
                 failure_from_refusal(&call->failure, &refusal);
         else if (r)
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon failed: %s", strerror(-r));
-        free(call->run->descs);
-        call->run->descs = NULL;
+}
+
+static void run_take_plan(struct run_state *run, struct planned *planned)
+{
+        run->planned = planned;
+        run->plan = planned->plan;
+        if (run->descs_are_ours)
+                free(run->descs);
+        run->descs_are_ours = false;
+        run->descs = NULL;
+}
+
+/* One that was made before? */
+static bool run_find_plan(struct call *call)
+{
+        struct plan_key key;
+        struct planned *planned;
+
+        plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs);
+        planned = plans_find(&call->service->plans, &key);
+        if (planned)
+                run_take_plan(call->run, planned);
+        return planned;
+}
+
+static void run_keep_plan(struct call *call)
+{
+        struct plan_key key;
+        struct planned *planned;
+
+        plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs);
+        planned = plans_add(&call->service->plans, &key, call->request->nodes,
+                            steal_ptr(&call->run->fresh));
+        if (planned)
+                run_take_plan(call->run, planned);
+        else
+                failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
 }
 
 static void run_plan_work(struct work *work)
@@ -344,7 +416,7 @@ static bool should_stop(void *ctx)
 {
         struct call *call = ctx;
 
-        if (atomic_load_explicit(&call->is_cancelled, memory_order_relaxed))
+        if (atomic_load_explicit(&call->stop, memory_order_relaxed))
                 return true;
         for (uint32_t i = 0; i < call->run->n_pinned; i++)
                 if (is_pinned_input(call, i) && segment_is_poisoned(call->pins[i].tensor->segment))
@@ -394,8 +466,7 @@ static void run_compute(struct call *call, struct workers *workers)
         if (r == PLAN_E_REFUSED)
                 failure_from_refusal(&call->failure, &refusal);
         else if (r == PLAN_E_STOPPED)
-                failure_set(&call->failure, TD_E_CANCELLED,
-                            "run: cancelled, since the connection ended");
+                call_set_stopped(call, atomic_load(&call->stop));
         else if (r)
                 call->result = r;
 }
@@ -600,9 +671,11 @@ static void run_begin(struct call *call)
 
 static void run_planned(struct call *call)
 {
-        if (atomic_load(&call->is_cancelled))
-                call_refuse(call, TD_E_CANCELLED, "run: cancelled, since the connection ended");
-        else if (call->failure.code || run_check_outputs(call))
+        if (atomic_load(&call->stop))
+                call_set_stopped(call, atomic_load(&call->stop));
+        else if (!call->failure.code && !call->run->plan)
+                run_keep_plan(call);
+        if (call->failure.code || run_check_outputs(call))
                 call_fail(call);
         else
                 run_begin(call);
@@ -616,6 +689,8 @@ void handle_run(struct call *call)
         }
         if (run_open(call)) {
                 call_fail(call);
+        } else if (run_find_plan(call)) {
+                run_planned(call);
         } else if (call->request->n_bytes > PLAN_AT_ONCE_BYTES) {
                 service_submit(call->service, call, run_plan_work, run_planned);
         } else {

@@ -116,6 +116,10 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->ready);
         list_init(&service->starved);
         list_init(&service->trimmed);
+        list_init(&service->timed);
+        service->next_deadline_ms = UINT64_MAX;
+        nodes_cache_init(&service->nodes);
+        plans_init(&service->plans);
         repeats_init(&service->repeats);
         service->started_ms = service_now_ms();
         if (getrandom(service->epoch, sizeof(service->epoch), 0) != sizeof(service->epoch))
@@ -159,6 +163,8 @@ struct service *service_free(struct service *service)
                 assert(list_is_empty(&service->orphans));
                 repeats_deinit(&service->repeats);
         }
+        plans_deinit(&service->plans);
+        nodes_cache_deinit(&service->nodes);
         store_free(service->store);
         workers_free(service->workers);
         free(service);
@@ -274,18 +280,20 @@ void client_deinit(struct client *client)
         struct promise *promise, *next_promise;
 
         service_enter(service);
-        HASH_ITER(hh, client->promises, promise, next_promise)
+        HASH_ITER (hh, client->promises, promise, next_promise)
                 promise_unlink(promise);
 
         /* The latest first: ending one frees what it waited for, which came before it. */
         while (!list_is_empty(&client->calls)) {
                 struct call *call = list_entry(client->calls.prev, struct call, link);
 
-                if (call_survives(call))
-                        call_orphan(call);
-                else
-                        call_cancel(call);
+                bool survives = call_survives(call);
+
+                call_orphan(call);
+                if (!survives)
+                        call_stop(call, CALL_STOPS_GONE);
         }
+        definitions_clear(&client->definitions);
         assert(client->n_calls == 0 && client->n_waiting == 0 && client->n_bytes == 0);
         holder_deinit(service->store, &client->holder);
         client->user->n_connections--;
@@ -406,9 +414,29 @@ unsigned service_reap(struct service *service)
         return n;
 }
 
+/* End what is late; what a worker is at is told once. */
+static void service_end_late(struct service *service)
+{
+        uint64_t now = service_now_ms(), next = UINT64_MAX;
+        struct call *call;
+
+        if (now < service->next_deadline_ms)
+                return;
+        list_for_each (call, &service->timed, timed) {
+                if (call->deadline_ms > now) {
+                        next = call->deadline_ms < next ? call->deadline_ms : next;
+                        continue;
+                }
+                list_unlink(&call->timed);
+                call_stop(call, CALL_STOPS_LATE);
+        }
+        service->next_deadline_ms = next;
+}
+
 void service_tick(struct service *service)
 {
         service_enter(service);
+        service_end_late(service);
         store_retry_held(service->store);
         repeats_expire(&service->repeats, service_now_ms());
         /* Starved calls look at their own clock when they are started. */
@@ -418,10 +446,26 @@ void service_tick(struct service *service)
         service_leave(service);
 }
 
-bool service_wants_tick(const struct service *service)
+uint64_t service_tick_in_ms(const struct service *service)
 {
-        return !list_is_empty(&service->starved) || service->repeats.n_failed > 0 ||
-               store_has_held(service->store);
+        uint64_t ms = UINT64_MAX, now;
+
+        if (!list_is_empty(&service->starved) || service->repeats.n_failed > 0 ||
+            store_has_held(service->store))
+                ms = TICK_MS;
+        if (!list_is_empty(&service->timed)) {
+                now = service_now_ms();
+                if (service->next_deadline_ms <= now)
+                        ms = 0;
+                else if (service->next_deadline_ms - now < ms)
+                        ms = service->next_deadline_ms - now;
+        }
+        return ms;
+}
+
+struct nodes_cache *service_nodes_cache(struct service *service)
+{
+        return &service->nodes;
 }
 
 bool service_is_busy(const struct service *service)

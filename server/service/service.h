@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "base/workers.h"
+#include "service/definition.h"
 #include "store/store.h"
 #include "wire/reply.h"
 #include "wire/request.h"
@@ -60,13 +61,14 @@ struct client {
         struct user *user; /* owned reference */
         struct reply_sink *sink;
         struct promise *promises; /* by handle */
-        struct list failed;       /* promises that came to nothing, the oldest first */
-        struct list calls;        /* requests under way, in order of arrival */
-        uint32_t n_calls;         /* of these: all, */
-        uint32_t n_waiting;       /* those that wait for an earlier one, */
-        uint64_t n_bytes;         /* and what they take of the daemon's own memory */
-        struct list trimmed;      /* the service's list of those that have trims */
-        uint64_t *trims;          /* segments to be asked back, owned */
+        struct definitions definitions;
+        struct list failed;  /* promises that came to nothing, the oldest first */
+        struct list calls;   /* requests under way, in order of arrival */
+        uint32_t n_calls;    /* of these: all, */
+        uint32_t n_waiting;  /* those that wait for an earlier one, */
+        uint64_t n_bytes;    /* and what they take of the daemon's own memory */
+        struct list trimmed; /* the service's list of those that have trims */
+        uint64_t *trims;     /* segments to be asked back, owned */
         uint32_t n_trims;
         uint32_t n_trims_max;
 };
@@ -105,11 +107,14 @@ void service_refuse(struct client *client, const struct request *request,
 /* Finished jobs: publish results, answer, start what waited for them. Returns how many. */
 unsigned service_reap(struct service *service);
 /*
- * Now and then (every 100 ms while service_wants_tick()): held segments, requests that wait for
- * memory, old repeats, compaction.
+ * Now and then: held segments, requests that wait for memory, old repeats, compaction, deadlines.
+ * service_tick_in_ms() says when it wants to be called next, UINT64_MAX: not before something
+ * happens.
  */
 void service_tick(struct service *service);
-bool service_wants_tick(const struct service *service);
+uint64_t service_tick_in_ms(const struct service *service);
+/* What decoded programs are remembered in, for request_read(). */
+struct nodes_cache *service_nodes_cache(struct service *service);
 /* Jobs run or wait: the loop must not spin. */
 bool service_is_busy(const struct service *service);
 uint32_t service_n_clients(const struct service *service);

@@ -31,8 +31,16 @@ static_assert(N_KEYS <= 64, "keys fit into a mask");
 
 #define KEY_BIT(sym) (UINT64_C(1) << KEY_##sym)
 
+/* Where the message has its node list, which is decoded apart from it. */
+struct nodes_source {
+        const uint8_t *bytes; /* NULL: nowhere */
+        size_t n_bytes;
+        struct nodes_cache *cache; /* may be NULL */
+        int (*unpack)(const struct nodes_source *source, struct msgpack_object *object);
+};
+
 struct decode {
-        struct msgpack_zone *zone; /* memory of the request */
+        struct msgpack_zone *zone; /* memory of the request, or of its nodes */
         struct td_refusal *refusal;
         const char *method;
         /* where we are, for the refusal's sentence */
@@ -42,6 +50,7 @@ struct decode {
         const char *op;    /* of the current node, NULL: not known yet */
         uint32_t n_values; /* inputs and nodes so far */
         size_t n_bytes;    /* allocated so far */
+        const struct nodes_source *source;
 };
 
 /* A map's values by key; NULL where the key was not given. */
@@ -104,5 +113,11 @@ int decode_uint64s(struct decode *decode, const char *key, const struct msgpack_
  * if there are none, more than one is refused. */
 int decode_ref(struct decode *decode, const struct decode_map *map, uint64_t keys, struct ref *ref);
 
-/* "inputs", "nodes" and "outputs" of run. */
+/*
+ * The node list of a run or a definition, in a message that the scan accepted; false if there is
+ * none to be found.
+ */
+bool nodes_find(const uint8_t *bytes, size_t n_bytes, struct nodes_source *source);
+
+/* "inputs", "nodes" and "outputs" of run and define, "inputs" and "outputs" of call. */
 int decode_program(struct decode *decode, const struct decode_map *map, struct request *request);

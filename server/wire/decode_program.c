@@ -16,6 +16,10 @@
 
 #define KEYS_LOOP_REQUIRED (KEY_BIT(STEPS) | KEY_BIT(CAPTURES) | KEY_BIT(BODY) | KEY_BIT(RESULTS))
 #define KEYS_LOOP_OPTIONAL (KEY_BIT(WATCH) | KEY_BIT(EVERY) | KEY_BIT(AT))
+
+/* Chunks of a program's memory: as large as the allocator's quickest path takes. */
+#define NODES_CHUNK 1000
+
 static int count_values(struct decode *decode, uint32_t n)
 {
         decode->n_values += n; /* n is bounded by the message: no overflow */
@@ -66,6 +70,20 @@ static int decode_immediate(struct decode *decode, const struct decode_map *map,
         return decode_data(decode, map->values[KEY_DATA], &input->type, &input->data);
 }
 
+/* Of a definition: what its calls will bring. */
+static int decode_input_type(struct decode *decode, const msgpack_object *object,
+                             struct request_input *input)
+{
+        struct decode_map map;
+        int r;
+
+        r = decode_map(decode, object, KEY_BIT(DTYPE) | KEY_BIT(SHAPE), 0, &map);
+        if (r)
+                return r;
+        r = decode_dtype(decode, map.values[KEY_DTYPE], &input->type.dtype);
+        return r ? r : decode_shape(decode, map.values[KEY_SHAPE], &input->type);
+}
+
 static int decode_input(struct decode *decode, const msgpack_object *object,
                         struct request_input *input)
 {
@@ -108,7 +126,9 @@ static int decode_inputs(struct decode *decode, const msgpack_object *object,
         decode->place = AT_INPUT;
         for (uint32_t i = 0; i < request->n_inputs; i++) {
                 decode->index = i;
-                r = decode_input(decode, &elements[i], &request->inputs[i]);
+                r = request->method == METHOD_DEFINE
+                            ? decode_input_type(decode, &elements[i], &request->inputs[i])
+                            : decode_input(decode, &elements[i], &request->inputs[i]);
                 if (r)
                         return r;
         }
@@ -158,9 +178,9 @@ static int decode_range(struct decode *decode, const char *name, const msgpack_o
         if (r)
                 return r;
         if (n != 3)
-                return decode_refuse(
-                        decode, TD_E_BAD_PROGRAM,
-                        "%s has %" PRIu32 " elements, start, stop and step are wanted", name, n);
+                return decode_refuse(decode, TD_E_BAD_PROGRAM,
+                                     "%s has %" PRIu32 " elements, start, stop and step are wanted",
+                                     name, n);
         for (uint32_t i = 0; i < 3; i++) {
                 r = decode_number(decode, name, &elements[i], &range[i]);
                 if (r)
@@ -198,20 +218,27 @@ static int decode_attr(struct decode *decode, unsigned bit, const msgpack_object
 
         attrs->set |= 1u << bit;
         switch (info->form) {
-        case TD_FORM_DTYPE: return decode_dtype(decode, object, field);
-        case TD_FORM_EXTENTS: return decode_extents(decode, info->name, object, count, field);
-        case TD_FORM_AXES: return decode_axes(decode, info->name, object, count, field);
-        case TD_FORM_BOOL: return decode_bool(decode, info->name, object, field);
-        case TD_FORM_INT: return decode_int(decode, info->name, object, field);
-        case TD_FORM_FLOAT: return decode_float(decode, info->name, object, field);
-        case TD_FORM_NUMBER: return decode_number(decode, info->name, object, field);
-        case TD_FORM_RANGE: return decode_range(decode, info->name, object, field);
+        case TD_FORM_DTYPE:
+                return decode_dtype(decode, object, field);
+        case TD_FORM_EXTENTS:
+                return decode_extents(decode, info->name, object, count, field);
+        case TD_FORM_AXES:
+                return decode_axes(decode, info->name, object, count, field);
+        case TD_FORM_BOOL:
+                return decode_bool(decode, info->name, object, field);
+        case TD_FORM_INT:
+                return decode_int(decode, info->name, object, field);
+        case TD_FORM_FLOAT:
+                return decode_float(decode, info->name, object, field);
+        case TD_FORM_NUMBER:
+                return decode_number(decode, info->name, object, field);
+        case TD_FORM_RANGE:
+                return decode_range(decode, info->name, object, field);
         }
         return 0;
 }
 
-static int decode_attrs(struct decode *decode, const msgpack_object *object,
-                        struct td_attrs *attrs)
+static int decode_attrs(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
 {
         static const enum wire_key keys[] = {
 #define TD_ATTRIBUTE(sym, ...) KEY_##sym,
@@ -394,20 +421,24 @@ static int decode_nodes(struct decode *decode, const char *key, const msgpack_ob
 
 /* ---- outputs ---- */
 
-static int decode_output(struct decode *decode, const msgpack_object *object,
+/* Which value it is, a definition says, and what becomes of it, a call; a run says both. */
+static int decode_output(struct decode *decode, const msgpack_object *object, enum td_method method,
                          struct request_output *output, uint32_t *valuep)
 {
+        const uint64_t fates = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MAP);
         struct decode_map map;
-        uint64_t value;
+        uint64_t value = 0;
         int r;
 
-        r = decode_map(decode, object, KEY_BIT(VALUE),
-                       KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MAP), &map);
+        r = decode_map(decode, object, method == METHOD_CALL ? 0 : KEY_BIT(VALUE),
+                       method == METHOD_DEFINE ? 0 : fates, &map);
         if (r)
                 return r;
-        r = decode_uint(decode, "value", map.values[KEY_VALUE], 0, UINT32_MAX, &value);
-        if (r)
-                return r;
+        if (map.values[KEY_VALUE]) {
+                r = decode_uint(decode, "value", map.values[KEY_VALUE], 0, UINT32_MAX, &value);
+                if (r)
+                        return r;
+        }
         *valuep = (uint32_t)value;
         if (map.values[KEY_HANDLE]) {
                 r = decode_uint(decode, "handle", map.values[KEY_HANDLE], 1, UINT64_MAX,
@@ -454,7 +485,7 @@ static int decode_outputs(struct decode *decode, const msgpack_object *object,
         decode->place = AT_OUTPUT;
         for (uint32_t i = 0; i < n; i++) {
                 decode->index = i;
-                r = decode_output(decode, &elements[i], &request->outputs[i],
+                r = decode_output(decode, &elements[i], request->method, &request->outputs[i],
                                   &request->program.outputs[i]);
                 if (r)
                         return r;
@@ -464,15 +495,92 @@ static int decode_outputs(struct decode *decode, const msgpack_object *object,
         return 0;
 }
 
-int decode_program(struct decode *decode, const struct decode_map *map, struct request *request)
+/* ---- programs ---- */
+
+/* Decoded into memory of their own, so that they outlive the request. */
+static int read_nodes(struct decode *decode, const msgpack_object *object, struct nodes **nodesp)
 {
+        msgpack_zone *zone = msgpack_zone_new(NODES_CHUNK), *outer_zone = decode->zone;
+        size_t n_outer_bytes = decode->n_bytes;
+        uint32_t n_outer_values = decode->n_values;
+        struct td_block block = { .n_inputs = 0 };
+        struct nodes *nodes;
         int r;
 
+        if (!zone)
+                return -ENOMEM;
+        decode->zone = zone;
+        r = decode_nodes(decode, "nodes", object, &block);
+        decode->zone = outer_zone;
+        if (r) {
+                msgpack_zone_free(zone);
+                return r;
+        }
+        nodes = nodes_new(zone, decode->n_bytes - n_outer_bytes);
+        if (!nodes)
+                return -ENOMEM;
+        nodes->n_nodes = block.n_nodes;
+        nodes->nodes = block.nodes;
+        nodes->n_values = decode->n_values - n_outer_values;
+        *nodesp = nodes;
+        return 0;
+}
+
+/* The nodes of a message: those decoded before from the same bytes, else new ones. */
+static int find_nodes(struct decode *decode, const msgpack_object *object, struct request *request)
+{
+        const struct nodes_source *source = decode->source;
+        msgpack_object unpacked;
+        struct nodes *nodes = NULL;
+        int r;
+
+        if (source->bytes && source->cache)
+                nodes = nodes_cache_find(source->cache, source->bytes, source->n_bytes);
+        if (nodes) {
+                request->nodes = nodes_ref(nodes);
+                decode->n_bytes += nodes->n_bytes;
+                return count_values(decode, nodes->n_values);
+        }
+        if (source->bytes) {
+                r = source->unpack(source, &unpacked);
+                if (r == -ENOMEM)
+                        return r;
+                if (r)
+                        return decode_refuse(decode, TD_E_BAD_PROGRAM, "nodes cannot be read");
+                object = &unpacked;
+        }
+        r = read_nodes(decode, object, &request->nodes);
+        if (!r && source->bytes && source->cache)
+                nodes_cache_add(source->cache, request->nodes, source->bytes, source->n_bytes);
+        return r;
+}
+
+static int decode_definition(struct decode *decode, const struct decode_map *map,
+                             struct request *request)
+{
+        return decode_uint(decode, "definition", map->values[KEY_DEFINITION], 1, UINT64_MAX,
+                           &request->definition);
+}
+
+int decode_program(struct decode *decode, const struct decode_map *map, struct request *request)
+{
+        struct td_block *block = &request->program.block;
+        int r;
+
+        if (map->values[KEY_DEFINITION]) {
+                r = decode_definition(decode, map, request);
+                if (r)
+                        return r;
+        }
         r = decode_inputs(decode, map->values[KEY_INPUTS], request);
         if (r)
                 return r;
-        r = decode_nodes(decode, "nodes", map->values[KEY_NODES], &request->program.block);
-        if (r)
-                return r;
+        if (map->values[KEY_NODES]) {
+                r = find_nodes(decode, map->values[KEY_NODES], request);
+                if (r)
+                        return r;
+                block->n_nodes = request->nodes->n_nodes;
+                block->nodes = request->nodes->nodes;
+        }
         return decode_outputs(decode, map->values[KEY_OUTPUTS], request);
 }

@@ -25,6 +25,7 @@
 
 #define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
 #define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
+#define JOB KEY_BIT(DEADLINE_MS)
 
 struct method {
         const char *name;
@@ -59,8 +60,17 @@ static const struct method methods[N_METHODS] = {
         [METHOD_LIST] = { "list", 0, KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT), 0, 0,
                           false },
         [METHOD_STAT] = { "stat", 0, REFS, REFS, 0, false },
-        [METHOD_RUN] = { "run", KEY_BIT(INPUTS) | KEY_BIT(NODES) | KEY_BIT(OUTPUTS), ONCE, 0, 0,
-                         false },
+        [METHOD_RUN] = { "run", KEY_BIT(INPUTS) | KEY_BIT(NODES) | KEY_BIT(OUTPUTS), ONCE | JOB, 0,
+                         0, false },
+        [METHOD_DEFINE] = { "define",
+                            KEY_BIT(DEFINITION) | KEY_BIT(INPUTS) | KEY_BIT(NODES) |
+                                    KEY_BIT(OUTPUTS),
+                            0, 0, 0, false },
+        [METHOD_CALL] = { "call", KEY_BIT(DEFINITION) | KEY_BIT(INPUTS) | KEY_BIT(OUTPUTS),
+                          ONCE | JOB, 0, 0, false },
+        [METHOD_UNDEFINE] = { "undefine", KEY_BIT(DEFINITIONS), 0, 0, 0, true },
+        [METHOD_CANCEL] = { "cancel", 0, KEY_BIT(MSGID) | KEY_BIT(HANDLE), 0,
+                            KEY_BIT(MSGID) | KEY_BIT(HANDLE), true },
 };
 
 const char *method_name(enum td_method method)
@@ -105,34 +115,56 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
 {
         switch (key) {
         case KEY_HANDLE:
-                return decode_uint(decode, "handle", object, 1, UINT64_MAX, &request->handle);
-        case KEY_NAME: return decode_name(decode, "name", object, &request->name);
-        case KEY_DTYPE: return decode_dtype(decode, object, &request->type.dtype);
+                return decode_uint(decode, "handle", object, 1, UINT64_MAX,
+                                   request->method == METHOD_CANCEL ? &request->of_handle
+                                                                    : &request->handle);
+        case KEY_NAME:
+                return decode_name(decode, "name", object, &request->name);
+        case KEY_DTYPE:
+                return decode_dtype(decode, object, &request->type.dtype);
         case KEY_SHAPE: /* dtype is read before it, as the keys are numbered */
                 return decode_shape(decode, object, &request->type);
-        case KEY_ORDER: return read_order(decode, object, &request->is_f_order);
+        case KEY_ORDER:
+                return read_order(decode, object, &request->is_f_order);
         case KEY_DATA:
                 request->n_data = object->type == MSGPACK_OBJECT_BIN ? object->via.bin.size : 0;
                 return decode_data(decode, object, &request->type, &request->data);
-        case KEY_REPLACE: return decode_bool(decode, "replace", object, &request->replace);
+        case KEY_REPLACE:
+                return decode_bool(decode, "replace", object, &request->replace);
         case KEY_OP_ID:
                 request->has_op_id = true;
                 return decode_id(decode, "op_id", object, request->op_id);
         case KEY_RETRY_MS:
                 request->is_retry = true;
                 return decode_uint(decode, "retry_ms", object, 0, UINT64_MAX, &request->retry_ms);
-        case KEY_MAP: return decode_bool(decode, "map", object, &request->map);
-        case KEY_WRITABLE: return decode_bool(decode, "writable", object, &request->writable);
+        case KEY_MAP:
+                return decode_bool(decode, "map", object, &request->map);
+        case KEY_WRITABLE:
+                return decode_bool(decode, "writable", object, &request->writable);
         case KEY_SEGMENTS:
+        case KEY_DEFINITIONS:
         case KEY_HANDLES:
                 return decode_uint64s(decode, key_name(key), object, 0, &request->n_ids,
                                       &request->ids);
-        case KEY_VERSION: return decode_int(decode, "version", object, &request->version);
-        case KEY_CLIENT: return decode_str(decode, "client", object, TD_NAME_MAX, &request->client);
-        case KEY_PREFIX: return read_name_part(decode, "prefix", object, &request->prefix);
-        case KEY_AFTER: return read_name_part(decode, "after", object, &request->after);
-        case KEY_LIMIT: return read_limit(decode, object, &request->limit);
-        default: return 0; /* of run, see decode_program() */
+        case KEY_VERSION:
+                return decode_int(decode, "version", object, &request->version);
+        case KEY_CLIENT:
+                return decode_str(decode, "client", object, TD_NAME_MAX, &request->client);
+        case KEY_PREFIX:
+                return read_name_part(decode, "prefix", object, &request->prefix);
+        case KEY_AFTER:
+                return read_name_part(decode, "after", object, &request->after);
+        case KEY_LIMIT:
+                return read_limit(decode, object, &request->limit);
+        case KEY_MSGID:
+                request->has_of_msgid = true;
+                return decode_uint(decode, "msgid", object, 0, UINT32_MAX, &request->of_msgid);
+        case KEY_DEADLINE_MS:
+                request->has_deadline = true;
+                return decode_uint(decode, "deadline_ms", object, 0, UINT64_MAX,
+                                   &request->deadline_ms);
+        default:
+                return 0; /* of a program, see decode_program() */
         }
 }
 
@@ -165,10 +197,11 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         if (r)
                 return r;
         if (method->one_of && !(map.given & method->one_of))
-                return decode_refuse(decode, TD_E_BAD_ARGUMENTS, "wants one of%s%s%s",
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS, "wants one of%s%s%s%s",
                                      method->one_of & KEY_BIT(HANDLE) ? " handle" : "",
                                      method->one_of & KEY_BIT(NAME) ? " name" : "",
-                                     method->one_of & KEY_BIT(ID) ? " id" : "");
+                                     method->one_of & KEY_BIT(ID) ? " id" : "",
+                                     method->one_of & KEY_BIT(MSGID) ? " msgid" : "");
         r = decode_ref(decode, &map, method->refs, &request->ref);
         if (r)
                 return r;
@@ -182,7 +215,7 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         if (request->is_retry && !request->has_op_id)
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
                                      "retry_ms wants the op_id that was sent first");
-        return request->method == METHOD_RUN ? decode_program(decode, &map, request) : 0;
+        return map.given & KEY_BIT(INPUTS) ? decode_program(decode, &map, request) : 0;
 }
 
 /* ---- messages ---- */
@@ -253,13 +286,15 @@ static int request_new(struct request **requestp)
 
 struct request *request_free(struct request *request)
 {
-        if (request)
-                msgpack_zone_free(request->memory); /* the request itself lies in it */
+        if (!request)
+                return NULL;
+        nodes_unref(request->nodes);
+        msgpack_zone_free(request->memory); /* the request itself lies in it */
         return NULL;
 }
 
 static int read_object(struct request **requestp, const msgpack_object *object,
-                       struct td_refusal *refusal)
+                       const struct nodes_source *source, struct td_refusal *refusal)
 {
         _cleanup_(request_freep) struct request *request = NULL;
         const msgpack_object *method;
@@ -279,7 +314,8 @@ static int read_object(struct request **requestp, const msgpack_object *object,
         if (!r) {
                 decode = (struct decode){ .zone = request->memory,
                                           .refusal = refusal,
-                                          .method = method_name(request->method) };
+                                          .method = method_name(request->method),
+                                          .source = source };
                 r = read_params(&decode, method + 1, request);
                 request->n_bytes = decode.n_bytes;
         }
@@ -288,6 +324,8 @@ static int read_object(struct request **requestp, const msgpack_object *object,
         return r;
 }
 
+/* ---- reading ---- */
+
 /*
  * Where the decoder's objects lie; cleared after each message but for its first chunk, so that
  * small messages cost no allocation of it. msgpack_unpack() takes it, unlike its successor, which
@@ -295,12 +333,49 @@ static int read_object(struct request **requestp, const msgpack_object *object,
  */
 static _Thread_local msgpack_zone *scratch;
 
-int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
-                 struct td_refusal *refusal)
+static int unpack(const uint8_t *bytes, size_t n_bytes, msgpack_object *object)
 {
-        msgpack_unpack_return got;
-        msgpack_object object;
         size_t n_read = 0;
+
+        switch (msgpack_unpack((const char *)bytes, n_bytes, &n_read, scratch, object)) {
+        case MSGPACK_UNPACK_SUCCESS:
+                return 0;
+        case MSGPACK_UNPACK_NOMEM_ERROR:
+                return -ENOMEM;
+        default:
+                return REQUEST_E_MALFORMED;
+        }
+}
+
+/*
+ * The node list is taken out of the message, nil in its place: it is decoded by itself, and only if
+ * its bytes are new.
+ */
+static int unpack_around(const struct nodes_source *source, const uint8_t *bytes, size_t n_bytes,
+                         msgpack_object *object)
+{
+        size_t n_before = (size_t)(source->bytes - bytes);
+        size_t n_after = n_bytes - n_before - source->n_bytes;
+        uint8_t *rest = msgpack_zone_malloc(scratch, n_before + 1 + n_after);
+
+        if (!rest)
+                return -ENOMEM;
+        memcpy(rest, bytes, n_before);
+        rest[n_before] = 0xc0;
+        memcpy(rest + n_before + 1, source->bytes + source->n_bytes, n_after);
+        return unpack(rest, n_before + 1 + n_after, object);
+}
+
+static int unpack_nodes(const struct nodes_source *source, msgpack_object *object)
+{
+        return unpack(source->bytes, source->n_bytes, object);
+}
+
+int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
+                 struct nodes_cache *cache, struct td_refusal *refusal)
+{
+        struct nodes_source source = { .cache = cache, .unpack = unpack_nodes };
+        msgpack_object object;
         int r;
 
         *requestp = NULL;
@@ -308,15 +383,14 @@ int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes
                 scratch = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
         if (!scratch)
                 return -ENOMEM;
-        got = msgpack_unpack((const char *)bytes, n_bytes, &n_read, scratch, &object);
-        if (got == MSGPACK_UNPACK_NOMEM_ERROR) {
-                r = -ENOMEM;
-        } else if (got != MSGPACK_UNPACK_SUCCESS) {
+        if (nodes_find(bytes, n_bytes, &source))
+                r = unpack_around(&source, bytes, n_bytes, &object);
+        else
+                r = unpack(bytes, n_bytes, &object);
+        if (r == REQUEST_E_MALFORMED)
                 td_refuse(refusal, TD_E_MALFORMED, "the bytes are not one MessagePack value");
-                r = REQUEST_E_MALFORMED;
-        } else {
-                r = read_object(requestp, &object, refusal);
-        }
+        else if (!r)
+                r = read_object(requestp, &object, &source, refusal);
         msgpack_zone_clear(scratch);
         return r;
 }

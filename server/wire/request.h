@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "tensord/infer.h"
+#include "wire/nodes.h"
 
 enum td_method {
 #define TD_METHOD(sym, ...) METHOD_##sym,
@@ -69,13 +70,20 @@ struct request {
         const char *prefix; /* list; "" if absent */
         const char *after;  /* list; "" if absent */
         uint32_t limit;     /* list; TD_LIST_MAX if absent */
-        uint32_t n_ids;     /* release: handles; unmap: segments */
+        uint32_t n_ids;     /* release: handles; unmap: segments; undefine: definitions */
         uint64_t *ids;
+        bool has_of_msgid; /* cancel: of the request that is to end, */
+        uint64_t of_msgid;
+        uint64_t of_handle; /* or the handle of a result of it, 0: none */
+        bool has_deadline;  /* run, call */
+        uint64_t deadline_ms;
 
-        uint32_t n_inputs; /* run; = program.block.n_inputs */
-        struct request_input *inputs;
+        uint32_t n_inputs;              /* run, define, call; = program.block.n_inputs */
+        struct request_input *inputs;   /* define: types alone */
         struct request_output *outputs; /* program.n_outputs of them */
-        struct td_program program;
+        struct nodes *nodes;            /* run, define: owned reference; what the block points to */
+        struct td_program program; /* call: without nodes and values, which its definition has */
+        uint64_t definition;       /* define, call */
 
         size_t n_bytes; /* of the memory below, for what varies; much larger than the message */
         void *memory;   /* owner of all of the above */
@@ -88,13 +96,20 @@ enum {
 };
 
 /*
- * bytes: one whole message that scan_run() accepted. 0, REQUEST_E_*, or -ENOMEM. On
+ * bytes: one whole message that scan_run() accepted. cache: of node lists seen before; may be NULL.
+ * 0, REQUEST_E_*, or -ENOMEM. On
  * REQUEST_E_REFUSED *requestp is set too (only msgid, is_notification and method, if known, are
  * meaningful), so that the answer finds its way.
  */
 int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
-                 struct td_refusal *refusal);
+                 struct nodes_cache *cache, struct td_refusal *refusal);
 struct request *request_free(struct request *request);
 DEFINE_CLEANUP(struct request, request_free)
 
 const char *method_name(enum td_method method);
+
+/* Does it compute a program? */
+static inline bool request_is_run(const struct request *request)
+{
+        return request->method == METHOD_RUN || request->method == METHOD_CALL;
+}

@@ -24,7 +24,7 @@ static inline int read_bytes(const uint8_t *bytes, size_t n_bytes, struct reques
         r = scan_run(&scan, bytes, n_bytes);
         ck_assert_int_eq(r, 0);
         ck_assert_uint_eq(scan.n_seen, n_bytes);
-        return request_read(requestp, bytes, n_bytes, &refusal);
+        return request_read(requestp, bytes, n_bytes, NULL, &refusal);
 }
 
 /* The request that outlives the bytes it was read from. */

@@ -127,8 +127,8 @@ static inline void submit(struct peer *peer, struct reply *message)
         struct request *request;
 
         ck_assert_int_eq(reply_finish(message), 0);
-        ck_assert_msg(!request_read(&request, message->bytes, message->n_bytes, &refusal), "%s",
-                      refusal.message);
+        ck_assert_msg(!request_read(&request, message->bytes, message->n_bytes, NULL, &refusal),
+                      "%s", refusal.message);
         reply_free(message);
         service_request(&peer->client, request);
 }

@@ -260,7 +260,7 @@ START_TEST(loops_within_loops)
                          * is form that refuses */
                         ck_assert_int_eq(reply_finish(w), 0);
                         memset(&refusal, 0, sizeof(refusal));
-                        r = request_read(&request, w->bytes, w->n_bytes, &refusal);
+                        r = request_read(&request, w->bytes, w->n_bytes, NULL, &refusal);
                         ck_assert_int_eq(r, REQUEST_E_REFUSED);
                         ck_assert_int_eq(refusal.code, TD_E_BAD_PROGRAM);
                         ck_assert_ptr_nonnull(strstr(refusal.message, "nested"));

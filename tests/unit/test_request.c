@@ -44,8 +44,9 @@ static void check_malformed(const struct frame *frame)
         scan_init(&scan);
         r = scan_run(&scan, frame->bytes, frame->n_bytes);
         if (r == 0) {
-                ck_assert_int_eq(request_read(&request, frame->bytes, frame->n_bytes, &refusal),
-                                 REQUEST_E_MALFORMED);
+                ck_assert_int_eq(
+                        request_read(&request, frame->bytes, frame->n_bytes, NULL, &refusal),
+                        REQUEST_E_MALFORMED);
                 ck_assert_ptr_null(request);
                 ck_assert_int_eq(refusal.code, TD_E_MALFORMED);
         } else {
@@ -367,7 +368,7 @@ static void damage(const struct frame *frame)
                 }
                 scan_init(&scan);
                 if (scan_run(&scan, bytes, frame->n_bytes) == 0) {
-                        r = request_read(&request, bytes, scan.n_seen, &refusal);
+                        r = request_read(&request, bytes, scan.n_seen, NULL, &refusal);
                         ck_assert(r == 0 || r == REQUEST_E_MALFORMED || r == REQUEST_E_REFUSED);
                         ck_assert((r == REQUEST_E_MALFORMED) == (request == NULL));
                         request_free(request);

@@ -224,7 +224,7 @@ START_TEST(unnamed_job_with_an_id_ends_with_its_client)
         detach(&peer);
         for (struct call *call = list_first(&service->orphans, struct call, link); call;
              call = NULL)
-                ck_assert(atomic_load(&call->is_cancelled));
+                ck_assert_int_eq(atomic_load(&call->stop), CALL_STOPS_GONE);
         service_free(service);
 }
 END_TEST

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cancel
+ *
+ * Ends what computes or waits, of this connection alone. One that a worker is at stops between two
+ * tiles or steps; it may also be done before it looks, and then succeeds. Only its own answer says
+ * which: the answer to cancel says whether there was something to end.
+ */
+#include "service/core.h"
+#include "service/dispatch.h"
+
+static bool is_meant(const struct call *call, const struct request *cancel)
+{
+        if (!request_is_run(call->request))
+                return false;
+        if (cancel->has_of_msgid && call->request->msgid == cancel->of_msgid)
+                return true;
+        for (uint32_t i = 0; cancel->of_handle && i < call->n_results; i++)
+                if (call->results[i] && call->results[i]->table &&
+                    call->results[i]->handle == cancel->of_handle)
+                        return true;
+        return false;
+}
+
+void handle_cancel(struct call *call)
+{
+        struct call *other;
+        struct reply *reply;
+        bool was_there = false;
+
+        list_for_each (other, &call->client->calls, link) {
+                if (!is_meant(other, call->request))
+                        continue;
+                was_there = true;
+                call_stop(other, CALL_STOPS_CANCELLED);
+        }
+        reply = call_begin_reply(call);
+        if (reply)
+                reply_bool(reply, was_there);
+        call_done(call, reply);
+}
