@@ -28,6 +28,8 @@ static void blame(struct td_refusal *refusal, const struct instr *instr)
 
         if (!refusal)
                 return;
+        if (refusal->node >= 0)
+                return; /* a step of several nodes knows which one it was */
         refusal->node = instr->node;
         if (strncmp(refusal->message, name, n) == 0 && refusal->message[n] == ':')
                 return;
@@ -148,10 +150,18 @@ int plan_run(const struct plan *plan, const struct run *run, const void *const *
                 const struct slot *slot = &plan->slots[i];
 
                 switch (slot->kind) {
-                case SLOT_INPUT: frame.slots[i] = (void *)(uintptr_t)inputs[slot->index]; break;
-                case SLOT_OUTPUT: frame.slots[i] = outputs[slot->index]; break;
-                case SLOT_SCRATCH: frame.slots[i] = bytes + slot->offset; break;
-                case SLOT_MOVING: frame.slots[i] = nothing; break;
+                case SLOT_INPUT:
+                        frame.slots[i] = (void *)(uintptr_t)inputs[slot->index];
+                        break;
+                case SLOT_OUTPUT:
+                        frame.slots[i] = outputs[slot->index];
+                        break;
+                case SLOT_SCRATCH:
+                        frame.slots[i] = bytes + slot->offset;
+                        break;
+                default:
+                        frame.slots[i] = nothing;
+                        break; /* a loop points it */
                 }
         }
         return run_code(&frame, &plan->code);

@@ -137,12 +137,17 @@ static int build_program(struct builder *builder, const struct td_program *progr
         return build_outputs(builder, program, places);
 }
 
+static void builder_deinit(struct builder *builder)
+{
+        free(builder->handovers);
+}
+
 int plan_new(struct plan **planp, const struct td_program *program, const struct desc *inputs,
              struct td_refusal *refusal)
 {
         _cleanup_(plan_freep) struct plan *plan = NULL;
         _cleanup_(freep) struct td_type *types = NULL;
-        struct builder builder = { .node = -1 };
+        _cleanup_(builder_deinit) struct builder builder = { .node = -1 };
         int r;
 
         r = infer_types(program, inputs, &types, refusal);
@@ -154,7 +159,7 @@ int plan_new(struct plan **planp, const struct td_program *program, const struct
         r = build_program(&builder, program, inputs, types);
         if (r < 0)
                 return r;
-        r = plan_lay_out(plan);
+        r = plan_lay_out(&builder);
         if (r == -EOVERFLOW) {
                 td_refuse(refusal, TD_E_MEMORY_LIMIT,
                           "the intermediates of the program have more bytes than can be addressed");

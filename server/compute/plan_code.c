@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compute/fuse.h"
+#include "compute/graph.h"
 #include "tensor/view.h"
 
 /* ---- slots ---- */
@@ -144,8 +146,7 @@ uint64_t code_cost_ns(const struct code *code)
         return cost;
 }
 
-/* Append an instruction whose step is there, with scratch as the step wants it. */
-static int append_step(struct builder *builder, struct code *code, struct instr *instr)
+int code_append_step(struct builder *builder, struct code *code, struct instr *instr)
 {
         uint64_t n_scratch = step_n_scratch(instr->step);
         int r;
@@ -184,7 +185,7 @@ int code_copy(struct builder *builder, struct code *code, enum td_op op, const s
                 r = step_new_copy(&instr.step, &from->desc, &to.desc);
                 if (r < 0)
                         return r;
-                r = append_step(builder, code, &instr);
+                r = code_append_step(builder, code, &instr);
                 if (r < 0)
                         return r;
         }
@@ -195,10 +196,11 @@ int code_copy(struct builder *builder, struct code *code, enum td_op op, const s
 
 /* ---- nodes ---- */
 
-static int build_step(struct builder *builder, struct code *code, const struct td_node *node,
-                      const struct place *places, const struct td_type *types,
-                      struct place *results)
+static int build_step(struct builder *builder, struct code *code, const struct graph *graph,
+                      uint32_t node_at, const struct place *places, struct place *results)
 {
+        const struct td_node *node = &graph->block->nodes[node_at];
+        const struct td_type *types = graph->types + graph->first[node_at];
         const uint32_t n_results = (uint32_t)td_op_info(node->op)->n_results;
         _cleanup_(instr_deinit) struct instr instr = { .op = node->op };
         _cleanup_(freep) struct desc *descs = NULL;
@@ -226,14 +228,16 @@ static int build_step(struct builder *builder, struct code *code, const struct t
         if (is_empty)
                 return 0;
         for (uint32_t i = 0; i < instr.n_args; i++) {
-                instr.args[i] = places[node->args[i]].slot;
-                args[i] = places[node->args[i]].desc;
+                const struct place *place = &places[graph_arg(graph, node, i)];
+
+                instr.args[i] = place->slot;
+                args[i] = place->desc;
                 slot_touch(builder, instr.args[i]);
         }
         r = step_new(&instr.step, node->op, &node->attrs, instr.n_args, args, n_results, descs);
         if (r < 0)
                 return r;
-        return append_step(builder, code, &instr);
+        return code_append_step(builder, code, &instr);
 }
 
 static int build_view(struct builder *builder, struct code *code, const struct td_node *node,
@@ -244,9 +248,15 @@ static int build_view(struct builder *builder, struct code *code, const struct t
 
         result->slot = of->slot;
         switch (node->op) {
-        case TD_OP_PERMUTE_DIMS: view_permute(&result->desc, &of->desc, &node->attrs); return 0;
-        case TD_OP_SLICE: view_slice(&result->desc, &of->desc, &node->attrs); return 0;
-        case TD_OP_BROADCAST_TO: view_broadcast(&result->desc, &of->desc, type); return 0;
+        case TD_OP_PERMUTE_DIMS:
+                view_permute(&result->desc, &of->desc, &node->attrs);
+                return 0;
+        case TD_OP_SLICE:
+                view_slice(&result->desc, &of->desc, &node->attrs);
+                return 0;
+        case TD_OP_BROADCAST_TO:
+                view_broadcast(&result->desc, &of->desc, type);
+                return 0;
         default:
                 assert(node->op == TD_OP_RESHAPE);
                 if (view_reshape(&result->desc, &of->desc, type) != VIEW_E_COPY)
@@ -276,76 +286,84 @@ uint64_t block_n_nested(const struct td_block *block)
         return n;
 }
 
-static bool any_lives(const bool *live, uint64_t n)
-{
-        for (uint64_t i = 0; i < n; i++)
-                if (live[i])
-                        return true;
-        return false;
-}
-
-/* From the last node to the first: if one of its results lives, so do its arguments. */
-static void mark_live(const struct td_block *block, bool *live)
-{
-        uint64_t first = td_block_n_values(block);
-
-        for (uint32_t i = block->n_nodes; i-- > 0;) {
-                const struct td_node *node = &block->nodes[i];
-                uint64_t n_results = td_node_n_results(node);
-
-                first -= n_results;
-                if (any_lives(live + first, n_results))
-                        for (uint32_t k = 0; k < node->n_args; k++)
-                                live[node->args[k]] = true;
-        }
-}
-
-static int build_loop(struct builder *builder, struct code *code, const struct td_node *node,
-                      const struct place *places, const struct td_type *nested, const bool *is_live,
-                      struct place *results)
+static int build_loop(struct builder *builder, struct code *code, const struct graph *graph,
+                      const struct td_node *node, const struct place *places,
+                      const struct td_type *nested, const bool *is_live, struct place *results)
 {
         _cleanup_(freep) struct place *args = calloc((size_t)node->n_args + 1, sizeof(*args));
 
         if (!args)
                 return -ENOMEM;
         for (uint32_t i = 0; i < node->n_args; i++)
-                args[i] = places[node->args[i]];
+                args[i] = places[graph_arg(graph, node, i)];
         return loop_build(builder, code, node, args, nested, is_live, results);
+}
+
+static int build_node(struct builder *builder, struct code *code, const struct fuse *fuse,
+                      uint32_t at, const struct td_type *nested, struct place *places)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_node *node = &graph->block->nodes[at];
+        uint32_t value = graph->first[at];
+
+        if (graph_is_idle(graph, at))
+                return 0;
+        if (fuse_takes(graph, node))
+                return fuse->group_at[at] == FUSE_NONE
+                               ? 0
+                               : region_build(builder, code, fuse, fuse->group_at[at], places);
+        if (node->loop)
+                return build_loop(builder, code, graph, node, places, nested, graph->live + value,
+                                  places + value);
+        if (td_op_is_view(node->op))
+                return build_view(builder, code, node, &places[graph_arg(graph, node, 0)],
+                                  &graph->types[value], &places[value]);
+        return build_step(builder, code, graph, at, places, places + value);
+}
+
+static int build_nodes(struct builder *builder, struct code *code, const struct fuse *fuse,
+                       const struct td_type *nested, struct place *places)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_block *block = graph->block;
+        bool is_outermost = builder->node < 0;
+
+        for (uint32_t i = 0; i < block->n_nodes; i++) {
+                const struct td_loop *loop = block->nodes[i].loop;
+                int r;
+
+                if (is_outermost)
+                        builder->node = (int32_t)i;
+                r = build_node(builder, code, fuse, i, nested, places);
+                if (r < 0)
+                        return r;
+                if (loop)
+                        nested += td_block_n_values(&loop->body) + block_n_nested(&loop->body);
+        }
+        if (is_outermost)
+                builder->node = -1;
+        for (uint32_t v = 0; v < graph->n_values; v++)
+                if (graph->same[v] != v)
+                        places[v] = places[graph->same[v]];
+        return 0;
 }
 
 int code_build(struct builder *builder, struct code *code, const struct typed_block *typed,
                struct place *places, bool *live)
 {
-        const struct td_block *block = typed->block;
-        const struct td_type *nested = typed->nested;
-        bool is_outermost = builder->node < 0;
-        uint64_t value = block->n_inputs;
-        int r = 0;
+        _cleanup_(freep) bool *ends = malloc(td_block_n_values(typed->block) + 1);
+        _cleanup_(graph_deinit) struct graph graph = { .same = NULL };
+        _cleanup_(fuse_deinit) struct fuse fuse = { .values = NULL };
+        int r;
 
-        mark_live(block, live);
-        for (uint32_t i = 0; i < block->n_nodes && r == 0; i++) {
-                const struct td_node *node = &block->nodes[i];
-                uint64_t n_results = td_node_n_results(node);
-
-                if (is_outermost)
-                        builder->node = (int32_t)i;
-                if (!any_lives(live + value, n_results))
-                        r = 0;
-                else if (node->loop)
-                        r = build_loop(builder, code, node, places, nested, live + value,
-                                       places + value);
-                else if (td_op_is_view(node->op))
-                        r = build_view(builder, code, node, &places[node->args[0]],
-                                       &typed->types[value], &places[value]);
-                else
-                        r = build_step(builder, code, node, places, &typed->types[value],
-                                       &places[value]);
-                value += n_results;
-                if (node->loop)
-                        nested += td_block_n_values(&node->loop->body) +
-                                  block_n_nested(&node->loop->body);
-        }
-        if (is_outermost)
-                builder->node = -1;
-        return r;
+        if (!ends)
+                return -ENOMEM;
+        memcpy(ends, live, td_block_n_values(typed->block));
+        r = graph_init(&graph, typed, builder->is_plain, live);
+        if (r < 0)
+                return r;
+        r = fuse_init(&fuse, &graph, ends);
+        if (r < 0)
+                return r;
+        return build_nodes(builder, code, &fuse, typed->nested, places);
 }

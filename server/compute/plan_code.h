@@ -27,6 +27,7 @@ enum slot_kind {
         SLOT_OUTPUT,  /* memory of program output number index */
         SLOT_SCRATCH, /* offset bytes into the scratch */
         SLOT_MOVING,  /* wherever a loop points it in this turn */
+        SLOT_SHARED,  /* the memory of slot number index */
 };
 
 struct slot {
@@ -104,12 +105,25 @@ struct plan {
 /* Tables up to this length lie on the stack of plan_run(). */
 enum { FRAME_SLOTS = 128 };
 
+/* At that time, one slot is looked at for the last time, if so, and another may lie in its memory.
+ */
+struct handover {
+        uint64_t time;
+        uint32_t from, to;
+};
+
 /* What plan_new() builds with. */
 struct builder {
         struct plan *plan;
         uint64_t time;
         int32_t node; /* index in the outermost block of the node at hand, -1 behind the last */
+        bool is_plain;
+        struct handover *handovers; /* in order of time */
+        uint32_t n_handovers;
+        uint32_t n_handovers_allocated;
 };
+
+struct fuse;
 
 /* A block whose values' types are known. */
 struct typed_block {
@@ -138,6 +152,8 @@ int code_copy(struct builder *builder, struct code *code, enum td_op op, const s
 int instr_init(struct instr *instr, enum td_op op, uint32_t n_args, uint32_t n_results);
 void instr_deinit(struct instr *instr);
 /* Takes what the instruction owns, or leaves it to the caller. */
+/* Append an instruction whose step is there, with scratch as the step wants it. */
+int code_append_step(struct builder *builder, struct code *code, struct instr *instr);
 int code_append(struct code *code, struct instr *instr);
 void code_deinit(struct code *code);
 /* Time on one thread, saturating. */
@@ -160,8 +176,12 @@ int loop_build(struct builder *builder, struct code *code, const struct td_node 
 struct loop *loop_free(struct loop *loop);
 DEFINE_CLEANUP(struct loop, loop_free)
 
+/* Append the step of a region, a group of fuse.h. */
+int region_build(struct builder *builder, struct code *code, const struct fuse *fuse,
+                 uint32_t group, struct place *places);
+
 /* How many types stand behind a block's own. */
 uint64_t block_n_nested(const struct td_block *block);
 
 /* Offsets of slots in the scratch by first fit over their lives. 0, -ENOMEM or -EOVERFLOW. */
-int plan_lay_out(struct plan *plan);
+int plan_lay_out(struct builder *builder);

@@ -98,13 +98,54 @@ static uint32_t collect_slots(struct plan *plan, struct slot **slots)
         return n;
 }
 
-int plan_lay_out(struct plan *plan)
+/*
+ * Slots whose memory another slot takes over, at the very time that they are last looked at, share
+ * one life. A slot that moves takes nothing over, since it lies elsewhere in every turn.
+ */
+static void share(struct builder *builder)
 {
+        struct slot *slots = builder->plan->slots;
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < builder->n_handovers; i++) {
+                const struct handover *h = &builder->handovers[i];
+                struct slot *from = &slots[h->from], *to = &slots[h->to];
+
+                if (from->kind != SLOT_SCRATCH || from->end != h->time || to->start != h->time ||
+                    (to->kind != SLOT_SCRATCH && to->kind != SLOT_OUTPUT))
+                        continue;
+                to->start = from->start;
+                from->kind = SLOT_SHARED;
+                from->index = h->to;
+                builder->handovers[n++] = *h;
+        }
+        builder->n_handovers = n;
+}
+
+/* From the last one on: what it took over lies where it lies. */
+static void settle(struct builder *builder)
+{
+        struct slot *slots = builder->plan->slots;
+
+        for (uint32_t i = builder->n_handovers; i-- > 0;) {
+                struct slot *from = &slots[builder->handovers[i].from];
+                const struct slot *to = &slots[builder->handovers[i].to];
+
+                from->kind = to->kind;
+                from->index = to->index;
+                from->offset = to->offset;
+        }
+}
+
+int plan_lay_out(struct builder *builder)
+{
+        struct plan *plan = builder->plan;
         _cleanup_(freep) struct slot **slots = NULL;
         _cleanup_(freep) struct taken *taken = NULL;
         struct layout layout = { .first_until = UINT64_MAX };
         uint32_t n;
 
+        share(builder);
         slots = reallocarray(NULL, plan->n_slots + 1, sizeof(struct slot *));
         if (!slots)
                 return -ENOMEM;
@@ -120,6 +161,7 @@ int plan_lay_out(struct plan *plan)
                 if (r < 0)
                         return r;
         }
+        settle(builder);
         plan->n_scratch = plan->frame_offset = layout.peak;
         if (plan->n_slots > FRAME_SLOTS &&
             (__builtin_add_overflow(layout.peak, plan->n_slots * sizeof(void *),

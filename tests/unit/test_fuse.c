@@ -1,0 +1,277 @@
+/* layer: compute */
+/* SPDX-License-Identifier: MIT */
+/*
+ * What fusing leaves behind: how many steps a program becomes, what memory it needs, and that the
+ * values are those of the program.
+ */
+#include "compute/plan.h"
+
+#include <math.h>
+
+#include "compute/plan_code.h"
+#include "plan_kit.h"
+
+enum { N = 1000 };
+
+static double a[N], b[N], c[N];
+static const void *const inputs[] = { a, b, c };
+
+static void fill(struct desc *descs)
+{
+        for (int i = 0; i < N; i++) {
+                a[i] = 0.001 * i - 0.4;
+                b[i] = 1 + 0.01 * (i % 37);
+                c[i] = 3 - 0.002 * i;
+        }
+        for (int i = 0; i < 3; i++)
+                descs[i] = dense(type_of(TD_FLOAT64, 1, N));
+}
+
+static uint32_t n_steps(const struct kit *kit)
+{
+        return kit->plan->code.n_instrs;
+}
+
+START_TEST(a_chain_is_one_pass)
+{
+        const struct td_attrs two = attrs_value(
+                attrs_dtype((struct td_attrs){ .set = TD_ATTR_SHAPE }, TD_FLOAT64), 2);
+        struct desc descs[3];
+        struct kit kit;
+        struct blk p;
+        uint32_t v, half;
+
+        fill(descs);
+        blk_init(&p, 3);
+        v = blk_two(&p, TD_OP_ADD, blk_two(&p, TD_OP_MULTIPLY, 0, 0),
+                    blk_two(&p, TD_OP_MULTIPLY, 1, 1));
+        v = blk_two(&p, TD_OP_MULTIPLY, blk_one(&p, TD_OP_SQRT, v), 2);
+        half = blk_two(&p, TD_OP_DIVIDE, 0, blk_with(&p, TD_OP_FULL, two, 0));
+        v = blk_two(&p, TD_OP_SUBTRACT, v, half);
+        kit_do(&kit, &p, descs, inputs, 1, &v);
+        ck_assert_uint_le(n_steps(&kit), 2);
+        ck_assert_uint_le(plan_n_scratch(kit.plan), 64);
+        for (int i = 0; i < N; i++)
+                ck_assert_double_eq(((double *)kit.outputs[0])[i],
+                                    sqrt(a[i] * a[i] + b[i] * b[i]) * c[i] - a[i] / 2);
+        kit_deinit(&kit);
+}
+END_TEST
+
+START_TEST(what_is_said_twice_is_computed_once)
+{
+        struct desc descs[3];
+        uint32_t v[2];
+        struct kit kit;
+        struct blk p;
+
+        fill(descs);
+        blk_init(&p, 3);
+        v[0] = blk_two(&p, TD_OP_MATMUL, 0, 1);
+        v[1] = blk_two(&p, TD_OP_MATMUL, 0, 1);
+        v[0] = blk_two(&p, TD_OP_ADD, v[0], v[1]);
+        v[1] = v[0];
+        kit_do(&kit, &p, descs, inputs, 2, v);
+        ck_assert_uint_eq(n_steps(&kit), 3); /* product, sum, copy of the second output */
+        ck_assert_double_eq(*(double *)kit.outputs[0], *(double *)kit.outputs[1]);
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* An output that is read on is stored by the pass that reads it; two passes would be three steps.
+ */
+START_TEST(a_pass_stores_what_it_goes_by)
+{
+        struct desc descs[3];
+        uint32_t v[2];
+        struct kit kit;
+        struct blk p;
+
+        fill(descs);
+        blk_init(&p, 3);
+        v[0] = blk_one(&p, TD_OP_EXP, blk_two(&p, TD_OP_SUBTRACT, 0, 1));
+        v[1] = blk_two(&p, TD_OP_MULTIPLY, v[0], 2);
+        kit_do(&kit, &p, descs, inputs, 2, v);
+        ck_assert_uint_eq(n_steps(&kit), 1);
+        ck_assert_uint_eq(plan_n_scratch(kit.plan), 0);
+        for (int i = 0; i < N; i++)
+                ck_assert_double_eq(((double *)kit.outputs[1])[i],
+                                    ((double *)kit.outputs[0])[i] * c[i]);
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* Cheap: computed again for each reader. Expensive: stored once. */
+START_TEST(what_is_cheap_is_computed_again)
+{
+        static const enum td_op ops[] = { TD_OP_SUBTRACT, TD_OP_POW };
+        struct desc descs[3];
+
+        fill(descs);
+        for (int i = 0; i < 2; i++) {
+                struct kit kit;
+                struct blk p;
+                uint32_t v, total;
+
+                blk_init(&p, 3);
+                v = blk_two(&p, ops[i], 1, 2);
+                total = blk_with(&p, TD_OP_SUM, (struct td_attrs){ .set = 0 }, 1,
+                                 blk_one(&p, TD_OP_SQRT, v));
+                v = blk_two(&p, TD_OP_DIVIDE, v, total);
+                kit_do(&kit, &p, descs, inputs, 1, &v);
+                ck_assert_uint_eq(plan_n_outputs(kit.plan), 1);
+                for (int k = 0; k < N; k++) {
+                        double x = i ? pow(b[k], c[k]) : b[k] - c[k], sum = 0;
+
+                        for (int j = 0; j < N; j++)
+                                sum += sqrt(i ? pow(b[j], c[j]) : b[j] - c[j]);
+                        if (!isnan(sum))
+                                ck_assert_double_eq_tol(((double *)kit.outputs[0])[k] * sum, x,
+                                                        1e-9);
+                        else
+                                ck_assert_double_nan(((double *)kit.outputs[0])[k]);
+                }
+                kit_deinit(&kit);
+        }
+}
+END_TEST
+
+/* The result of a pass lies where a dying operand lay; so three products need one buffer. */
+START_TEST(results_lie_where_operands_die)
+{
+        static double m[64 * 64];
+        const void *in[] = { m };
+        struct desc descs[] = { dense(type_of(TD_FLOAT64, 2, 64, 64)) };
+        struct kit kit;
+        struct blk p;
+        uint32_t v;
+
+        for (int i = 0; i < 64 * 64; i++)
+                m[i] = 0.01 * (i % 101) - 0.5;
+        blk_init(&p, 1);
+        v = blk_two(&p, TD_OP_MATMUL, 0, 0);
+        v = blk_one(&p, TD_OP_EXP, v);
+        v = blk_two(&p, TD_OP_ADD, v, 0);
+        kit_do(&kit, &p, descs, in, 1, &v);
+        ck_assert_uint_eq(n_steps(&kit), 2);
+        ck_assert_uint_lt(plan_n_scratch(kit.plan), sizeof(m)); /* packing aside */
+        for (int i = 0; i < 64; i++)
+                for (int j = 0; j < 64; j++) {
+                        double sum = 0;
+
+                        for (int k = 0; k < 64; k++)
+                                sum += m[i * 64 + k] * m[k * 64 + j];
+                        ck_assert_double_eq_tol(((double *)kit.outputs[0])[i * 64 + j],
+                                                exp(sum) + m[i * 64 + j], 1e-9 * exp(sum));
+                }
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* An operand that is read askew, or again later, keeps its memory. */
+START_TEST(operands_that_live_keep_their_memory)
+{
+        static double m[64 * 64];
+        const void *in[] = { m };
+        struct desc descs[] = { dense(type_of(TD_FLOAT64, 2, 64, 64)) };
+        struct kit kit;
+        struct blk p;
+        uint32_t v[2], x;
+
+        for (int i = 0; i < 64 * 64; i++)
+                m[i] = i == i / 64 * 65 ? 1 : 0.25 * (i % 7);
+        blk_init(&p, 1);
+        x = blk_two(&p, TD_OP_MATMUL, 0, 0);
+        v[0] = blk_two(&p, TD_OP_SUBTRACT, x,
+                       blk_with(&p, TD_OP_PERMUTE_DIMS, attrs_axes(2, 1, 0), 1, x));
+        v[1] = blk_two(&p, TD_OP_MATMUL, v[0], x);
+        kit_do(&kit, &p, descs, in, 2, v);
+        for (int i = 0; i < 64; i++)
+                for (int j = 0; j < 64; j++)
+                        ck_assert_double_eq(((double *)kit.outputs[0])[i * 64 + j],
+                                            -((double *)kit.outputs[0])[j * 64 + i]);
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* Far more operands and operations than one region takes. */
+START_TEST(long_programs_become_several_passes)
+{
+        enum { MANY = 60 };
+        static double x[MANY][8];
+        const void *in[MANY];
+        struct desc descs[MANY];
+        struct kit kit;
+        struct blk p;
+        uint32_t v;
+
+        blk_init(&p, MANY);
+        for (int i = 0; i < MANY; i++) {
+                descs[i] = dense(type_of(TD_FLOAT64, 1, 8));
+                in[i] = x[i];
+                for (int k = 0; k < 8; k++)
+                        x[i][k] = i * 8 + k;
+        }
+        v = 0;
+        for (uint32_t i = 1; i < MANY; i++)
+                v = blk_two(&p, i % 2 ? TD_OP_SUBTRACT : TD_OP_ADD, i, v);
+        kit_do(&kit, &p, descs, in, 1, &v);
+        ck_assert_uint_ge(n_steps(&kit), 2);
+        ck_assert_uint_le(n_steps(&kit), 4);
+        for (int k = 0; k < 8; k++) {
+                double want = x[0][k];
+
+                for (int i = 1; i < MANY; i++)
+                        want = i % 2 ? x[i][k] - want : x[i][k] + want;
+                ck_assert_double_eq(((double *)kit.outputs[0])[k], want);
+        }
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* The node that refuses its data is named, though it is one of many in its pass. */
+START_TEST(refusals_name_the_node)
+{
+        static const int64_t x[] = { 2, 3 }, y[] = { 1, -1 };
+        struct desc descs[] = { dense(type_of(TD_INT64, 1, 2)), dense(type_of(TD_INT64, 1, 2)) };
+        const void *in[] = { x, y };
+        struct kit kit;
+        struct blk p;
+        uint32_t v;
+
+        blk_init(&p, 2);
+        v = blk_two(&p, TD_OP_ADD, 0, 1);
+        v = blk_two(&p, TD_OP_MULTIPLY, v, blk_two(&p, TD_OP_POW, 0, 1));
+        v = blk_one(&p, TD_OP_NEGATIVE, v);
+        ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &v), 0);
+        ck_assert_uint_eq(n_steps(&kit), 1);
+        ck_assert_int_eq(kit_run(&kit, in), PLAN_E_REFUSED);
+        ck_assert_int_eq(kit.refusal.node, 1);
+        ck_assert_int_eq(strncmp(kit.refusal.message, "pow: ", 5), 0);
+        kit_deinit(&kit);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("fuse");
+        TCase *tcase = tcase_create("fuse");
+        SRunner *runner;
+        int n_failed;
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, a_chain_is_one_pass);
+        tcase_add_test(tcase, what_is_said_twice_is_computed_once);
+        tcase_add_test(tcase, a_pass_stores_what_it_goes_by);
+        tcase_add_test(tcase, what_is_cheap_is_computed_again);
+        tcase_add_test(tcase, results_lie_where_operands_die);
+        tcase_add_test(tcase, operands_that_live_keep_their_memory);
+        tcase_add_test(tcase, long_programs_become_several_passes);
+        tcase_add_test(tcase, refusals_name_the_node);
+        suite_add_tcase(suite, tcase);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        n_failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
