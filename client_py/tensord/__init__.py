@@ -19,6 +19,7 @@ import builtins as _builtins
 from . import _client, _errors, _functions, _native, linalg
 from ._client import Client, Record, connect, default_client
 from ._errors import TensordError
+from ._einsum import einsum
 from ._files import read_csv
 from ._functions import (
     abs,
@@ -56,8 +57,10 @@ from ._functions import (
     zeros,
 )
 from ._graph import Value
+from ._products import tensordot, vecdot
 from ._program import Program
 from ._tensor import Tensor, Unsealed
+from .linalg import matrix_transpose
 
 __version__ = _native.VERSION
 

@@ -31,7 +31,7 @@ def compose(function, *operands):
 
 
 def composition(n_operands):
-    """Decorator: the first operands of a function on values may be anything that `compose` takes."""
+    """Decorator: the first operands of a function on values may be whatever `compose` takes."""
 
     def decorate(function):
         @functools.wraps(function)

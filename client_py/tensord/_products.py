@@ -7,10 +7,8 @@ import operator
 import numpy
 
 from ._compose import composition
-from ._dtypes import DTYPES
 from ._errors import error
 from ._functions import call
-from ._operators import normal_axes
 
 
 def _conj(x):
@@ -27,6 +25,17 @@ def sum_of_products(x1, x2, axes):
     if not axes:
         return product
     return product.sum(axis=tuple(axes)).astype(product.dtype)
+
+
+def diagonal_of(x, offset):
+    """A diagonal of the last two axes of a value: its elements lie evenly in C order."""
+    *lead, m, n = x.shape
+    start = offset if offset >= 0 else -offset * n
+    count = min(m, n - offset) if offset >= 0 else min(m + offset, n)
+    flat = x.reshape((*lead, m * n))
+    if count <= 0:
+        return flat[..., :0]
+    return flat[..., start : start + (count - 1) * (n + 1) + 1 : n + 1]
 
 
 @composition(2)
@@ -49,13 +58,12 @@ def vecdot(x1, x2, /, *, axis=-1):
 
 
 def _axes(op, axes, ndim):
+    """Axes counted from the front; refused if one is out of range or named twice."""
     axes = tuple(map(operator.index, axes))
-    order = normal_axes(axes, ndim) if len(axes) == ndim else None
-    if order is None:
-        order = tuple(axis + ndim if axis < 0 else axis for axis in axes)
-        if any(not 0 <= axis < ndim for axis in order) or len(set(order)) != len(order):
-            raise error("bad_axis", f"{op}: axes {axes} do not fit {ndim} dimensions")
-    return tuple(order)
+    order = tuple(axis + ndim if axis < 0 else axis for axis in axes)
+    if any(not 0 <= axis < ndim for axis in order) or len(set(order)) != len(order):
+        raise error("bad_axis", f"{op}: axes {axes} do not fit {ndim} dimensions")
+    return order
 
 
 @composition(2)
@@ -144,8 +152,3 @@ def cross(x1, x2, /, *, axis=-1):
 def _last(x, axis):
     order = [i for i in range(x.ndim) if i != x.ndim + axis]
     return x.permute_dims((*order, x.ndim + axis))
-
-
-def result_dtype(*operands):
-    """The dtype that operands promote to, by NumPy 2's rules (all of them arrays)."""
-    return numpy.result_type(*(numpy.empty(1, DTYPES[x._number]) for x in operands))

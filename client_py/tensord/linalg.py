@@ -1,34 +1,104 @@
 # SPDX-License-Identifier: MIT
-"""Linear algebra, computed in the daemon (LAPACK)."""
+"""Linear algebra, computed in the daemon: the linalg extension of the array API standard, and more.
+
+All functions take stacks of matrices, in the last two dimensions, but lstsq. Integers and bool
+compute as float64. What can fail on its data raises `LinAlgError`, which names the matrix.
+"""
 
 import collections
+import operator
 
-from ._functions import call
+from ._client import default_client
+from ._compose import compose
+from ._errors import error
+from ._functions import call, matmul
+from ._graph import apply
+from ._norms import matrix_norm, vector_norm
+from ._operands import as_operand
+from ._operators import Operators
+from ._products import cross, diagonal_of, outer, tensordot, vecdot
+from ._tensor import Tensor
 
+QRResult = collections.namedtuple("QRResult", "Q R")
+QRResult.__doc__ = "What `qr` yields."
+LUResult = collections.namedtuple("LUResult", "lu pivots")
+LUResult.__doc__ = "What `lu` yields, and `lu_solve` takes."
+SVDResult = collections.namedtuple("SVDResult", "U S Vh")
+SVDResult.__doc__ = "What `svd` yields."
+EighResult = collections.namedtuple("EighResult", "eigenvalues eigenvectors")
+EighResult.__doc__ = "What `eigh` yields."
+EigResult = collections.namedtuple("EigResult", "eigenvalues eigenvectors")
+EigResult.__doc__ = "What `eig` yields."
+SlogdetResult = collections.namedtuple("SlogdetResult", "sign logabsdet")
+SlogdetResult.__doc__ = "What `slogdet` yields."
 LstsqResult = collections.namedtuple("LstsqResult", "x residuals rank singular_values")
 LstsqResult.__doc__ = "What `lstsq` yields: x, residuals, rank, singular_values, as tensors."
 
 
-def solve(a, b):
-    """x with a @ x = b.
+# ---- systems ----
+
+
+def solve(x1, x2, /):
+    """x with x1 @ x = x2.
 
     Parameters
     ----------
-    a : (..., n, n) Tensor, Value or array_like
+    x1 : (..., n, n) Tensor, Value or array_like
         Of full rank.
-    b : (n,) or (..., n, k) Tensor, Value or array_like
+    x2 : (n,) or (..., n, k) Tensor, Value or array_like
 
     Raises
     ------
     LinAlgError
-        ``a`` is singular.
+        ``x1`` is singular.
     ShapeError
 
     Notes
     -----
-    LU factors with partial pivoting (LAPACK gesv).
+    LU factors with partial pivoting (LAPACK getrf).
     """
-    return call("solve", (a, b))
+    return call("solve", (x1, x2))
+
+
+def inv(x, /):
+    """The inverse of a matrix.
+
+    Parameters
+    ----------
+    x : (..., n, n) Tensor, Value or array_like
+
+    Raises
+    ------
+    LinAlgError
+        ``x`` is singular.
+    ShapeError
+    """
+    return call("inv", (x,))
+
+
+def det(x, /):
+    """The determinant; 0 of a singular matrix.
+
+    Parameters
+    ----------
+    x : (..., n, n) Tensor, Value or array_like
+    """
+    return call("det", (x,))
+
+
+def slogdet(x, /):
+    """Sign and logarithm of the absolute value of the determinant.
+
+    Parameters
+    ----------
+    x : (..., n, n) Tensor, Value or array_like
+
+    Returns
+    -------
+    SlogdetResult
+        ``sign`` (complex of a complex matrix) and ``logabsdet``; 0 and -inf of a singular matrix.
+    """
+    return SlogdetResult(*call("slogdet", (x,)))
 
 
 def lstsq(a, b, rcond=None):
@@ -65,15 +135,18 @@ def lstsq(a, b, rcond=None):
     return LstsqResult(*call("lstsq", (a, b), {} if rcond is None else {"rcond": float(rcond)}))
 
 
-def cholesky(x, upper=False):
-    """The factor L, lower triangular, with L @ L.T = x.
+# ---- factors ----
+
+
+def cholesky(x, /, *, upper=False):
+    """The factor L, lower triangular, with L @ conj(L.T) = x.
 
     Parameters
     ----------
     x : (..., n, n) Tensor, Value or array_like
-        Symmetric and positive definite; one triangle is read.
+        Symmetric or Hermitian, and positive definite; one triangle is read.
     upper : bool
-        Return L.T instead.
+        Return conj(L.T) instead.
 
     Raises
     ------
@@ -82,3 +155,340 @@ def cholesky(x, upper=False):
     ShapeError
     """
     return call("cholesky", (x,), {"upper": True} if upper else {})
+
+
+def qr(x, /, *, mode="reduced"):
+    """Q with orthonormal columns and R, upper triangular, with Q @ R = x.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    mode : {"reduced", "complete"}
+        Q has min(m, n) columns, or m.
+
+    Returns
+    -------
+    QRResult
+    """
+    if mode not in ("reduced", "complete"):
+        raise error("bad_arguments", f"qr: mode is 'reduced' or 'complete', not {mode!r}")
+    return QRResult(*call("qr", (x,), {"full_matrices": True} if mode == "complete" else {}))
+
+
+def lu(x, /):
+    """Factors of a matrix by elimination with partial pivoting, for `lu_solve`.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+
+    Returns
+    -------
+    LUResult
+        ``lu``: U, and below its diagonal L, whose own diagonal is 1. ``pivots`` (int64): row i was
+        exchanged with row pivots[i], one after the other. A singular matrix is no error here.
+    """
+    return LUResult(*call("lu", (x,)))
+
+
+def lu_solve(factors, x2, /):
+    """x with a @ x = x2, from the factors of a: factor once, solve many times.
+
+    Parameters
+    ----------
+    factors : LUResult
+        ``lu(a)``.
+    x2 : (n,) or (..., n, k) Tensor, Value or array_like
+
+    Raises
+    ------
+    LinAlgError
+        ``a`` is singular.
+    ShapeError
+
+    Examples
+    --------
+    >>> from tensord import linalg
+    >>> factors = linalg.lu([[0.0, 2.0], [4.0, 0.0]])
+    >>> linalg.lu_solve(factors, [2.0, 4.0])
+    Tensor([1., 1.], dtype=float64)
+    """
+    return call("lu_solve", (*factors, x2))
+
+
+def svd(x, /, *, full_matrices=True):
+    """Singular value decomposition: x = U @ diag(S) @ Vh.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    full_matrices : bool
+        U is (..., m, m) and Vh (..., n, n), else both have min(m, n) columns, or rows.
+
+    Returns
+    -------
+    SVDResult
+        Singular values in descending order.
+
+    Raises
+    ------
+    LinAlgError
+        It did not converge, or x has NaN or infinite elements.
+    """
+    return SVDResult(*call("svd", (x,), {"full_matrices": bool(full_matrices)}))
+
+
+def svdvals(x, /):
+    """Singular values, in descending order; see `svd`."""
+    return call("svdvals", (x,))
+
+
+def eigh(x, /):
+    """Eigenvalues and eigenvectors of a symmetric or Hermitian matrix.
+
+    Parameters
+    ----------
+    x : (..., n, n) Tensor, Value or array_like
+        Its lower triangle is read.
+
+    Returns
+    -------
+    EighResult
+        ``eigenvalues`` (..., n), real and in ascending order; ``eigenvectors`` (..., n, n), as
+        columns.
+
+    Raises
+    ------
+    LinAlgError
+        It did not converge, or x has NaN or infinite elements.
+    """
+    return EighResult(*call("eigh", (x,)))
+
+
+def eigvalsh(x, /):
+    """Eigenvalues, in ascending order, of a symmetric or Hermitian matrix; see `eigh`."""
+    return call("eigvalsh", (x,))
+
+
+def eig(x, /):
+    """Eigenvalues and eigenvectors, complex.
+
+    Parameters
+    ----------
+    x : (..., n, n) Tensor, Value or array_like
+
+    Returns
+    -------
+    EigResult
+        ``eigenvalues`` (..., n); ``eigenvectors`` (..., n, n), as columns.
+
+    Raises
+    ------
+    LinAlgError
+        It did not converge, or x has NaN or infinite elements.
+    """
+    return EigResult(*call("eig", (x,)))
+
+
+def eigvals(x, /):
+    """Eigenvalues, complex; see `eig`."""
+    return call("eigvals", (x,))
+
+
+# ---- by singular values ----
+
+
+def _default_rtol(s, m, n):
+    return max(m, n) * 2.0 ** (-23 if s.dtype.itemsize == 4 else -52)
+
+
+def _cutoff(s, rtol, m, n):
+    if rtol is None:
+        rtol = _default_rtol(s, m, n)
+    else:
+        rtol = as_operand(rtol, s._number)
+        if rtol.shape:
+            rtol = rtol.reshape((*rtol.shape, 1))
+    return s.max(axis=-1, keepdims=True) * rtol
+
+
+def _matrix(op, x):
+    if x.ndim < 2:
+        raise error("shape_mismatch", f"{op}: shape {x.shape} is not that of a matrix")
+    return x.shape[-2:]
+
+
+def pinv(x, /, *, rtol=None):
+    """The pseudo-inverse (Moore-Penrose), by singular values.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    rtol : float, optional
+        Singular values up to rtol times the largest count as 0; max(m, n) times the machine
+        epsilon where it is left out.
+
+    Returns
+    -------
+    (..., n, m) Tensor or Value
+    """
+
+    def function(x):
+        m, n = _matrix("pinv", x)
+        if 0 in (m, n):
+            return _adjoint(x) if x.dtype.kind in "fc" else _adjoint(x).astype("float64")
+        u, s, vh = call("svd", (x,), {"full_matrices": False})
+        is_large = s > _cutoff(s, rtol, m, n)
+        inverse = call("where", (is_large, 1 / s, as_operand(0.0, s._number)))
+        return matmul(_adjoint(vh) * inverse[..., None, :], _adjoint(u))
+
+    return compose(function, x)
+
+
+def _adjoint(x):
+    """The conjugate transpose of a value."""
+    return call("conj", (x.mT,)) if x.dtype.kind == "c" else x.mT
+
+
+def matrix_rank(x, /, *, rtol=None):
+    """How many singular values are more than rtol times the largest; int64.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    rtol : float or (...) array_like, optional
+        max(m, n) times the machine epsilon where it is left out.
+    """
+
+    def function(x):
+        m, n = _matrix("matrix_rank", x)
+        s = call("svdvals", (x,))
+        if 0 in (m, n):
+            return s.sum(axis=-1).astype("int64")
+        return (s > _cutoff(s, rtol, m, n)).sum(axis=-1)
+
+    return compose(function, x)
+
+
+# ---- what is made of others ----
+
+
+def matrix_transpose(x, /):
+    """The last two axes exchanged; a view of a tensor."""
+    x = _operand(x)
+    _matrix("matrix_transpose", x)
+    return x.mT
+
+
+def _operand(x):
+    return x if isinstance(x, Operators) else default_client().put(x)
+
+
+def diagonal(x, /, *, offset=0):
+    """A diagonal of the last two axes; a view of a tensor.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    offset : int
+        0 is the main diagonal, positive ones lie above.
+    """
+    x, offset = _operand(x), operator.index(offset)
+    m, n = _matrix("diagonal", x)
+    if not isinstance(x, Tensor):
+        return diagonal_of(x, offset)
+    count = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
+    *lead, row, column = x.strides
+    start = (column * offset if offset >= 0 else -row * offset) if count else 0
+    return x._view((*x.shape[:-2], count), (*lead, row + column), start)
+
+
+def trace(x, /, *, offset=0, dtype=None):
+    """Sum of a diagonal of the last two axes.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    offset : int
+        0 is the main diagonal, positive ones lie above.
+    dtype : str or numpy.dtype, optional
+        Of the result; that of `sum` where it is left out.
+    """
+    line = diagonal(x, offset=offset)
+    return (line if dtype is None else line.astype(dtype)).sum(axis=-1)
+
+
+def matrix_power(x, n, /):
+    """x multiplied by itself n times; of negative n the inverse is.
+
+    Parameters
+    ----------
+    x : (..., m, m) Tensor, Value or array_like
+    n : int
+
+    Raises
+    ------
+    LinAlgError
+        n is negative, and x singular.
+    ShapeError
+    """
+    n = operator.index(n)
+
+    def function(x):
+        rows, columns = _matrix("matrix_power", x)
+        if rows != columns:
+            raise error(
+                "shape_mismatch",
+                f"matrix_power: shape {x.shape} is not that of a square matrix",
+            )
+        if n == 0:
+            attrs = {"shape": (rows, rows), "dtype": x._number, "k": 0}
+            return apply("eye", (), attrs)._broadcast(x.shape)
+        power, square = None, call("inv", (x,)) if n < 0 else x
+        for i in range(abs(n).bit_length()):
+            if i:
+                square = matmul(square, square)
+            if abs(n) >> i & 1:
+                power = square if power is None else matmul(power, square)
+        return power
+
+    return compose(function, x)
+
+
+__all__ = [
+    "EigResult",
+    "EighResult",
+    "LUResult",
+    "LstsqResult",
+    "QRResult",
+    "SVDResult",
+    "SlogdetResult",
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "lu",
+    "lu_solve",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]

@@ -353,7 +353,7 @@ static int prepare_operands(struct lapack *s, const struct desc *args, const str
                 bool is_index = s->op == TD_OP_LU_SOLVE && i == 1;
 
                 s->args[i].n_core = is_index || args[i].type.ndim == 1 ? 1 : 2;
-                r = prepare_arg(s, i, &args[i], is_index ? TD_INT64 : s->dtype);
+                r = prepare_arg(s, i, &args[i], is_index ? TD_INT64 : s->taken);
                 stacks[i] = s->args[i].desc;
                 stacks[i].type.ndim = (uint8_t)(args[i].type.ndim - s->args[i].n_core);
         }
@@ -410,6 +410,7 @@ static void prepare_lstsq(struct lapack *s, const struct td_attrs *attrs, const 
         const int64_t most = a->shape[0] > a->shape[1] ? a->shape[0] : a->shape[1];
 
         s->dtype = TD_COMPLEX128;
+        s->taken = s->result_dtype;
         s->rcond = attrs->set & TD_ATTR_RCOND ? attrs->rcond : (double)most * epsilon;
         if (!(s->rcond >= 0))
                 s->rcond = epsilon;
@@ -435,6 +436,7 @@ int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         s->result_dtype = results[0].type.dtype;
         if (op == TD_OP_SOLVE || op == TD_OP_LU_SOLVE)
                 s->dtype = s->result_dtype;
+        s->taken = s->dtype;
         if (op == TD_OP_LSTSQ)
                 prepare_lstsq(s, attrs, &args[0].type);
         s->letter = (td_dtype_is_complex(s->dtype) ? 2U : 0U) +

@@ -41,6 +41,7 @@ struct lapack {
         const struct lapack_routine *routine;
         enum td_op op;
         enum td_dtype dtype; /* computed in: float32, float64, complex64 or complex128 */
+        enum td_dtype taken; /* what operands are converted to */
         enum td_dtype result_dtype;
         double rcond;    /* of lstsq */
         unsigned letter; /* of that dtype: 0 to 3 for s, d, c, z */

@@ -81,6 +81,18 @@ static void write_results(const struct lapack_call *call, int rank)
                 lapack_set_item(real, call->results[3], i, values[i]);
 }
 
+/* One operand by columns, in complex128. */
+static void take(const struct lapack_call *call, unsigned i, double complex *out, int64_t n)
+{
+        lapack_pack_columns(call, i, out);
+        for (int64_t k = n; call->s->taken == TD_COMPLEX64 && k-- > 0;) {
+                float complex narrow;
+
+                memcpy(&narrow, (const char *)out + k * (int64_t)sizeof(narrow), sizeof(narrow));
+                out[k] = narrow;
+        }
+}
+
 static int one(const struct lapack_call *call)
 {
         const struct lapack *s = call->s;
@@ -90,8 +102,8 @@ static int one(const struct lapack_call *call)
         char *right = lapack_area(call, AREA_RIGHT);
         int rank = 0, info = 0, r;
 
-        lapack_pack_columns(call, 0, a);
-        lapack_pack_columns(call, 1, b);
+        take(call, 0, a, (int64_t)s->m * s->n);
+        take(call, 1, b, (int64_t)s->m * s->n_rhs);
         memcpy(lapack_area(call, AREA_COPY), a, (size_t)((int64_t)s->m * s->n * s->size));
         memset(right, 0, (size_t)((int64_t)ldb * n_rhs * s->size));
         for (int64_t j = 0; j < s->n_rhs; j++)

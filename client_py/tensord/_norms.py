@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Norms of vectors and matrices, as compositions."""
+
+import math
+
+from ._compose import compose
+from ._errors import error
+from ._functions import call
+
+
+def _floating(x):
+    return x if x.dtype.kind in "fc" else x.astype("float64")
+
+
+def _abs(x):
+    return call("abs", (x,))
+
+
+def _sum_of_squares(x, axis, keepdims):
+    """Squares of absolute values, without the root that a complex one takes."""
+    if x.dtype.kind == "c":
+        re, im = call("real", (x,)), call("imag", (x,))
+        return (re * re + im * im).sum(axis=axis, keepdims=keepdims)
+    return (x * x).sum(axis=axis, keepdims=keepdims)
+
+
+def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
+    """Norm of vectors.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int, optional
+        Along which the vectors lie; all axes where it is left out.
+    keepdims : bool
+        Keep these axes, with extent 1.
+    ord : int or float
+        The sum of abs(x) ** ord, to the power of 1 / ord. inf: the largest absolute value; -inf:
+        the smallest; 0: how many are not zero.
+    """
+
+    def function(x):
+        x = _floating(x)
+        if ord == math.inf:
+            return _abs(x).max(axis=axis, keepdims=keepdims)
+        if ord == -math.inf:
+            return _abs(x).min(axis=axis, keepdims=keepdims)
+        if ord == 0:
+            total = (x != 0).sum(axis=axis, keepdims=keepdims)
+            return total.astype(_abs(x).dtype)
+        if ord == 1:
+            return _abs(x).sum(axis=axis, keepdims=keepdims)
+        if ord == 2:
+            return call("sqrt", (_sum_of_squares(x, axis, keepdims),))
+        power = float(ord)
+        return (_abs(x) ** power).sum(axis=axis, keepdims=keepdims) ** (1 / power)
+
+    return compose(function, x)
+
+
+_BY_SUMS = {1: (-2, "max"), -1: (-2, "min"), math.inf: (-1, "max"), -math.inf: (-1, "min")}
+
+
+def matrix_norm(x, /, *, keepdims=False, ord="fro"):
+    """Norm of matrices, in the last two dimensions.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    keepdims : bool
+        Keep the last two axes, with extent 1.
+    ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
+        Frobenius: of all elements. Nuclear: the sum of the singular values. 1, -1: the largest or
+        smallest sum of absolute values of a column; inf, -inf: of a row; 2, -2: the largest or
+        smallest singular value.
+    """
+
+    def function(x):
+        if x.ndim < 2:
+            raise error("shape_mismatch", f"matrix_norm: shape {x.shape} is not that of a matrix")
+        x = _floating(x)
+        if ord == "fro":
+            return call("sqrt", (_sum_of_squares(x, (-2, -1), keepdims),))
+        if ord in _BY_SUMS:
+            axis, reduce = _BY_SUMS[ord]
+            total = _abs(x).sum(axis=axis, keepdims=True)
+            norm = getattr(total, reduce)(axis=-3 - axis, keepdims=True)
+        elif ord in (2, -2, "nuc"):
+            values = call("svdvals", (x,))
+            reduce = {2: "max", -2: "min", "nuc": "sum"}[ord]
+            norm = getattr(values, reduce)(axis=-1, keepdims=True)[..., None]
+        else:
+            raise error("bad_arguments", f"matrix_norm: there is no norm {ord!r}")
+        return norm if keepdims else norm.reshape(x.shape[:-2])
+
+    return compose(function, x)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""einsum, tensordot and other products against numpy."""
+
+import numpy
+import pytest
+
+import tensord
+
+
+def array(shape, dtype="float64", seed=0):
+    random = numpy.random.default_rng([seed, *shape])
+    return numpy.round(random.standard_normal(shape) * 4).astype(dtype)
+
+
+EINSUMS = [
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("ij,jk", (2, 3), (3, 4)),
+    ("ba,cb", (2, 3), (4, 2)),
+    ("ij,ij->", (2, 3), (2, 3)),
+    ("i,j->ij", (2,), (3,)),
+    ("i,i", (5,), (5,)),
+    ("bij,bjk->bik", (4, 2, 3), (4, 3, 5)),
+    ("bij,bkj->ikb", (4, 2, 3), (4, 5, 3)),
+    ("...ij,...jk->...ik", (4, 2, 3), (3, 5)),
+    ("...ij,...jk", (6, 1, 2, 3), (4, 3, 5)),
+    ("i...,i...->...", (3, 2, 4), (3, 2, 4)),
+    ("ii->i", (4, 4)),
+    ("ii", (4, 4)),
+    ("ij->ji", (2, 3)),
+    ("ijk->", (2, 3, 4)),
+    ("iij,jk->ik", (3, 3, 2), (2, 5)),
+    ("iji->j", (3, 2, 3)),
+    ("ij,jk,kl->il", (2, 3), (3, 4), (4, 5)),
+    ("ij,kj,kl,l->i", (2, 3), (4, 3), (4, 5), (5,)),
+    ("a,b,c->cab", (2,), (3,), (4,)),
+    ("ijk,ilm,njm,nlk,abc->", (2, 3, 4), (2, 5, 6), (7, 3, 6), (7, 5, 4), (1, 2, 3)),
+    ("ij,j", (2, 3), (1,)),
+    ("ij,ij->ij", (2, 3), (1, 3)),
+    ("ij,jk->k", (2, 3), (3, 4)),
+    ("ij,kl->", (2, 3), (3, 4)),
+    ("ij,jk->ik", (0, 3), (3, 4)),
+    ("ij,jk->ik", (2, 0), (0, 4)),
+    ("...,...", (), ()),
+    (" i j , j -> i ", (2, 3), (3,)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+@pytest.mark.parametrize("case", EINSUMS, ids=lambda case: case[0])
+def test_einsum(client, case, dtype):
+    text, *shapes = case
+    arrays = [array(shape, dtype, i) for i, shape in enumerate(shapes)]
+    expected = numpy.einsum(text, *arrays)
+    got = tensord.einsum(text, *map(client.put, arrays))
+    assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
+    numpy.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    program = tensord.Program()
+    got = client.run(program, tensord.einsum(text, *map(program.input, arrays)) * 1)
+    numpy.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text, shapes, kind",
+    [
+        ("ij,jk", [(2, 3)], tensord.ArgumentError),
+        ("ij,jk", [(2, 3), (4, 2)], tensord.ShapeError),
+        ("ijk", [(2, 3)], tensord.ShapeError),
+        ("ij->ik", [(2, 3)], tensord.ArgumentError),
+        ("ij->ii", [(2, 3)], tensord.ArgumentError),
+        ("i?->i", [(2, 3)], tensord.ArgumentError),
+        ("ii->i", [(2, 3)], tensord.ShapeError),
+        ("...i->i", [(2, 3)], tensord.ArgumentError),
+        ("i", [(2, 3)], tensord.ShapeError),
+    ],
+)
+def test_einsum_refused(client, text, shapes, kind):
+    with pytest.raises(kind, match="einsum"):
+        tensord.einsum(text, *(client.put(array(shape)) for shape in shapes))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_tensordot(client, dtype):
+    a, b = array((2, 3, 4, 5), dtype), array((4, 5, 3, 6), dtype)
+    ta, tb = client.put(a), client.put(b)
+    for axes in [2, 0, ((2, 3), (0, 1)), ((1, -1), (2, 1)), ((3, 2, 1), (1, 0, 2)), ([], [])]:
+        expected = numpy.tensordot(a, b, axes)
+        got = tensord.tensordot(ta, tb, axes=axes)
+        assert got.dtype == dtype
+        numpy.testing.assert_array_equal(got, expected)
+    with pytest.raises(tensord.ShapeError):
+        tensord.tensordot(ta, tb, axes=1)
+    with pytest.raises(tensord.AxisError):
+        tensord.tensordot(ta, tb, axes=5)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_vectors(client, dtype):
+    a, b = array((4, 1, 3), dtype), array((5, 3), dtype, 1)
+    ta, tb = client.put(a), client.put(b)
+    got = tensord.vecdot(ta, tb)
+    assert got.dtype == dtype
+    numpy.testing.assert_array_equal(got, (a * b).sum(axis=-1))
+    numpy.testing.assert_array_equal(
+        tensord.vecdot(ta.permute_dims((2, 0, 1)), tb.T[:, None, :], axis=-3),
+        (a * b).sum(axis=-1),
+    )
+    numpy.testing.assert_array_equal(tensord.linalg.cross(ta, tb), numpy.cross(a, b))
+    numpy.testing.assert_array_equal(
+        tensord.linalg.cross(tb.T, tb.T + 1, axis=0), numpy.cross(b.T, b.T + 1, axis=0)
+    )
+    numpy.testing.assert_array_equal(
+        tensord.linalg.outer(ta[:, 0, 0], tb[:, 0]), numpy.outer(a[:, 0, 0], b[:, 0])
+    )
+    with pytest.raises(tensord.ShapeError):
+        tensord.vecdot(ta, tb[:, :2])
+    with pytest.raises(tensord.ShapeError):
+        tensord.linalg.cross(ta[..., :2], tb[..., :2])
