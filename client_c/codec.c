@@ -438,6 +438,21 @@ static void pack_attrs(msgpack_packer *pk, const struct td_attrs *attrs, const s
                 pack_loop(pk, loop);
 }
 
+static void pack_op(msgpack_packer *pk, const struct td_node *node)
+{
+        const size_t n_user = strlen("user.");
+        size_t n;
+
+        if (node->op != TD_OP_USER) {
+                pack_text(pk, td_op_info(node->op)->name);
+                return;
+        }
+        n = strlen(node->name);
+        msgpack_pack_str(pk, n_user + n);
+        msgpack_pack_str_body(pk, "user.", n_user);
+        msgpack_pack_str_body(pk, node->name, n);
+}
+
 static void pack_block(msgpack_packer *pk, const struct td_block *block)
 {
         msgpack_pack_array(pk, block->n_nodes);
@@ -445,7 +460,7 @@ static void pack_block(msgpack_packer *pk, const struct td_block *block)
                 const struct td_node *node = &block->nodes[i];
 
                 msgpack_pack_array(pk, 3);
-                pack_text(pk, td_op_info(node->op)->name);
+                pack_op(pk, node);
                 pack_values(pk, node->args, node->n_args);
                 pack_attrs(pk, &node->attrs, node->loop);
         }

@@ -32,6 +32,7 @@ static void block_deinit(struct td_block *block)
 {
         for (uint32_t i = 0; i < block->n_nodes; i++) {
                 free(block->nodes[i].args);
+                free((void *)(uintptr_t)block->nodes[i].user); /* its name lies behind it */
                 loop_free(block->nodes[i].loop);
         }
         free(block->nodes);
@@ -237,10 +238,7 @@ static struct td_node *node_add(td_builder *builder, enum td_op op, uint32_t *ar
                 return NULL;
         }
         node = &b->block.nodes[b->block.n_nodes];
-        node->op = op;
-        node->n_args = (uint32_t)n_args;
-        node->args = args;
-        node->loop = NULL;
+        *node = (struct td_node){ .op = op, .n_args = (uint32_t)n_args, .args = args };
         return node;
 }
 
@@ -264,7 +262,8 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
 
         if (is_refused(builder))
                 return -1;
-        if ((unsigned)op >= TD_N_OPS || op == TD_OP_LOOP || n_args > TD_ARGS_MAX) {
+        if ((unsigned)op >= TD_N_OPS || op == TD_OP_LOOP || op == TD_OP_USER ||
+            n_args > TD_ARGS_MAX) {
                 td_refuse(&builder->refusal,
                           (unsigned)op >= TD_N_OPS ? TD_E_UNKNOWN_OP : TD_E_BAD_PROGRAM,
                           "operation %u with %zu arguments is not to be had", (unsigned)op, n_args);
@@ -289,6 +288,61 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
         first = values_add(builder, (uint32_t)n_results);
         for (int i = 0; results && i < n_results; i++)
                 results[i] = first + i;
+        return first;
+}
+
+/* Only what its name is and how many results it has: the daemon knows the rest. */
+static struct td_user_op *user_op_new(const char *name, size_t n_args, size_t n_results)
+{
+        struct td_user_op *user = calloc(1, sizeof(*user) + strlen(name) + 1);
+
+        if (!user)
+                return NULL;
+        user->name = strcpy((char *)(user + 1), name);
+        user->n_args = (uint32_t)n_args;
+        user->n_results = (uint32_t)n_results;
+        return user;
+}
+
+int td_builder_user(td_builder *builder, const char *name, const int *args, size_t n_args,
+                    const struct td_type *types, size_t n_results, int *results)
+{
+        struct builder_block *b = builder->current;
+        struct td_user_op *user;
+        struct td_node *node = NULL;
+        uint32_t *taken;
+        int first;
+
+        if (is_refused(builder))
+                return -1;
+        if (n_args > TD_ARGS_MAX || n_results == 0 || n_results > TD_RESULTS_MAX) {
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "user.%s: %zu arguments and %zu results are not to be had", name, n_args,
+                          n_results);
+                return refuse_node(builder);
+        }
+        taken = take_values(builder, name, args, n_args, b->n_values);
+        if (!taken)
+                return refuse_node(builder);
+        for (size_t i = 0; i < n_results && !is_refused(builder); i++)
+                td_check_type_of(name, &types[i], &builder->refusal);
+        user = user_op_new(name, n_args, n_results);
+        if (!user)
+                refuse_memory(builder);
+        if (!is_refused(builder) && values_reserve(builder, (uint32_t)n_results))
+                node = node_add(builder, TD_OP_USER, taken, n_args);
+        if (!node) {
+                free(taken);
+                free(user);
+                return refuse_node(builder);
+        }
+        node->user = user;
+        node->name = user->name;
+        memcpy(b->types + b->n_values, types, n_results * sizeof(*types));
+        b->block.n_nodes++;
+        first = values_add(builder, (uint32_t)n_results);
+        for (size_t i = 0; results && i < n_results; i++)
+                results[i] = first + (int)i;
         return first;
 }
 

@@ -19,9 +19,11 @@
 #include <sys/un.h>
 #include <sysexits.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "compute/blas_core.h"
 #include "compute/kernels/kernels.h"
+#include "compute/user_child.h"
 #include "net/config.h"
 #include "net/notify.h"
 #include "net/server.h"
@@ -42,6 +44,7 @@ enum {
         OPTION_LOG_FILE,
         OPTION_LOG_LEVEL,
         OPTION_SHM_DIRECTORY,
+        OPTION_KERNEL_DIR,
 };
 
 static const struct argp_option options[] = {
@@ -71,6 +74,10 @@ static const struct argp_option options[] = {
           "error, warning, notice, info (default) or debug", 0 },
         { "shm-directory", OPTION_SHM_DIRECTORY, "DIR", 0,
           "Where the shared memory file system is mounted (default /dev/shm)", 0 },
+        { "kernel-dir", OPTION_KERNEL_DIR, "DIR", 0,
+          "Load user kernels (*.so, see tensord/kernel.h) from DIR; it must belong to root or to "
+          "the daemon's user, and nobody else may write to it",
+          0 },
         { 0 },
 };
 
@@ -78,6 +85,7 @@ struct arguments {
         struct config config;
         const char *socket;
         const char *log_file;
+        const char *kernel_dir;
         enum log_level log_level;
         bool has_busy_poll;
 };
@@ -151,6 +159,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
                 return 0;
         case OPTION_LOG_FILE: arguments->log_file = text; return 0;
         case OPTION_LOG_LEVEL: arguments->log_level = parse_level(state, text); return 0;
+        case OPTION_KERNEL_DIR: arguments->kernel_dir = text; return 0;
         case OPTION_SHM_DIRECTORY: config->shm_directory = text; return 0;
         default: return ARGP_ERR_UNKNOWN;
         }
@@ -261,6 +270,20 @@ static int fill_in(struct arguments *arguments)
         return EX_OK;
 }
 
+static int load_kernels(struct arguments *arguments, struct user_kernels **kernelsp)
+{
+        char message[256] = "no memory";
+
+        if (!arguments->kernel_dir)
+                return EX_OK;
+        if (user_kernels_load(kernelsp, arguments->kernel_dir, message, sizeof(message))) {
+                log_error("user kernels: %s", message);
+                return EX_CONFIG;
+        }
+        arguments->config.user_kernels = *kernelsp;
+        return EX_OK;
+}
+
 static const char description[] =
         "Keeps tensors in POSIX shared memory and computes on them, for all processes that connect "
         "to its socket.\v"
@@ -279,9 +302,12 @@ int main(int argc, char **argv)
                 .config = { .listen_fd = -1, .socket_mode = 0600, .shm_directory = "/dev/shm" },
                 .log_level = LOG_LEVEL_INFO,
         };
+        _cleanup_(user_kernels_freep) struct user_kernels *kernels = NULL;
         char cpu[128], cache[PATH_MAX];
         int status;
 
+        if (argc == 2 && !strcmp(argv[1], USER_CHILD_OPTION))
+                return user_child_main();
         if (argc == 2 && !strcmp(argv[1], BLAS_CORE_SELF_TEST))
                 return blas_core_self_test();
         argp_err_exit_status = EX_USAGE;
@@ -302,5 +328,7 @@ int main(int argc, char **argv)
         status = find_socket(&arguments);
         if (!status)
                 status = fill_in(&arguments);
+        if (!status)
+                status = load_kernels(&arguments, &kernels);
         return status ? status : server_run(&arguments.config);
 }

@@ -13,6 +13,7 @@ import numpy
 
 from . import _files, _msgpack, _native
 from ._dtypes import DTYPES, native_array, number_of
+from ._kernels import UserKernel
 from ._errors import error
 from ._graph import emit, emit_one
 from ._operands import as_operand
@@ -344,6 +345,26 @@ class Client:
     def ops(self):
         """The operations that the daemon computes, as a list of dicts (``name``, ``doc``, ...)."""
         return _msgpack.unpack(self._native.call("ops", None))
+
+    def kernel(self, name):
+        """A user kernel of the daemon, as a function.
+
+        Parameters
+        ----------
+        name : str
+            Without ``user.``.
+
+        Returns
+        -------
+        UserKernel
+            To be called with tensors, arrays, numbers or values of a program.
+
+        Raises
+        ------
+        UnknownOp
+            The daemon has none of that name; `ops` lists those that it has.
+        """
+        return UserKernel(self, name)
 
     # ---- programs ----
 

@@ -59,6 +59,7 @@ _ALSO = {
     "AxisError": (ValueError, IndexError),
     "UnknownOp": LookupError,
     "ValueRefused": ValueError,
+    "KernelError": RuntimeError,
     "LinAlgError": numpy.linalg.LinAlgError,
     "OutOfMemory": MemoryError,
     "NoDaemon": ConnectionError,

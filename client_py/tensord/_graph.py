@@ -198,14 +198,22 @@ def _is_ready(operand, block, outside):
     return node.op is None
 
 
+def _add_op(builder, node, args):
+    """The value of one operation, or a tuple of them if it has several results."""
+    if node.op.startswith("user."):
+        values = builder.user(node.op[5:], args, node.attrs)  # attrs: types of the results
+        return values[0] if len(values) == 1 else values
+    op, n_results = lookup(node.op)
+    return builder.op(op, args, node.attrs, n_results)
+
+
 def _emit_node(builder, node, numbers):
     if node.loop is not None:
         results = _emit_loop(builder, node, numbers)
     else:
-        op, n_results = lookup(node.op)
         args = tuple([numbers[key_of(arg)] for arg in node.args])
-        results = builder.op(op, args, node.attrs, n_results)
-        if n_results == 1:
+        results = _add_op(builder, node, args)
+        if type(results) is int:
             numbers[id(node), 0] = results
             return
     for i, number in enumerate(results):
@@ -247,7 +255,6 @@ def emit(client, values):
 def emit_one(client, node):
     """The same for the results of one node whose operands all exist: no table is needed."""
     builder = _native.Builder()
-    op, n_results = lookup(node.op)
     args = tuple([arg._add_to(builder, client) for arg in node.args])
-    numbers = builder.op(op, args, node.attrs, n_results)
-    return builder, (numbers,) if n_results == 1 else numbers
+    numbers = _add_op(builder, node, args)
+    return builder, (numbers,) if type(numbers) is int else numbers

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""As much of MessagePack as the parameters and results of ``stat`` and ``ops`` need."""
+"""As much of MessagePack as the parameters and results of ``stat``, ``ops`` and ``infer`` need."""
 
 import struct
 
 
 def pack(value):
-    """Bytes of a dict, str, bytes, bool, None or int in 64 bits; 2^16 - 1 entries at most."""
+    """Bytes of a dict, list, str, bytes, bool, None or int in 64 bits; 2^16 - 1 entries at most."""
     if value is None:
         return b"\xc0"
     if value is True or value is False:
@@ -17,6 +17,8 @@ def pack(value):
         return b"\xda" + struct.pack(">H", len(text)) + text
     if isinstance(value, bytes):
         return b"\xc5" + struct.pack(">H", len(value)) + value
+    if isinstance(value, (list, tuple)):
+        return b"\xdc" + struct.pack(">H", len(value)) + b"".join(map(pack, value))
     return (
         b"\xde"
         + struct.pack(">H", len(value))

@@ -427,6 +427,51 @@ static PyObject *builder_op(PyObject *object, PyObject *const *args, Py_ssize_t 
         return values_tuple(results, (size_t)n_results);
 }
 
+/* ((dtype, shape), ...) */
+static bool read_types(PyObject *tuple, struct td_type *types, size_t max, size_t *np)
+{
+        Py_ssize_t n = PyTuple_Size(tuple);
+
+        if (n < 0 || (size_t)n > max)
+                return false;
+        for (Py_ssize_t i = 0; i < n; i++) {
+                PyObject *dtype, *shape;
+                size_t ndim;
+
+                if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "OO", &dtype, &shape) ||
+                    !read_dtype(dtype, &types[i].dtype) ||
+                    !native_int64s(shape, TD_E_RANK_LIMIT, "shape", types[i].shape, TD_NDIM_MAX,
+                                   &ndim))
+                        return false;
+                types[i].ndim = (uint8_t)ndim;
+        }
+        *np = (size_t)n;
+        return true;
+}
+
+/* user(name, values, types of the results) -> tuple of values */
+static PyObject *builder_user(PyObject *object, PyObject *args)
+{
+        struct native_builder *self = (struct native_builder *)object;
+        int values[TD_ARGS_MAX], results[TD_RESULTS_MAX];
+        struct td_type types[TD_RESULTS_MAX];
+        PyObject *values_object, *types_object;
+        size_t n_values, n_results;
+        const char *name;
+        int r;
+
+        if (!PyArg_ParseTuple(args, "sO!O!", &name, &PyTuple_Type, &values_object, &PyTuple_Type,
+                              &types_object) ||
+            !read_values(values_object, values, TD_ARGS_MAX, &n_values))
+                return NULL;
+        if (!read_types(types_object, types, TD_RESULTS_MAX, &n_results))
+                return PyErr_Occurred()
+                               ? NULL
+                               : native_raise_code(TD_E_BAD_PROGRAM, "too many results");
+        r = td_builder_user(self->builder, name, values, n_values, types, n_results, results);
+        return r < 0 ? builder_value(self, r) : values_tuple(results, n_results);
+}
+
 /* loop_begin(steps, captures, carried) -> values of the body */
 static PyObject *builder_loop_begin(PyObject *object, PyObject *args)
 {
@@ -500,6 +545,7 @@ static PyMethodDef builder_methods[] = {
         { "immediate", builder_immediate, METH_VARARGS, NULL },
         { "scalar", (PyCFunction)(void (*)(void))builder_scalar, METH_FASTCALL, NULL },
         { "op", (PyCFunction)(void (*)(void))builder_op, METH_FASTCALL, NULL },
+        { "user", builder_user, METH_VARARGS, NULL },
         { "loop_begin", builder_loop_begin, METH_VARARGS, NULL },
         { "loop_end", builder_loop_end, METH_VARARGS, NULL },
         { "type", builder_type, METH_O, NULL },

@@ -22,6 +22,8 @@ static inline uint64_t td_node_n_results(const struct td_node *node)
 {
         if (node->op == TD_OP_LOOP)
                 return node->loop ? (uint64_t)node->loop->n_results + node->loop->n_watch : 0;
+        if (node->op == TD_OP_USER)
+                return node->user ? node->user->n_results : 0;
         return (unsigned)node->op < TD_N_OPS ? (uint64_t)td_op_info(node->op)->n_results : 0;
 }
 
@@ -52,6 +54,9 @@ static inline int td_check_counts(const struct td_block *block, unsigned depth, 
                 if ((unsigned)node->op >= TD_N_OPS)
                         r = td_refuse(refusal, TD_E_UNKNOWN_OP, "no operation has number %u",
                                       (unsigned)node->op);
+                else if (node->op == TD_OP_USER && !node->user)
+                        r = td_refuse(refusal, TD_E_UNKNOWN_OP, "there is no user kernel \"%s\"",
+                                      node->name ? node->name : "");
                 else if ((node->op == TD_OP_LOOP) != (node->loop != NULL))
                         r = td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: %s", td_op_name(node->op),
                                       node->loop ? "has no block" : "its block is missing");
@@ -185,6 +190,23 @@ static inline int td_infer_loop_results(const struct td_loop *loop, const struct
         return TD_OK;
 }
 
+/* ---- user kernels ---- */
+
+static inline int td_infer_user(const struct td_node *node, const struct td_type *args,
+                                struct td_type *results, struct td_refusal *refusal)
+{
+        const struct td_user_op *user = node->user;
+
+        if (node->attrs.set)
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "user.%s: takes no attributes",
+                                 user->name);
+        if (node->n_args != user->n_args)
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "user.%s: takes %u argument%s, not %u",
+                                 user->name, user->n_args, user->n_args == 1 ? "" : "s",
+                                 node->n_args);
+        return user->infer(user, args, results, refusal);
+}
+
 /* ---- blocks and programs ---- */
 
 static inline int td_infer_block(const struct td_block *block, unsigned depth,
@@ -243,6 +265,8 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth,
                 }
                 if (!r && node->op == TD_OP_LOOP)
                         r = td_infer_loop(node, depth, args, values + n_values, freep, refusal);
+                else if (!r && node->op == TD_OP_USER)
+                        r = td_infer_user(node, args, values + n_values, refusal);
                 else if (!r)
                         r = td_infer(node->op, &node->attrs, node->n_args, args, values + n_values,
                                      refusal);

@@ -421,6 +421,7 @@ static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
         case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
         case TD_RULE_ARANGE: return td_infer_arange(call, results);
         case TD_RULE_EYE: return td_infer_eye(call, results);
+        case TD_RULE_USER:
         case TD_RULE_LOOP: break;
         }
         return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block",

@@ -71,7 +71,7 @@ union td_scalar {
 
 /* a number as it was written, before it has a dtype */
 struct td_number {
-        uint8_t kind; /* enum td_kind: INT in i, UINT in u where i has no room, FLOAT in d, COMPLEX in z */
+        uint8_t kind; /* enum td_kind: INT in i, UINT in u (no room in i), FLOAT in d, COMPLEX in z */
         union {
                 int64_t i;
                 uint64_t u;
@@ -122,12 +122,25 @@ struct td_attrs {
         double correction;
 };
 
+struct td_refusal;
+
+/* An operation that is not of ops.def: a user kernel, see kernel.h. */
+struct td_user_op {
+        const char *name; /* without "user." */
+        uint32_t n_args, n_results;
+        /* as td_infer() */
+        int (*infer)(const struct td_user_op *op, const struct td_type *args,
+                     struct td_type *results, struct td_refusal *refusal);
+};
+
 struct td_node {
         enum td_op op;
         uint32_t n_args;
         uint32_t *args; /* value numbers, in the block of this node */
         struct td_attrs attrs;
         struct td_loop *loop; /* of TD_OP_LOOP, else NULL */
+        const char *name;     /* of TD_OP_USER, else NULL */
+        const struct td_user_op *user; /* of TD_OP_USER: what the name means; NULL: not known */
 };
 
 struct td_block {

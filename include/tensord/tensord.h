@@ -179,6 +179,12 @@ TD_API int td_builder_immediate(td_builder *builder, const struct td_type *type,
 TD_API int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *attrs,
                          const int *args, size_t n_args, int *results);
 /*
+ * An operation of a user kernel, by its name without "user.". types: those of its results, as the
+ * method infer tells them; the daemon checks them again. results as above.
+ */
+TD_API int td_builder_user(td_builder *builder, const char *name, const int *args, size_t n_args,
+                           const struct td_type *types, size_t n_results, int *results);
+/*
  * A loop. begin: the captured values, then the carried ones; returns the number of body values
  * written to body_values: one per captured value, the step's number, one per carried value.
  * Operations added until end belong to the body and see only body values. end: the body's results,

@@ -213,6 +213,7 @@ enum td_rule {
         TD_RULE_CREATION,
         TD_RULE_ARANGE,
         TD_RULE_EYE,
+        TD_RULE_USER,
         TD_RULE_LOOP,
 };
 

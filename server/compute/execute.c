@@ -31,6 +31,8 @@ static void blame(struct td_refusal *refusal, const struct instr *instr)
         if (refusal->node >= 0)
                 return; /* a step of several nodes knows which one it was */
         refusal->node = instr->node;
+        if (instr->op == TD_OP_USER)
+                return; /* says "user." and its own name */
         if (strncmp(refusal->message, name, n) == 0 && refusal->message[n] == ':')
                 return;
         memcpy(message, refusal->message, sizeof(message));

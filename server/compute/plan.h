@@ -26,6 +26,11 @@ struct run {
         struct workers *workers; /* NULL: on the calling thread alone */
         bool (*should_stop)(
                 void *ctx); /* asked between tiles and steps, from any thread; NULL: never */
+        /*
+         * The file that memory of the run lies in, for another process to map: a descriptor that
+         * the caller closes, and the offset in it. false: in none. NULL: never. Any thread.
+         */
+        bool (*locate)(void *ctx, const void *at, bool is_writable, int *fdp, uint64_t *offsetp);
         void *ctx;
 };
 

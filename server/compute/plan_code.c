@@ -14,6 +14,7 @@
 
 #include "compute/fuse.h"
 #include "compute/graph.h"
+#include "compute/user_step.h"
 #include "tensor/view.h"
 
 /* ---- slots ---- */
@@ -201,7 +202,7 @@ static int build_step(struct builder *builder, struct code *code, const struct g
 {
         const struct td_node *node = &graph->block->nodes[node_at];
         const struct td_type *types = graph->types + graph->first[node_at];
-        const uint32_t n_results = (uint32_t)td_op_info(node->op)->n_results;
+        const uint32_t n_results = (uint32_t)td_node_n_results(node);
         _cleanup_(instr_deinit) struct instr instr = { .op = node->op };
         _cleanup_(freep) struct desc *descs = NULL;
         struct desc *args;
@@ -234,7 +235,11 @@ static int build_step(struct builder *builder, struct code *code, const struct g
                 args[i] = place->desc;
                 slot_touch(builder, instr.args[i]);
         }
-        r = step_new(&instr.step, node->op, &node->attrs, instr.n_args, args, n_results, descs);
+        if (node->op == TD_OP_USER)
+                r = user_step_new(&instr.step, node->user, args, descs);
+        else
+                r = step_new(&instr.step, node->op, &node->attrs, instr.n_args, args, n_results,
+                             descs);
         if (r < 0)
                 return r;
         return code_append_step(builder, code, &instr);

@@ -15,6 +15,8 @@
 /* As long as a socket's path can be, with the NUL. */
 #define CONFIG_PATH_SIZE 108
 
+struct user_kernels;
+
 struct config {
         char socket_path[CONFIG_PATH_SIZE]; /* absolute */
         int listen_fd; /* handed over by systemd; -1: to be bound at the path */
@@ -28,6 +30,7 @@ struct config {
         const char *blas_core;
         const char *kernels;
         const char *cpu;
+        const struct user_kernels *user_kernels; /* NULL: none */
 };
 
 /* "512", "64K", "1.5G", "2GiB": powers of 1024; K, M, G, T. 0, -EINVAL, or -ERANGE. */

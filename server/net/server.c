@@ -171,6 +171,7 @@ static int server_start_service(struct server *server, const char *prefix)
                 .blas_core = config->blas_core,
                 .kernels = config->kernels,
                 .cpu = config->cpu,
+                .user_kernels = config->user_kernels,
                 .wake = on_work_done,
                 .ctx = server,
         };

@@ -17,6 +17,7 @@ const struct handler handlers[N_METHODS] = {
         [METHOD_DELETE] = { handle_delete, false, true, false },
         [METHOD_LIST] = { handle_list, false, false, false },
         [METHOD_STAT] = { handle_stat, false, false, true },
+        [METHOD_INFER] = { handle_infer, false, false, false },
         [METHOD_RUN] = { handle_run, true, true, false },
         [METHOD_DEFINE] = { handle_define, false, false, false },
         [METHOD_CALL] = { handle_run, true, true, false },

@@ -20,6 +20,7 @@ extern const struct handler handlers[N_METHODS];
 void handle_hello(struct call *call);
 void handle_ping(struct call *call);
 void handle_ops(struct call *call);
+void handle_infer(struct call *call);
 void handle_stat(struct call *call);
 void handle_create(struct call *call);
 void handle_seal(struct call *call);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hello ping ops stat
+ * hello ping ops infer stat
  */
+#include <stdio.h>
 #include <unistd.h>
 
+#include "compute/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
@@ -76,12 +78,35 @@ void handle_ping(struct call *call)
         call_done(call, reply);
 }
 
+static void write_user_kernel(struct reply *reply, const struct user_kernel *kernel)
+{
+        char name[USER_KERNEL_NAME_MAX + sizeof("user.")];
+
+        snprintf(name, sizeof(name), "user.%s", kernel->op.name);
+        reply_map(reply, 10);
+        write_str(reply, "name", name);
+        write_uint(reply, "min_args", kernel->op.n_args);
+        write_uint(reply, "max_args", kernel->op.n_args);
+        write_uint(reply, "results", kernel->op.n_results);
+        reply_key(reply, "may_fail");
+        reply_bool(reply, true);
+        write_str(reply, "doc", kernel->kernel->doc);
+        write_str(reply, "version", kernel->kernel->version);
+        write_str(reply, "file", kernel->path);
+        write_str(reply, "signature", kernel->kernel->signature);
+        reply_key(reply, "isolated");
+        reply_bool(reply, kernel->kernel->flags & TD_KERNEL_ISOLATE);
+}
+
 void handle_ops(struct call *call)
 {
+        const struct user_kernels *kernels = call->service->config.user_kernels;
         struct reply *reply = call_begin_reply(call);
 
         if (reply) {
-                reply_array(reply, TD_N_OPS);
+                reply_array(reply, TD_N_OPS + (kernels ? kernels->n : 0));
+                for (uint32_t i = 0; kernels && i < kernels->n; i++)
+                        write_user_kernel(reply, kernels->kernels[i]);
                 for (unsigned i = 0; i < TD_N_OPS; i++) {
                         const struct td_op_info *op = td_op_info(i);
 
@@ -94,6 +119,44 @@ void handle_ops(struct call *call)
                         reply_key(reply, "may_fail");
                         reply_bool(reply, op->may_fail);
                         write_str(reply, "doc", op->doc);
+                }
+        }
+        call_done(call, reply);
+}
+
+void handle_infer(struct call *call)
+{
+        const struct request *request = call->request;
+        const struct user_kernel *kernel =
+                user_kernels_find(call->service->config.user_kernels, request->name);
+        struct td_type args[TD_ARGS_MAX], results[TD_KERNEL_ARRAYS_MAX];
+        struct td_refusal refusal;
+        struct reply *reply;
+        uint64_t n_scratch;
+
+        if (!kernel || request->n_inputs != kernel->op.n_args) {
+                call_refuse(call, kernel ? TD_E_BAD_ARGUMENTS : TD_E_UNKNOWN_OP,
+                            kernel ? "infer: user.%s takes %u arguments, not %u"
+                                   : "infer: there is no user kernel \"%s\"",
+                            request->name, kernel ? kernel->op.n_args : 0, request->n_inputs);
+                return;
+        }
+        for (uint32_t i = 0; i < request->n_inputs; i++)
+                args[i] = request->inputs[i].type;
+        if (user_kernel_infer(kernel, args, results, &n_scratch, &refusal)) {
+                call_refuse(call, refusal.code, "%s", refusal.message);
+                return;
+        }
+        reply = call_begin_reply(call);
+        if (reply) {
+                reply_array(reply, kernel->op.n_results);
+                for (uint32_t i = 0; i < kernel->op.n_results; i++) {
+                        reply_map(reply, 2);
+                        write_str(reply, "dtype", td_dtype_name(results[i].dtype));
+                        reply_key(reply, "shape");
+                        reply_array(reply, results[i].ndim);
+                        for (unsigned d = 0; d < results[i].ndim; d++)
+                                reply_int(reply, results[i].shape[d]);
                 }
         }
         call_done(call, reply);

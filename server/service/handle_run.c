@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "compute/plan.h"
+#include "compute/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
@@ -198,9 +199,14 @@ static int run_open(struct call *call)
 /* Any thread. Sets the call's failure if there is no plan. */
 static void run_plan(struct call *call)
 {
+        struct td_program *program = &call->request->program;
         struct td_refusal refusal;
-        int r = plan_new(&call->run->fresh, &call->request->program, call->run->descs, &refusal);
+        int r;
 
+        if (user_kernels_resolve(call->service->config.user_kernels, &program->block, &refusal))
+                r = PLAN_E_REFUSED;
+        else
+                r = plan_new(&call->run->fresh, program, call->run->descs, &refusal);
         if (r == PLAN_E_REFUSED)
                 failure_from_refusal(&call->failure, &refusal);
         else if (r)
@@ -424,6 +430,38 @@ static bool should_stop(void *ctx)
         return false;
 }
 
+/* In which segment of inputs, outputs and scratch does a byte lie? NULL: in none. */
+static const struct segment *find_segment(const struct call *call, const char *at)
+{
+        for (uint32_t i = 0; i < call->run->n_pinned; i++) {
+                const struct tensor *tensor = call->pins[i].tensor;
+
+                if (is_pinned_input(call, i) &&
+                    (size_t)(at - (char *)segment_data(tensor->segment)) < tensor->n_bytes)
+                        return tensor->segment;
+        }
+        for (uint32_t i = 0; i < call->run->n_areas; i++) {
+                const struct area *area = &call->run->areas[i];
+
+                if (area->segment && (size_t)(at - (char *)area->data) < area->n_bytes)
+                        return area->segment;
+        }
+        return NULL;
+}
+
+/* For user kernels in processes of their own. Any thread. */
+static bool locate(void *ctx, const void *at, bool is_writable, int *fdp, uint64_t *offsetp)
+{
+        const struct segment *segment = find_segment(ctx, at);
+        int fd = segment ? segment_open(segment, is_writable) : -1;
+
+        if (fd < 0)
+                return false;
+        *fdp = fd;
+        *offsetp = (uint64_t)((const char *)at - (char *)segment_data(segment)) + TD_HEADER_BYTES;
+        return true;
+}
+
 /* Any thread. 0, a store outcome, or a negative errno. */
 static int areas_prepare(struct run_state *run)
 {
@@ -454,7 +492,10 @@ static int areas_prepare(struct run_state *run)
 static void run_compute(struct call *call, struct workers *workers)
 {
         struct run_state *state = call->run;
-        struct run run = { .workers = workers, .should_stop = should_stop, .ctx = call };
+        struct run run = { .workers = workers,
+                           .should_stop = should_stop,
+                           .locate = locate,
+                           .ctx = call };
         struct td_refusal refusal;
         int r;
 

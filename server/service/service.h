@@ -22,6 +22,7 @@
 #include "wire/request.h"
 
 struct service;
+struct user_kernels;
 
 struct service_config {
         const char *prefix;    /* of shm objects */
@@ -33,6 +34,7 @@ struct service_config {
         const char *blas_core; /* what computes, as stat tells it: OpenBLAS's core, */
         const char *kernels;   /* the instruction set of our own kernels, */
         const char *cpu;       /* and the processor's model name */
+        const struct user_kernels *user_kernels; /* NULL: none; outlives the service */
         /*
          * Work is done somewhere: call service_reap() on the loop thread soon. Called on any
          * thread.

@@ -113,6 +113,9 @@ int decode_uint64s(struct decode *decode, const char *key, const struct msgpack_
  * if there are none, more than one is refused. */
 int decode_ref(struct decode *decode, const struct decode_map *map, uint64_t keys, struct ref *ref);
 
+/* "inputs" of infer: types alone, at most TD_ARGS_MAX. */
+int decode_types(struct decode *decode, const struct msgpack_object *object,
+                 struct request *request);
 /*
  * The node list of a run or a definition, in a message that the scan accepted; false if there is
  * none to be found.

@@ -107,6 +107,30 @@ static int decode_input(struct decode *decode, const msgpack_object *object,
         return map.values[KEY_VIEW] ? decode_view(decode, map.values[KEY_VIEW], input) : 0;
 }
 
+int decode_types(struct decode *decode, const msgpack_object *object, struct request *request)
+{
+        const msgpack_object *elements;
+        int r;
+
+        r = decode_array(decode, "inputs", object, TD_ARGS_MAX, &request->n_inputs, &elements);
+        if (r)
+                return r;
+        request->inputs = decode_alloc(decode, request->n_inputs, sizeof(*request->inputs));
+        if (!request->inputs)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < request->n_inputs && !r; i++) {
+                struct td_type *type = &request->inputs[i].type;
+                struct decode_map map;
+
+                r = decode_map(decode, &elements[i], KEY_BIT(DTYPE) | KEY_BIT(SHAPE), 0, &map);
+                if (!r)
+                        r = decode_dtype(decode, map.values[KEY_DTYPE], &type->dtype);
+                if (!r)
+                        r = decode_shape(decode, map.values[KEY_SHAPE], type);
+        }
+        return r;
+}
+
 static int decode_inputs(struct decode *decode, const msgpack_object *object,
                          struct request *request)
 {
@@ -345,19 +369,38 @@ static int decode_loop(struct decode *decode, const struct decode_map *map, stru
         return r;
 }
 
-static int decode_op(struct decode *decode, const msgpack_object *object, enum td_op *opp)
+/* "user.NAME": which kernel that is, if any, is for others to know. */
+static int decode_user(struct decode *decode, const msgpack_object *object, size_t n_user,
+                       struct td_node *node)
 {
+        const char *name;
+        int r = decode_str(decode, "an operation", object, TD_NAME_MAX, &name);
+
+        if (r)
+                return r;
+        node->name = name + n_user;
+        node->op = TD_OP_USER;
+        decode->op = td_op_name(TD_OP_USER);
+        return 0;
+}
+
+static int decode_op(struct decode *decode, const msgpack_object *object, struct td_node *node)
+{
+        static const char user[] = "user.";
+        const size_t n_user = sizeof(user) - 1;
         char text[64];
         int op;
 
         if (object->type != MSGPACK_OBJECT_STR)
                 return decode_refuse_type(decode, "an operation", "a str", object);
+        if (object->via.str.size > n_user && memcmp(object->via.str.ptr, user, n_user) == 0)
+                return decode_user(decode, object, n_user, node);
         op = td_op_find(object->via.str.ptr, object->via.str.size);
         if (op < 0) {
                 utf8_printable(text, sizeof(text), object->via.str.ptr, object->via.str.size);
                 return decode_refuse(decode, TD_E_UNKNOWN_OP, "there is no operation \"%s\"", text);
         }
-        *opp = (enum td_op)op;
+        node->op = (enum td_op)op;
         decode->op = td_op_name((unsigned)op);
         return 0;
 }
@@ -376,7 +419,7 @@ static int decode_node(struct decode *decode, const msgpack_object *object, stru
         if (n != 3)
                 return decode_refuse(decode, TD_E_BAD_PROGRAM,
                                      "a node is [operation, values, attributes]");
-        r = decode_op(decode, &elements[0], &node->op);
+        r = decode_op(decode, &elements[0], node);
         if (r)
                 return r;
         r = decode_uint32s(decode, "values", &elements[1], TD_ARGS_MAX, &node->n_args, &node->args);

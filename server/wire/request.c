@@ -60,6 +60,7 @@ static const struct method methods[N_METHODS] = {
         [METHOD_LIST] = { "list", 0, KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT), 0, 0,
                           false },
         [METHOD_STAT] = { "stat", 0, REFS, REFS, 0, false },
+        [METHOD_INFER] = { "infer", KEY_BIT(NAME) | KEY_BIT(INPUTS), 0, 0, 0, false },
         [METHOD_RUN] = { "run", KEY_BIT(INPUTS) | KEY_BIT(NODES) | KEY_BIT(OUTPUTS), ONCE | JOB, 0,
                          0, false },
         [METHOD_DEFINE] = { "define",
@@ -215,6 +216,8 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         if (request->is_retry && !request->has_op_id)
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
                                      "retry_ms wants the op_id that was sent first");
+        if (request->method == METHOD_INFER)
+                return decode_types(decode, map.values[KEY_INPUTS], request);
         return map.given & KEY_BIT(INPUTS) ? decode_program(decode, &map, request) : 0;
 }
 

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""User kernels: operations that somebody added to the daemon."""
+
+from . import _msgpack
+from ._dtypes import NAMES
+from ._errors import error
+from ._graph import Node, Value, apply
+from ._operands import as_operand
+
+
+class UserKernel:
+    """An operation of a user kernel, to be called as a function; made by `Client.kernel`.
+
+    Dtypes and shapes of its results are asked of the daemon once for each combination of arguments.
+
+    Attributes
+    ----------
+    name, version, doc, signature : str
+        As the kernel's author wrote them.
+    """
+
+    def __init__(self, client, name):
+        rows = [row for row in client.ops() if row["name"] == f"user.{name}"]
+        if not rows:
+            raise error("unknown_op", f"the daemon has no user kernel {name!r}")
+        (row,) = rows
+        self.name = name
+        self.version, self.doc, self.signature = row["version"], row["doc"], row["signature"]
+        self._client = client
+        self._types = {}  # of arguments -> of results
+
+    def __repr__(self):
+        return f"<tensord.UserKernel {self.name}{self.signature}>"
+
+    def __call__(self, *args):
+        """Apply it.
+
+        Parameters
+        ----------
+        *args : Tensor, Value, array_like or number
+
+        Returns
+        -------
+        Tensor (or Value, if one is among the arguments), or a tuple of them
+
+        Raises
+        ------
+        KernelError
+            It refused the arguments, failed, or its process ended.
+        ShapeError
+            The shapes do not match its signature.
+        """
+        args = tuple(map(as_operand, args))
+        node = Node(f"user.{self.name}", args, self._infer(args))
+        if any(isinstance(arg, Value) for arg in args):
+            return apply(node.op, args, node.attrs)
+        return self._client._force(node)
+
+    def _infer(self, args):
+        key = tuple((NAMES[arg._number], tuple(arg.shape)) for arg in args)
+        if key not in self._types:
+            inputs = [{"dtype": dtype, "shape": shape} for dtype, shape in key]
+            params = _msgpack.pack({"name": self.name, "inputs": inputs})
+            rows = _msgpack.unpack(self._client._native.call("infer", params))
+            self._types[key] = tuple(
+                (NAMES.index(row["dtype"]), tuple(row["shape"])) for row in rows
+            )
+        return self._types[key]
