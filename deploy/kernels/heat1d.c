@@ -2,9 +2,10 @@
 /*
  * heat1d: a rod that cools
  *
- * u (n) float64, r () float64, steps () int64 -> (n): that many explicit steps of the heat equation,
- * u[i] += r * (u[i-1] - 2 u[i] + u[i+1]), ends held fixed (forward in time, centred in space; stable
- * for r <= 1/2). Each step goes through the rod in place, block by block, with a copy of one block.
+ * u (n) float64, r () float64, steps () int64 -> (n): that many explicit steps of the heat
+ * equation, u[i] += r * (u[i-1] - 2 u[i] + u[i+1]), ends held fixed (forward in time, centred in
+ * space; stable for r <= 1/2). Each step goes through the rod in place, block by block, with a copy
+ * of one block.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +20,9 @@ static int heat1d_infer(struct td_kernel_types *types)
 
         if (args[0].dtype == TD_FLOAT64 && args[1].dtype == TD_FLOAT64 && args[2].dtype == TD_INT64)
                 return 0;
-        snprintf(types->message, types->n_message, "a float64 rod, r as float64 and steps as int64 "
-                                                   "are wanted");
+        snprintf(types->message, types->n_message,
+                 "a float64 rod, r as float64 and steps as int64 "
+                 "are wanted");
         return 1;
 }
 

@@ -71,7 +71,7 @@ union td_scalar {
 
 /* a number as it was written, before it has a dtype */
 struct td_number {
-        uint8_t kind; /* enum td_kind: INT in i, UINT in u (no room in i), FLOAT in d, COMPLEX in z */
+        uint8_t kind; /* enum td_kind: INT in i, UINT (beyond int64) in u, FLOAT, COMPLEX */
         union {
                 int64_t i;
                 uint64_t u;

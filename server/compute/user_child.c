@@ -39,6 +39,7 @@ struct child_array {
 };
 
 struct child_order {
+        pid_t parent;
         uint32_t n_args, n_results, n_files;
         struct child_array arrays[TD_KERNEL_ARRAYS_MAX];
         uint64_t scratch_offset, n_scratch; /* in file 0 */
@@ -254,6 +255,7 @@ int user_child_run(const struct user_kernel *kernel, const struct run *run,
         if (!child)
                 return error_origin(-ENOMEM);
         child->socket = -1;
+        child->order.parent = getpid();
         child->order.n_args = call->n_args;
         child->order.n_results = call->n_results;
         snprintf(child->order.path, sizeof(child->order.path), "%s", kernel->path);
@@ -366,8 +368,8 @@ int user_child_main(void)
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         setrlimit(RLIMIT_CORE, &no_core);
-        if (!receive_order(&order, fds))
-                return 1; /* the daemon is gone already */
+        if (!receive_order(&order, fds) || getppid() != order.parent)
+                return 1; /* the daemon was gone before its death could be told */
         if (map_files(&order, fds, maps))
                 snprintf(answer.message, sizeof(answer.message), "mmap: %s", strerror(errno));
         else

@@ -21,8 +21,8 @@
 struct user_signature {
         uint32_t n_args, n_results;
         uint8_t n_names;
-        uint8_t ndim[TD_KERNEL_ARRAYS_MAX];               /* of arguments, then results */
-        uint8_t dims[TD_KERNEL_ARRAYS_MAX][TD_NDIM_MAX];  /* numbers of names */
+        uint8_t ndim[TD_KERNEL_ARRAYS_MAX];              /* of arguments, then results */
+        uint8_t dims[TD_KERNEL_ARRAYS_MAX][TD_NDIM_MAX]; /* numbers of names */
 };
 
 struct user_kernel {

@@ -79,7 +79,7 @@ class Row:
 
 
 def values(shape, dtype, domain, seed):
-    """An array of a domain: any, small, nonzero, positive, unit (-1 to 1), over_one, shift, ties."""
+    """An array of a domain: any, small, nonzero, positive, unit, over_one, shift, ties."""
     random = numpy.random.default_rng([seed, zlib.crc32(domain.encode()), len(shape)])
     dtype = numpy.dtype(dtype)
     if dtype.kind == "b":
