@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "compute/user_kernel.h"
 #include "service/core.h"
 #include "service/definition.h"
 #include "service/dispatch.h"
@@ -33,11 +34,15 @@ static int check_room(struct call *call)
         return 0;
 }
 
-static int infer(const struct request *request, struct td_refusal *refusal)
+static int infer(const struct call *call, struct td_refusal *refusal)
 {
+        struct request *request = call->request;
         _cleanup_(freep) struct td_type *types = NULL;
         uint64_t n;
 
+        if (user_kernels_resolve(call->service->config.user_kernels, &request->program.block,
+                                 refusal))
+                return -1;
         if (td_program_n_values(&request->program, &n, refusal))
                 return -1;
         types = reallocarray(NULL, n + 1, sizeof(*types));
@@ -61,7 +66,7 @@ void handle_define(struct call *call)
         }
         if (check_room(call))
                 return;
-        if (infer(call->request, &refusal)) {
+        if (infer(call, &refusal)) {
                 failure_from_refusal(&call->failure, &refusal);
                 call_fail(call);
                 return;
