@@ -37,7 +37,8 @@ static uint64_t hash_node(const struct graph *graph, const struct td_node *node)
  * differ. */
 static bool is_same(const struct graph *graph, const struct td_node *a, const struct td_node *b)
 {
-        if (a->op != b->op || a->n_args != b->n_args || a->attrs.set != b->attrs.set)
+        if (a->op != b->op || a->user != b->user || a->n_args != b->n_args ||
+            a->attrs.set != b->attrs.set)
                 return false;
         for (uint32_t i = 0; i < a->n_args; i++)
                 if (graph_arg(graph, a, i) != graph_arg(graph, b, i))
