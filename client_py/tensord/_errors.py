@@ -60,6 +60,7 @@ _ALSO = {
     "UnknownOp": LookupError,
     "ValueRefused": ValueError,
     "KernelError": RuntimeError,
+    "OutOfRange": IndexError,
     "LinAlgError": numpy.linalg.LinAlgError,
     "OutOfMemory": MemoryError,
     "NoDaemon": ConnectionError,

@@ -271,6 +271,8 @@ static inline int td_infer_broadcast_to(const struct td_call *call, struct td_ty
         return TD_OK;
 }
 
+#include "tensord/infer_movement.h"
+
 /* ---- creation ---- */
 
 /*
@@ -400,6 +402,12 @@ static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
         case TD_RULE_SLICE: return td_infer_slice(call, results);
         case TD_RULE_RESHAPE: return td_infer_reshape(call, results);
         case TD_RULE_BROADCAST: return td_infer_broadcast_to(call, results);
+        case TD_RULE_CONCAT: return td_infer_concat(call, results);
+        case TD_RULE_TAKE: return td_infer_take(call, results);
+        case TD_RULE_TAKE_ALONG_AXIS: return td_infer_take_along_axis(call, results);
+        case TD_RULE_ASSIGN: return td_infer_assign(call, results);
+        case TD_RULE_PUT: return td_infer_put(call, results);
+        case TD_RULE_TRIANGLE: return td_infer_triangle(call, results);
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
         case TD_RULE_EXTREMUM: return td_infer_reduction(call, rule, results);

@@ -8,10 +8,12 @@
 #include "compute/step.h"
 
 #include "compute/blas.h"
+#include "compute/copy.h"
 #include "compute/create.h"
-#include "compute/region.h"
+#include "compute/gather.h"
 #include "compute/lapack.h"
 #include "compute/reduce.h"
+#include "compute/region.h"
 #include "compute/step_base.h"
 
 int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
@@ -27,6 +29,17 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
                 return region_new_one(stepp, op, n_args, args, results);
         case TD_RULE_ASTYPE:
                 return region_new_copy(stepp, args, results);
+        case TD_RULE_CONCAT:
+                return concat_new(stepp, attrs, n_args, args, results);
+        case TD_RULE_TAKE:
+        case TD_RULE_TAKE_ALONG_AXIS:
+                return take_new(stepp, op, attrs, n_args, args, results);
+        case TD_RULE_ASSIGN:
+                return assign_new(stepp, attrs, args, results);
+        case TD_RULE_PUT:
+                return put_new(stepp, attrs, n_args, args, results);
+        case TD_RULE_TRIANGLE:
+                return triangle_new(stepp, op, attrs, args, results);
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
         case TD_RULE_EXTREMUM:
@@ -68,6 +81,8 @@ struct step *step_free(struct step *step)
 
 int step_new_copy(struct step **stepp, const struct desc *arg, const struct desc *result)
 {
+        if (arg->type.dtype == result->type.dtype)
+                return copy_new(stepp, arg, result);
         return region_new_copy(stepp, arg, result);
 }
 
