@@ -58,6 +58,27 @@ from ._functions import (
 )
 from ._graph import Value
 from ._products import tensordot, vecdot
+from ._manipulation import (
+    assign,
+    broadcast_arrays,
+    concat,
+    diff,
+    expand_dims,
+    flip,
+    matrix_transpose,
+    meshgrid,
+    moveaxis,
+    repeat,
+    roll,
+    squeeze,
+    stack,
+    take,
+    take_along_axis,
+    tile,
+    tril,
+    triu,
+    unstack,
+)
 from ._program import Program
 from ._tensor import Tensor, Unsealed
 from .linalg import matrix_transpose

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Basic indexing, as numpy's: integers, slices, ``...`` and ``numpy.newaxis``."""
+"""Indexing, as numpy's: integers, slices, ``...`` and ``numpy.newaxis``; and arrays."""
 
 import operator
+
+import numpy
+
+from ._operands import as_operand, dtype_of
 
 
 class Index:
@@ -50,6 +54,88 @@ class Index:
     def shape(self):
         """Shape of the result."""
         return tuple(1 if axis is None else self.count[axis] for axis in self.axes)
+
+
+def _is_array(item):
+    """An array of indices or a mask; what is one integer is none."""
+    if isinstance(item, (list, numpy.ndarray)):
+        return True
+    return hasattr(item, "_add_to") and (bool(item.shape) or not hasattr(item, "__index__"))
+
+
+class Advanced:
+    """An index expression in which arrays stand.
+
+    Attributes
+    ----------
+    mask : array of bool, or None
+        The whole key, if it is one.
+    basic : tuple
+        What is indexed first: the key with whole axes in place of integers and arrays.
+    indices : list of operand
+        Integers and arrays of them.
+    axes : tuple of int
+        Where they stand, once `basic` is taken.
+    is_whole : bool
+        Taking `basic` changes nothing.
+    """
+
+    __slots__ = ("mask", "basic", "indices", "axes", "is_whole")
+
+    def __init__(self, shape, items):
+        self.mask = None
+        self.indices = []
+        basic, axes = [], []
+        axis = 0
+        for place, item in enumerate(_expand(tuple(items), len(shape))):
+            if item is None or isinstance(item, slice):
+                basic.append(item)
+                axis += item is not None
+                continue
+            if not _is_array(item):
+                item = _in_range(shape, axis, item)
+            basic.append(slice(None))
+            axes.append(place)
+            axis += 1
+            self.indices.append(as_operand(item))
+        self.basic, self.axes = tuple(basic), tuple(axes)
+        self.is_whole = all(item == slice(None) for item in basic)
+
+    @classmethod
+    def of(cls, shape, key):
+        """None if the key is a basic one."""
+        items = key if type(key) is tuple else (key,)
+        if not any(map(_is_array, items)):
+            return None
+        items = [_as_index(item) if _is_array(item) else item for item in items]
+        masks = [item for item in items if _is_array(item) and _kind(item) == "b"]
+        if not masks:
+            return cls(shape, items)
+        if len(items) > 1:
+            raise TypeError("a mask stands alone in an index; use nonzero() for more")
+        advanced = cls(shape, ())
+        advanced.mask = masks[0]
+        return advanced
+
+
+def _kind(item):
+    return item.dtype.kind if hasattr(item, "dtype") else dtype_of(item._number).kind
+
+
+def _as_index(item):
+    """Lists become arrays; an empty one is one of integers."""
+    if isinstance(item, list):
+        item = numpy.asarray(item)
+        if item.size == 0:
+            item = item.astype("int64")
+    return item
+
+
+def _in_range(shape, axis, item):
+    at = _integer(item)
+    if not -shape[axis] <= at < shape[axis]:
+        raise IndexError(f"index {at} is out of bounds for axis {axis} with size {shape[axis]}")
+    return at
 
 
 def _integer(item):

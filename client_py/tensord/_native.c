@@ -291,6 +291,7 @@ PyMODINIT_FUNC PyInit__native(void)
             !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||
             PyModule_AddIntConstant(module, "NDIM_MAX", TD_NDIM_MAX) ||
+            PyModule_AddIntConstant(module, "ARGS_MAX", TD_ARGS_MAX) ||
             PyModule_AddIntConstant(module, "INLINE_MAX", TD_INLINE_MAX) ||
             PyModule_AddIntConstant(module, "MAP_READ", TD_MAP_READ) ||
             PyModule_AddIntConstant(module, "MAP_COW", TD_MAP_COW) ||

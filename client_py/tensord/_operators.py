@@ -4,8 +4,10 @@
 import math
 import operator
 
+import numpy
+
 from ._dtypes import DTYPES, number_of
-from ._index import Index, normal_axes
+from ._index import Advanced, Index, normal_axes
 from ._operands import as_operand, as_operands, is_operand
 
 
@@ -167,7 +169,10 @@ class Operators:
         return self.permute_dims(axes)
 
     def __getitem__(self, key):
-        return self._at(Index(self.shape, key))
+        advanced = Advanced.of(self.shape, key)
+        if advanced is None:
+            return self._at(Index(self.shape, key))
+        return self._at_arrays(advanced)
 
     def __len__(self):
         if not self.shape:
@@ -195,6 +200,17 @@ class Operators:
         if index.axes != list(range(self.ndim)):
             part = part._reshape(index.shape)
         return part
+
+    def _at_arrays(self, advanced):
+        if advanced.mask is not None:
+            mask = numpy.asarray(advanced.mask)  # its number of elements is asked for here
+            if mask.shape != self.shape[: mask.ndim]:
+                raise IndexError(f"a mask of shape {mask.shape} for shape {self.shape}")
+            axes = tuple(range(mask.ndim))
+            indices = tuple(map(as_operand, numpy.nonzero(mask)))
+            return make("take", (self, *indices), {"axes": axes})
+        part = self if advanced.is_whole else self[advanced.basic]
+        return make("take", (part, *advanced.indices), {"axes": advanced.axes})
 
     def _broadcast(self, shape):
         return self._make("broadcast_to", (self,), {"shape": shape})

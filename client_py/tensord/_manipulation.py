@@ -1,0 +1,628 @@
+# SPDX-License-Identifier: MIT
+"""Moving elements: views where strides can say it, one copy in the daemon where they cannot.
+
+Names and signatures are those of the Python array API standard; `assign` stands beside it.
+"""
+
+import operator
+
+import numpy
+
+from . import _native
+from ._client import default_client
+from ._errors import error
+from ._functions import call, not_equal, subtract, where
+from ._graph import Input, Value
+from ._index import Advanced, Index
+from ._operands import as_operand, as_operands
+from ._operators import Operators
+from ._program import Program
+
+__all__ = [
+    "assign",
+    "broadcast_arrays",
+    "concat",
+    "diff",
+    "expand_dims",
+    "flip",
+    "matrix_transpose",
+    "meshgrid",
+    "moveaxis",
+    "repeat",
+    "roll",
+    "squeeze",
+    "stack",
+    "take",
+    "take_along_axis",
+    "tile",
+    "tril",
+    "triu",
+    "unstack",
+]
+
+
+def together(build, *operands, client=None):
+    """What build(*operands) yields, whose operations make one request.
+
+    Where a value of a program is among the operands, they become part of that program.
+    """
+    operands = as_operands(operands)
+    if any(isinstance(x, Value) for x in operands):
+        return build(*(x if isinstance(x, Operators) else Input(x) for x in operands))
+    for x in operands:
+        client = client or getattr(x, "client", None)
+    result = build(*map(Input, operands))
+    outputs = result if isinstance(result, tuple) else (result,)
+    return (client or default_client()).run(Program(), *outputs)
+
+
+def tensor_of(x):
+    """The argument, where it is a tensor or a value; else a tensor with its values."""
+    return x if isinstance(x, Operators) else default_client().put(x)
+
+
+def tensors_of(xs):
+    """The same of several: arrays become tensors of the client that the tensors belong to."""
+    xs = list(xs)
+    if any(isinstance(x, Value) for x in xs):
+        return [x if isinstance(x, Operators) else Input(as_operand(x)) for x in xs]
+    clients = [x.client for x in xs if isinstance(x, Operators)]
+    put = (clients[0] if clients else default_client()).put
+    return [x if isinstance(x, Operators) else put(x) for x in xs]
+
+
+def _axis(axis, ndim, name):
+    """An axis counted from the front."""
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise error("bad_axis", f"{name}: axis {axis} is out of range for {ndim} dimensions")
+    return axis % ndim
+
+
+def _axes(axes, ndim, name):
+    if not isinstance(axes, (tuple, list)):
+        axes = (axes,)
+    axes = [_axis(axis, ndim, name) for axis in axes]
+    if len(set(axes)) < len(axes):
+        raise error("bad_axis", f"{name}: an axis is named twice in {tuple(axes)}")
+    return axes
+
+
+def _key(ndim, axis, item):
+    """The key that indexes one axis."""
+    return (slice(None),) * axis + (item,) + (slice(None),) * (ndim - axis - 1)
+
+
+# ---- views ----
+
+
+def expand_dims(x, /, *, axis=0):
+    """A new axis of extent 1.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int
+        Where the new axes stand in the result; negative ones count from its end.
+
+    Raises
+    ------
+    AxisError
+    """
+    x = tensor_of(x)
+    n_new = len(axis) if isinstance(axis, (tuple, list)) else 1
+    axes = _axes(axis, x.ndim + n_new, "expand_dims")
+    return x[tuple(None if i in axes else slice(None) for i in range(x.ndim + n_new))]
+
+
+def squeeze(x, /, axis):
+    """Without axes of extent 1.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int
+
+    Raises
+    ------
+    AxisError
+    ShapeError
+        One of them has another extent.
+    """
+    x = tensor_of(x)
+    axes = _axes(axis, x.ndim, "squeeze")
+    for i in axes:
+        if x.shape[i] != 1:
+            raise error("shape_mismatch", f"squeeze: axis {i} of shape {x.shape} is not 1")
+    return x[tuple(0 if i in axes else slice(None) for i in range(x.ndim))]
+
+
+def flip(x, /, *, axis=None):
+    """The elements in reverse order along axes. A view of a tensor.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int, optional
+        All where it is left out.
+    """
+    x = tensor_of(x)
+    axes = range(x.ndim) if axis is None else _axes(axis, x.ndim, "flip")
+    return x[tuple(slice(None, None, -1 if i in axes else 1) for i in range(x.ndim))]
+
+
+def moveaxis(x, source, destination, /):
+    """Axes moved to other positions, the others in their order. A view of a tensor.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    source, destination : int or tuple of int
+        As many of the one as of the other.
+    """
+    x = tensor_of(x)
+    source = _axes(source, x.ndim, "moveaxis")
+    destination = _axes(destination, x.ndim, "moveaxis")
+    if len(source) != len(destination):
+        raise error("bad_axis", f"moveaxis: {len(source)} axes to {len(destination)} positions")
+    order = [i for i in range(x.ndim) if i not in source]
+    for to, axis in sorted(zip(destination, source)):
+        order.insert(to, axis)
+    return x.permute_dims(order)
+
+
+def matrix_transpose(x, /):
+    """The last two axes exchanged. A view of a tensor.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    """
+    x = tensor_of(x)
+    if x.ndim < 2:
+        raise error("shape_mismatch", f"matrix_transpose: shape {x.shape} is not that of a matrix")
+    return x.mT
+
+
+def broadcast_arrays(*arrays):
+    """Views of the arrays, repeated to the shape that they have together.
+
+    Parameters
+    ----------
+    *arrays : Tensor, Value or array_like
+
+    Returns
+    -------
+    list of Tensor or Value
+    """
+    arrays = tensors_of(arrays)
+    try:
+        shape = numpy.broadcast_shapes(*(x.shape for x in arrays))
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in arrays)
+        raise error("shape_mismatch", f"broadcast_arrays: {shapes} do not broadcast") from None
+    return [x._broadcast(shape) for x in arrays]
+
+
+def meshgrid(*arrays, indexing="xy"):
+    """Coordinates of a grid, as views that repeat them.
+
+    Parameters
+    ----------
+    *arrays : (n,) Tensor, Value or array_like
+        Coordinates along each axis.
+    indexing : {"xy", "ij"}
+        The order of the first two axes of the results: "xy" has that of the second array first.
+
+    Returns
+    -------
+    list of Tensor or Value
+    """
+    if indexing not in ("xy", "ij"):
+        raise error("bad_arguments", f"indexing is 'xy' or 'ij', not {indexing!r}")
+    arrays = tensors_of(arrays)
+    for x in arrays:
+        if x.ndim > 1:
+            raise error("shape_mismatch", f"meshgrid: shape {x.shape} has more than one dimension")
+    n = len(arrays)
+    order = list(range(n))
+    if indexing == "xy" and n > 1:
+        order[:2] = 1, 0
+    shape = tuple(arrays[i].size for i in order)
+    return [
+        expand_dims(x[None] if x.ndim == 0 else x, axis=tuple(k for k in range(n) if order[k] != i))
+        ._broadcast(shape)
+        for i, x in enumerate(arrays)
+    ]
+
+
+def unstack(x, /, *, axis=0):
+    """The parts of an array along an axis, as views.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int
+
+    Returns
+    -------
+    tuple of Tensor or Value
+    """
+    x = tensor_of(x)
+    axis = _axis(axis, x.ndim, "unstack")
+    return tuple(x[_key(x.ndim, axis, i)] for i in range(x.shape[axis]))
+
+
+# ---- copies ----
+
+
+def concat(arrays, /, *, axis=0):
+    """Arrays one behind the other.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor, Value or array_like
+        Of the same shape but along the axis; their dtypes are promoted.
+    axis : int or None
+        None: flattened first.
+
+    Raises
+    ------
+    ShapeError, AxisError
+    """
+    arrays = tuple(arrays)
+    if not arrays:
+        raise error("bad_arguments", "concat: there is nothing to put together")
+    if axis is None:
+        arrays = tuple(x.reshape(-1) for x in tensors_of(arrays))
+        axis = 0
+    arrays = as_operands(arrays)
+    axis = operator.index(axis)
+    if len(arrays) <= _native.ARGS_MAX:
+        return call("concat", arrays, {"axes": (axis,)})
+    return together(lambda *parts: _concat_many(parts, axis), *arrays)
+
+
+def _concat_many(arrays, axis):
+    n = _native.ARGS_MAX
+    while len(arrays) > 1:
+        groups = [arrays[i : i + n] for i in range(0, len(arrays), n)]
+        arrays = [call("concat", tuple(group), {"axes": (axis,)}) for group in groups]
+    return arrays[0]
+
+
+def stack(arrays, /, *, axis=0):
+    """Arrays beside one another, along a new axis.
+
+    Parameters
+    ----------
+    arrays : sequence of Tensor, Value or array_like
+        Of the same shape; their dtypes are promoted.
+    axis : int
+        Where the new axis stands in the result.
+    """
+    arrays = tensors_of(arrays)
+    for x in arrays:
+        if x.shape != arrays[0].shape:
+            raise error("shape_mismatch", f"stack: shapes {arrays[0].shape} and {x.shape} differ")
+    return concat([expand_dims(x, axis=axis) for x in arrays], axis=axis)
+
+
+def roll(x, /, shift, *, axis=None):
+    """The elements moved on along axes; what leaves at the end comes in at the begin.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    shift : int or tuple of int
+    axis : int or tuple of int, optional
+        As many as shifts, or one shift for all. The flattened array is rolled where it is left out.
+    """
+    x = tensor_of(x)
+    if axis is None:
+        if x.ndim != 1:
+            return together(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(x.shape), x)
+        axis = 0
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = [_axis(i, x.ndim, "roll") for i in axes]
+    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    if len(axes) == 1:
+        axes *= len(shifts)
+    if len(axes) != len(shifts):
+        raise error("bad_arguments", f"roll: {len(shifts)} shifts for {len(axes)} axes")
+    total = {}
+    for i, n in zip(axes, shifts):
+        total[i] = (total.get(i, 0) + operator.index(n)) % max(x.shape[i], 1)
+    total = {i: n for i, n in total.items() if n}
+    return x if not total else _rolled(x, total)
+
+
+def _rolled(x, total):
+    if len(total) > 1:
+        return together(lambda v: _rolled_each(v, total), x)
+    return _rolled_each(x, total)
+
+
+def _rolled_each(x, total):
+    for axis, n in total.items():
+        at = x.shape[axis] - n
+        parts = x[_key(x.ndim, axis, slice(at, None))], x[_key(x.ndim, axis, slice(None, at))]
+        x = concat(parts, axis=axis)
+    return x
+
+
+def repeat(x, repeats, /, *, axis=None):
+    """Each element, or each part along an axis, several times.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    repeats : int or array_like of int
+        How many times; an array has one entry for each, and is read now.
+    axis : int, optional
+        The flattened array is repeated where it is left out.
+    """
+    x = tensor_of(x)
+    if axis is None:
+        x, axis = (x if x.ndim == 1 else x.reshape(-1)), 0
+    axis = _axis(axis, x.ndim, "repeat")
+    counts = numpy.asarray(repeats)
+    if counts.dtype.kind not in "iu" or counts.ndim > 1:
+        raise error("bad_arguments", "repeat: repeats is an integer, or a vector of such")
+    if counts.size and counts.min() < 0:
+        raise error("bad_value", f"repeat: {counts.min()} times is less than none")
+    if counts.size != 1:
+        if counts.size != x.shape[axis]:
+            raise error(
+                "shape_mismatch",
+                f"repeat: {counts.size} repeats for axis {axis} of shape {x.shape}",
+            )
+        return take(x, numpy.repeat(numpy.arange(counts.size), counts), axis=axis)
+    n = int(counts.reshape(()))
+    many = x[_key(x.ndim + 1, axis + 1, None)]
+    shape = x.shape[: axis + 1] + (n,) + x.shape[axis + 1 :]
+    result = x.shape[:axis] + (x.shape[axis] * n,) + x.shape[axis + 1 :]
+    return many._broadcast(shape).reshape(result)
+
+
+def tile(x, repetitions, /):
+    """The array several times along its axes.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    repetitions : tuple of int
+        For each of the last axes; there may be more of them than axes.
+    """
+    x = tensor_of(x)
+    counts = repetitions if isinstance(repetitions, (tuple, list)) else (repetitions,)
+    counts = [operator.index(n) for n in counts]
+    if any(n < 0 for n in counts):
+        raise error("bad_value", f"tile: {tuple(counts)} has a negative number of repetitions")
+    counts = [1] * (x.ndim - len(counts)) + counts
+    if len(counts) > x.ndim:
+        x = x[(None,) * (len(counts) - x.ndim)]
+    axes = [i for i, n in enumerate(counts) if n != 1]
+    at_once = _native.NDIM_MAX - x.ndim  # each needs an axis of its own beside its extent
+    if len(axes) > at_once > 0:
+        groups = [axes[i : i + at_once] for i in range(0, len(axes), at_once)]
+        for group in groups:
+            x = _tiled(x, [n if i in group else 1 for i, n in enumerate(counts)])
+        return x
+    return _tiled(x, counts) if axes else x
+
+
+def _tiled(x, counts):
+    key, shape, result = [], [], []
+    for extent, n in zip(x.shape, counts):
+        if n != 1:
+            key.append(None)
+            shape.append(n)
+        key.append(slice(None))
+        shape.append(extent)
+        result.append(n * extent)
+    return x[tuple(key)]._broadcast(tuple(shape)).reshape(tuple(result))
+
+
+def tril(x, /, *, k=0):
+    """On and below a diagonal of the last two axes the array, else zero.
+
+    Parameters
+    ----------
+    x : (..., m, n) Tensor, Value or array_like
+    k : int
+        Number of the diagonal: 0 is the main one, positive ones lie above.
+    """
+    return call("tril", (x,), {"k": operator.index(k)})
+
+
+def triu(x, /, *, k=0):
+    """On and above a diagonal of the last two axes the array, else zero; see `tril`."""
+    return call("triu", (x,), {"k": operator.index(k)})
+
+
+def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
+    """Differences of neighbours along an axis; of bool: whether they differ.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int
+    n : int
+        How many times differences are taken.
+    prepend, append : Tensor, Value, array_like or number, optional
+        Put before and behind x first.
+    """
+    x = tensor_of(x)
+    axis = _axis(axis, x.ndim, "diff")
+    n = operator.index(n)
+    if n < 0:
+        raise error("bad_value", f"diff: {n} times is less than none")
+    if n == 0:
+        return x
+    around = [as_operand(part, x._number) for part in (prepend, append) if part is not None]
+    if not around and n == 1:
+        return _differences(x, axis)
+
+    def build(x, *around):
+        around = [_as_end(part, x, axis) for part in around]
+        before = around[:1] if prepend is not None else []
+        behind = around[len(before) :]
+        if around:
+            x = concat([*before, x, *behind], axis=axis)
+        for _ in range(n):
+            x = _differences(x, axis)
+        return x
+
+    return together(build, x, *around)
+
+
+def _as_end(part, x, axis):
+    if part.shape:
+        return part
+    return part._broadcast(x.shape[:axis] + (1,) + x.shape[axis + 1 :])
+
+
+def _differences(x, axis):
+    later, earlier = x[_key(x.ndim, axis, slice(1, None))], x[_key(x.ndim, axis, slice(None, -1))]
+    return (not_equal if x.dtype.kind == "b" else subtract)(later, earlier)
+
+
+# ---- indices ----
+
+
+def take(x, indices, /, *, axis=None):
+    """Elements, or parts along an axis, by their numbers.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    indices : Tensor, Value or array_like
+        Integers of any width and any shape; negative ones count from the end.
+    axis : int, optional
+        May be left out for an array of one dimension.
+
+    Raises
+    ------
+    OutOfRange
+        An index is beyond the extent of the axis; an IndexError.
+    """
+    x = tensor_of(x)
+    if axis is None:
+        if x.ndim != 1:
+            raise error("bad_axis", f"take: shape {x.shape} has several axes; name one")
+        axis = 0
+    return call("take", (x, indices), {"axes": (operator.index(axis),)})
+
+
+def take_along_axis(x, indices, /, *, axis=-1):
+    """Along an axis, at every place of the others, what the indices there say.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    indices : Tensor, Value or array_like
+        Integers; of as many dimensions as x, and beside the axis they broadcast with it.
+    axis : int
+
+    Raises
+    ------
+    OutOfRange
+        An index is beyond the extent of the axis; an IndexError.
+    """
+    return call("take_along_axis", (x, indices), {"axes": (operator.index(axis),)})
+
+
+def assign(x, key, value, /):
+    """The array as it is after ``x[key] = value``; x itself stays as it is.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    key : index expression
+        Integers, slices, ``...``, None, arrays of integers; or one array of bool, with the shape of
+        x or of its first axes.
+    value : Tensor, Value, array_like or number
+        Broadcasts to what the key says, and becomes the dtype of x. Where arrays of integers name a
+        place several times, the last value stays. For an array of bool it broadcasts to x beside
+        the axes of the mask.
+
+    Raises
+    ------
+    OutOfRange
+        An index is out of range; an IndexError.
+    ShapeError, DtypeError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.assign([1, 2, 3, 4], slice(1, 3), 0).tolist()
+    [1, 0, 0, 4]
+    """
+    x = tensor_of(x)
+    value = as_operand(value, x._number)
+    advanced = Advanced.of(x.shape, key)
+    if advanced is None:
+        return _assign_part(x, Index(x.shape, key), value)
+    if advanced.mask is not None:
+        return _assign_mask(x, as_operand(advanced.mask), value)
+    if advanced.is_whole:
+        return call("put", (x, value, *advanced.indices), {"axes": advanced.axes})
+
+    def build(x, value, *indices):
+        part = call("put", (x[advanced.basic], value, *indices), {"axes": advanced.axes})
+        return _assign_part(x, Index(x.shape, advanced.basic), part)
+
+    return together(build, x, value, *advanced.indices)
+
+
+def _assign_part(x, index, value):
+    attrs = {"start": index.start, "shape": index.count, "step": index.step}
+    if value.shape:
+        value = _aligned(value, index)
+    return call("assign", (x, value), attrs)
+
+
+def _aligned(value, index):
+    """With an axis for each that was indexed, without those that None made."""
+    if not isinstance(value, Operators):
+        return as_operand(_aligned_array(value.array, index))
+    return _aligned_array(value, index)
+
+
+def _aligned_array(value, index):
+    while value.ndim > len(index.axes) and value.shape[0] == 1:
+        value = value[0]
+    if value.ndim > len(index.axes):
+        raise error(
+            "shape_mismatch", f"assign: shape {value.shape} does not broadcast to {index.shape}"
+        )
+    lead = len(index.axes) - value.ndim
+    items = {axis: place for place, axis in enumerate(index.axes) if axis is not None}
+    key = [None] * len(index.count)
+    for axis, place in items.items():
+        if place >= lead:
+            key[axis] = slice(None)
+    new = [axis is None for axis in index.axes[lead:]]
+    if any(n and is_new for n, is_new in zip((n > 1 for n in value.shape), new)):
+        raise error(
+            "shape_mismatch", f"assign: shape {value.shape} does not broadcast to {index.shape}"
+        )
+    return value[tuple(0 if is_new else slice(None) for is_new in new)][tuple(key)]
+
+
+def _assign_mask(x, mask, value):
+    n_beside = x.ndim - len(mask.shape)
+    if mask.shape != x.shape[: len(mask.shape)]:
+        raise error("shape_mismatch", f"assign: a mask of shape {mask.shape} for {x.shape}")
+    if len(value.shape) > n_beside:
+        raise error(
+            "shape_mismatch",
+            f"assign: shape {value.shape}, but beside the mask x has {n_beside} dimensions",
+        )
+
+    def build(x, mask, value):
+        mask = mask[(...,) + (None,) * n_beside]
+        return where(mask, value.astype(x.dtype), x)
+
+    return together(build, x, mask, value)
