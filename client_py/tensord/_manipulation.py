@@ -10,13 +10,13 @@ import numpy
 
 from . import _native
 from ._client import default_client
+from ._compose import compose
 from ._errors import error
 from ._functions import call, not_equal, subtract, where
 from ._graph import Input, Value
 from ._index import Advanced, Index
 from ._operands import as_operand, as_operands
 from ._operators import Operators
-from ._program import Program
 
 __all__ = [
     "assign",
@@ -39,21 +39,6 @@ __all__ = [
     "triu",
     "unstack",
 ]
-
-
-def together(build, *operands, client=None):
-    """What build(*operands) yields, whose operations make one request.
-
-    Where a value of a program is among the operands, they become part of that program.
-    """
-    operands = as_operands(operands)
-    if any(isinstance(x, Value) for x in operands):
-        return build(*(x if isinstance(x, Operators) else Input(x) for x in operands))
-    for x in operands:
-        client = client or getattr(x, "client", None)
-    result = build(*map(Input, operands))
-    outputs = result if isinstance(result, tuple) else (result,)
-    return (client or default_client()).run(Program(), *outputs)
 
 
 def tensor_of(x):
@@ -280,7 +265,7 @@ def concat(arrays, /, *, axis=0):
     axis = operator.index(axis)
     if len(arrays) <= _native.ARGS_MAX:
         return call("concat", arrays, {"axes": (axis,)})
-    return together(lambda *parts: _concat_many(parts, axis), *arrays)
+    return compose(lambda *parts: _concat_many(parts, axis), *arrays)
 
 
 def _concat_many(arrays, axis):
@@ -321,7 +306,7 @@ def roll(x, /, shift, *, axis=None):
     x = tensor_of(x)
     if axis is None:
         if x.ndim != 1:
-            return together(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(x.shape), x)
+            return compose(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(x.shape), x)
         axis = 0
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = [_axis(i, x.ndim, "roll") for i in axes]
@@ -339,7 +324,7 @@ def roll(x, /, shift, *, axis=None):
 
 def _rolled(x, total):
     if len(total) > 1:
-        return together(lambda v: _rolled_each(v, total), x)
+        return compose(lambda v: _rolled_each(v, total), x)
     return _rolled_each(x, total)
 
 
@@ -474,7 +459,7 @@ def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
             x = _differences(x, axis)
         return x
 
-    return together(build, x, *around)
+    return compose(build, x, *around)
 
 
 def _as_end(part, x, axis):
@@ -573,7 +558,7 @@ def assign(x, key, value, /):
         part = call("put", (x[advanced.basic], value, *indices), {"axes": advanced.axes})
         return _assign_part(x, Index(x.shape, advanced.basic), part)
 
-    return together(build, x, value, *advanced.indices)
+    return compose(build, x, value, *advanced.indices)
 
 
 def _assign_part(x, index, value):
@@ -625,4 +610,4 @@ def _assign_mask(x, mask, value):
         mask = mask[(...,) + (None,) * n_beside]
         return where(mask, value.astype(x.dtype), x)
 
-    return together(build, x, mask, value)
+    return compose(build, x, mask, value)

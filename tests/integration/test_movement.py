@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Indexing by arrays, assignment, and what moves elements: against numpy, beyond the table's rows."""
+"""Indexing by arrays, assignment, and what moves elements, beyond the rows of the table."""
 
 import numpy
 import pytest
@@ -97,10 +97,13 @@ def test_assignment_by_a_mask(client, x):
     numpy.testing.assert_array_equal(numpy.asarray(got), expected)
 
 
-@pytest.mark.parametrize("key", [(0,), (slice(None), 1), (None, 0, slice(None, None, 2)), (..., -1), ()])
+@pytest.mark.parametrize(
+    "key", [(0,), (slice(None), 1), (None, 0, slice(None, None, 2)), (..., -1), ()]
+)
 def test_assigned_shapes_broadcast_as_numpys(client, x, key):
     shape = X[key].shape
-    for value in (numpy.arange(X[key].size).reshape(shape), numpy.arange(shape[-1]), numpy.ones((1, 1, *shape))):
+    values = numpy.arange(X[key].size).reshape(shape)
+    for value in (values, values[:1], values.reshape(-1)[: shape[-1]], values[None, None]):
         expected = X.copy()
         expected[key] = value
         numpy.testing.assert_array_equal(numpy.asarray(tensord.assign(x, key, value)), expected)
