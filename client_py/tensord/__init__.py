@@ -65,7 +65,6 @@ from ._manipulation import (
     diff,
     expand_dims,
     flip,
-    matrix_transpose,
     meshgrid,
     moveaxis,
     repeat,

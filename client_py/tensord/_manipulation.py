@@ -25,7 +25,6 @@ __all__ = [
     "diff",
     "expand_dims",
     "flip",
-    "matrix_transpose",
     "meshgrid",
     "moveaxis",
     "repeat",
@@ -154,19 +153,6 @@ def moveaxis(x, source, destination, /):
     for to, axis in sorted(zip(destination, source)):
         order.insert(to, axis)
     return x.permute_dims(order)
-
-
-def matrix_transpose(x, /):
-    """The last two axes exchanged. A view of a tensor.
-
-    Parameters
-    ----------
-    x : (..., m, n) Tensor, Value or array_like
-    """
-    x = tensor_of(x)
-    if x.ndim < 2:
-        raise error("shape_mismatch", f"matrix_transpose: shape {x.shape} is not that of a matrix")
-    return x.mT
 
 
 def broadcast_arrays(*arrays):
