@@ -8,17 +8,57 @@
 #include "compute/vm.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "compute/vm_instr.h"
 
 /* ---- calls ---- */
 
+/*
+ * Dividing by a power of two is multiplying by its reciprocal, which is exact; so are the bits. 0
+ * if it is none, or its reciprocal is not a normal number.
+ */
+static double reciprocal(const struct vm_instr *i, const char *divisor)
+{
+        double value;
+        float narrow;
+        int exponent;
+
+        if (i->out_size == sizeof(double)) {
+                memcpy(&value, divisor, sizeof(value));
+        } else {
+                memcpy(&narrow, divisor, sizeof(narrow));
+                value = (double)narrow;
+        }
+        if (!isnormal(value) || fabs(frexp(value, &exponent)) != 0.5)
+                return 0;
+        value = 1 / value;
+        if (i->out_size == sizeof(double) ? !isnormal(value) : !isnormal((float)value))
+                return 0;
+        return value;
+}
+
+static __attribute__((noinline)) unsigned divide(const struct vm_instr *i, size_t n, char *out,
+                                                 char *const *x)
+{
+        double by = reciprocal(i, x[1]);
+        float narrow = (float)by;
+
+        if (by == 0)
+                return i->binary(n, out, x[0], x[1]);
+        if (i->out_size == sizeof(double))
+                return i->multiply(n, out, x[0], &by);
+        return i->multiply(n, out, x[0], &narrow);
+}
+
 static unsigned call(const struct vm_instr *i, size_t n, char *out, char *const *x)
 {
         switch (i->form) {
         case VM_UNARY:
                 return i->unary(n, out, x[0]);
+        case VM_DIVIDE:
+                return divide(i, n, out, x);
         case VM_BINARY:
                 return i->binary(n, out, x[0], x[1]);
         default:

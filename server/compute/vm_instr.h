@@ -12,6 +12,7 @@ enum vm_form {
         VM_SPREAD, /* one element over the tile */
         VM_UNARY,
         VM_BINARY,
+        VM_DIVIDE, /* a binary one, of floats by one float, perhaps a power of two */
         VM_WHERE,
 };
 
@@ -32,4 +33,5 @@ struct vm_instr {
                 kernel_binary *binary;
                 kernel_where *where;
         };
+        kernel_binary *multiply; /* of VM_DIVIDE */
 };
