@@ -149,6 +149,18 @@ static void prepare_arange(struct create *c, const struct td_attrs *attrs)
         c->convert = kernels_get()->load[c->is_integer ? TD_INT64 : TD_FLOAT64][c->dtype];
 }
 
+bool create_is_constant(enum td_op op)
+{
+        return op == TD_OP_ZEROS || op == TD_OP_ONES || op == TD_OP_FULL;
+}
+
+union td_scalar create_constant(enum td_op op, const struct td_attrs *attrs, enum td_dtype dtype)
+{
+        const struct td_number number = { .kind = TD_KIND_INT, .i = op == TD_OP_ONES };
+
+        return number_as(op == TD_OP_FULL ? attrs->value : number, dtype);
+}
+
 int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *result)
 {

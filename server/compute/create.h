@@ -10,3 +10,7 @@
 
 int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *result);
+
+/* All elements are one value, known without running: what it is. */
+bool create_is_constant(enum td_op op);
+union td_scalar create_constant(enum td_op op, const struct td_attrs *attrs, enum td_dtype dtype);

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compute/create.h"
+
 /*
  * Nanoseconds for 1000 elements: what may be spent on computing a value once more, instead of
  * storing and loading it. Storing and loading a float64 costs about 2400 in memory and 300 in
@@ -29,6 +31,24 @@ bool fuse_takes(const struct graph *graph, const struct td_node *node)
 bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value)
 {
         return fuse->values[value].is_inline || fuse->values[value].stored_by == group;
+}
+
+const struct td_node *fuse_constant(const struct fuse *fuse, uint32_t value)
+{
+        uint32_t maker = fuse->graph->maker[value];
+        const struct td_node *nodes = fuse->graph->block->nodes;
+
+        if (maker == GRAPH_INPUT || fuse->graph->is_plain || !create_is_constant(nodes[maker].op))
+                return NULL;
+        return &nodes[maker];
+}
+
+bool fuse_is_idle(const struct fuse *fuse, uint32_t node)
+{
+        uint32_t value = fuse->graph->first[node];
+
+        return create_is_constant(fuse->graph->block->nodes[node].op) &&
+               fuse_constant(fuse, value) && !fuse->values[value].must_store;
 }
 
 static bool is_single(const struct td_type *type)
@@ -85,6 +105,8 @@ static void note_read(struct fuse *fuse, uint32_t value, uint32_t group)
         struct fuse_value *v = &fuse->values[value];
         struct fuse_group *g = &fuse->groups[group];
 
+        if (fuse_constant(fuse, value))
+                return;
         for (unsigned i = 0; i < v->n_readers; i++)
                 if (v->readers[i] == group)
                         return;

@@ -53,7 +53,11 @@ struct fuse {
 int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends);
 void fuse_deinit(struct fuse *fuse);
 
+/* Has nobody but regions use for a constant? */
+bool fuse_is_idle(const struct fuse *fuse, uint32_t node);
 /* Is the node left to regions? */
 bool fuse_takes(const struct graph *graph, const struct td_node *node);
+/* The node whose result is one value everywhere, which regions take as a constant; or NULL. */
+const struct td_node *fuse_constant(const struct fuse *fuse, uint32_t value);
 /* Does a group that reads the value compute it itself? */
 bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value);

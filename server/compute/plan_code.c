@@ -317,6 +317,8 @@ static int build_node(struct builder *builder, struct code *code, const struct f
                 return fuse->group_at[at] == FUSE_NONE
                                ? 0
                                : region_build(builder, code, fuse, fuse->group_at[at], places);
+        if (fuse_is_idle(fuse, at))
+                return 0;
         if (node->loop)
                 return build_loop(builder, code, graph, node, places, nested, graph->live + value,
                                   places + value);

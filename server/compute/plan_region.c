@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compute/create.h"
 #include "compute/fuse.h"
 #include "compute/plan_code.h"
 #include "compute/region.h"
@@ -31,11 +32,18 @@ struct writer {
 static uint8_t write_value(struct writer *w, uint32_t value)
 {
         const struct graph *graph = w->fuse->graph;
+        const struct td_node *constant = fuse_constant(w->fuse, value);
         uint8_t args[EXPR_ARGS_MAX], written;
 
         for (unsigned i = 0; i < w->n_known; i++)
                 if (w->values[i] == value)
                         return w->written[i];
+        if (constant) {
+                enum td_dtype dtype = graph->types[value].dtype;
+                union td_scalar scalar = create_constant(constant->op, &constant->attrs, dtype);
+
+                return expr_constant(&w->expr, dtype, &scalar);
+        }
         if (fuse_is_inside(w->fuse, w->group, value)) {
                 uint32_t maker = graph->maker[value];
                 const struct td_node *node = &graph->block->nodes[maker];

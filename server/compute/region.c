@@ -12,20 +12,25 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/error.h"
 #include "compute/step_base.h"
 #include "compute/vm.h"
 #include "compute/vm_instr.h"
 
-#define CHUNK VM_WHOLE        /* elements that a thread takes at a time */
-#define ROW_MIN 256           /* rows at least this long are walked one by one */
+#define CHUNK VM_WHOLE /* elements that a thread takes at a time */
+#define ROW_MIN 256    /* rows at least this long are walked one by one */
+#define STREAM_MIN_BYTES (16 << 20)
 #define BOX_LEAST 8           /* extents below are not worth it */
 #define BOX_MIN_ELEMENTS 4096 /* below, all is in the L1 cache anyway */
 
 struct region {
         struct step step;
         struct vm *vm;       /* NULL: there are no elements */
+        bool is_streamed;    /* results go past the caches */
         kernel_load *copies; /* boxes of a mere copy go to the result at once */
         unsigned n_results;
         size_t n_bytes; /* of an element of all results together */
@@ -64,6 +69,40 @@ static void pass_refuse(struct pass *pass, unsigned mark)
 
 /* ---- ranges ---- */
 
+#ifdef __SSE2__
+/* Whole lines are written without being read first, and do not displace what is in the caches. */
+static void stream(char *out, const char *x, size_t n_bytes)
+{
+        size_t n = ((uintptr_t)out | (uintptr_t)x) % sizeof(__m128i) ? 0 : n_bytes & ~(size_t)63;
+
+        for (size_t i = 0; i < n; i += 64) {
+                const __m128i *from = (const __m128i *)(const void *)(x + i);
+                __m128i *to = (__m128i *)(void *)(out + i);
+                __m128i a = from[0], b = from[1], c = from[2], d = from[3];
+
+                _mm_stream_si128(to, a);
+                _mm_stream_si128(to + 1, b);
+                _mm_stream_si128(to + 2, c);
+                _mm_stream_si128(to + 3, d);
+        }
+        memcpy(out + n, x + n, n_bytes - n);
+}
+
+static void stream_end(void)
+{
+        _mm_sfence();
+}
+#else
+static void stream(char *out, const char *x, size_t n_bytes)
+{
+        memcpy(out, x, n_bytes);
+}
+
+static void stream_end(void)
+{
+}
+#endif
+
 static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
 {
         const struct region *r = pass->region;
@@ -87,10 +126,14 @@ static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
                         left = n < left ? left - n : row;
                 }
                 mark = vm_range(&thread, index, (size_t)n, outs);
+                for (unsigned i = 0; r->is_streamed && i < r->n_results && !mark; i++)
+                        stream(outs[i], vm_result(&thread, i), (size_t)(n * r->sizes[i]));
                 index += n;
                 for (unsigned i = 0; i < r->n_results; i++)
                         outs[i] += n * r->sizes[i];
         }
+        if (r->is_streamed)
+                stream_end();
         return mark;
 }
 
@@ -311,7 +354,9 @@ static int prepare(struct region *r, const struct expr *expr, const struct desc 
         } else if (space.ndim < 2 || space.shape[space.ndim - 1] >= ROW_MIN) {
                 layout.walk = VM_ROWS;
         }
-        layout.is_stored = layout.walk != VM_BOXES;
+        r->is_streamed = layout.walk != VM_BOXES &&
+                         (uint64_t)space.n * r->n_bytes >= STREAM_MIN_BYTES;
+        layout.is_stored = layout.walk != VM_BOXES && !r->is_streamed;
         result = vm_new(&r->vm, expr, &layout);
         if (result < 0)
                 return result;

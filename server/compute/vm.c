@@ -275,13 +275,16 @@ void vm_refuse(const struct vm *vm, unsigned mark, struct td_refusal *refusal)
 
 bool vm_may_replace(const struct vm *vm, unsigned leaf, unsigned result)
 {
+        const unsigned first = vm->n_once + vm->n_scalar;
         bool is_written = false;
 
-        if (!vm->is_stored || !vm->leaves[leaf].is_dense ||
+        if (vm->walk == VM_BOXES || !vm->leaves[leaf].is_dense ||
             vm->leaves[leaf].item_size != vm->result_sizes[result])
                 return false;
-        for (unsigned k = vm->n_once + vm->n_scalar; k < vm->n_once + vm->n_scalar + vm->n_vector;
-             k++) {
+        for (unsigned k = 0; k < vm->n_results; k++)
+                if (vm->results[k] == leaf)
+                        return false;
+        for (unsigned k = first; vm->is_stored && k < first + vm->n_vector; k++) {
                 const struct vm_instr *i = &vm->instrs[k];
 
                 for (unsigned j = 0; j < i->n_args; j++)

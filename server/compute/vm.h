@@ -120,7 +120,10 @@ static inline const char *vm_result(const struct vm_thread *thread, unsigned i)
 /* Which operation refused, in words: PLAN_E_REFUSED's refusal, its node included. */
 void vm_refuse(const struct vm *vm, unsigned mark, struct td_refusal *refusal);
 
-/* May a stored result lie in the very memory of a leaf? */
+/*
+ * May a result lie in the very memory of a leaf, if it is stored by the machine, or by the caller
+ * before the next tile?
+ */
 bool vm_may_replace(const struct vm *vm, unsigned leaf, unsigned result);
 
 /* How many elements of a box: rows to go with, and columns. */
