@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "compute/blas_core.h"
 #include "compute/kernels/kernels.h"
+#include "compute/plan.h"
 #include "compute/user_child.h"
 #include "net/config.h"
 #include "net/notify.h"
@@ -33,8 +34,8 @@
 #define BUSY_POLL_US 50
 
 /* argp finds it by name, in this program's dynamic symbols */
-__attribute__((visibility("default"))) const char *argp_program_version =
-        "tensord " TENSORD_VERSION;
+__attribute__((visibility("default")))
+const char *argp_program_version = "tensord " TENSORD_VERSION;
 
 enum {
         OPTION_SOCKET_MODE = 256,
@@ -45,6 +46,8 @@ enum {
         OPTION_LOG_LEVEL,
         OPTION_SHM_DIRECTORY,
         OPTION_KERNEL_DIR,
+        OPTION_ENGINE_TILE,
+        OPTION_ENGINE_UNFUSED,
 };
 
 static const struct argp_option options[] = {
@@ -78,6 +81,10 @@ static const struct argp_option options[] = {
           "Load user kernels (*.so, see tensord/kernel.h) from DIR; it must belong to root or to "
           "the daemon's user, and nobody else may write to it",
           0 },
+        { "engine-tile", OPTION_ENGINE_TILE, "N", 0,
+          "Diagnosis: compute at most N elements at a time; slow, with the same results", 0 },
+        { "engine-unfused", OPTION_ENGINE_UNFUSED, 0, 0,
+          "Diagnosis: compute every operation by itself; slow, with the same results", 0 },
         { 0 },
 };
 
@@ -88,6 +95,7 @@ struct arguments {
         const char *kernel_dir;
         enum log_level log_level;
         bool has_busy_poll;
+        struct plan_options engine;
 };
 
 static uint64_t parse_number(struct argp_state *state, const char *option, const char *text,
@@ -133,8 +141,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         struct config *config = &arguments->config;
 
         switch (key) {
-        case 's': arguments->socket = text; return 0;
-        case OPTION_SOCKET_MODE: config->socket_mode = parse_mode(state, text); return 0;
+        case 's':
+                arguments->socket = text;
+                return 0;
+        case OPTION_SOCKET_MODE:
+                config->socket_mode = parse_mode(state, text);
+                return 0;
         case 'm':
                 if (config_parse_size(text, &config->memory_limit) ||
                     config->memory_limit < MEMORY_MIN)
@@ -144,6 +156,13 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
                 return 0;
         case 't':
                 config->n_threads = (unsigned)parse_number(state, "threads", text, 1, 1024);
+                return 0;
+        case OPTION_ENGINE_TILE:
+                arguments->engine.tile = (unsigned)parse_number(state, "engine-tile", text, 1,
+                                                                1 << 20);
+                return 0;
+        case OPTION_ENGINE_UNFUSED:
+                arguments->engine.is_plain = true;
                 return 0;
         case OPTION_BUSY_POLL:
                 config->busy_poll_us = (unsigned)parse_number(state, "busy-poll-us", text, 0,
@@ -157,11 +176,20 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         case OPTION_IDLE_EXIT:
                 config->idle_exit_ms = 1000 * parse_number(state, "idle-exit", text, 1, UINT32_MAX);
                 return 0;
-        case OPTION_LOG_FILE: arguments->log_file = text; return 0;
-        case OPTION_LOG_LEVEL: arguments->log_level = parse_level(state, text); return 0;
-        case OPTION_KERNEL_DIR: arguments->kernel_dir = text; return 0;
-        case OPTION_SHM_DIRECTORY: config->shm_directory = text; return 0;
-        default: return ARGP_ERR_UNKNOWN;
+        case OPTION_LOG_FILE:
+                arguments->log_file = text;
+                return 0;
+        case OPTION_LOG_LEVEL:
+                arguments->log_level = parse_level(state, text);
+                return 0;
+        case OPTION_KERNEL_DIR:
+                arguments->kernel_dir = text;
+                return 0;
+        case OPTION_SHM_DIRECTORY:
+                config->shm_directory = text;
+                return 0;
+        default:
+                return ARGP_ERR_UNKNOWN;
         }
 }
 
@@ -267,6 +295,7 @@ static int fill_in(struct arguments *arguments)
         if (!arguments->has_busy_poll)
                 config->busy_poll_us = config_default_threads() > 1 ? BUSY_POLL_US : 0;
         config->kernels = kernels_get()->isa;
+        plan_set_options(&arguments->engine);
         return EX_OK;
 }
 

@@ -14,6 +14,13 @@
 
 #include "compute/plan_code.h"
 
+static struct plan_options options;
+
+void plan_set_options(const struct plan_options *to)
+{
+        options = *to;
+}
+
 struct plan *plan_free(struct plan *plan)
 {
         if (!plan)
@@ -147,7 +154,7 @@ int plan_new(struct plan **planp, const struct td_program *program, const struct
 {
         _cleanup_(plan_freep) struct plan *plan = NULL;
         _cleanup_(freep) struct td_type *types = NULL;
-        _cleanup_(builder_deinit) struct builder builder = { .node = -1 };
+        _cleanup_(builder_deinit) struct builder builder = { .node = -1, .options = options };
         int r;
 
         r = infer_types(program, inputs, &types, refusal);

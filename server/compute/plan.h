@@ -39,6 +39,15 @@ enum {
         PLAN_E_STOPPED,     /* should_stop() said so */
 };
 
+/* How programs are computed; what they compute does not depend on it. For tests and diagnosis. */
+struct plan_options {
+        unsigned tile; /* elements computed at a time, at most; 0: as many as are fast */
+        bool is_plain; /* every node by itself: nothing is fused, folded or left out */
+};
+
+/* For all plans made from now on; no other thread may be making one. */
+void plan_set_options(const struct plan_options *options);
+
 /*
  * inputs: one descriptor per program input, already checked against the bytes that stand behind it.
  * 0, PLAN_E_REFUSED, or -ENOMEM.

@@ -366,7 +366,7 @@ int code_build(struct builder *builder, struct code *code, const struct typed_bl
         if (!ends)
                 return -ENOMEM;
         memcpy(ends, live, td_block_n_values(typed->block));
-        r = graph_init(&graph, typed, builder->is_plain, live);
+        r = graph_init(&graph, typed, builder->options.is_plain, live);
         if (r < 0)
                 return r;
         r = fuse_init(&fuse, &graph, ends);

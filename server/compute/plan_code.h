@@ -117,7 +117,7 @@ struct builder {
         struct plan *plan;
         uint64_t time;
         int32_t node; /* index in the outermost block of the node at hand, -1 behind the last */
-        bool is_plain;
+        struct plan_options options;
         struct handover *handovers; /* in order of time */
         uint32_t n_handovers;
         uint32_t n_handovers_allocated;

@@ -165,7 +165,7 @@ int region_build(struct builder *builder, struct code *code, const struct fuse *
                 instr.args[i] = places[w.leaves[i]].slot;
                 slot_touch(builder, instr.args[i]);
         }
-        r = region_new(&instr.step, &w.expr, descs);
+        r = region_new(&instr.step, &w.expr, descs, builder->options.tile);
         if (r < 0)
                 return r;
         r = hand_over(builder, &w, &instr);

@@ -330,10 +330,11 @@ static void order_of(const struct desc *desc, uint8_t *order)
         }
 }
 
-static int prepare(struct region *r, const struct expr *expr, const struct desc *results)
+static int prepare(struct region *r, const struct expr *expr, const struct desc *results,
+                   size_t tile)
 {
         const struct td_type *type = &results[0].type;
-        struct vm_layout layout = { .walk = VM_RANGES };
+        struct vm_layout layout = { .walk = VM_RANGES, .tile_max = tile };
         uint8_t order[TD_NDIM_MAX];
         struct space space;
         int result;
@@ -366,7 +367,8 @@ static int prepare(struct region *r, const struct expr *expr, const struct desc 
         return 0;
 }
 
-int region_new(struct step **stepp, const struct expr *expr, const struct desc *results)
+int region_new(struct step **stepp, const struct expr *expr, const struct desc *results,
+               size_t tile)
 {
         struct region *r = calloc(1, sizeof(*r));
         int result;
@@ -381,7 +383,7 @@ int region_new(struct step **stepp, const struct expr *expr, const struct desc *
                 r->sizes[i] = td_dtype_size(results[i].type.dtype);
                 r->n_bytes += (size_t)r->sizes[i];
         }
-        result = prepare(r, expr, results);
+        result = prepare(r, expr, results, tile);
         if (result < 0) {
                 free(r);
                 return result;
@@ -400,7 +402,7 @@ int region_new_one(struct step **stepp, enum td_op op, unsigned n_args, const st
         for (unsigned i = 0; i < n_args; i++)
                 values[i] = expr_leaf(&expr, &args[i]);
         expr_result(&expr, expr_apply(&expr, op, -1, result->type.dtype, n_args, values));
-        return region_new(stepp, &expr, result);
+        return region_new(stepp, &expr, result, 0);
 }
 
 int region_new_copy(struct step **stepp, const struct desc *arg, const struct desc *result)
@@ -409,5 +411,5 @@ int region_new_copy(struct step **stepp, const struct desc *arg, const struct de
 
         expr_init(&expr);
         expr_result(&expr, expr_cast(&expr, expr_leaf(&expr, arg), result->type.dtype));
-        return region_new(stepp, &expr, result);
+        return region_new(stepp, &expr, result, 0);
 }

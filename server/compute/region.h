@@ -13,9 +13,10 @@
 /*
  * The step's arguments are the expression's leaves, which broadcast to the shape of the results;
  * its results are the expression's. All results have one shape and one order of dimensions, in
- * which they are dense. 0 or -ENOMEM.
+ * which they are dense. tile: elements at a time, at most; 0: as many as are fast. 0 or -ENOMEM.
  */
-int region_new(struct step **stepp, const struct expr *expr, const struct desc *results);
+int region_new(struct step **stepp, const struct expr *expr, const struct desc *results,
+               size_t tile);
 /* May a result of the step lie in the very memory of an argument that is not used any more? */
 bool region_may_replace(const struct step *step, unsigned arg, unsigned result);
 
