@@ -1,0 +1,329 @@
+/* layer: compute */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random programs: the same bits, however they are computed
+ *
+ * The oracle computes every node by itself, seven elements at a time, on one thread. Against it
+ * stand fused plans, with other tiles and on several threads. Inputs have all layouts; shapes
+ * broadcast; reductions, views and values that are read often stand in between.
+ */
+#include "compute/plan.h"
+
+#include "plan_kit.h"
+
+enum { PROGRAMS = 250, NODES = 24, ROWS = 41, COLUMNS = 83, LARGE_ROWS = 150, LARGE_COLUMNS = 600 };
+
+static uint64_t state = 0x9e3779b97f4a7c15ULL;
+
+static uint32_t below(uint32_t n)
+{
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        return (uint32_t)((state >> 11) % n);
+}
+
+/* ---- inputs ---- */
+
+enum { INPUTS = 9 };
+
+struct input {
+        struct desc desc;
+        char *bytes;
+};
+
+static void write_item(char *p, unsigned dtype)
+{
+        static const double odd[] = { 0.0, -0.0, 1e300, -1e-310, INFINITY, NAN };
+        double value = below(40) ? (double)below(4001) / 64 - 31 : odd[below(6)];
+        int64_t integer = (int64_t)below(2001) - 1000;
+        float narrow = (float)value;
+
+        switch (dtype) {
+        case TD_BOOL:
+                *(uint8_t *)p = (uint8_t)(below(2) ? below(255) : 0);
+                break;
+        case TD_INT64:
+                memcpy(p, &integer, sizeof(integer));
+                break;
+        case TD_FLOAT32:
+                memcpy(p, &narrow, sizeof(narrow));
+                break;
+        default:
+                memcpy(p, &value, sizeof(value));
+                break;
+        }
+}
+
+/* C, Fortran, every second one, or backwards */
+static void input_init(struct input *input, struct td_type type, unsigned layout)
+{
+        struct td_type whole = type;
+        int64_t n;
+
+        for (unsigned d = 0; layout == 2 && d < type.ndim; d++)
+                whole.shape[d] *= 2;
+        (layout == 1 ? desc_init_f : desc_init_c)(&input->desc, &whole);
+        n = desc_n_elements(&input->desc);
+        input->bytes = kit_alloc((uint64_t)desc_n_bytes(&input->desc));
+        for (int64_t i = 0; i < n; i++)
+                write_item(input->bytes + i * td_dtype_size(type.dtype), type.dtype);
+        input->desc.type = type;
+        for (unsigned d = 0; d < type.ndim; d++) {
+                if (layout == 2)
+                        input->desc.strides[d] *= 2;
+                if (layout == 3) {
+                        input->desc.offset += input->desc.strides[d] * (type.shape[d] - 1);
+                        input->desc.strides[d] *= -1;
+                }
+        }
+}
+
+static void inputs_init(struct input *inputs, int rows, int columns)
+{
+        static const unsigned dtypes[] = { TD_FLOAT64, TD_FLOAT64, TD_FLOAT64, TD_FLOAT32, TD_INT64,
+                                           TD_BOOL,    TD_FLOAT64, TD_FLOAT64, TD_FLOAT64 };
+
+        for (unsigned i = 0; i < INPUTS; i++) {
+                struct td_type type = type_of(dtypes[i], 2, rows, columns);
+
+                if (i == 6)
+                        type = type_of(TD_FLOAT64, 1, columns);
+                if (i == 7)
+                        type = type_of(TD_FLOAT64, 2, rows, 1);
+                if (i == 8)
+                        type = type_of(TD_FLOAT64, 0);
+                input_init(&inputs[i], type, below(4));
+        }
+}
+
+/* ---- programs ---- */
+
+struct values {
+        uint32_t n;
+        uint32_t at[INPUTS + 4 * NODES];
+        struct td_type types[INPUTS + 4 * NODES]; /* by value */
+};
+
+static uint32_t pick(const struct values *v)
+{
+        return v->at[v->n - 1 - below(below(2) ? v->n : (v->n < 5 ? v->n : 5))];
+}
+
+/* A node, if inference takes it, and if it is no larger than the inputs. */
+static void try_node(struct blk *b, struct values *v, enum td_op op, struct td_attrs attrs,
+                     uint32_t n, const uint32_t *args)
+{
+        struct td_type types[3], results[4];
+        uint32_t value;
+
+        for (uint32_t i = 0; i < n; i++)
+                types[i] = v->types[args[i]];
+        if (td_infer(op, &attrs, n, types, results, NULL) ||
+            td_type_n_elements(&results[0]) > LARGE_ROWS * LARGE_COLUMNS)
+                return;
+        value = blk_with(b, op, attrs, n, args[0], args[1], args[2]);
+        v->types[value] = results[0];
+        v->at[v->n++] = value;
+}
+
+static void random_node(struct blk *b, struct values *v)
+{
+        static const enum td_op two[] = { TD_OP_ADD,    TD_OP_SUBTRACT, TD_OP_MULTIPLY,
+                                          TD_OP_DIVIDE, TD_OP_MAXIMUM,  TD_OP_MINIMUM,
+                                          TD_OP_LESS,   TD_OP_EQUAL,    TD_OP_GREATER_EQUAL };
+        static const enum td_op one[] = { TD_OP_NEGATIVE, TD_OP_ABS, TD_OP_SQRT, TD_OP_EXP,
+                                          TD_OP_LOG };
+        static const enum td_op fold[] = { TD_OP_SUM, TD_OP_MEAN, TD_OP_MAX, TD_OP_MIN };
+        static const unsigned dtypes[] = { TD_BOOL, TD_INT64, TD_FLOAT32, TD_FLOAT64 };
+        uint32_t args[3] = { pick(v), pick(v), pick(v) };
+        struct td_attrs attrs = { .set = 0 };
+
+        switch (below(12)) {
+        case 0:
+                attrs = attrs_axes(2, 1, 0);
+                try_node(b, v, TD_OP_PERMUTE_DIMS, attrs, 1, args);
+                break;
+        case 1:
+                attrs = attrs_axes(1, (int)below(2));
+                attrs.set |= TD_ATTR_KEEPDIMS | (below(4) ? 0 : TD_ATTR_AXES);
+                attrs.keepdims = below(2);
+                try_node(b, v, fold[below(4)], attrs, 1, args);
+                break;
+        case 2:
+                try_node(b, v, TD_OP_WHERE, attrs, 3, args);
+                break;
+        case 3:
+                attrs = attrs_dtype(attrs, dtypes[below(4)]);
+                try_node(b, v, TD_OP_ASTYPE, attrs, 1, args);
+                break;
+        case 4:
+                attrs = attrs_value(attrs_dtype(attrs_shape(1, 1), dtypes[below(4)]),
+                                    (double)below(9) - 4);
+                try_node(b, v, TD_OP_FULL, attrs, 0, args);
+                break;
+        case 5:
+        case 6:
+                try_node(b, v, one[below(5)], attrs, 1, args);
+                break;
+        default:
+                try_node(b, v, two[below(9)], attrs, 2, args);
+                break;
+        }
+}
+
+/* ---- running ---- */
+
+struct job {
+        struct work work;
+        struct kit *kit;
+        const void *const *inputs;
+        int r;
+};
+
+static void job_run(struct work *work)
+{
+        struct job *job = container_of(work, struct job, work);
+
+        job->r = kit_run(job->kit, job->inputs);
+}
+
+static void job_done(struct work *work)
+{
+        (void)work;
+}
+
+static void no_wake(void *ctx)
+{
+        (void)ctx;
+}
+
+struct way {
+        struct plan_options options;
+        unsigned n_threads;
+};
+
+static void run_way(struct kit *kit, const struct way *way, struct blk *b, const struct desc *descs,
+                    const void *const *inputs, uint32_t n_outputs, uint32_t *outputs,
+                    struct workers *workers)
+{
+        struct job job = { .kit = kit, .inputs = inputs };
+
+        plan_set_options(&way->options);
+        ck_assert_int_eq(kit_plan(kit, b, descs, n_outputs, outputs), 0);
+        if (way->n_threads > 1) {
+                kit->run.workers = workers;
+                work_init(&job.work, job_run, job_done);
+                workers_submit(workers, &job.work);
+                workers_drain(workers);
+        } else {
+                job_run(&job.work);
+        }
+        ck_assert_msg(job.r == 0, "%s", kit->refusal.message);
+}
+
+static void compare(const struct kit *want, const struct kit *got, unsigned way)
+{
+        for (uint32_t i = 0; i < plan_n_outputs(want->plan); i++) {
+                const struct desc *a = plan_output(want->plan, i), *b = plan_output(got->plan, i);
+                size_t n = (size_t)desc_n_bytes(a);
+
+                ck_assert(td_type_same(&a->type, &b->type));
+                ck_assert_mem_eq(a->strides, b->strides, a->type.ndim * sizeof(a->strides[0]));
+                if (n && memcmp(want->outputs[i], got->outputs[i], n) != 0)
+                        ck_abort_msg("output %u differs, way %u", i, way);
+        }
+}
+
+static void run_program(struct workers *const *workers, const struct input *given, bool is_large)
+{
+        static const struct way ways[] = {
+                { { .tile = 7, .is_plain = true }, 1 },
+                { { .tile = 0 }, 1 },
+                { { .tile = 7 }, 1 },
+                { { .tile = 100 }, 2 },
+                { { .tile = 0 }, 7 },
+        };
+        static struct blk b;
+        static struct values v;
+        struct desc descs[INPUTS];
+        const void *inputs[INPUTS];
+        uint32_t outputs[KIT_OUTPUTS], n_outputs = 1 + below(4);
+        struct kit kits[ARRAY_SIZE(ways)];
+
+        blk_init(&b, INPUTS);
+        v.n = 0;
+        for (uint32_t i = 0; i < INPUTS; i++) {
+                descs[i] = given[i].desc;
+                inputs[i] = given[i].bytes;
+                v.types[i] = descs[i].type;
+                v.at[v.n++] = i;
+        }
+        for (unsigned i = 0, n = 2 + below(is_large ? NODES / 2 : NODES); i < n; i++)
+                random_node(&b, &v);
+        for (uint32_t i = 0; i < n_outputs; i++)
+                outputs[i] = pick(&v);
+        for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+                run_way(&kits[i], &ways[i], &b, descs, inputs, n_outputs, outputs,
+                        workers[ways[i].n_threads == 7]);
+                if (i > 0)
+                        compare(&kits[0], &kits[i], i);
+        }
+        for (unsigned i = 0; i < ARRAY_SIZE(ways); i++)
+                kit_deinit(&kits[i]);
+}
+
+static void run_programs(unsigned n, int rows, int columns, bool is_large)
+{
+        struct workers *workers[2];
+        struct input inputs[INPUTS];
+
+        ck_assert_int_eq(workers_new(&workers[0], 2, no_wake, NULL), 0);
+        ck_assert_int_eq(workers_new(&workers[1], 7, no_wake, NULL), 0);
+        for (unsigned i = 0; i < n; i++) {
+                if (i % 16 == 0)
+                        inputs_init(inputs, rows, columns);
+                run_program(workers, inputs, is_large);
+                for (unsigned k = 0; (i % 16 == 15 || i == n - 1) && k < INPUTS; k++)
+                        free(inputs[k].bytes);
+        }
+        workers_free(workers[0]);
+        workers_free(workers[1]);
+}
+
+START_TEST(small_programs)
+{
+        run_programs(PROGRAMS, ROWS, COLUMNS, false);
+}
+END_TEST
+
+START_TEST(square_programs)
+{
+        run_programs(PROGRAMS, 70, 70, false);
+}
+END_TEST
+
+START_TEST(large_programs)
+{
+        run_programs(PROGRAMS / 10, LARGE_ROWS, LARGE_COLUMNS, true);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("fuse_random");
+        TCase *tcase = tcase_create("fuse_random");
+        SRunner *runner;
+        int n_failed;
+
+        tcase_set_timeout(tcase, 120);
+        tcase_add_test(tcase, small_programs);
+        tcase_add_test(tcase, square_programs);
+        tcase_add_test(tcase, large_programs);
+        suite_add_tcase(suite, tcase);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        n_failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
