@@ -8,60 +8,8 @@
 #pragma once
 
 #include "tensord/infer_call.h"
+#include "tensord/infer_elementwise.h"
 #include "tensord/infer_linalg.h"
-
-/* ---- element by element ---- */
-
-static inline int td_infer_broadcast(const struct td_call *call, struct td_type *result)
-{
-        const struct td_type *a = call->args;
-
-        if (td_broadcast_shapes(call->n_args, a, result))
-                return TD_OK;
-        if (call->n_args == 2)
-                return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
-                                 "%s: shapes %s and %s do not broadcast", call->name,
-                                 td_type_text(&a[0]).s, td_type_text(&a[1]).s);
-        return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
-                         "%s: shapes %s, %s and %s do not broadcast", call->name,
-                         td_type_text(&a[0]).s, td_type_text(&a[1]).s, td_type_text(&a[2]).s);
-}
-
-static inline int td_infer_elementwise(const struct td_call *call, enum td_rule rule,
-                                       struct td_type *result)
-{
-        unsigned dtype = call->args[0].dtype;
-
-        if (call->n_args == 2)
-                dtype = td_promote(dtype, call->args[1].dtype);
-        if (rule == TD_RULE_ARITHMETIC_NO_BOOL && dtype == TD_BOOL)
-                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE, "%s: is not defined for %s",
-                                 call->name, call->n_args == 2 ? "bool and bool" : "bool");
-        if (rule == TD_RULE_FLOATING)
-                dtype = td_promote_to_float(dtype);
-        result->dtype = (uint8_t)(rule == TD_RULE_COMPARE ? TD_BOOL : dtype);
-        return td_infer_broadcast(call, result);
-}
-
-static inline int td_infer_where(const struct td_call *call, struct td_type *result)
-{
-        const struct td_type *a = call->args;
-
-        if (a[0].dtype != TD_BOOL)
-                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
-                                 "%s: the condition is %s; it must be bool (of %s and %s)",
-                                 call->name, td_dtype_name(a[0].dtype), td_dtype_name(a[1].dtype),
-                                 td_dtype_name(a[2].dtype));
-        result->dtype = (uint8_t)td_promote(a[1].dtype, a[2].dtype);
-        return td_infer_broadcast(call, result);
-}
-
-static inline int td_infer_astype(const struct td_call *call, struct td_type *result)
-{
-        *result = call->args[0];
-        result->dtype = call->attrs->dtype;
-        return TD_OK;
-}
 
 /* ---- axes ---- */
 
@@ -125,9 +73,12 @@ static inline int td_infer_reduction(const struct td_call *call, enum td_rule ru
         r = td_reduced_axes(call->name, call->attrs, a->ndim, &mask, call->refusal);
         if (r)
                 return r;
+        if (td_dtype_is_complex(a->dtype))
+                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
+                                 "%s: is not defined for %s", call->name, td_dtype_name(a->dtype));
         result->dtype = a->dtype;
-        if (rule == TD_RULE_SUM && a->dtype == TD_BOOL)
-                result->dtype = TD_INT64;
+        if (rule == TD_RULE_SUM && !td_dtype_is_float(a->dtype))
+                result->dtype = td_dtype_kind(a->dtype) == TD_KIND_UINT ? TD_UINT64 : TD_INT64;
         if (rule == TD_RULE_MEAN)
                 result->dtype = (uint8_t)td_promote_to_float(a->dtype);
         for (unsigned i = 0; i < a->ndim; i++) {
@@ -391,11 +342,9 @@ static inline int td_check_attrs(enum td_op op, const struct td_attrs *attrs,
 static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
                                 struct td_type *results)
 {
+        if (td_category(rule))
+                return td_infer_elementwise(call, rule, results);
         switch (rule) {
-        case TD_RULE_ARITHMETIC:
-        case TD_RULE_ARITHMETIC_NO_BOOL:
-        case TD_RULE_FLOATING:
-        case TD_RULE_COMPARE: return td_infer_elementwise(call, rule, results);
         case TD_RULE_WHERE: return td_infer_where(call, results);
         case TD_RULE_ASTYPE: return td_infer_astype(call, results);
         case TD_RULE_PERMUTE: return td_infer_permute(call, results);
@@ -429,8 +378,7 @@ static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
         case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
         case TD_RULE_ARANGE: return td_infer_arange(call, results);
         case TD_RULE_EYE: return td_infer_eye(call, results);
-        case TD_RULE_USER:
-        case TD_RULE_LOOP: break;
+        default: break;
         }
         return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block",
                          call->name);

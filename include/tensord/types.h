@@ -182,10 +182,19 @@ static inline double td_number_double(const struct td_number *number)
 /* ---- operations ---- */
 
 enum td_rule {
-        TD_RULE_ARITHMETIC,
-        TD_RULE_ARITHMETIC_NO_BOOL,
+        TD_RULE_ANY, /* categories of element-wise operations, see infer_elementwise.h */
+        TD_RULE_NUMERIC,
+        TD_RULE_REAL,
+        TD_RULE_REAL_OR_BOOL,
+        TD_RULE_INTEGER,
+        TD_RULE_INTEGER_OR_BOOL,
         TD_RULE_FLOATING,
-        TD_RULE_COMPARE,
+        TD_RULE_REAL_FLOATING,
+        TD_RULE_SIGN_BIT,
+        TD_RULE_PART,
+        TD_RULE_PREDICATE,
+        TD_RULE_ORDER,
+        TD_RULE_LOGICAL,
         TD_RULE_WHERE,
         TD_RULE_ASTYPE,
         TD_RULE_PERMUTE,

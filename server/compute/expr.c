@@ -7,6 +7,8 @@
  */
 #include "compute/expr.h"
 
+#include "tensord/infer_elementwise.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -140,35 +142,19 @@ void expr_result(struct expr *expr, uint8_t value)
 
 bool expr_can(enum td_op op)
 {
-        switch (td_op_info(op)->rule) {
-        case TD_RULE_ARITHMETIC:
-        case TD_RULE_ARITHMETIC_NO_BOOL:
-        case TD_RULE_FLOATING:
-        case TD_RULE_COMPARE:
-        case TD_RULE_WHERE:
-        case TD_RULE_ASTYPE:
-                return true;
-        default:
-                return false;
-        }
+        return td_category(td_op_info(op)->rule) || op == TD_OP_WHERE || op == TD_OP_ASTYPE;
 }
 
-/*
- * That of the result; but where the result is a bool, or the real side of a complex operation, that
- * of the operands.
- */
 enum td_dtype expr_compute_dtype(enum td_op op, unsigned n_args, const enum td_dtype *args,
                                  enum td_dtype result)
 {
-        enum td_dtype joint = args[n_args - 1];
+        struct td_type types[EXPR_ARGS_MAX] = { 0 };
 
         if (op == TD_OP_WHERE)
                 return result;
         for (unsigned i = 0; i < n_args; i++)
-                joint = td_promote(joint, args[i]);
-        if (result == TD_BOOL || (td_dtype_is_complex(joint) && !td_dtype_is_complex(result)))
-                return joint;
-        return result;
+                types[i].dtype = (uint8_t)args[i];
+        return td_computed_in(td_op_info(op)->rule, n_args, types);
 }
 
 uint64_t expr_cost(enum td_op op, enum td_dtype dtype)

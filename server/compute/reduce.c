@@ -337,6 +337,21 @@ static void split_axes(struct reduce *r, const struct td_attrs *attrs, const str
         space_fold(&r->over);
 }
 
+/* The least or the largest that the dtype holds, in the low bytes. */
+static int64_t extreme_integer(enum td_dtype dtype, bool is_least)
+{
+        unsigned n_bits = 8 * (unsigned)td_dtype_size(dtype);
+
+        switch (td_dtype_kind(dtype)) {
+        case TD_KIND_BOOL:
+                return !is_least;
+        case TD_KIND_UINT:
+                return is_least ? 0 : -1;
+        default:
+                return (is_least ? INT64_MIN : INT64_MAX) >> (64 - n_bits);
+        }
+}
+
 static void choose_kernels(struct reduce *r, enum td_dtype from, enum td_dtype result)
 {
         const struct kernels *kernels = kernels_get();
@@ -362,14 +377,12 @@ static void choose_kernels(struct reduce *r, enum td_dtype from, enum td_dtype r
 
         if (op == TD_OP_ADD)
                 return; /* 0 in every dtype */
-        if (sum == TD_FLOAT64)
-                r->identity.d = op == TD_OP_MAXIMUM ? -__builtin_inf() : __builtin_inf();
-        else if (sum == TD_FLOAT32)
-                r->identity.f = op == TD_OP_MAXIMUM ? -__builtin_inff() : __builtin_inff();
-        else if (sum == TD_INT64)
-                r->identity.i = op == TD_OP_MAXIMUM ? INT64_MIN : INT64_MAX;
+        if (td_dtype_is_float(sum))
+                kernels->load[TD_FLOAT64][sum](
+                        1, &r->identity,
+                        &(double){ op == TD_OP_MAXIMUM ? -__builtin_inf() : __builtin_inf() }, 0);
         else
-                r->identity.b = op != TD_OP_MAXIMUM;
+                r->identity.i = extreme_integer(sum, op == TD_OP_MAXIMUM);
 }
 
 /* How the work is cut: tiles of results, and the reduced extent where results are few. Bits do not

@@ -15,16 +15,15 @@
 #include "compute/reduce.h"
 #include "compute/region.h"
 #include "compute/step_base.h"
+#include "tensord/infer_elementwise.h"
 
 int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
              const struct desc *args, uint32_t n_results, const struct desc *results)
 {
         assert(n_results == (uint32_t)td_op_info(op)->n_results);
+        if (td_category(td_op_info(op)->rule))
+                return region_new_one(stepp, op, n_args, args, results);
         switch (td_op_info(op)->rule) {
-        case TD_RULE_ARITHMETIC:
-        case TD_RULE_ARITHMETIC_NO_BOOL:
-        case TD_RULE_FLOATING:
-        case TD_RULE_COMPARE:
         case TD_RULE_WHERE:
                 return region_new_one(stepp, op, n_args, args, results);
         case TD_RULE_ASTYPE:

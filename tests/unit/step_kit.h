@@ -62,26 +62,34 @@ static inline uint64_t kit_random(void)
         return state;
 }
 
+/* Of a complex number the real part; the imaginary part is 0. */
 static inline void item_write(char *p, unsigned dtype, double value)
 {
-        const uint8_t b = value != 0;
-        const int64_t i = (int64_t)value;
-        const float f = (float)value;
+        union td_scalar x = { 0 };
 
         switch (dtype) {
-        case TD_BOOL:
-                memcpy(p, &b, sizeof(b));
+#define KIT_WRITE(sym, field, type)                                                                \
+        case TD_##sym:                                                                             \
+                x.field = (type)value;                                                             \
                 break;
-        case TD_INT64:
-                memcpy(p, &i, sizeof(i));
-                break;
-        case TD_FLOAT32:
-                memcpy(p, &f, sizeof(f));
-                break;
+                KIT_WRITE(INT8, i8, int8_t)
+                KIT_WRITE(INT16, i16, int16_t)
+                KIT_WRITE(INT32, i32, int32_t)
+                KIT_WRITE(INT64, i, int64_t)
+                KIT_WRITE(UINT8, u8, uint8_t)
+                KIT_WRITE(UINT16, u16, uint16_t)
+                KIT_WRITE(UINT32, u32, uint32_t)
+                KIT_WRITE(UINT64, u, uint64_t)
+                KIT_WRITE(FLOAT32, f, float)
+                KIT_WRITE(FLOAT64, d, double)
+                KIT_WRITE(COMPLEX64, c[0], float)
+                KIT_WRITE(COMPLEX128, z[0], double)
+#undef KIT_WRITE
         default:
-                memcpy(p, &value, sizeof(value));
+                x.b = value != 0;
                 break;
         }
+        memcpy(p, &x, (size_t)td_dtype_size(dtype));
 }
 
 /* Zeros; extents of 0 get a byte, so that there is an address. */
@@ -134,35 +142,61 @@ static inline char *array_at(const struct array *a, int64_t index)
         return p;
 }
 
+static inline double scalar_get(union td_scalar x, unsigned dtype)
+{
+        switch (dtype) {
+        case TD_INT8:
+                return x.i8;
+        case TD_INT16:
+                return x.i16;
+        case TD_INT32:
+                return x.i32;
+        case TD_INT64:
+                return (double)x.i;
+        case TD_UINT8:
+                return x.u8;
+        case TD_UINT16:
+                return x.u16;
+        case TD_UINT32:
+                return x.u32;
+        case TD_UINT64:
+                return (double)x.u;
+        case TD_FLOAT32:
+                return x.f;
+        case TD_FLOAT64:
+                return x.d;
+        case TD_COMPLEX64:
+                return x.c[0];
+        case TD_COMPLEX128:
+                return x.z[0];
+        default:
+                return x.b != 0;
+        }
+}
+
+/* Of a complex number the real part. */
 static inline double array_get(const struct array *a, int64_t index)
 {
         union td_scalar x = { 0 };
 
         memcpy(&x, array_at(a, index), (size_t)td_dtype_size(a->desc.type.dtype));
-        switch (a->desc.type.dtype) {
-        case TD_BOOL:
-                return x.b != 0;
-        case TD_INT64:
-                return (double)x.i;
-        case TD_FLOAT32:
-                return x.f;
-        default:
-                return x.d;
-        }
+        return scalar_get(x, a->desc.type.dtype);
 }
 
+/* Of an integer or bool; a uint64 as the int64 of the same bits. */
 static inline int64_t array_get_int(const struct array *a, int64_t index)
 {
-        int64_t i;
+        union td_scalar x = { 0 };
 
-        if (a->desc.type.dtype == TD_BOOL)
-                return *(uint8_t *)array_at(a, index) != 0;
-        EXPECT(a->desc.type.dtype == TD_INT64, "not an integer");
-        memcpy(&i, array_at(a, index), sizeof(i));
-        return i;
+        EXPECT(td_dtype_kind(a->desc.type.dtype) <= TD_KIND_UINT, "not an integer");
+        if (a->desc.type.dtype != TD_INT64 && a->desc.type.dtype != TD_UINT64)
+                return (int64_t)array_get(a, index);
+        memcpy(&x, array_at(a, index), sizeof(x.i));
+        return x.i;
 }
 
-/* Small values of every sign; a bool that is set may be any byte but 0. */
+/* Small values of every sign, as far as the dtype has them; a bool that is set may be any byte but
+ * 0. */
 static inline void array_fill(struct array *a)
 {
         int64_t n = desc_n_elements(&a->desc);
@@ -171,6 +205,8 @@ static inline void array_fill(struct array *a)
                 uint64_t r = kit_random();
                 double value = (double)(r % 4001) / 64 - 31;
 
+                if (td_dtype_kind(a->desc.type.dtype) == TD_KIND_UINT)
+                        value += 31;
                 if (a->desc.type.dtype == TD_BOOL)
                         *(uint8_t *)array_at(a, i) = (uint8_t)(r & 1 ? 1 + r % 255 : 0);
                 else

@@ -51,7 +51,7 @@ static struct plain *reduce_plainly(const struct array *x, const bool *is_reduce
                 r->has_nan |= isnan(value);
                 r->sum += value;
                 r->size += fabs(value);
-                if (x->desc.type.dtype < TD_FLOAT32)
+                if (td_dtype_kind(x->desc.type.dtype) <= TD_KIND_UINT)
                         r->sum_int += array_get_int(x, i);
                 r->n++;
         }
@@ -64,7 +64,7 @@ static void check_one(enum td_op op, const struct array *got, int64_t i, const s
                epsilon = got->desc.type.dtype == TD_FLOAT32 ? 6e-8 : 2e-16;
         double want = op == TD_OP_MAX ? p->max : p->min, bound = 0;
 
-        if (op == TD_OP_SUM && got->desc.type.dtype == TD_INT64) {
+        if (op == TD_OP_SUM && td_dtype_is_integer(got->desc.type.dtype)) {
                 EXPECT(array_get_int(got, i) == p->sum_int, "at %ld", (long)i);
                 return;
         }
@@ -106,7 +106,8 @@ static void try_all_ops(struct td_attrs attrs, struct array x, unsigned n_thread
         for (unsigned i = 0; i < 4; i++) {
                 struct array got;
 
-                if (i > 1 && desc_n_elements(&x.desc) == 0)
+                if ((i > 1 && desc_n_elements(&x.desc) == 0) ||
+                    td_dtype_is_complex(x.desc.type.dtype))
                         continue;
                 got = kit_one(ops[i], &attrs, 1, &x, n_threads);
                 check(ops[i], &attrs, &x, &got);
@@ -144,7 +145,7 @@ END_TEST
 
 START_TEST(test_empty)
 {
-        for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
+        for (unsigned dtype = 0; dtype < TD_COMPLEX64; dtype++) {
                 struct array x = array_new(dtype, LAYOUT_C, SHAPE(0, 3)), got;
                 struct td_attrs first = over(1, (int16_t[]){ 0 }), last = over(1, (int16_t[]){ 1 });
 

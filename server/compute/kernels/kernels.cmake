@@ -1,30 +1,39 @@
 # SPDX-License-Identifier: MIT
 #
-# One kernel source, compiled once for each instruction set; kernels.c picks one at run time. Only
-# these files may use instructions beyond the base of the architecture.
+# Each family of kernels is one source, compiled once for each instruction set; kernels.c picks a
+# set at run time. Only these files may use instructions beyond the base of the architecture.
 
-if(TARGET compute)
-        get_target_property(compute_type compute TYPE)
-endif()
-if(TARGET compute AND NOT compute_type STREQUAL "INTERFACE_LIBRARY")
-        set(kernels compute/kernels)
-        target_sources(compute PRIVATE ${kernels}/kernels.c ${kernels}/kernels_plain.c)
-        set_source_files_properties(${kernels}/kernels_plain.c PROPERTIES COMPILE_OPTIONS
-                                    "-O2;-fno-tree-vectorize;-ffp-contract=off")
-        set(kernel_sources ${kernels}/kernels_plain.c)
-        if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-                set(kernel_flags -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math)
-                foreach(level 2 3 4)
-                        set(source ${kernels}/kernels_x86_64_v${level}.c)
-                        target_sources(compute PRIVATE ${source})
-                        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-                                                    "${kernel_flags};-march=x86-64-v${level}")
-                        list(APPEND kernel_sources ${source})
-                endforeach()
-                target_link_libraries(compute PRIVATE mvec)
+set(kernels_dir ${CMAKE_CURRENT_SOURCE_DIR}/compute/kernels)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${kernels_dir}/families.def)
+file(STRINGS ${kernels_dir}/families.def kernel_rows REGEX "^KERNEL_FAMILY")
+set(kernel_sources ${kernels_dir}/set.c)
+foreach(row ${kernel_rows})
+        string(REGEX REPLACE "KERNEL_FAMILY\\((.*)\\)" "\\1" family ${row})
+        list(APPEND kernel_sources ${kernels_dir}/${family}.c)
+endforeach()
+# GCC 12 contracts a * b + c where it vectorises a sum beside a difference, whatever -ffp-contract
+# says
+set_source_files_properties(${kernels_dir}/complex.c PROPERTIES COMPILE_OPTIONS -fno-tree-vectorize)
+
+# kernels(SET, name of the instruction set, bytes of a vector or 0, compiler options)
+function(kernels set isa vec)
+        add_library(kernels_${set} OBJECT ${kernel_sources})
+        target_include_directories(kernels_${set} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+        target_link_libraries(kernels_${set} PRIVATE contract)
+        target_compile_definitions(kernels_${set} PRIVATE KERNELS_SET=${set} KERNELS_ISA="${isa}")
+        if(vec)
+                target_compile_definitions(kernels_${set} PRIVATE VEC=${vec})
         endif()
-        foreach(included kernels.inc kernels.def)
-                set_property(SOURCE ${kernel_sources} APPEND PROPERTY OBJECT_DEPENDS
-                             ${CMAKE_CURRENT_SOURCE_DIR}/${kernels}/${included})
-        endforeach()
+        target_compile_options(kernels_${set} PRIVATE -ffp-contract=off ${ARGN})
+        target_sources(compute PRIVATE $<TARGET_OBJECTS:kernels_${set}>)
+endfunction()
+
+target_sources(compute PRIVATE ${kernels_dir}/kernels.c)
+kernels(plain "plain" 0 -O2 -fno-tree-vectorize)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+        set(kernel_flags -O3 -fno-math-errno -fno-trapping-math)
+        kernels(v2 "x86-64-v2" 16 ${kernel_flags} -march=x86-64-v2)
+        kernels(v3 "x86-64-v3" 32 ${kernel_flags} -march=x86-64-v3)
+        kernels(v4 "x86-64-v4" 64 ${kernel_flags} -march=x86-64-v4 -mprefer-vector-width=512)
+        target_link_libraries(compute PRIVATE mvec)
 endif()

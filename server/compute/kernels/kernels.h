@@ -2,9 +2,10 @@
 /*
  * Kernels
  *
- * Small loops over contiguous or scalar operands, in sets: the same source compiled for several
- * instruction sets, chosen once for the processor. The plain set uses no vectors and no vector
- * mathematics; it is complete, and the oracle of the others.
+ * Small loops over contiguous or scalar operands, in sets: the same sources, one for each family,
+ * compiled for several instruction sets, of which one is chosen for the processor. The plain set
+ * uses no vectors and no vector mathematics; it is complete, and the oracle of the others. How to
+ * write a family is said in set.h.
  *
  * A kernel reads and writes n elements; memory needs no alignment. An output may be the very memory
  * of an input, else they do not overlap. A bool operand may hold any byte, a bool result is 0 or 1.
@@ -50,6 +51,8 @@ struct kernel_product {
 };
 typedef void kernel_matmul(const struct kernel_product *p);
 
+/* Slots are numbered by operation and by the dtype computed in, that of the operands; the result's
+ * may be another. NULL: there is no such kernel. */
 struct kernels {
         const char *isa;
         kernel_unary *unary[TD_N_OPS][TD_N_DTYPES];
@@ -58,19 +61,16 @@ struct kernels {
         kernel_load *load[TD_N_DTYPES][TD_N_DTYPES]; /* [from][to] */
         kernel_fold *fold[TD_N_OPS][TD_N_DTYPES];    /* TD_OP_ADD, TD_OP_MAXIMUM, TD_OP_MINIMUM */
         kernel_matmul *matmul[TD_N_DTYPES];
+        bool is_padded[TD_N_OPS][TD_N_DTYPES];
 };
 
-extern const struct kernels kernels_plain;
-extern const struct kernels kernels_x86_64_v2;
-extern const struct kernels kernels_x86_64_v3;
-extern const struct kernels kernels_x86_64_v4;
-
-/* The best set that the processor runs; of an index from 0 on, NULL behind the last that it runs.
- */
+/* The best set that the processor runs; of an index from 0 on, NULL behind the last that it runs,
+ * which is the plain one. */
 const struct kernels *kernels_get(void);
 const struct kernels *kernels_list(unsigned i);
+const struct kernels *kernels_plain(void);
 
 static inline bool kernel_is_padded(enum td_op op, enum td_dtype dtype)
 {
-        return dtype >= TD_FLOAT32 && (op == TD_OP_EXP || op == TD_OP_LOG || op == TD_OP_POW);
+        return kernels_get()->is_padded[op][dtype];
 }

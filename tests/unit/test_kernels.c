@@ -1,0 +1,324 @@
+/* layer: compute */
+/* SPDX-License-Identifier: MIT */
+#include "step_kit.h"
+
+#include "compute/kernels/kernels.h"
+
+#define N 131 /* elements of an operand; a few vectors, and some more */
+
+/* as much as N elements of any dtype take, from an odd address on */
+struct buffer {
+        char bytes[N * 16 + 64];
+};
+
+static char *buffer_at(struct buffer *buffer)
+{
+        return buffer->bytes + 3;
+}
+
+static const double specials[] = { 0.0,     -0.0,     1,         -1,     2,       0.5,    -7.9,
+                                   NAN,     INFINITY, -INFINITY, 0x1p31, -0x1p31, 0x1p32, 0x1p63,
+                                   -0x1p63, 0x1p64,   1e300,     5e-324, -2.5,    1.5,    255.5,
+                                   -32769,  65536,    3e38,      1e-40 };
+
+/* The special values of floats, what any dtype can hold, and random bytes. */
+static void fill(struct buffer *buffer, unsigned dtype, bool is_tame)
+{
+        static const int64_t integers[] = { 0,   1,         -1,        INT64_MIN, INT64_MAX, 2,
+                                            -2,  INT32_MIN, INT32_MAX, INT16_MIN, INT16_MAX, 127,
+                                            128, 255,       63,        64,        31,        8 };
+        bool is_float = td_dtype_kind(dtype) >= TD_KIND_FLOAT;
+        unsigned part = td_dtype_real(dtype), size = (unsigned)td_dtype_size(part);
+        unsigned n = (unsigned)(N * td_dtype_size(dtype)) / size;
+
+        for (unsigned i = 0; i < n; i++) {
+                uint64_t r = kit_random();
+                char *p = buffer_at(buffer) + i * size;
+
+                if (is_tame)
+                        item_write(p, part, (double)(r >> 8) / 0x1p56 * (is_float ? 5 : 10));
+                else if (r % 3 == 0 || dtype == TD_BOOL)
+                        memcpy(p, &(uint64_t){ r >> 8 }, size);
+                else if (is_float)
+                        item_write(p, part,
+                                   r % 3 == 1 ? specials[r / 3 % (sizeof(specials) / 8)]
+                                              : (double)(r / 3 % 4001) / 64 - 31);
+                else
+                        memcpy(p, &integers[r / 3 % (sizeof(integers) / 8)], size);
+        }
+}
+
+/* The same bits in each element, but one NaN is as good as another. */
+static bool is_same(const char *a, const char *b, unsigned dtype, unsigned n_ulps)
+{
+        unsigned part = td_dtype_real(dtype), size = (unsigned)td_dtype_size(part);
+
+        for (unsigned at = 0; at < td_dtype_size(dtype); at += size) {
+                union td_scalar x = { 0 }, y = { 0 };
+                double dx, dy;
+
+                memcpy(&x, a + at, size);
+                memcpy(&y, b + at, size);
+                if (memcmp(&x, &y, size) == 0)
+                        continue;
+                dx = scalar_get(x, part);
+                dy = scalar_get(y, part);
+                if (isnan(dx) && isnan(dy))
+                        continue;
+                if (n_ulps &&
+                    fabs(dx - dy) <= n_ulps * fabs(dy) * (part == TD_FLOAT32 ? 0x1p-23 : 0x1p-52))
+                        continue;
+                return false;
+        }
+        return true;
+}
+
+static void check_same(const struct buffer *got, const struct buffer *want, size_t n,
+                       unsigned dtype, unsigned n_ulps, const char *isa, const char *what,
+                       const char *of)
+{
+        size_t size = (size_t)td_dtype_size(dtype), n_bytes = 3 + n * size;
+
+        for (size_t i = 0; i < n; i++)
+                if (!is_same(got->bytes + 3 + i * size, want->bytes + 3 + i * size, dtype, n_ulps))
+                        ck_abort_msg("%s: %s of %s: element %zu of %zu differs", isa, what, of, i,
+                                     n);
+        if (memcmp(got->bytes + n_bytes, want->bytes + n_bytes, sizeof(*got) - n_bytes) != 0)
+                ck_abort_msg("%s: %s of %s writes behind %zu elements", isa, what, of, n);
+}
+
+/* What the operation has for operands of that dtype: TD_OK and the result's dtype, if it has. */
+static int infer_one(enum td_op op, unsigned dtype, struct td_type *result)
+{
+        struct td_type types[3] = { { .dtype = (uint8_t)dtype },
+                                    { .dtype = (uint8_t)dtype },
+                                    { .dtype = (uint8_t)dtype } };
+
+        return td_infer(op, &(struct td_attrs){ 0 }, td_op_info(op)->min_args, types, result, NULL);
+}
+
+static bool has_kernel(const struct kernels *set, enum td_op op, unsigned dtype)
+{
+        return td_op_info(op)->min_args == 1
+                       ? set->unary[op][dtype] != NULL
+                       : set->binary[op][dtype][KERNEL_VV] && set->binary[op][dtype][KERNEL_VS] &&
+                                 set->binary[op][dtype][KERNEL_SV];
+}
+
+/* Whatever inference lets through, every set computes. */
+START_TEST(test_complete)
+{
+        const struct kernels *set;
+
+        ck_assert_ptr_eq(kernels_get(), kernels_list(0));
+        for (unsigned i = 0; (set = kernels_list(i)); i++)
+                for (enum td_op op = 0; op < TD_N_OPS; op++)
+                        for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
+                                struct td_type type = { .dtype = (uint8_t)dtype }, result;
+                                enum td_rule rule = td_op_info(op)->rule;
+
+                                ck_assert(set->where[dtype]);
+                                for (unsigned to = 0; to < TD_N_DTYPES; to++)
+                                        ck_assert(set->load[dtype][to]);
+                                if (!td_category(rule) || infer_one(op, dtype, &result))
+                                        continue;
+                                ck_assert_msg(has_kernel(set, op, td_computed_in(rule, 1, &type)),
+                                              "%s: %s of %s is missing", set->isa, td_op_name(op),
+                                              td_dtype_name(dtype));
+                        }
+        ck_assert_str_eq(kernels_plain()->isa, "plain");
+}
+END_TEST
+
+static void compare(const struct kernels *set, enum td_op op, unsigned dtype, struct buffer *x,
+                    struct buffer *y)
+{
+        const struct kernels *plain = kernels_plain();
+        unsigned n_ulps = set->is_padded[op][dtype] ? 4 : 0;
+        struct td_type result;
+
+        ck_assert_int_eq(infer_one(op, dtype, &result), TD_OK);
+        for (size_t n = 1; n <= N; n++) {
+                if (set->is_padded[op][dtype] && n % KERNEL_LANES)
+                        continue;
+                for (enum kernel_form form = 0; form < KERNEL_N_FORMS; form++) {
+                        struct buffer got, want;
+                        unsigned r_got, r_want;
+                        char *out = buffer_at(&got), *out_plain = buffer_at(&want);
+
+                        memset(&got, 0x55, sizeof(got));
+                        memset(&want, 0x55, sizeof(want));
+                        if (set->unary[op][dtype]) {
+                                r_got = set->unary[op][dtype](n, out, buffer_at(x));
+                                r_want = plain->unary[op][dtype](n, out_plain, buffer_at(x));
+                        } else {
+                                r_got = set->binary[op][dtype][form](n, out, buffer_at(x),
+                                                                     buffer_at(y));
+                                r_want = plain->binary[op][dtype][form](n, out_plain, buffer_at(x),
+                                                                        buffer_at(y));
+                        }
+                        EXPECT(!r_got == !r_want);
+                        check_same(&got, &want, n, result.dtype, n_ulps, set->isa, td_op_name(op),
+                                   td_dtype_name(dtype));
+                }
+        }
+}
+
+/* Every kernel of a set against the plain one, in every length up to a few vectors. */
+START_TEST(test_sets)
+{
+        const struct kernels *set = kernels_list((unsigned)_i);
+
+        for (enum td_op op = 0; set && op < TD_N_OPS; op++)
+                for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++) {
+                        struct buffer x, y;
+
+                        if (!set->unary[op][dtype] && !set->binary[op][dtype][0])
+                                continue;
+                        fill(&x, dtype, set->is_padded[op][dtype]);
+                        fill(&y, dtype, set->is_padded[op][dtype] || op == TD_OP_POW);
+                        compare(set, op, dtype, &x, &y);
+                }
+}
+END_TEST
+
+START_TEST(test_where)
+{
+        const struct kernels *set = kernels_list((unsigned)_i);
+        struct buffer condition, x, y, got, want;
+
+        fill(&condition, TD_BOOL, false);
+        for (unsigned dtype = 0; set && dtype < TD_N_DTYPES; dtype++) {
+                size_t size = (size_t)td_dtype_size(dtype);
+
+                fill(&x, dtype, false);
+                fill(&y, dtype, false);
+                memset(&got, 0x55, sizeof(got));
+                memset(&want, 0x55, sizeof(want));
+                set->where[dtype](N, buffer_at(&got), buffer_at(&condition), buffer_at(&x),
+                                  buffer_at(&y));
+                for (size_t i = 0; i < N; i++)
+                        memcpy(buffer_at(&want) + i * size,
+                               buffer_at(buffer_at(&condition)[i] ? &x : &y) + i * size, size);
+                for (size_t i = 0; dtype == TD_BOOL && i < N; i++)
+                        buffer_at(&want)[i] = buffer_at(&want)[i] != 0;
+                ck_assert_mem_eq(&got, &want, sizeof(got));
+        }
+}
+END_TEST
+
+START_TEST(test_loads)
+{
+        const struct kernels *set = kernels_list((unsigned)_i), *plain = kernels_plain();
+
+        for (unsigned from = 0; set && from < TD_N_DTYPES; from++)
+                for (unsigned to = 0; to < TD_N_DTYPES; to++)
+                        for (ptrdiff_t step = -1; step < 3; step++) {
+                                ptrdiff_t stride = step * (ptrdiff_t)td_dtype_size(from);
+                                size_t n = step == 2 ? N / 2 : N;
+                                struct buffer x, got, want;
+                                const char *in = buffer_at(&x);
+
+                                fill(&x, from, false);
+                                memset(&got, 0x55, sizeof(got));
+                                memset(&want, 0x55, sizeof(want));
+                                if (step < 0)
+                                        in -= (N - 1) * stride;
+                                set->load[from][to](n, buffer_at(&got), in, stride);
+                                plain->load[from][to](n, buffer_at(&want), in, stride);
+                                check_same(&got, &want, n, to, 0, set->isa, td_dtype_name(to),
+                                           td_dtype_name(from));
+                        }
+}
+END_TEST
+
+/* What conversions make of what does not fit, as cast.c says. */
+START_TEST(test_conversions)
+{
+        static const struct {
+                double x;
+                int64_t i64;
+                int32_t i32;
+                int16_t i16;
+                uint8_t u8;
+                uint32_t u32;
+                uint64_t u64;
+        } rows[] = {
+                { NAN, INT64_MIN, INT32_MIN, 0, 0, 0, 1UL << 63 },
+                { INFINITY, INT64_MIN, INT32_MIN, 0, 0, 0, 1UL << 63 },
+                { -INFINITY, INT64_MIN, INT32_MIN, 0, 0, 0, 1UL << 63 },
+                { -1.9, -1, -1, -1, 255, UINT32_MAX, UINT64_MAX },
+                { 300.7, 300, 300, 300, 44, 300, 300 },
+                { -0x1p31 - 0.5, INT32_MIN, INT32_MIN, 0, 0, 1U << 31, -(1UL << 31) },
+                { 0x1p31, 1L << 31, INT32_MIN, 0, 0, 1U << 31, 1UL << 31 },
+                { 0x1p32 + 5, (1L << 32) + 5, INT32_MIN, 0, 0, 5, (1UL << 32) + 5 },
+                { 0x1p63, INT64_MIN, INT32_MIN, 0, 0, 0, 1UL << 63 },
+                { 0x1p63 + 2048, INT64_MIN, INT32_MIN, 0, 0, 0, (1UL << 63) + 2048 },
+                { 0x1p64, INT64_MIN, INT32_MIN, 0, 0, 0, 1UL << 63 },
+                { -0x1p63, INT64_MIN, INT32_MIN, 0, 0, 0, 1UL << 63 },
+        };
+        const struct kernels *set;
+
+        for (unsigned s = 0; (set = kernels_list(s)); s++)
+                for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                        double z[2] = { rows[i].x, 7 };
+                        union td_scalar out;
+
+#define CHECK(T, field, member)                                                                    \
+        set->load[TD_FLOAT64][TD_##T](1, &out, &rows[i].x, 8);                                     \
+        ck_assert_msg(out.field == rows[i].member, "%s: %g to %s", set->isa, rows[i].x, #T);       \
+        set->load[TD_COMPLEX128][TD_##T](1, &out, z, 16);                                          \
+        ck_assert_msg(out.field == rows[i].member, "%s: %g + 7j to %s", set->isa, rows[i].x, #T)
+                        CHECK(INT64, i, i64);
+                        CHECK(INT32, i32, i32);
+                        CHECK(INT16, i16, i16);
+                        CHECK(UINT8, u8, u8);
+                        CHECK(UINT32, u32, u32);
+                        CHECK(UINT64, u, u64);
+#undef CHECK
+                        set->load[TD_FLOAT64][TD_BOOL](1, &out, &rows[i].x, 8);
+                        ck_assert_uint_eq(out.b, 1);
+                        set->load[TD_COMPLEX128][TD_BOOL](1, &out, (double[]){ 0, 0.5 }, 16);
+                        ck_assert_uint_eq(out.b, 1);
+                }
+}
+END_TEST
+
+START_TEST(test_folds)
+{
+        const struct kernels *set = kernels_list((unsigned)_i), *plain = kernels_plain();
+
+        for (unsigned dtype = 0; set && dtype < TD_N_DTYPES; dtype++)
+                for (enum td_op op = 0; op < TD_N_OPS; op++)
+                        for (size_t n = 1; n <= N; n++) {
+                                union td_scalar got = { 0 }, want = { 0 };
+                                struct buffer x;
+
+                                ck_assert(!set->fold[op][dtype] == !plain->fold[op][dtype]);
+                                if (!set->fold[op][dtype])
+                                        break;
+                                fill(&x, dtype, n % 2);
+                                set->fold[op][dtype](n, &got, buffer_at(&x));
+                                plain->fold[op][dtype](n, &want, buffer_at(&x));
+                                ck_assert_msg(is_same((char *)&got, (char *)&want, dtype, 0),
+                                              "%s: %s of %zu %s", set->isa, td_op_name(op), n,
+                                              td_dtype_name(dtype));
+                        }
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("kernels");
+        TCase *tc = tcase_create("kernels");
+
+        tcase_set_timeout(tc, 60);
+        tcase_add_test(tc, test_complete);
+        tcase_add_loop_test(tc, test_sets, 0, 4);
+        tcase_add_loop_test(tc, test_where, 0, 4);
+        tcase_add_loop_test(tc, test_loads, 0, 4);
+        tcase_add_test(tc, test_conversions);
+        tcase_add_loop_test(tc, test_folds, 0, 4);
+        suite_add_tcase(suite, tc);
+        return kit_main(suite);
+}
