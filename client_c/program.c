@@ -276,6 +276,11 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
         for (size_t i = 0; i < n_args; i++)
                 arg_types[i] = b->types[taken[i]];
         attrs = attrs ? attrs : &none;
+        if (b->outer && td_op_is_counted(op)) {
+                free(taken);
+                td_refuse_counted(op, &builder->refusal);
+                return refuse_node(builder);
+        }
         node = values_reserve(builder, (uint32_t)n_results) ? node_add(builder, op, taken, n_args)
                                                             : NULL;
         if (!node || td_infer(op, attrs, (uint32_t)n_args, arg_types, b->types + b->n_values,

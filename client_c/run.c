@@ -126,7 +126,8 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
 
 static bool is_inline(const td_output *output, const struct td_type *type)
 {
-        return !output->name && !output->map && td_type_n_bytes(type) <= TD_INLINE_MAX;
+        return !output->name && !output->map && td_type_is_known(type) &&
+               td_type_n_bytes(type) <= TD_INLINE_MAX;
 }
 
 static int check_outputs(const td_builder *builder, const td_output *outputs, size_t n_outputs,

@@ -31,7 +31,7 @@ td_tensor *tensor_new(td_client *client, const struct td_type *type, const char 
         tensor->client = client_ref(client);
         if (type) {
                 tensor->type = *type;
-                tensor->n_bytes = (uint64_t)td_type_n_bytes(type);
+                tensor->n_bytes = td_type_is_known(type) ? (uint64_t)td_type_n_bytes(type) : 0;
                 dense_strides(type, 'C', tensor->strides);
         }
         tensor->is_sealed = true;

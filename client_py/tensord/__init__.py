@@ -79,6 +79,7 @@ from ._manipulation import (
     unstack,
 )
 from ._program import Program
+from ._searching import nonzero
 from ._tensor import Tensor, Unsealed
 from .linalg import matrix_transpose
 

@@ -87,7 +87,8 @@ class Value(Operators):
 
     Attributes
     ----------
-    shape : tuple of int
+    shape : tuple of (int or None)
+        None: an extent that depends on data. Such a value can only be an output.
     dtype : numpy.dtype
     """
 
@@ -148,6 +149,12 @@ def infer(node):
     builder = _native.Builder()
     numbers = {}
     for arg in node.args:  # what they are is all that counts
+        if None in arg.shape:
+            raise error(
+                "bad_program",
+                f"{node.op}: the shape of an argument depends on data; a result of such a shape "
+                "can only be an output",
+            )
         attrs = {"shape": arg.shape, "dtype": arg._number}
         numbers[key_of(arg)] = builder.op(_ZEROS, (), attrs, 1)
     try:
@@ -158,7 +165,8 @@ def infer(node):
     results = (
         number for key, number in numbers.items() if type(key) is tuple and key[0] == id(node)
     )
-    return [builder.type(number) for number in results]
+    types = map(builder.type, results)
+    return [(dtype, tuple(None if n < 0 else n for n in shape)) for dtype, shape in types]
 
 
 def sort(values, block):

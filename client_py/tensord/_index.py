@@ -167,6 +167,14 @@ def _expand(key, ndim):
     return [*key[:at], *rest, *key[at + 1 :]]
 
 
+def is_mask(key):
+    """Is it a bool, or an array of bool, so that it selects where it is true?"""
+    if isinstance(key, list):
+        key = numpy.asarray(key)
+    dtype = getattr(key, "dtype", None)
+    return isinstance(key, bool) or getattr(dtype, "kind", None) == "b"
+
+
 def normal_axes(axes, ndim):
     """Axes counted from the front, or None if they are no permutation."""
     axes = [operator.index(axis) for axis in axes]

@@ -7,7 +7,7 @@ import operator
 import numpy
 
 from ._dtypes import DTYPES, number_of
-from ._index import Advanced, Index, normal_axes
+from ._index import Advanced, Index, is_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand
 
 
@@ -169,6 +169,8 @@ class Operators:
         return self.permute_dims(axes)
 
     def __getitem__(self, key):
+        if is_mask(key):
+            return make("mask", (self, as_operand(key)))
         advanced = Advanced.of(self.shape, key)
         if advanced is None:
             return self._at(Index(self.shape, key))

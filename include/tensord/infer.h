@@ -209,6 +209,13 @@ static inline int td_infer_user(const struct td_node *node, const struct td_type
 
 /* ---- blocks and programs ---- */
 
+static inline int td_refuse_counted(enum td_op op, struct td_refusal *refusal)
+{
+        return td_refuse(refusal, TD_E_BAD_PROGRAM,
+                         "%s: its shape depends on data, so it cannot be in the body of a loop",
+                         td_op_name(op));
+}
+
 static inline int td_infer_block(const struct td_block *block, unsigned depth,
                                  struct td_type *values, struct td_type **freep,
                                  struct td_refusal *refusal);
@@ -262,7 +269,11 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth,
                         r = td_check_value(td_op_name(node->op), node->args[k], n_values, refusal);
                         if (!r)
                                 args[k] = values[node->args[k]];
+                        if (!r && !td_type_is_known(&args[k]))
+                                r = td_refuse_unknown(td_op_name(node->op), refusal);
                 }
+                if (!r && depth > 0 && td_op_is_counted(node->op))
+                        r = td_refuse_counted(node->op, refusal);
                 if (!r && node->op == TD_OP_LOOP)
                         r = td_infer_loop(node, depth, args, values + n_values, freep, refusal);
                 else if (!r && node->op == TD_OP_USER)

@@ -306,6 +306,8 @@ static inline int td_infer_eye(const struct td_call *call, struct td_type *resul
         return td_infer_shape(call, call->attrs->dtype, result);
 }
 
+#include "tensord/infer_sorting.h"
+
 /* ---- all of them ---- */
 
 /*
@@ -339,9 +341,10 @@ static inline int td_check_attrs(enum td_op op, const struct td_attrs *attrs,
         return TD_OK;
 }
 
-static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
-                                struct td_type *results)
+static inline int td_infer_rule(enum td_op op, const struct td_call *call, struct td_type *results)
 {
+        enum td_rule rule = td_op_info(op)->rule;
+
         if (td_category(rule))
                 return td_infer_elementwise(call, rule, results);
         switch (rule) {
@@ -378,6 +381,10 @@ static inline int td_infer_rule(enum td_rule rule, const struct td_call *call,
         case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
         case TD_RULE_ARANGE: return td_infer_arange(call, results);
         case TD_RULE_EYE: return td_infer_eye(call, results);
+        case TD_RULE_NONZERO: return td_infer_nonzero(call, results);
+        case TD_RULE_MASK: return td_infer_mask(call, results);
+        case TD_RULE_USER:
+        case TD_RULE_LOOP: break;
         default: break;
         }
         return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block",
@@ -407,6 +414,9 @@ static inline int td_infer(enum td_op op, const struct td_attrs *attrs, uint32_t
         r = td_check_attrs(op, attrs, refusal);
         if (r)
                 return r;
+        for (uint32_t i = 0; i < n_args; i++)
+                if (!td_type_is_known(&args[i]))
+                        return td_refuse_unknown(info->name, refusal);
         for (int i = 0; i < info->n_results; i++)
                 results[i] = (struct td_type){ .dtype = 0 };
         call = (struct td_call){ .name = info->name,
@@ -414,8 +424,9 @@ static inline int td_infer(enum td_op op, const struct td_attrs *attrs, uint32_t
                                  .n_args = n_args,
                                  .args = args,
                                  .refusal = refusal };
-        r = td_infer_rule(info->rule, &call, results);
+        r = td_infer_rule(op, &call, results);
         for (int i = 0; i < info->n_results && !r; i++)
-                r = td_check_type_of(info->name, &results[i], refusal);
+                if (!td_op_is_counted(op) || td_type_is_known(&results[i]))
+                        r = td_check_type_of(info->name, &results[i], refusal);
         return r;
 }

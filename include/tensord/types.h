@@ -228,6 +228,8 @@ enum td_rule {
         TD_RULE_CREATION,
         TD_RULE_ARANGE,
         TD_RULE_EYE,
+        TD_RULE_NONZERO,
+        TD_RULE_MASK,
         TD_RULE_USER,
         TD_RULE_LOOP,
 };
@@ -286,6 +288,14 @@ static inline bool td_op_is_view(unsigned op)
 {
         return op == TD_OP_PERMUTE_DIMS || op == TD_OP_SLICE || op == TD_OP_RESHAPE ||
                op == TD_OP_BROADCAST_TO;
+}
+
+/* Does the shape of a result depend on data? */
+static inline bool td_op_is_counted(unsigned op)
+{
+        enum td_rule rule = td_op_info(op)->rule;
+
+        return rule == TD_RULE_NONZERO || rule == TD_RULE_MASK;
 }
 
 /* ---- errors ---- */
@@ -410,6 +420,26 @@ static inline int td_check_type_of(const char *what, const struct td_type *type,
 static inline int td_check_type(const struct td_type *type, struct td_refusal *refusal)
 {
         return td_check_type_of(NULL, type, refusal);
+}
+
+/* An extent that depends on data, as inference gives it. */
+#define TD_UNKNOWN (-1)
+
+/* Are all extents known? Inference alone gives others. */
+static inline bool td_type_is_known(const struct td_type *type)
+{
+        for (unsigned i = 0; i < type->ndim; i++)
+                if (type->shape[i] == TD_UNKNOWN)
+                        return false;
+        return true;
+}
+
+static inline int td_refuse_unknown(const char *name, struct td_refusal *refusal)
+{
+        return td_refuse(refusal, TD_E_BAD_PROGRAM,
+                         "%s: the shape of an argument depends on data; a result of such a shape "
+                         "can only be an output",
+                         name);
 }
 
 /* Of a type that td_check_type() passed. */

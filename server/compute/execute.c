@@ -53,7 +53,8 @@ static int run_step(const struct frame *frame, const struct instr *instr, uint64
                 args[i] = frame->slots[instr->args[i]];
         for (uint32_t i = 0; i < instr->n_results; i++)
                 results[i] = frame->slots[instr->results[i]];
-        results[0] = (char *)results[0] + offset;
+        if (offset)
+                results[0] = (char *)results[0] + offset;
         r = step_run(instr->step, frame->run, args, results, scratch, frame->refusal);
         if (r == PLAN_E_REFUSED)
                 blame(frame->refusal, instr);
@@ -136,35 +137,90 @@ static int run_loop(const struct frame *frame, const struct loop *loop)
         return 0;
 }
 
-int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs,
-             void *const *outputs, void *scratch, struct td_refusal *refusal)
+/* Of the frame's slots the first FRAME_SLOTS lie in table, if they are all. */
+static void frame_fill(struct frame *frame, const struct plan *plan, void **table,
+                       const void *const *inputs, void *const *outputs, void *scratch)
 {
         /* where slots without bytes point; nobody writes there */
         static _Alignas(64) char nothing[64];
-        void *short_table[FRAME_SLOTS];
-        struct frame frame = { .run = run, .slots = short_table, .refusal = refusal };
         char *bytes = plan->n_scratch ? scratch : nothing;
 
         assert(bytes && (uintptr_t)bytes % 64 == 0);
+        frame->slots = table;
         if (plan->n_slots > FRAME_SLOTS)
-                frame.slots = (void **)(void *)(bytes + plan->frame_offset);
+                frame->slots = (void **)(void *)(bytes + plan->frame_offset);
         for (uint32_t i = 0; i < plan->n_slots; i++) {
                 const struct slot *slot = &plan->slots[i];
 
                 switch (slot->kind) {
                 case SLOT_INPUT:
-                        frame.slots[i] = (void *)(uintptr_t)inputs[slot->index];
+                        frame->slots[i] = (void *)(uintptr_t)inputs[slot->index];
                         break;
                 case SLOT_OUTPUT:
-                        frame.slots[i] = outputs[slot->index];
+                        frame->slots[i] = outputs[slot->index];
                         break;
                 case SLOT_SCRATCH:
-                        frame.slots[i] = bytes + slot->offset;
+                        frame->slots[i] = bytes + slot->offset;
+                        break;
+                case SLOT_COUNTED:
+                        frame->slots[i] = slot->index == SLOT_NONE ? NULL : outputs[slot->index];
                         break;
                 default:
-                        frame.slots[i] = nothing;
+                        frame->slots[i] = nothing;
                         break; /* a loop points it */
                 }
         }
-        return run_code(&frame, &plan->code);
+}
+
+int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs,
+             void *const *outputs, void *scratch, struct td_refusal *refusal)
+{
+        struct frame frame = { .run = run, .refusal = refusal };
+        void *table[FRAME_SLOTS];
+        int r;
+
+        frame_fill(&frame, plan, table, inputs, outputs, scratch);
+        r = run_code(&frame, &plan->code);
+        return r == 0 && plan->n_counted > 0 ? PLAN_E_COUNTED : r;
+}
+
+/* ---- what was counted ---- */
+
+static int finish_step(const struct frame *frame, const struct instr *instr, int64_t count)
+{
+        const void *args[TD_ARGS_MAX];
+        void *results[TD_RESULTS_MAX];
+
+        for (uint32_t i = 0; i < instr->n_args; i++)
+                args[i] = frame->slots[instr->args[i]];
+        for (uint32_t i = 0; i < instr->n_results; i++)
+                results[i] = frame->slots[instr->results[i]];
+        return step_finish(instr->step, frame->run, args, results, frame->slots[instr->scratch],
+                           count);
+}
+
+int plan_finish(const struct plan *plan, const struct run *run, const void *const *inputs,
+                void *const *outputs, void *scratch, const int64_t *counts)
+{
+        struct frame frame = { .run = run };
+        void *table[FRAME_SLOTS];
+
+        frame_fill(&frame, plan, table, inputs, outputs, scratch);
+        for (uint32_t i = 0; i < plan->n_counted; i++) {
+                int r = finish_step(&frame, &plan->code.instrs[plan->counted[i]], counts[i]);
+
+                if (r)
+                        return r;
+        }
+        for (uint32_t i = 0; i < plan->n_outputs; i++) {
+                struct desc desc;
+
+                if (plan->output_twins[i] == SLOT_NONE)
+                        continue;
+                plan_counted_output(plan, i, counts, &desc);
+                if (desc_n_bytes(&desc) > 0)
+                        memcpy(outputs[i], outputs[plan->output_twins[i]],
+                               (size_t)desc_n_bytes(&desc));
+        }
+        return 0;
 }

@@ -27,6 +27,8 @@ struct plan *plan_free(struct plan *plan)
                 return NULL;
         code_deinit(&plan->code);
         free(plan->outputs);
+        free(plan->output_counts);
+        free(plan->counted);
         free(plan->slots);
         free(plan);
         return NULL;
@@ -95,12 +97,22 @@ static int build_outputs(struct builder *builder, const struct td_program *progr
         if (!plan->outputs)
                 return -ENOMEM;
         plan->n_outputs = program->n_outputs;
+        plan->output_counts = reallocarray(NULL, 2 * ((size_t)program->n_outputs + 1),
+                                           sizeof(*plan->output_counts));
+        if (!plan->output_counts)
+                return -ENOMEM;
+        plan->output_twins = plan->output_counts + program->n_outputs;
+        memset(plan->output_counts, 0xff, 2 * program->n_outputs * sizeof(*plan->output_counts));
         for (uint32_t i = 0; i < program->n_outputs; i++) {
                 const struct place *place = &places[program->outputs[i]];
                 struct place to;
                 int r;
 
                 desc_init_c(&plan->outputs[i], &place->desc.type);
+                if (plan->slots[place->slot].kind == SLOT_COUNTED) {
+                        counted_output(builder, place, i);
+                        continue;
+                }
                 if (place_fills(builder, place)) {
                         plan->slots[place->slot].kind = SLOT_OUTPUT;
                         plan->slots[place->slot].index = i;

@@ -37,6 +37,7 @@ struct run {
 enum {
         PLAN_E_REFUSED = 1, /* the refusal says why */
         PLAN_E_STOPPED,     /* should_stop() said so */
+        PLAN_E_COUNTED,     /* the outputs of unknown shape are still to be written */
 };
 
 /* How programs are computed; what they compute does not depend on it. For tests and diagnosis. */
@@ -58,7 +59,7 @@ struct plan *plan_free(struct plan *plan);
 DEFINE_CLEANUP(struct plan, plan_free)
 
 uint32_t plan_n_outputs(const struct plan *plan);
-/* Dense, C order, offset 0. */
+/* Dense, C order, offset 0. An extent may be TD_UNKNOWN: see plan_n_counts(). */
 const struct desc *plan_output(const struct plan *plan, uint32_t i);
 /*
  * Bytes of intermediates; what plan_run() needs as scratch, 64-byte aligned. Includes what steps
@@ -78,3 +79,18 @@ uint64_t plan_cost_ns(const struct plan *plan);
  */
 int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs,
              void *const *outputs, void *scratch, struct td_refusal *refusal);
+
+/*
+ * Outputs whose shape depends on data. If there are counts, outputs[i] of unknown shape is NULL for
+ * plan_run(), which ends with PLAN_E_COUNTED instead of 0. The counts then say how large these
+ * outputs are, and plan_finish() writes them. It wants the same bytes in inputs, outputs and
+ * scratch as plan_run() left; they may have moved.
+ */
+uint32_t plan_n_counts(const struct plan *plan);
+/* counts has room for plan_n_counts(). */
+void plan_counts(const struct plan *plan, const void *scratch, int64_t *counts);
+/* plan_output() with the extents that were counted. */
+void plan_counted_output(const struct plan *plan, uint32_t i, const int64_t *counts,
+                         struct desc *desc);
+int plan_finish(const struct plan *plan, const struct run *run, const void *const *inputs,
+                void *const *outputs, void *scratch, const int64_t *counts);

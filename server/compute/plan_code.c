@@ -46,7 +46,10 @@ int slot_new(struct builder *builder, enum slot_kind kind, uint32_t index, uint6
 
 void slot_touch(struct builder *builder, uint32_t slot)
 {
-        builder->plan->slots[slot].end = builder->time;
+        struct slot *s = &builder->plan->slots[slot];
+
+        if (s->end < builder->time)
+                s->end = builder->time;
 }
 
 bool place_fills(const struct builder *builder, const struct place *place)
@@ -203,6 +206,7 @@ static int build_step(struct builder *builder, struct code *code, const struct g
         const struct td_node *node = &graph->block->nodes[node_at];
         const struct td_type *types = graph->types + graph->first[node_at];
         const uint32_t n_results = (uint32_t)td_node_n_results(node);
+        const bool is_counted = td_op_is_counted(node->op);
         _cleanup_(instr_deinit) struct instr instr = { .op = node->op };
         _cleanup_(freep) struct desc *descs = NULL;
         struct desc *args;
@@ -219,14 +223,16 @@ static int build_step(struct builder *builder, struct code *code, const struct g
         builder->time++;
         for (uint32_t i = 0; i < n_results; i++) {
                 desc_init_c(&descs[i], &types[i]);
-                r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[i]),
-                             &instr.results[i]);
+                r = td_type_is_known(&types[i])
+                            ? slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[i]),
+                                       &instr.results[i])
+                            : slot_new(builder, SLOT_COUNTED, SLOT_NONE, 0, &instr.results[i]);
                 if (r < 0)
                         return r;
                 results[i] = (struct place){ .slot = instr.results[i], .desc = descs[i] };
                 is_empty = is_empty && desc_n_elements(&descs[i]) == 0;
         }
-        if (is_empty)
+        if (is_empty && !is_counted)
                 return 0;
         for (uint32_t i = 0; i < instr.n_args; i++) {
                 const struct place *place = &places[graph_arg(graph, node, i)];
@@ -242,7 +248,8 @@ static int build_step(struct builder *builder, struct code *code, const struct g
                              descs);
         if (r < 0)
                 return r;
-        return code_append_step(builder, code, &instr);
+        r = code_append_step(builder, code, &instr);
+        return r < 0 || !is_counted ? r : counted_add(builder);
 }
 
 static int build_view(struct builder *builder, struct code *code, const struct td_node *node,

@@ -28,12 +28,14 @@ enum slot_kind {
         SLOT_SCRATCH, /* offset bytes into the scratch */
         SLOT_MOVING,  /* wherever a loop points it in this turn */
         SLOT_SHARED,  /* the memory of slot number index */
+        SLOT_COUNTED, /* memory of program output number index, or of none (SLOT_NONE); there only
+                         when the plan is finished */
 };
 
 struct slot {
         enum slot_kind kind;
         uint32_t index;
-        uint64_t offset;
+        uint64_t offset; /* of a counted one: number of its count */
         uint64_t n_bytes;
         uint64_t start; /* time */
         uint64_t end;
@@ -97,6 +99,11 @@ struct plan {
         struct code code;
         uint32_t n_outputs;
         struct desc *outputs;
+        uint32_t *output_counts; /* by output: number of its count, or SLOT_NONE */
+        uint32_t *output_twins;  /* by output: an earlier one with the same bytes, or SLOT_NONE;
+                                    the same piece of memory */
+        uint32_t n_counted;
+        uint32_t *counted; /* instructions of the outermost code */
         uint64_t n_scratch;
         uint64_t frame_offset; /* of the table in the scratch, if it is too long for the stack */
         uint64_t cost_ns;
@@ -111,6 +118,9 @@ struct handover {
         uint64_t time;
         uint32_t from, to;
 };
+
+/* When the plan is finished; what a counted step needs then lives until then. */
+#define TIME_FINISH UINT64_MAX
 
 /* What plan_new() builds with. */
 struct builder {
@@ -182,6 +192,15 @@ int region_build(struct builder *builder, struct code *code, const struct fuse *
 
 /* How many types stand behind a block's own. */
 uint64_t block_n_nested(const struct td_block *block);
+
+/*
+ * The last instruction of the plan's code, if it is counted: its results are written when the plan
+ * is finished, and what it needs lives until then. 0 or -ENOMEM.
+ */
+int counted_add(struct builder *builder);
+/* The place is of unknown shape: it becomes the output of that number, or a copy of an earlier one.
+ */
+void counted_output(struct builder *builder, const struct place *place, uint32_t output);
 
 /* Offsets of slots in the scratch by first fit over their lives. 0, -ENOMEM or -EOVERFLOW. */
 int plan_lay_out(struct builder *builder);

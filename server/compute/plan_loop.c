@@ -186,7 +186,7 @@ static void extend_lives(struct builder *builder, const struct loop *loop, uint6
         struct slot *slots = builder->plan->slots;
 
         for (uint32_t i = 0; i < n_outer; i++)
-                if (slots[i].end >= begin)
+                if (slots[i].end >= begin && slots[i].end < builder->time)
                         slots[i].end = builder->time;
         for (uint32_t i = 0; i < loop->n_carried; i++) {
                 slots[loop->carried[i].first].end = builder->time;

@@ -7,6 +7,8 @@
  */
 #include "compute/step.h"
 
+#include <string.h>
+
 #include "compute/blas.h"
 #include "compute/copy.h"
 #include "compute/create.h"
@@ -14,6 +16,7 @@
 #include "compute/lapack.h"
 #include "compute/reduce.h"
 #include "compute/region.h"
+#include "compute/select.h"
 #include "compute/step_base.h"
 #include "tensord/infer_elementwise.h"
 
@@ -63,6 +66,9 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
                 if (td_dtype_is_complex(results[0].type.dtype))
                         return lapack_new(stepp, op, attrs, n_args, args, results);
                 return lstsq_new(stepp, attrs, args, results);
+        case TD_RULE_NONZERO:
+        case TD_RULE_MASK:
+                return select_new(stepp, op, args, results);
         case TD_RULE_CREATION:
         case TD_RULE_ARANGE:
         case TD_RULE_EYE:
@@ -99,4 +105,24 @@ int step_run(const struct step *step, const struct run *run, const void *const *
              void *const *results, void *scratch, struct td_refusal *refusal)
 {
         return step->class->run(step, run, args, results, scratch, refusal);
+}
+
+bool step_is_counted(const struct step *step)
+{
+        return step->finish != NULL;
+}
+
+int64_t step_count(const struct step *step, const void *scratch)
+{
+        int64_t count;
+
+        memcpy(&count, scratch, sizeof(count));
+        return count < 0 ? 0 : count > step->count_max ? step->count_max : count;
+}
+
+int step_finish(const struct step *step, const struct run *run, const void *const *args,
+                void *const *results, const void *scratch, int64_t count)
+{
+        assert(count >= 0 && count <= step->count_max);
+        return step->finish(step, run, args, results, scratch, count);
 }

@@ -33,3 +33,15 @@ step_cost_ns(const struct step *step); /* one thread; UINT64_MAX: never on the l
 /* args[i] and results[i] are the bytes that the descriptors' offsets count from. As plan_run(). */
 int step_run(const struct step *step, const struct run *run, const void *const *args,
              void *const *results, void *scratch, struct td_refusal *refusal);
+
+/*
+ * A counted step has results whose shape depends on data. step_run() gets NULL for these, writes
+ * the others, and leaves behind what it found in its scratch; step_count() is how many there are,
+ * for the unknown extent. step_finish() then writes them, but for those that are NULL: from its
+ * scratch, or from args for as long as the count lasts, so that nothing is overrun if bytes of args
+ * changed in between. 0 or PLAN_E_STOPPED.
+ */
+bool step_is_counted(const struct step *step);
+int64_t step_count(const struct step *step, const void *scratch);
+int step_finish(const struct step *step, const struct run *run, const void *const *args,
+                void *const *results, const void *scratch, int64_t count);

@@ -23,6 +23,10 @@ struct step {
         const struct step_class *class;
         uint64_t n_scratch;
         uint64_t cost_ns;
+        /* of a counted step, else NULL; see step_finish() */
+        int (*finish)(const struct step *step, const struct run *run, const void *const *args,
+                      void *const *results, const void *scratch, int64_t count);
+        int64_t count_max;
 };
 
 /* Work below this many bytes read and written stays on the calling thread. */

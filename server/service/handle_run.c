@@ -22,9 +22,7 @@
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
-
-#define ALIGNMENT 64
-#define SCRATCH_MAX (64 * 1024) /* more comes from the pool */
+#include "service/run_state.h"
 
 /*
  * A request of more memory is planned on a worker: about 60 nodes, a quarter of a millisecond. (One
@@ -33,33 +31,6 @@
 #define PLAN_AT_ONCE_BYTES (32 * 1024)
 
 #define DESCS_INSIDE 4
-
-/* Memory of one output, or the scratch: a part of run_state.small, or a segment of its own. */
-struct area {
-        uint64_t n_bytes;
-        struct segment *segment; /* owned; NULL: small, or nothing reserved yet */
-        bool is_ready;           /* the segment is allocated */
-        bool is_pinned;
-        bool is_small;
-        void *data; /* what is computed into */
-};
-
-struct run_state {
-        struct desc *descs;  /* of the inputs; until there is a plan */
-        bool descs_are_ours; /* allocated by themselves */
-        struct plan *fresh;  /* just made; owned */
-        struct planned *planned;
-        const struct plan *plan; /* that one's */
-        struct area *areas;      /* one per output, the last is scratch */
-        uint32_t n_areas;
-        uint32_t n_reserved;
-        const void **inputs;
-        void **outputs;
-        uint8_t *small;     /* owned: aligned copies of inline inputs, and the small areas */
-        uint32_t n_pinned;  /* inputs whose segments are pinned */
-        bool is_allocating; /* a segment must be allocated first */
-        uint64_t n_scratch; /* counted in service->n_scratch */
-};
 
 struct run_state *run_state_free(struct run_state *run)
 {
@@ -74,6 +45,7 @@ struct run_state *run_state_free(struct run_state *run)
         planned_unref(run->planned);
         if (run->descs_are_ours)
                 free(run->descs);
+        free(run->counts);
         free(run->small);
         free(run);
         return NULL;
@@ -255,23 +227,43 @@ static void run_plan_work(struct work *work)
         run_plan(container_of(work, struct call, work));
 }
 
-/* What is asked of each output, now that its size is known. */
+/* Of an output whose shape depends on data: once it was counted. */
+static void output_desc(const struct run_state *run, uint32_t i, struct desc *desc)
+{
+        if (run->counts)
+                plan_counted_output(run->plan, i, run->counts, desc);
+        else
+                *desc = *plan_output(run->plan, i);
+}
+
+/* Its size is known now. 0, or -1 and the call's failure is set. */
+static int output_size(struct call *call, uint32_t i)
+{
+        const struct request_output *output = &call->request->outputs[i];
+        struct area *area = &call->run->areas[i];
+        struct desc desc;
+
+        output_desc(call->run, i, &desc);
+        area->n_bytes = (uint64_t)desc_n_bytes(&desc);
+        if (output->handle || output->name || area->n_bytes <= TD_INLINE_MAX)
+                return 0;
+        failure_set(&call->failure, TD_E_TOO_LARGE_INLINE,
+                    "run: output %u has %llu bytes, at most %d travel in a message; give it a "
+                    "handle",
+                    i, (unsigned long long)area->n_bytes, TD_INLINE_MAX);
+        return -1;
+}
+
+/* What is asked of each output; of those that depend on data the size is still unknown, and 0. */
 static int run_check_outputs(struct call *call)
 {
         uint32_t n_map = 0;
 
         for (uint32_t i = 0; i < call->n_results; i++) {
                 const struct request_output *output = &call->request->outputs[i];
-                uint64_t n_bytes = (uint64_t)desc_n_bytes(plan_output(call->run->plan, i));
 
-                call->run->areas[i].n_bytes = n_bytes;
-                if (!output->handle && !output->name && n_bytes > TD_INLINE_MAX) {
-                        failure_set(&call->failure, TD_E_TOO_LARGE_INLINE,
-                                    "run: output %u has %llu bytes, at most %d travel in a "
-                                    "message; give it a handle",
-                                    i, (unsigned long long)n_bytes, TD_INLINE_MAX);
+                if (run_knows_output(call, i) && output_size(call, i))
                         return -1;
-                }
                 if (output->map && !output->handle) {
                         failure_set(&call->failure, TD_E_BAD_ARGUMENTS,
                                     "run: output %u: map wants a handle", i);
@@ -289,170 +281,20 @@ static int run_check_outputs(struct call *call)
         return 0;
 }
 
-/* ---- memory ---- */
-
-static size_t align(uint64_t n_bytes)
-{
-        return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-static bool is_immediate(const struct call *call, uint32_t i)
-{
-        return call->request->inputs[i].ref.kind == REF_NONE;
-}
-
-/*
- * One piece of memory for all that is small: aligned copies of the inline inputs, which lie
- * anywhere in the message, then the small areas. 0 or -ENOMEM.
- */
-static int run_reserve_small(struct call *call)
-{
-        const struct request_input *inputs = call->request->inputs;
-        struct run_state *run = call->run;
-        size_t n = ALIGNMENT;
-        uint8_t *next;
-
-        for (uint32_t i = 0; i < call->request->n_inputs; i++)
-                if (is_immediate(call, i))
-                        n += align((uint64_t)td_type_n_bytes(&inputs[i].type));
-        for (uint32_t i = 0; i < run->n_areas; i++) {
-                struct area *area = &run->areas[i];
-
-                area->is_small = area->n_bytes <=
-                                 (i == call->n_results ? SCRATCH_MAX : TD_INLINE_MAX);
-                n += area->is_small ? align(area->n_bytes) : 0;
-        }
-        run->small = malloc(n);
-        if (!run->small)
-                return -ENOMEM;
-        call_count_bytes(call, n);
-
-        next = run->small + (-(uintptr_t)run->small & (ALIGNMENT - 1));
-        for (uint32_t i = 0; i < call->request->n_inputs; i++) {
-                if (!is_immediate(call, i))
-                        continue;
-                n = (size_t)td_type_n_bytes(&inputs[i].type);
-                run->inputs[i] = memcpy(next, inputs[i].data, n);
-                next += align(n);
-        }
-        for (uint32_t i = 0; i < run->n_areas; i++) {
-                if (!run->areas[i].is_small)
-                        continue;
-                run->areas[i].data = next;
-                next += align(run->areas[i].n_bytes);
-        }
-        return 0;
-}
-
-/* 0, a store outcome or a negative errno. */
-static int area_reserve(struct call *call, struct area *area, bool is_scratch)
-{
-        struct run_state *run = call->run;
-        int r;
-
-        if (area->is_small)
-                return 0;
-        r = store_reserve(call->service->store, call->user,
-                          call->client && !is_scratch ? &call->client->holder : NULL, area->n_bytes,
-                          &area->segment, &area->is_ready);
-        if (r) {
-                area->segment = NULL;
-                return r;
-        }
-        if (!area->is_ready)
-                run->is_allocating = true;
-        return 0;
-}
-
-/* Where a tensor's bytes are, in the daemon's memory; NULL for no bytes. */
-static int input_pin(struct run_state *run, const struct tensor *tensor, uint32_t i)
-{
-        int r;
-
-        if (tensor->n_bytes == 0)
-                return 0;
-        if (tensor->heap) {
-                run->inputs[i] = tensor->heap;
-                return 0;
-        }
-        r = segment_pin(tensor->segment);
-        if (r)
-                return r;
-        run->inputs[i] = segment_data(tensor->segment);
-        return 0;
-}
-
-static bool is_pinned_input(const struct call *call, uint32_t i)
-{
-        const struct tensor *tensor = call->pins[i].tensor;
-
-        return !is_immediate(call, i) && tensor->n_bytes > 0 && !tensor->heap;
-}
-
-static void run_unpin_inputs(struct call *call)
-{
-        for (uint32_t i = 0; i < call->run->n_pinned; i++)
-                if (is_pinned_input(call, i))
-                        segment_unpin(call->pins[i].tensor->segment);
-        call->run->n_pinned = 0;
-}
-
-static int run_pin_inputs(struct call *call)
-{
-        struct run_state *run = call->run;
-
-        for (; run->n_pinned < call->request->n_inputs; run->n_pinned++) {
-                uint32_t i = run->n_pinned;
-                int r;
-
-                if (is_immediate(call, i))
-                        continue;
-                r = input_pin(run, call->pins[i].tensor, i);
-                if (r) {
-                        run_unpin_inputs(call);
-                        return r;
-                }
-        }
-        return 0;
-}
-
 /* ---- computing ---- */
 
 static bool should_stop(void *ctx)
 {
         struct call *call = ctx;
 
-        if (atomic_load_explicit(&call->stop, memory_order_relaxed))
-                return true;
-        for (uint32_t i = 0; i < call->run->n_pinned; i++)
-                if (is_pinned_input(call, i) && segment_is_poisoned(call->pins[i].tensor->segment))
-                        return true;
-        return false;
-}
-
-/* In which segment of inputs, outputs and scratch does a byte lie? NULL: in none. */
-static const struct segment *find_segment(const struct call *call, const char *at)
-{
-        for (uint32_t i = 0; i < call->run->n_pinned; i++) {
-                const struct tensor *tensor = call->pins[i].tensor;
-
-                if (is_pinned_input(call, i) &&
-                    (size_t)(at - (char *)segment_data(tensor->segment)) < tensor->n_bytes)
-                        return tensor->segment;
-        }
-        for (uint32_t i = 0; i < call->run->n_areas; i++) {
-                const struct area *area = &call->run->areas[i];
-
-                if (area->segment && (size_t)(at - (char *)area->data) < area->n_bytes)
-                        return area->segment;
-        }
-        return NULL;
+        return atomic_load_explicit(&call->stop, memory_order_relaxed) ||
+               run_find_poisoned(call) >= 0;
 }
 
 /* For user kernels in processes of their own. Any thread. */
 static bool locate(void *ctx, const void *at, bool is_writable, int *fdp, uint64_t *offsetp)
 {
-        const struct segment *segment = find_segment(ctx, at);
+        const struct segment *segment = run_find_segment(ctx, at);
         int fd = segment ? segment_open(segment, is_writable) : -1;
 
         if (fd < 0)
@@ -462,29 +304,13 @@ static bool locate(void *ctx, const void *at, bool is_writable, int *fdp, uint64
         return true;
 }
 
-/* Any thread. 0, a store outcome, or a negative errno. */
-static int areas_prepare(struct run_state *run)
+/* The first half of a plan whose outputs depend on data is done. */
+static int run_count(struct run_state *run)
 {
-        for (uint32_t i = 0; i < run->n_areas; i++) {
-                struct area *area = &run->areas[i];
-                int r;
-
-                if (!area->segment)
-                        continue;
-                if (!area->is_ready) {
-                        r = segment_allocate(area->segment);
-                        if (r)
-                                return r;
-                        area->is_ready = true;
-                }
-                r = segment_pin(area->segment);
-                if (r)
-                        return r;
-                area->is_pinned = true;
-                area->data = segment_data(area->segment);
-        }
-        for (uint32_t i = 0; i + 1 < run->n_areas; i++)
-                run->outputs[i] = run->areas[i].data;
+        run->counts = calloc(plan_n_counts(run->plan), sizeof(*run->counts));
+        if (!run->counts)
+                return -ENOMEM;
+        plan_counts(run->plan, run->areas[run->n_areas - 1].data, run->counts);
         return 0;
 }
 
@@ -497,13 +323,20 @@ static void run_compute(struct call *call, struct workers *workers)
                            .locate = locate,
                            .ctx = call };
         struct td_refusal refusal;
+        void *scratch;
         int r;
 
-        call->result = areas_prepare(state);
+        call->result = run_prepare(state);
         if (call->result)
                 return;
-        r = plan_run(state->plan, &run, state->inputs, state->outputs,
-                     state->areas[state->n_areas - 1].data, &refusal);
+        scratch = state->areas[state->n_areas - 1].data;
+        if (state->counts)
+                r = plan_finish(state->plan, &run, state->inputs, state->outputs, scratch,
+                                state->counts);
+        else
+                r = plan_run(state->plan, &run, state->inputs, state->outputs, scratch, &refusal);
+        if (r == PLAN_E_COUNTED)
+                r = run_count(state);
         if (r == PLAN_E_REFUSED)
                 failure_from_refusal(&call->failure, &refusal);
         else if (r == PLAN_E_STOPPED)
@@ -521,30 +354,22 @@ static void run_work(struct work *work)
 
 /* ---- the end ---- */
 
-/* Which input lost its pages while it was computed on, -1: none. */
-static int64_t find_poisoned(const struct call *call)
-{
-        for (uint32_t i = 0; i < call->run->n_pinned; i++)
-                if (is_pinned_input(call, i) && segment_is_poisoned(call->pins[i].tensor->segment))
-                        return i;
-        return -1;
-}
-
 /* Outputs with a handle or name become tensors, sealed. 0, a store outcome or a negative errno. */
 static int run_make_tensors(struct call *call, struct tensor **tensors)
 {
         for (uint32_t i = 0; i < call->n_results; i++) {
                 const struct request_output *output = &call->request->outputs[i];
                 struct area *area = &call->run->areas[i];
-                const struct desc *desc = plan_output(call->run->plan, i);
+                struct desc desc;
                 int r;
 
                 if (!output->handle && !output->name)
                         continue;
+                output_desc(call->run, i, &desc);
                 if (area->is_pinned)
                         segment_unpin(area->segment);
                 area->is_pinned = false;
-                r = tensor_new(&tensors[i], call->service->store, call->user, desc,
+                r = tensor_new(&tensors[i], call->service->store, call->user, &desc,
                                steal_ptr(&area->segment), area->is_small ? area->data : NULL, NULL);
                 if (!r && tensors[i]->segment)
                         r = tensor_seal(tensors[i]);
@@ -576,13 +401,13 @@ static int run_commit(struct call *call, struct tensor **tensors)
 }
 
 /* An output whose bytes are all that there is of it. */
-static void describe_inline(struct reply *reply, const struct desc *desc, const void *data)
+static void describe_output(struct reply *reply, const struct run_state *run, uint32_t i)
 {
         struct tensor value = { .state = TENSOR_SEALED,
-                                .desc = *desc,
-                                .n_bytes = (uint64_t)desc_n_bytes(desc),
-                                .heap = (void *)data };
+                                .n_bytes = run->areas[i].n_bytes,
+                                .heap = run->areas[i].data };
 
+        output_desc(run, i, &value.desc);
         describe(reply, &value, DESCRIBE_DATA, false, false);
 }
 
@@ -611,8 +436,7 @@ static void run_answer(struct call *call, struct tensor **tensors)
                                                                        : DESCRIBE_DATA,
                                          false, false);
                         else
-                                describe_inline(reply, plan_output(call->run->plan, i),
-                                                call->run->areas[i].data);
+                                describe_output(reply, call->run, i);
                 }
                 reply_key(reply, "fds");
                 describe_fds(reply);
@@ -646,14 +470,40 @@ static void run_succeed(struct call *call)
                 tensor_unref(tensors[i]);
 }
 
-static void run_finish(struct call *call)
+/* One half or all of it is done, or it failed: what was held for computing is given back. */
+static void run_let_go(struct call *call)
 {
-        int64_t poisoned = find_poisoned(call);
-        uint64_t n_bytes = 0;
-
         call->service->n_scratch -= call->run->n_scratch;
         call->run->n_scratch = 0;
         run_unpin_inputs(call);
+}
+
+static void run_begin(struct call *call);
+
+/* The first half counted: outputs of unknown size have one now. 0, or -1 and the failure is set. */
+static int run_size(struct call *call)
+{
+        struct run_state *run = call->run;
+
+        for (uint32_t i = 0; i < call->n_results; i++) {
+                if (run_knows_output(call, i))
+                        continue;
+                if (output_size(call, i))
+                        return -1;
+                run->areas[i].is_small = run->areas[i].n_bytes <= TD_INLINE_MAX;
+        }
+        run->n_reserved = 0;
+        run->is_sized = true;
+        call->starved_ms = 0;
+        return 0;
+}
+
+static void run_finish(struct call *call)
+{
+        int64_t poisoned = run_find_poisoned(call);
+        uint64_t n_bytes = 0;
+
+        run_let_go(call);
         if (poisoned >= 0) {
                 call_refuse(
                         call, TD_E_POISONED,
@@ -669,12 +519,17 @@ static void run_finish(struct call *call)
         }
         if (call->failure.code)
                 call_fail(call);
-        else
+        else if (!call->run->counts || call->run->is_sized)
                 run_succeed(call);
+        else if (run_size(call))
+                call_fail(call);
+        else
+                run_begin(call);
 }
 
 /* ---- the way there ---- */
 
+/* Of a plan whose outputs depend on data this is entered twice, to count and to write them. */
 static void run_begin(struct call *call)
 {
         struct run_state *run = call->run;
@@ -685,15 +540,12 @@ static void run_begin(struct call *call)
                 call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
                 return;
         }
-        for (; run->n_reserved < run->n_areas; run->n_reserved++) {
-                r = area_reserve(call, &run->areas[run->n_reserved],
-                                 run->n_reserved == call->n_results);
-                if (r) {
-                        for (uint32_t i = 0; i < run->n_areas; i++)
-                                n_bytes += run->areas[i].n_bytes;
-                        call_fail_store(call, r, "an output", n_bytes);
-                        return;
-                }
+        r = run_reserve(call);
+        if (r) {
+                for (uint32_t i = 0; i < run->n_areas; i++)
+                        n_bytes += run->areas[i].n_bytes;
+                call_fail_store(call, r, "an output", n_bytes);
+                return;
         }
         r = run_pin_inputs(call);
         if (r) {

@@ -16,7 +16,7 @@ void desc_init_c(struct desc *desc, const struct td_type *type)
         *desc = (struct desc){ .type = *type };
         for (unsigned i = type->ndim; i-- > 0;) {
                 desc->strides[i] = stride;
-                stride *= type->shape[i] ? type->shape[i] : 1;
+                stride *= type->shape[i] > 0 ? type->shape[i] : 1;
         }
 }
 
@@ -27,7 +27,7 @@ void desc_init_f(struct desc *desc, const struct td_type *type)
         *desc = (struct desc){ .type = *type };
         for (unsigned i = 0; i < type->ndim; i++) {
                 desc->strides[i] = stride;
-                stride *= type->shape[i] ? type->shape[i] : 1;
+                stride *= type->shape[i] > 0 ? type->shape[i] : 1;
         }
 }
 

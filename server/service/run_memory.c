@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of a run
+ *
+ * One piece of the heap for all that is small; a segment for each other output, and for a large
+ * scratch. Inputs are pinned while it computes.
+ */
+#include "service/run_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64
+#define SCRATCH_MAX (64 * 1024) /* more comes from the pool */
+
+static size_t align(uint64_t n_bytes)
+{
+        return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static bool is_immediate(const struct call *call, uint32_t i)
+{
+        return call->request->inputs[i].ref.kind == REF_NONE;
+}
+
+/* What a small area takes. An output of unknown size may turn out to be small, so there is room. */
+static size_t area_small_bytes(const struct call *call, uint32_t i)
+{
+        if (i < call->n_results && !run_knows_output(call, i))
+                return TD_INLINE_MAX;
+        return align(call->run->areas[i].n_bytes);
+}
+
+/*
+ * One piece of memory for all that is small: aligned copies of the inline inputs, which lie
+ * anywhere in the message, then the small areas. 0 or -ENOMEM.
+ */
+int run_reserve_small(struct call *call)
+{
+        const struct request_input *inputs = call->request->inputs;
+        struct run_state *run = call->run;
+        size_t n = ALIGNMENT;
+        uint8_t *next;
+
+        for (uint32_t i = 0; i < call->request->n_inputs; i++)
+                if (is_immediate(call, i))
+                        n += align((uint64_t)td_type_n_bytes(&inputs[i].type));
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                struct area *area = &run->areas[i];
+
+                area->is_small = area->n_bytes <=
+                                 (i == call->n_results ? SCRATCH_MAX : TD_INLINE_MAX);
+                n += area->is_small ? area_small_bytes(call, i) : 0;
+        }
+        run->small = malloc(n);
+        if (!run->small)
+                return -ENOMEM;
+        call_count_bytes(call, n);
+
+        next = run->small + (-(uintptr_t)run->small & (ALIGNMENT - 1));
+        for (uint32_t i = 0; i < call->request->n_inputs; i++) {
+                if (!is_immediate(call, i))
+                        continue;
+                n = (size_t)td_type_n_bytes(&inputs[i].type);
+                run->inputs[i] = memcpy(next, inputs[i].data, n);
+                next += align(n);
+        }
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                if (!run->areas[i].is_small)
+                        continue;
+                run->areas[i].data = next;
+                next += area_small_bytes(call, i);
+        }
+        return 0;
+}
+
+/* 0, a store outcome or a negative errno. */
+static int area_reserve(struct call *call, struct area *area, bool is_scratch)
+{
+        struct run_state *run = call->run;
+        int r;
+
+        if (area->is_small)
+                return 0;
+        r = store_reserve(call->service->store, call->user,
+                          call->client && !is_scratch ? &call->client->holder : NULL, area->n_bytes,
+                          &area->segment, &area->is_ready);
+        if (r) {
+                area->segment = NULL;
+                return r;
+        }
+        if (!area->is_ready)
+                run->is_allocating = true;
+        return 0;
+}
+
+/* Where a tensor's bytes are, in the daemon's memory; NULL for no bytes. */
+static int input_pin(struct run_state *run, const struct tensor *tensor, uint32_t i)
+{
+        int r;
+
+        if (tensor->n_bytes == 0)
+                return 0;
+        if (tensor->heap) {
+                run->inputs[i] = tensor->heap;
+                return 0;
+        }
+        r = segment_pin(tensor->segment);
+        if (r)
+                return r;
+        run->inputs[i] = segment_data(tensor->segment);
+        return 0;
+}
+
+static bool is_pinned_input(const struct call *call, uint32_t i)
+{
+        const struct tensor *tensor = call->pins[i].tensor;
+
+        return !is_immediate(call, i) && tensor->n_bytes > 0 && !tensor->heap;
+}
+
+void run_unpin_inputs(struct call *call)
+{
+        for (uint32_t i = 0; i < call->run->n_pinned; i++)
+                if (is_pinned_input(call, i))
+                        segment_unpin(call->pins[i].tensor->segment);
+        call->run->n_pinned = 0;
+}
+
+int run_pin_inputs(struct call *call)
+{
+        struct run_state *run = call->run;
+
+        for (; run->n_pinned < call->request->n_inputs; run->n_pinned++) {
+                uint32_t i = run->n_pinned;
+                int r;
+
+                if (is_immediate(call, i))
+                        continue;
+                r = input_pin(run, call->pins[i].tensor, i);
+                if (r) {
+                        run_unpin_inputs(call);
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* Memory for those areas that have a size and none yet. 0, a store outcome or a negative errno. */
+int run_reserve(struct call *call)
+{
+        struct run_state *run = call->run;
+
+        for (; run->n_reserved < run->n_areas; run->n_reserved++) {
+                struct area *area = &run->areas[run->n_reserved];
+                int r = area->segment
+                                ? 0
+                                : area_reserve(call, area, run->n_reserved == call->n_results);
+
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+/* Any thread. 0, a store outcome, or a negative errno. */
+int run_prepare(struct run_state *run)
+{
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                struct area *area = &run->areas[i];
+                int r;
+
+                if (!area->segment || area->is_pinned)
+                        continue;
+                if (!area->is_ready) {
+                        r = segment_allocate(area->segment);
+                        if (r)
+                                return r;
+                        area->is_ready = true;
+                }
+                r = segment_pin(area->segment);
+                if (r)
+                        return r;
+                area->is_pinned = true;
+                area->data = segment_data(area->segment);
+        }
+        for (uint32_t i = 0; i + 1 < run->n_areas; i++)
+                run->outputs[i] = run->areas[i].data;
+        return 0;
+}
+
+/* Which input lost its pages while it was computed on, -1: none. */
+int64_t run_find_poisoned(const struct call *call)
+{
+        for (uint32_t i = 0; i < call->run->n_pinned; i++)
+                if (is_pinned_input(call, i) && segment_is_poisoned(call->pins[i].tensor->segment))
+                        return i;
+        return -1;
+}
+
+const struct segment *run_find_segment(const struct call *call, const char *at)
+{
+        for (uint32_t i = 0; i < call->run->n_pinned; i++) {
+                const struct tensor *tensor = call->pins[i].tensor;
+
+                if (is_pinned_input(call, i) &&
+                    (size_t)(at - (char *)segment_data(tensor->segment)) < tensor->n_bytes)
+                        return tensor->segment;
+        }
+        for (uint32_t i = 0; i < call->run->n_areas; i++) {
+                const struct area *area = &call->run->areas[i];
+
+                if (area->segment && (size_t)(at - (char *)area->data) < area->n_bytes)
+                        return area->segment;
+        }
+        return NULL;
+}
