@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operations as functions, by the names of the Python array API standard.
+"""Operations as functions, by the names of the Python array API standard; _elementwise has more.
 
 Operands are tensors, values of programs, arrays and Python numbers; where no tensor is among them,
 the default client computes.
@@ -25,50 +25,11 @@ def call(op, args, attrs=None, client=None):
     return (client or default_client())._force(Node(op, args, attrs))
 
 
-_OPERANDS_DOC = """{doc}
-
-    Parameters
-    ----------
-    {names} : Tensor, Value, array_like or number
-        {shapes}
-    """
-
-
-def _unary(op, doc):
-    def function(x, /):
-        return call(op, (x,))
-
-    return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x", shapes="Of any shape."))
-
-
-def _binary(op, doc):
-    def function(x1, x2, /):
-        return call(op, (x1, x2))
-
-    shapes = "Their shapes broadcast."
-    return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x1, x2", shapes=shapes))
-
-
 def _named(function, op, doc):
     function.__name__ = function.__qualname__ = op
     function.__module__ = "tensord"
     function.__doc__ = doc
     return function
-
-
-add = _binary("add", "x1 + x2; logical or for bool.")
-subtract = _binary("subtract", "x1 - x2; not for bool.")
-multiply = _binary("multiply", "x1 * x2; logical and for bool.")
-divide = _binary("divide", "x1 / x2; integers and bool divide as float64.")
-pow = _binary("pow", "x1 ** x2; an integer to a negative integer power is refused (ValueRefused).")
-maximum = _binary("maximum", "The larger of the two; NaN if either is NaN.")
-minimum = _binary("minimum", "The smaller of the two; NaN if either is NaN.")
-equal = _binary("equal", "x1 == x2, as bool.")
-not_equal = _binary("not_equal", "x1 != x2, as bool.")
-less = _binary("less", "x1 < x2, as bool.")
-less_equal = _binary("less_equal", "x1 <= x2, as bool.")
-greater = _binary("greater", "x1 > x2, as bool.")
-greater_equal = _binary("greater_equal", "x1 >= x2, as bool.")
 
 
 def matmul(x1, x2, /):
@@ -81,26 +42,6 @@ def matmul(x1, x2, /):
         Leading dimensions broadcast.
     """
     return call("matmul", (x1, x2))
-
-
-negative = _unary("negative", "-x; wraps for integers; not for bool.")
-abs = _unary("abs", "Absolute value; the most negative integer stays itself.")
-sqrt = _unary("sqrt", "Square root; integers and bool compute as float64.")
-exp = _unary("exp", "e ** x; integers and bool compute as float64.")
-log = _unary("log", "Natural logarithm; integers and bool compute as float64.")
-
-
-def where(condition, x1, x2, /):
-    """x1 where the condition holds, else x2.
-
-    Parameters
-    ----------
-    condition : Tensor, Value or array_like
-        Of dtype bool.
-    x1, x2 : Tensor, Value, array_like or number
-    """
-    x1, x2 = as_operands((x1, x2))
-    return call("where", (condition, x1, x2))
 
 
 def _tensor(x):
@@ -120,11 +61,6 @@ sum = _reduction("sum")
 mean = _reduction("mean")
 max = _reduction("max")
 min = _reduction("min")
-
-
-def astype(x, dtype, /):
-    """The same values in another dtype; see `Tensor.astype`."""
-    return _tensor(x).astype(dtype)
 
 
 def permute_dims(x, /, axes):

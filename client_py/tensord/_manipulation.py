@@ -12,7 +12,8 @@ from . import _native
 from ._client import default_client
 from ._compose import compose
 from ._errors import error
-from ._functions import call, not_equal, subtract, where
+from ._elementwise import not_equal, subtract, where
+from ._functions import call
 from ._graph import Input, Value
 from ._index import Advanced, Index
 from ._operands import as_operand, as_operands

@@ -98,7 +98,14 @@ class Operators:
     __sub__, __rsub__ = _forward("subtract"), _reflected("subtract")
     __mul__, __rmul__ = _forward("multiply"), _reflected("multiply")
     __truediv__, __rtruediv__ = _forward("divide"), _reflected("divide")
+    __floordiv__, __rfloordiv__ = _forward("floor_divide"), _reflected("floor_divide")
+    __mod__, __rmod__ = _forward("remainder"), _reflected("remainder")
     __pow__, __rpow__ = _forward("pow"), _reflected("pow")
+    __and__, __rand__ = _forward("bitwise_and"), _reflected("bitwise_and")
+    __or__, __ror__ = _forward("bitwise_or"), _reflected("bitwise_or")
+    __xor__, __rxor__ = _forward("bitwise_xor"), _reflected("bitwise_xor")
+    __lshift__, __rlshift__ = _forward("bitwise_left_shift"), _reflected("bitwise_left_shift")
+    __rshift__, __rrshift__ = _forward("bitwise_right_shift"), _reflected("bitwise_right_shift")
     __matmul__, __rmatmul__ = _forward("matmul"), _reflected("matmul")
     __eq__, __ne__ = _forward("equal"), _forward("not_equal")
     __lt__, __le__ = _forward("less"), _forward("less_equal")
@@ -110,6 +117,9 @@ class Operators:
 
     def __abs__(self):
         return self._make("abs", (self,))
+
+    def __invert__(self):
+        return self._make("bitwise_invert", (self,))
 
     def __pos__(self):
         return self
@@ -125,8 +135,8 @@ class Operators:
         Parameters
         ----------
         dtype : str or numpy.dtype
-            ``"bool"``, ``"int64"``, ``"float32"`` or ``"float64"``. NaN and floats out of range
-            become the most negative int64.
+            Integers wrap, floats are cut off towards 0, of complex numbers the real part is
+            taken. NaN and floats out of range become the most negative int64 or int32.
         """
         number = number_of(dtype)
         if number == self._number:

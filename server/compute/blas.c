@@ -337,7 +337,8 @@ static struct matrix matrix_of(const struct desc *desc, bool is_first)
  * layout. */
 static bool wants_kernel(const struct matmul *s)
 {
-        if (!td_dtype_is_float(s->dtype) || s->m > INT32_MAX || s->n > INT32_MAX || s->k > INT32_MAX)
+        if (!td_dtype_is_float(s->dtype) || s->m > INT32_MAX || s->n > INT32_MAX ||
+            s->k > INT32_MAX)
                 return true;
         return s->m <= SMALL && s->n <= SMALL && s->k <= SMALL && s->m * s->n <= SMALL &&
                s->m * s->n * s->k <= SMALL;

@@ -96,8 +96,8 @@ static bool fold(const struct expr *expr, const struct expr_value *value, enum t
                 kernels->load[v->dtype][v->dtype](n, x[i], &v->constant, 0);
         }
         memset(out, 0, sizeof(out));
-        if (value->op == TD_OP_WHERE)
-                kernels->where[computed](n, out, x[0], x[1], x[2]);
+        if (value->n_args == 3)
+                kernel_of_three(value->op, computed)(n, out, x[0], x[1], x[2]);
         else if (value->n_args == 1)
                 refused = kernels->unary[value->op][computed](n, out, x[0]);
         else
@@ -167,7 +167,13 @@ uint64_t expr_cost(enum td_op op, enum td_dtype dtype)
                 return td_dtype_is_integer(dtype) ? 20000 : 8000;
         case TD_OP_DIVIDE:
         case TD_OP_SQRT:
+        case TD_OP_RECIPROCAL:
                 return 1200;
+        case TD_OP_FLOOR_DIVIDE:
+        case TD_OP_REMAINDER:
+                return td_dtype_is_integer(dtype) ? 3000 : 15000;
+        case TD_OP_NEXTAFTER:
+                return 4000;
         default:
                 return 400;
         }

@@ -250,7 +250,7 @@ static void make_apply(struct maker *m, uint8_t v)
                 if (value->n_args == 1)
                         i->unary = kernels->unary[value->op][computed];
                 else
-                        i->where = kernels->where[computed];
+                        i->where = kernel_of_three(value->op, computed);
                 assert(i->unary);
                 for (unsigned k = 0; k < value->n_args; k++)
                         add_arg(m, i, places[k], motion);

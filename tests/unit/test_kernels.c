@@ -99,10 +99,16 @@ static int infer_one(enum td_op op, unsigned dtype, struct td_type *result)
 
 static bool has_kernel(const struct kernels *set, enum td_op op, unsigned dtype)
 {
-        return td_op_info(op)->min_args == 1
-                       ? set->unary[op][dtype] != NULL
-                       : set->binary[op][dtype][KERNEL_VV] && set->binary[op][dtype][KERNEL_VS] &&
-                                 set->binary[op][dtype][KERNEL_SV];
+        kernel_binary *const *forms = set->binary[op][dtype];
+
+        switch (td_op_info(op)->min_args) {
+        case 1:
+                return set->unary[op][dtype] != NULL;
+        case 2:
+                return forms[KERNEL_VV] && forms[KERNEL_VS] && forms[KERNEL_SV];
+        default:
+                return set->clip[dtype] != NULL;
+        }
 }
 
 /* Whatever inference lets through, every set computes. */
@@ -203,6 +209,28 @@ START_TEST(test_where)
                 for (size_t i = 0; dtype == TD_BOOL && i < N; i++)
                         buffer_at(&want)[i] = buffer_at(&want)[i] != 0;
                 ck_assert_mem_eq(&got, &want, sizeof(got));
+        }
+}
+END_TEST
+
+START_TEST(test_clip)
+{
+        const struct kernels *set = kernels_list((unsigned)_i), *plain = kernels_plain();
+        struct buffer x, min, max, got, want;
+
+        for (unsigned dtype = 0; set && dtype < TD_N_DTYPES; dtype++) {
+                if (!set->clip[dtype])
+                        continue;
+                fill(&x, dtype, false);
+                fill(&min, dtype, false);
+                fill(&max, dtype, false);
+                memset(&got, 0x55, sizeof(got));
+                memset(&want, 0x55, sizeof(want));
+                set->clip[dtype](N, buffer_at(&got), buffer_at(&x), buffer_at(&min),
+                                 buffer_at(&max));
+                plain->clip[dtype](N, buffer_at(&want), buffer_at(&x), buffer_at(&min),
+                                   buffer_at(&max));
+                check_same(&got, &want, N, dtype, 0, set->isa, "clip", td_dtype_name(dtype));
         }
 }
 END_TEST
@@ -316,6 +344,7 @@ int main(void)
         tcase_add_test(tc, test_complete);
         tcase_add_loop_test(tc, test_sets, 0, 4);
         tcase_add_loop_test(tc, test_where, 0, 4);
+        tcase_add_loop_test(tc, test_clip, 0, 4);
         tcase_add_loop_test(tc, test_loads, 0, 4);
         tcase_add_test(tc, test_conversions);
         tcase_add_loop_test(tc, test_folds, 0, 4);

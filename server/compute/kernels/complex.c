@@ -178,10 +178,10 @@ COMPLEXES(KERNEL_QUOTIENT, )
         SCALAR_BINARY_FORM(T, R, op, VV, as[i], bs[i], expression)                                 \
         SCALAR_BINARY_FORM(T, R, op, VS, as[i], b0, expression)                                    \
         SCALAR_BINARY_FORM(T, R, op, SV, a0, bs[i], expression)
-#define SCALAR_TO_PART(T, op, expression)                                                          \
+#define SCALAR_UNARY(T, op, R, expression)                                                         \
         static unsigned unary_##op##_##T(size_t n, void *out, const void *x)                       \
         {                                                                                          \
-                part_##T *os = out;                                                                \
+                R *os = out;                                                                       \
                 const parts_##T *xs = x;                                                           \
                                                                                                    \
                 for (size_t i = 0; i < n; i++) {                                                   \
@@ -192,19 +192,77 @@ COMPLEXES(KERNEL_QUOTIENT, )
                 return 0;                                                                          \
         }
 
-#define KERNELS(UNARY, BINARY, TO_PART, SCALAR)                                                    \
+#define OF_TYPE(x, function) _Generic((x), float : function##f, double : function)
+#define SIZE_OF(a) OF_TYPE((a).re, hypot)((a).re, (a).im)
+#define IS_INFINITE(x) (FABS(x) == INFINITY)
+#define IS_FINITE(x) (FABS(x) < INFINITY)
+
+/* z / |z|, towards an infinite part where one alone is infinite; 0 of 0 */
+#define KERNEL_SIGN(T, ...)                                                                        \
+        static inline parts_##T direction_##T(parts_##T a)                                         \
+        {                                                                                          \
+                const part_##T size = SIZE_OF(a);                                                  \
+                                                                                                   \
+                if (a.re != a.re || a.im != a.im || (IS_INFINITE(a.re) && IS_INFINITE(a.im)))      \
+                        return (parts_##T){ NAN, NAN };                                            \
+                if (IS_INFINITE(a.re))                                                             \
+                        return (parts_##T){ a.re > 0 ? 1 : -1, 0 };                                \
+                if (IS_INFINITE(a.im))                                                             \
+                        return (parts_##T){ 0, a.im > 0 ? 1 : -1 };                                \
+                return size == 0 ? (parts_##T){ 0, 0 } : (parts_##T){ a.re / size, a.im / size };  \
+        }                                                                                          \
+        static inline parts_##T inverse_##T(parts_##T a)                                           \
+        {                                                                                          \
+                if (FABS(a.im) <= FABS(a.re)) {                                                    \
+                        const part_##T ratio = a.im / a.re, size = a.re + a.im * ratio;            \
+                                                                                                   \
+                        return (parts_##T){ 1 / size, -ratio / size };                             \
+                } else {                                                                           \
+                        const part_##T ratio = a.re / a.im, size = a.re * ratio + a.im;            \
+                                                                                                   \
+                        return (parts_##T){ ratio / size, -1 / size };                             \
+                }                                                                                  \
+        }                                                                                          \
+        static inline parts_##T rounded_##T(parts_##T a)                                           \
+        {                                                                                          \
+                return (parts_##T){ OF_TYPE(a.re, __builtin_rint)(a.re),                           \
+                                    OF_TYPE(a.im, __builtin_rint)(a.im) };                         \
+        }                                                                                          \
+        static inline parts_##T conjugate_##T(parts_##T a)                                         \
+        {                                                                                          \
+                return (parts_##T){ a.re, -a.im };                                                 \
+        }                                                                                          \
+        static inline numbers_##T squared_##T(numbers_##T a)                                       \
+        {                                                                                          \
+                return product_##T(a, a);                                                          \
+        }
+COMPLEXES(KERNEL_SIGN, )
+
+/* by names that a dtype ends */
+#define NUMBER_ROWS(T, SCALAR1, SCALAR)                                                            \
+        SCALAR(T, DIVIDE, parts_##T, quotient_##T(a, b))                                           \
+        SCALAR1(T, ABS, part_##T, SIZE_OF(a))                                                      \
+        SCALAR1(T, REAL, part_##T, a.re)                                                           \
+        SCALAR1(T, IMAG, part_##T, a.im)                                                           \
+        SCALAR1(T, CONJ, parts_##T, conjugate_##T(a))                                              \
+        SCALAR1(T, ROUND, parts_##T, rounded_##T(a))                                               \
+        SCALAR1(T, SIGN, parts_##T, direction_##T(a))                                              \
+        SCALAR1(T, RECIPROCAL, parts_##T, inverse_##T(a))                                          \
+        SCALAR1(T, ISNAN, uint8_t, ((a.re != a.re) | (a.im != a.im)))                              \
+        SCALAR1(T, ISINF, uint8_t, (IS_INFINITE(a.re) | IS_INFINITE(a.im)))                        \
+        SCALAR1(T, ISFINITE, uint8_t, (IS_FINITE(a.re) & IS_FINITE(a.im)))                         \
+        SCALAR(T, EQUAL, uint8_t, ((a.re == b.re) & (a.im == b.im)))                               \
+        SCALAR(T, NOT_EQUAL, uint8_t, ((a.re != b.re) | (a.im != b.im)))
+
+#define KERNELS(UNARY, BINARY, SCALAR1, SCALAR)                                                    \
         COMPLEXES(BINARY, ADD, sum)                                                                \
         COMPLEXES(BINARY, SUBTRACT, difference)                                                    \
         COMPLEXES(BINARY, MULTIPLY, product)                                                       \
         COMPLEXES(UNARY, NEGATIVE, negated)                                                        \
-        SCALAR(COMPLEX64, DIVIDE, parts_COMPLEX64, quotient_COMPLEX64(a, b))                       \
-        SCALAR(COMPLEX128, DIVIDE, parts_COMPLEX128, quotient_COMPLEX128(a, b))                    \
-        COMPLEXES(SCALAR, EQUAL, uint8_t, ((a.re == b.re) & (a.im == b.im)))                       \
-        COMPLEXES(SCALAR, NOT_EQUAL, uint8_t, ((a.re != b.re) | (a.im != b.im)))                   \
-        TO_PART(COMPLEX64, ABS, hypotf(a.re, a.im))                                                \
-        TO_PART(COMPLEX128, ABS, hypot(a.re, a.im))
+        COMPLEXES(UNARY, SQUARE, squared)                                                          \
+        COMPLEXES(NUMBER_ROWS, SCALAR1, SCALAR)
 
-KERNELS(COMPLEX_UNARY, COMPLEX_BINARY, SCALAR_TO_PART, SCALAR_BINARY)
+KERNELS(COMPLEX_UNARY, COMPLEX_BINARY, SCALAR_UNARY, SCALAR_BINARY)
 
 KERNELS_FILL(complex)
 {

@@ -58,6 +58,7 @@ struct kernels {
         kernel_unary *unary[TD_N_OPS][TD_N_DTYPES];
         kernel_binary *binary[TD_N_OPS][TD_N_DTYPES][KERNEL_N_FORMS];
         kernel_where *where[TD_N_DTYPES];
+        kernel_where *clip[TD_N_DTYPES];             /* x, min, max */
         kernel_load *load[TD_N_DTYPES][TD_N_DTYPES]; /* [from][to] */
         kernel_fold *fold[TD_N_OPS][TD_N_DTYPES];    /* TD_OP_ADD, TD_OP_MAXIMUM, TD_OP_MINIMUM */
         kernel_matmul *matmul[TD_N_DTYPES];
@@ -69,6 +70,12 @@ struct kernels {
 const struct kernels *kernels_get(void);
 const struct kernels *kernels_list(unsigned i);
 const struct kernels *kernels_plain(void);
+
+/* The kernel of an operation with three operands. */
+static inline kernel_where *kernel_of_three(enum td_op op, enum td_dtype dtype)
+{
+        return op == TD_OP_CLIP ? kernels_get()->clip[dtype] : kernels_get()->where[dtype];
+}
 
 static inline bool kernel_is_padded(enum td_op op, enum td_dtype dtype)
 {

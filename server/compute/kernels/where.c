@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* where: by the size of an item; a bool may be any byte in memory. */
+/*
+ * Kernels of three operands
+ *
+ * where goes by the size of an item; a bool may be any byte in memory. clip keeps NaN of any of its
+ * operands, as maximum and minimum do.
+ */
 #include "compute/kernels/set.h"
 
 #define KERNEL_WHERE(T, ...)                                                                       \
@@ -23,6 +28,27 @@ BOOLS(KERNEL_WHERE, )
 UNSIGNED(KERNEL_WHERE, )
 KERNEL_WHERE(COMPLEX128)
 
+#define LARGER(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
+#define SMALLER(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
+#define KERNEL_CLIP(T, ...)                                                                        \
+        static void clip_##T(size_t n, void *out, const void *x, const void *min, const void *max) \
+        {                                                                                          \
+                const at_##T *xs = x, *mins = min, *maxs = max;                                    \
+                at_##T *o = out;                                                                   \
+                                                                                                   \
+                _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)                                \
+                {                                                                                  \
+                        const type_##T a = READ_##T(xs[i]), least = READ_##T(mins[i]),             \
+                                       most = READ_##T(maxs[i]), b = LARGER(a, least);             \
+                                                                                                   \
+                        o[i] = SMALLER(b, most);                                                   \
+                }                                                                                  \
+        }
+#define ENTER_CLIP(T, ...) kernels->clip[TD_##T] = clip_##T;
+
+BOOLS(KERNEL_CLIP, )
+REALS(KERNEL_CLIP, )
+
 KERNELS_FILL(where)
 {
         kernel_where *const by_size[17] = { [1] = where_UINT8,
@@ -34,4 +60,6 @@ KERNELS_FILL(where)
         for (unsigned dtype = 0; dtype < TD_N_DTYPES; dtype++)
                 kernels->where[dtype] = by_size[td_dtype_size(dtype)];
         kernels->where[TD_BOOL] = where_BOOL;
+        BOOLS(ENTER_CLIP, )
+        REALS(ENTER_CLIP, )
 }

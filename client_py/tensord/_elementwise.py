@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Element-wise functions, by the names and signatures of the Python array API standard.
+
+Operands are tensors, values of programs, arrays and Python numbers; a number takes the dtype of
+what it meets, where its kind fits (NumPy 2's rule). Shapes broadcast.
+"""
+
+from ._functions import _named, _tensor, call
+from ._operands import as_operands
+
+_OPERANDS_DOC = """{doc}
+
+    Parameters
+    ----------
+    {names} : Tensor, Value, array_like or number
+        {shapes}
+    """
+
+
+def _unary(op, doc):
+    def function(x, /):
+        return call(op, (x,))
+
+    return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x", shapes="Of any shape."))
+
+
+def _binary(op, doc):
+    def function(x1, x2, /):
+        return call(op, (x1, x2))
+
+    shapes = "Their shapes broadcast."
+    return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x1, x2", shapes=shapes))
+
+
+# arithmetic
+
+add = _binary("add", "x1 + x2; logical or for bool.")
+subtract = _binary("subtract", "x1 - x2; not for bool.")
+multiply = _binary("multiply", "x1 * x2; logical and for bool.")
+divide = _binary("divide", "x1 / x2; integers and bool divide as float64.")
+floor_divide = _binary(
+    "floor_divide", "x1 / x2 rounded down; an integer divided by 0 gives 0."
+)
+remainder = _binary(
+    "remainder", "What floor_divide leaves, of the sign of x2; of an integer divided by 0, 0."
+)
+pow = _binary("pow", "x1 ** x2; an integer to a negative integer power is refused (ValueRefused).")
+maximum = _binary("maximum", "The larger of the two; NaN if either is NaN.")
+minimum = _binary("minimum", "The smaller of the two; NaN if either is NaN.")
+negative = _unary("negative", "-x; wraps for integers; not for bool.")
+abs = _unary("abs", "Absolute value; the most negative integer stays itself.")
+square = _unary("square", "x * x.")
+reciprocal = _unary("reciprocal", "1 / x; of integers cut off towards 0, and 0 of 0.")
+sign = _unary("sign", "-1, 0 or 1; NaN of NaN; of complex x / abs(x), 0 of 0.")
+sqrt = _unary("sqrt", "Square root; integers and bool compute as float64.")
+exp = _unary("exp", "e ** x; integers and bool compute as float64.")
+log = _unary("log", "Natural logarithm; integers and bool compute as float64.")
+
+
+def positive(x, /):
+    """+x, which is x.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    """
+    return _tensor(x)
+
+
+def clip(x, /, min=None, max=None):
+    """Values within bounds: minimum(maximum(x, min), max); NaN in any of them is kept.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    min, max : Tensor, Value, array_like or number, optional
+        No bound where it is left out.
+    """
+    if min is None:
+        return _tensor(x) if max is None else call("minimum", (x, max))
+    if max is None:
+        return call("maximum", (x, min))
+    return call("clip", (x, min, max))
+
+
+# rounding
+
+ceil = _unary("ceil", "Rounded up; integers stay.")
+floor = _unary("floor", "Rounded down; integers stay.")
+trunc = _unary("trunc", "Rounded towards 0; integers stay.")
+round = _unary("round", "Rounded to the nearest integer, halves to the even one; integers stay.")
+
+# bits and logic
+
+bitwise_and = _binary("bitwise_and", "x1 & x2, of integers and bool.")
+bitwise_or = _binary("bitwise_or", "x1 | x2, of integers and bool.")
+bitwise_xor = _binary("bitwise_xor", "x1 ^ x2, of integers and bool.")
+bitwise_invert = _unary("bitwise_invert", "~x, of integers and bool.")
+bitwise_left_shift = _binary(
+    "bitwise_left_shift", "x1 << x2; 0 where x2 is negative or not less than the width."
+)
+bitwise_right_shift = _binary(
+    "bitwise_right_shift",
+    "x1 >> x2; 0, or -1 of negative x1, where x2 is negative or not less than the width.",
+)
+logical_and = _binary("logical_and", "Both differ from 0, as bool.")
+logical_or = _binary("logical_or", "Either differs from 0, as bool.")
+logical_xor = _binary("logical_xor", "One of the two differs from 0, as bool.")
+logical_not = _unary("logical_not", "x is 0, as bool.")
+
+# comparison
+
+equal = _binary("equal", "x1 == x2, as bool.")
+not_equal = _binary("not_equal", "x1 != x2, as bool.")
+less = _binary("less", "x1 < x2, as bool.")
+less_equal = _binary("less_equal", "x1 <= x2, as bool.")
+greater = _binary("greater", "x1 > x2, as bool.")
+greater_equal = _binary("greater_equal", "x1 >= x2, as bool.")
+
+# floats and complex numbers
+
+isfinite = _unary("isfinite", "Neither infinite nor NaN, as bool.")
+isinf = _unary("isinf", "Infinite, of complex numbers in either part, as bool.")
+isnan = _unary("isnan", "NaN, of complex numbers in either part, as bool.")
+signbit = _unary("signbit", "Is the sign bit set, of -0.0 too, as bool.")
+copysign = _binary("copysign", "x1 with the sign of x2.")
+nextafter = _binary("nextafter", "The float next to x1 in the direction of x2.")
+real = _unary("real", "The real part; what is not complex stays.")
+imag = _unary("imag", "The imaginary part; 0 of what is not complex.")
+conj = _unary("conj", "The complex conjugate; real numbers stay.")
+
+# choice and conversion
+
+
+def where(condition, x1, x2, /):
+    """x1 where the condition holds, else x2.
+
+    Parameters
+    ----------
+    condition : Tensor, Value or array_like
+        Of dtype bool.
+    x1, x2 : Tensor, Value, array_like or number
+    """
+    x1, x2 = as_operands((x1, x2))
+    return call("where", (condition, x1, x2))
+
+
+def astype(x, dtype, /):
+    """The same values in another dtype; see `Tensor.astype`."""
+    return _tensor(x).astype(dtype)
