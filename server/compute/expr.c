@@ -171,9 +171,9 @@ uint64_t expr_cost(enum td_op op, enum td_dtype dtype)
                 return 1200;
         case TD_OP_FLOOR_DIVIDE:
         case TD_OP_REMAINDER:
-                return td_dtype_is_integer(dtype) ? 3000 : 15000;
+                return td_dtype_is_integer(dtype) ? 4000 : 30000;
         case TD_OP_NEXTAFTER:
-                return 4000;
+                return 6500;
         default:
                 return 400;
         }

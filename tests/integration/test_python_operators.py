@@ -203,15 +203,18 @@ def test_numpy_scalars_have_their_dtype(client):
     for got in (x * numpy.float64(2), numpy.float64(2) * x, x * numpy.array(2.0)):
         assert got.dtype == numpy.float64
         assert got.tolist() == [2, 2, 2]
-    with pytest.raises(tensord.DtypeError, match="int32"):
-        x + numpy.int32(1)
+    assert (x + numpy.int32(1)).dtype == numpy.float64
+    with pytest.raises(tensord.DtypeError, match="float16"):
+        x + numpy.float16(1)
 
 
 def test_numbers_that_do_not_fit(client):
     with pytest.raises(OverflowError):
         client.put([1, 2]) + 2**64
-    with pytest.raises(tensord.DtypeError, match="complex128"):
-        client.put([1.0, 2.0]) + 1j
+    with pytest.raises(OverflowError):
+        client.put(numpy.ones(2, "int8")) + 128
+    got = client.put(numpy.ones(2, "float32")) + 1j
+    assert got.dtype == numpy.complex64 and got.tolist() == [1 + 1j] * 2
     assert (client.put([1.0]) + 2**64).tolist() == [2.0**64 + 1]
 
 
@@ -296,8 +299,8 @@ def test_astype_of_what_does_not_fit(client):
     lowest = -(2**63)
     got = client.put([numpy.nan, numpy.inf, -numpy.inf, 1e30, -1.9]).astype("int64")
     assert got.tolist() == [lowest, lowest, lowest, lowest, -1]
-    with pytest.raises(tensord.DtypeError, match="int8"):
-        client.put([1.0]).astype("int8")
+    with pytest.raises(tensord.DtypeError, match="float16"):
+        client.put([1.0]).astype("float16")
 
 
 # ---- reductions ----
@@ -576,7 +579,7 @@ def test_creation_refused(client):
     with pytest.raises(tensord.ShapeError):
         tensord.zeros((2**31, 2**31, 2**31), client=client)
     with pytest.raises(tensord.DtypeError):
-        tensord.zeros(3, "uint8", client=client)
+        tensord.zeros(3, "float16", client=client)
     with pytest.raises(tensord.ArgumentError, match="no number"):
         tensord.full(3, "x", client=client)
 

@@ -215,10 +215,8 @@ def test_csv_missing_file(tmp_path):
 @pytest.mark.parametrize(
     "dtype",
     [
-        "int32",
-        "uint8",
         "float16",
-        "complex128",
+        "longdouble",
         "object",
         "U3",
         "S1",
@@ -236,9 +234,9 @@ def test_dtype_refused(dtype):
         assert str(numpy.dtype(dtype)) in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+@pytest.mark.parametrize("dtype", ["float16"])
 def test_dtype_advice(dtype):
-    with pytest.raises(tensord.DtypeError, match=r'\.astype\("int64"\)'):
+    with pytest.raises(tensord.DtypeError, match=r'\.astype\("float32"\)'):
         _dtypes.number_of(dtype)
 
 
