@@ -16,8 +16,21 @@ The functions here use one client, connected by the first of them; `connect` mak
 
 import builtins as _builtins
 
-from . import _client, _errors, _functions, _native, linalg
+from . import _client, _errors, _functions, _native, linalg, random
 from ._client import Client, Record, connect, default_client
+from ._creation import (
+    arange,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from ._errors import TensordError
 from ._einsum import einsum
 from ._files import read_csv
@@ -74,19 +87,14 @@ from ._elementwise import (
     where,
 )
 from ._functions import (
-    arange,
     broadcast_to,
-    eye,
-    full,
     matmul,
     max,
     mean,
     min,
-    ones,
     permute_dims,
     reshape,
     sum,
-    zeros,
 )
 from ._graph import Value
 from ._products import tensordot, vecdot

@@ -226,25 +226,9 @@ static inline int td_infer_broadcast_to(const struct td_call *call, struct td_ty
 
 /* ---- creation ---- */
 
-/*
- * How many integers from start on, step apart, come before stop; false if more than an int64_t
- * counts.
- */
-static inline bool td_arange_integers(int64_t start, int64_t stop, int64_t step, int64_t *np)
-{
-        uint64_t distance, size, n;
+#include "tensord/infer_creation.h"
 
-        *np = 0;
-        if (step > 0 ? start >= stop : start <= stop)
-                return true;
-        distance = step > 0 ? (uint64_t)stop - (uint64_t)start : (uint64_t)start - (uint64_t)stop;
-        size = step > 0 ? (uint64_t)step : -(uint64_t)step;
-        n = (distance - 1) / size + 1;
-        *np = (int64_t)n;
-        return n <= INT64_MAX;
-}
-
-/* The same for floats, as numpy counts: the quotient rounded up, one element if it underflows. */
+/* How many floats, as numpy counts: the quotient rounded up, one element if it underflows. */
 static inline bool td_arange_floats(double start, double stop, double step, int64_t *np)
 {
         double quotient = (stop - start) / step;
@@ -266,6 +250,7 @@ static inline int td_infer_arange(const struct td_call *call, struct td_type *re
         const struct td_number *range = call->attrs->range;
         bool is_float = false;
         unsigned dtype = call->attrs->dtype;
+        uint64_t n = 0;
         bool fits;
 
         *result = (struct td_type){ .dtype = (uint8_t)dtype, .ndim = 1 };
@@ -273,9 +258,9 @@ static inline int td_infer_arange(const struct td_call *call, struct td_type *re
                 return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
                                  "%s: is not defined for %s", call->name, td_dtype_name(dtype));
         for (unsigned i = 0; i < 3; i++) {
-                if (range[i].kind == TD_KIND_COMPLEX || range[i].kind == TD_KIND_UINT)
+                if (range[i].kind == TD_KIND_COMPLEX)
                         return td_refuse(call->refusal, TD_E_BAD_VALUE,
-                                         "%s: start, stop and step are int64 or float", call->name);
+                                         "%s: start, stop and step are real", call->name);
                 is_float |= range[i].kind == TD_KIND_FLOAT;
         }
         if (is_float && !td_dtype_is_float(dtype))
@@ -288,7 +273,10 @@ static inline int td_infer_arange(const struct td_call *call, struct td_type *re
                 fits = td_arange_floats(td_number_double(&range[0]), td_number_double(&range[1]),
                                         td_number_double(&range[2]), &result->shape[0]);
         else
-                fits = td_arange_integers(range[0].i, range[1].i, range[2].i, &result->shape[0]);
+                fits = td_count_integers(range, &n) && n <= INT64_MAX &&
+                       (n > 0 || td_range_is_empty(range));
+        if (!is_float)
+                result->shape[0] = (int64_t)n;
         if (!fits)
                 return td_refuse(call->refusal, TD_E_BAD_VALUE,
                                  "%s: from %g to %g by %g has no length", call->name,
@@ -383,8 +371,10 @@ static inline int td_infer_rule(enum td_op op, const struct td_call *call, struc
         case TD_RULE_EYE: return td_infer_eye(call, results);
         case TD_RULE_NONZERO: return td_infer_nonzero(call, results);
         case TD_RULE_MASK: return td_infer_mask(call, results);
-        case TD_RULE_USER:
-        case TD_RULE_LOOP: break;
+        case TD_RULE_LINSPACE: return td_infer_linspace(call, results);
+        case TD_RULE_RANDOM: return td_infer_random(call, results);
+        case TD_RULE_RANDOM_INTEGERS: return td_infer_random_integers(call, results);
+        case TD_RULE_RANDOM_PERMUTATION: return td_infer_random_permutation(call, results);
         default: break;
         }
         return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block",

@@ -118,6 +118,7 @@ struct td_attrs {
         struct td_number range[3];
         int64_t k;
         int64_t seed;
+        int64_t stream;
         double rcond;
         double correction;
 };

@@ -230,6 +230,10 @@ enum td_rule {
         TD_RULE_EYE,
         TD_RULE_NONZERO,
         TD_RULE_MASK,
+        TD_RULE_LINSPACE,
+        TD_RULE_RANDOM,
+        TD_RULE_RANDOM_INTEGERS,
+        TD_RULE_RANDOM_PERMUTATION,
         TD_RULE_USER,
         TD_RULE_LOOP,
 };

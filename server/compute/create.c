@@ -17,15 +17,22 @@
 #define CHUNK 32768 /* elements */
 #define TILE 512
 
+struct linspace {
+        double start[2], stop[2]; /* real and imaginary parts */
+        int64_t n_steps;
+        int64_t last; /* the element that is stop itself, or -1 */
+};
+
 struct create {
         struct step step;
         enum td_op op;
         enum td_dtype dtype;
         size_t item_size;
         int64_t n;
-        union td_scalar value;      /* of every element, or of the diagonal */
-        int64_t n_columns, k;       /* of eye */
-        bool is_integer;            /* arange counts in integers */
+        union td_scalar value; /* of every element, or of the diagonal */
+        int64_t n_columns, k;  /* of eye */
+        bool is_integer;       /* arange counts in integers */
+        struct linspace linspace;
         struct td_number start, by; /* of arange, both integers or both floats */
         kernel_load *convert;       /* of arange, from what it counts in */
 };
@@ -90,6 +97,40 @@ static void write_eye(const struct create *c, char *out, int64_t index, int64_t 
         }
 }
 
+/* Of one part, real or imaginary, the element of that index. */
+static double linspace_at(const struct linspace *l, unsigned part, int64_t i)
+{
+        double delta = l->stop[part] - l->start[part];
+        double step = l->n_steps > 0 ? delta / (double)l->n_steps : 0;
+
+        if (i == l->last)
+                return l->stop[part];
+        if (l->n_steps > 0 && step == 0) /* the quotient may have been too small */
+                return (double)i / (double)l->n_steps * delta + l->start[part];
+        return (double)i * step + l->start[part];
+}
+
+static void write_linspace(const struct create *c, char *out, int64_t index, int64_t end)
+{
+        for (; index < end; index++, out += c->item_size) {
+                double real = linspace_at(&c->linspace, 0, index);
+                float part = (float)real;
+
+                if (td_dtype_real(c->dtype) == TD_FLOAT32)
+                        memcpy(out, &part, sizeof(part));
+                else
+                        memcpy(out, &real, sizeof(real));
+                if (!td_dtype_is_complex(c->dtype))
+                        continue;
+                real = linspace_at(&c->linspace, 1, index);
+                part = (float)real;
+                if (c->dtype == TD_COMPLEX64)
+                        memcpy(out + sizeof(part), &part, sizeof(part));
+                else
+                        memcpy(out + sizeof(real), &real, sizeof(real));
+        }
+}
+
 static void write_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
@@ -103,7 +144,9 @@ static void write_chunk(void *ctx, uint64_t chunk)
                 atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
                 return;
         }
-        if (c->op == TD_OP_ARANGE)
+        if (c->op == TD_OP_LINSPACE)
+                write_linspace(c, out, index, end);
+        else if (c->op == TD_OP_ARANGE)
                 write_arange(c, out, index, end);
         else if (c->op == TD_OP_EYE)
                 write_eye(c, out, index, end);
@@ -139,7 +182,8 @@ static void prepare_arange(struct create *c, const struct td_attrs *attrs)
 {
         c->start = attrs->range[0];
         c->by = attrs->range[2];
-        c->is_integer = c->start.kind == TD_KIND_INT && c->by.kind == TD_KIND_INT;
+        c->is_integer = td_number_is_integer(&c->start) && td_number_is_integer(&c->by) &&
+                        !(td_dtype_is_float(c->dtype) && c->start.kind == TD_KIND_UINT);
         if (!c->is_integer) {
                 c->start = (struct td_number){ .kind = TD_KIND_FLOAT,
                                                .d = td_number_double(&attrs->range[0]) };
@@ -161,6 +205,21 @@ union td_scalar create_constant(enum td_op op, const struct td_attrs *attrs, enu
         return number_as(op == TD_OP_FULL ? attrs->value : number, dtype);
 }
 
+static void prepare_linspace(struct create *c, const struct td_attrs *attrs)
+{
+        bool has_endpoint = !(attrs->set & TD_ATTR_ENDPOINT) || attrs->endpoint;
+
+        for (unsigned i = 0; i < 2; i++) {
+                const struct td_number *bound = &attrs->range[i];
+                double *parts = i ? c->linspace.stop : c->linspace.start;
+
+                parts[0] = td_number_double(bound);
+                parts[1] = bound->kind == TD_KIND_COMPLEX ? bound->z[1] : 0;
+        }
+        c->linspace.n_steps = has_endpoint ? c->n - 1 : c->n;
+        c->linspace.last = has_endpoint && c->n > 1 ? c->n - 1 : -1;
+}
+
 int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *result)
 {
@@ -175,13 +234,17 @@ int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         c->dtype = result->type.dtype;
         c->item_size = (size_t)td_dtype_size(c->dtype);
         c->n = desc_n_elements(result);
-        c->value = number_as(op == TD_OP_FULL ? attrs->value : one, c->dtype);
+        if (op == TD_OP_FULL || op == TD_OP_ONES || op == TD_OP_EYE)
+                c->value = number_as(op == TD_OP_FULL ? attrs->value : one, c->dtype);
         c->k = attrs->set & TD_ATTR_K ? attrs->k : 0;
         if (op == TD_OP_EYE)
                 c->n_columns = result->type.shape[1];
         if (op == TD_OP_ARANGE)
                 prepare_arange(c, attrs);
-        c->step.cost_ns = 50 + (uint64_t)c->n / (op == TD_OP_ARANGE ? 1 : 4);
+        if (op == TD_OP_LINSPACE)
+                prepare_linspace(c, attrs);
+        c->step.cost_ns = 50 +
+                          (uint64_t)c->n / (op == TD_OP_ARANGE || op == TD_OP_LINSPACE ? 1 : 4);
         *stepp = &c->step;
         return 0;
 }

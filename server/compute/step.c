@@ -14,6 +14,7 @@
 #include "compute/create.h"
 #include "compute/gather.h"
 #include "compute/lapack.h"
+#include "compute/random.h"
 #include "compute/reduce.h"
 #include "compute/region.h"
 #include "compute/select.h"
@@ -72,7 +73,13 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
         case TD_RULE_CREATION:
         case TD_RULE_ARANGE:
         case TD_RULE_EYE:
+        case TD_RULE_LINSPACE:
                 return create_new(stepp, op, attrs, results);
+        case TD_RULE_RANDOM:
+        case TD_RULE_RANDOM_INTEGERS:
+                return random_new(stepp, op, attrs, results);
+        case TD_RULE_RANDOM_PERMUTATION:
+                return permutation_new(stepp, attrs, results);
         default:
                 assert(!"views and loops are not steps");
                 __builtin_unreachable();

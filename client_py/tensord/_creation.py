@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Tensors made in the daemon, by the names and signatures of the Python array API standard.
+
+Beyond the standard, dtypes may stand by position, and ``client`` says who computes.
+"""
+
+import operator
+
+import numpy
+
+from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, number_of
+from ._errors import error
+from ._functions import call, shape_of
+from ._manipulation import tensor_of
+
+__all__ = [
+    "arange",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
+
+def number(x):
+    """A plain int, float or complex, of whatever is one."""
+    try:
+        return operator.index(x)
+    except TypeError:
+        pass
+    if isinstance(x, (complex, numpy.complexfloating)):
+        return complex(x)
+    if hasattr(x, "__float__") and not isinstance(x, (str, bytes)):
+        return float(x)
+    raise error("bad_arguments", f"{x!r} is no number")
+
+
+def _check_device(device):
+    if device not in (None, "cpu"):
+        raise error("bad_arguments", f"the only device is 'cpu', not {device!r}")
+
+
+def _dtype(dtype, default=FLOAT64):
+    return default if dtype is None else number_of(dtype)
+
+
+def zeros(shape, dtype=None, *, device=None, client=None):
+    """A tensor of zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : str or numpy.dtype, optional
+        float64 where it is left out.
+    device : {"cpu"}, optional
+    client : Client, optional
+        The default one where it is left out.
+    """
+    _check_device(device)
+    return call("zeros", (), {"shape": shape_of(shape), "dtype": _dtype(dtype)}, client)
+
+
+def empty(shape, dtype=None, *, device=None, client=None):
+    """A tensor of any values, which are zeros here; parameters as for `zeros`."""
+    return zeros(shape, dtype, device=device, client=client)
+
+
+def ones(shape, dtype=None, *, device=None, client=None):
+    """A tensor of ones; parameters as for `zeros`."""
+    _check_device(device)
+    return call("ones", (), {"shape": shape_of(shape), "dtype": _dtype(dtype)}, client)
+
+
+def full(shape, fill_value, dtype=None, *, device=None, client=None):
+    """A tensor of one value.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    fill_value : bool, int, float or complex
+    dtype : str or numpy.dtype, optional
+        That of the value (bool, int64, float64 or complex128) where it is left out.
+    device : {"cpu"}, optional
+    client : Client, optional
+    """
+    _check_device(device)
+    value = number(fill_value)
+    own = number_of(fill_value.dtype) if hasattr(fill_value, "dtype") else None
+    if own is None:
+        kinds = {int: INT64, float: FLOAT64, complex: COMPLEX128}
+        own = BOOL if isinstance(fill_value, bool) else kinds[type(value)]
+    attrs = {"shape": shape_of(shape), "value": value, "dtype": _dtype(dtype, own)}
+    return call("full", (), attrs, client)
+
+
+def _like(function):
+    def like(x, /, *args, dtype=None, device=None):
+        x = tensor_of(x)
+        dtype = x.dtype if dtype is None else dtype
+        client = getattr(x, "client", None)
+        return function(x.shape, *args, dtype=dtype, device=device, client=client)
+
+    name = function.__name__ + "_like"
+    like.__name__ = like.__qualname__ = name
+    like.__module__ = "tensord"
+    like.__doc__ = f"""As `{function.__name__}`, of the shape of x and its dtype, unless one is given.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    dtype : str or numpy.dtype, optional
+    device : {{"cpu"}}, optional
+    """
+    return like
+
+
+zeros_like = _like(zeros)
+empty_like = _like(empty)
+ones_like = _like(ones)
+
+
+def full_like(x, /, fill_value, *, dtype=None, device=None):
+    """As `full`, of the shape of x, and of its dtype unless another is given.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    fill_value : bool, int, float or complex
+    dtype : str or numpy.dtype, optional
+    device : {"cpu"}, optional
+    """
+    return _like(full)(x, fill_value, dtype=dtype, device=device)
+
+
+def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None):
+    """Numbers from start on, step apart, before stop.
+
+    Parameters
+    ----------
+    start, stop, step : int or float
+        One alone is the stop, and start is 0 then.
+    dtype : str or numpy.dtype, optional
+        int64 if all are integers, else float64, where it is left out.
+    device : {"cpu"}, optional
+    client : Client, optional
+    """
+    _check_device(device)
+    if stop is None:
+        start, stop = 0, start
+    numbers = tuple(map(number, (start, stop, step)))
+    own = FLOAT64 if any(isinstance(x, float) for x in numbers) else INT64
+    return call("arange", (), {"range": numbers, "dtype": _dtype(dtype, own)}, client)
+
+
+def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, client=None):
+    """Numbers from start to stop, equally spaced.
+
+    Parameters
+    ----------
+    start, stop : int, float or complex
+    num : int
+        How many.
+    dtype : str or numpy.dtype, optional
+        float32, float64 or a complex one; float64, or complex128 for complex bounds, where it is
+        left out.
+    device : {"cpu"}, optional
+    endpoint : bool
+        stop itself is the last one; else it would be the one behind the last.
+    client : Client, optional
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linspace(0, 1, 5)
+    Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
+    """
+    _check_device(device)
+    numbers = number(start), number(stop), operator.index(num)
+    own = COMPLEX128 if any(isinstance(x, complex) for x in numbers) else FLOAT64
+    attrs = {"range": numbers, "dtype": _dtype(dtype, own)}
+    if not endpoint:
+        attrs["endpoint"] = False
+    return call("linspace", (), attrs, client)
+
+
+def eye(n_rows, n_cols=None, /, k=0, dtype=None, *, device=None, client=None):
+    """A matrix with ones on its diagonal k, else zeros.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_cols : int, optional
+        As many as rows where it is left out.
+    k : int
+        0 is the main diagonal, positive ones lie above.
+    dtype : str or numpy.dtype, optional
+        float64 where it is left out.
+    device : {"cpu"}, optional
+    client : Client, optional
+    """
+    _check_device(device)
+    shape = (n_rows, n_rows if n_cols is None else n_cols)
+    return call("eye", (), {"shape": shape, "dtype": _dtype(dtype), "k": k}, client)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""Random numbers, made in the daemon by the counter-based generator Philox4x32-10.
+
+An element depends on the seed, the stream and its index alone: the same numbers come out whatever
+the number of threads, the client and the machine. A seed has 2**48 streams; numbers of different
+streams have nothing to do with one another, those of one stream have.
+
+>>> import tensord
+>>> generator = tensord.random.Generator(seed=7)
+>>> generator.integers(1, 7, 8).shape
+(8,)
+>>> tensord.random.uniform(3, seed=7).tolist() == tensord.random.uniform(3, seed=7).tolist()
+True
+"""
+
+import operator
+import secrets
+
+from ._compose import compose
+from ._creation import number
+from ._dtypes import NAMES, number_of
+from ._errors import error
+from ._functions import call, shape_of
+
+UINT64 = NAMES.index("uint64")
+
+__all__ = ["Generator", "integers", "normal", "permutation", "uniform"]
+
+
+def _attrs(seed, stream):
+    """Any seed of 64 bits, as the int64 that travels; a new one where none is given."""
+    seed = secrets.randbits(64) if seed is None else operator.index(seed)
+    if not -(2**63) <= seed < 2**64:
+        raise error("bad_value", f"the seed {seed} has more than 64 bits")
+    return {"seed": seed - 2**64 if seed >= 2**63 else seed, "stream": operator.index(stream)}
+
+
+def _floats(op, shape, dtype, seed, stream, client):
+    attrs = {"shape": shape_of(shape), "dtype": number_of(dtype), **_attrs(seed, stream)}
+    return call(op, (), attrs, client)
+
+
+def uniform(shape=(), *, low=0.0, high=1.0, dtype="float64", seed=None, stream=0, client=None):
+    """Numbers from low to below high, equally likely.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    low, high : float
+        low + (high - low) * u is computed of a u from 0 to below 1; rounding may yield high.
+    dtype : {"float64", "float32"}
+        u is a multiple of 2**-53, or of 2**-24.
+    seed : int, optional
+        Of 64 bits; a new one each time where it is left out.
+    stream : int
+        From 0 to 2**48 - 1.
+    client : Client, optional
+        The default one where it is left out.
+    """
+    u = _floats("random_uniform", shape, dtype, seed, stream, client)
+    return _scaled(u, float(high) - float(low), float(low))
+
+
+def normal(shape=(), *, mean=0.0, std=1.0, dtype="float64", seed=None, stream=0, client=None):
+    """Numbers of the normal distribution.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    mean, std : float
+    dtype : {"float64", "float32"}
+        float32 are the float64 of the same seed and stream, rounded.
+    seed, stream, client
+        As for `uniform`.
+
+    Notes
+    -----
+    The method of Box and Muller, two numbers of two; logarithm, sine and cosine are polynomials
+    whose bits do not depend on the processor.
+    """
+    if std < 0:
+        raise error("bad_value", f"a standard deviation of {std} is less than 0")
+    x = _floats("random_normal", shape, dtype, seed, stream, client)
+    return _scaled(x, float(std), float(mean))
+
+
+def _scaled(x, factor, offset):
+    if (factor, offset) == (1.0, 0.0):
+        return x
+    return compose(lambda v: v * factor + offset, x)
+
+
+def integers(low, high=None, shape=(), *, step=1, dtype="int64", seed=None, stream=0, client=None):
+    """Integers of a range, equally likely without any bias.
+
+    Parameters
+    ----------
+    low, high : int
+        From low to below high; one alone is high, and low is 0 then.
+    shape : int or tuple of int
+    step : int
+        Only low, low + step, low + 2 * step, ...
+    dtype : str or numpy.dtype
+        Of integers, wide enough for the range.
+    seed, stream, client
+        As for `uniform`.
+
+    Raises
+    ------
+    ValueRefused
+        The range is empty, or does not fit the dtype.
+    """
+    if high is None:
+        low, high = 0, low
+    if high == 2**64 and number_of(dtype) == UINT64:  # one more than travels
+        half = 2**63
+        keywords = {"step": step, "seed": seed, "stream": stream, "client": client}
+        x = integers(low - half, half, shape, **keywords)
+        return compose(lambda v: v.astype("uint64") + half, x)
+    attrs = {
+        "range": tuple(map(number, (low, high, step))),
+        "shape": shape_of(shape),
+        "dtype": number_of(dtype),
+        **_attrs(seed, stream),
+    }
+    return call("random_integers", (), attrs, client)
+
+
+def permutation(n, *, seed=None, stream=0, client=None):
+    """The integers from 0 to n - 1 in random order, as int64; every order is equally likely.
+
+    Parameters
+    ----------
+    n : int
+    seed, stream, client
+        As for `uniform`.
+    """
+    attrs = {"shape": (operator.index(n),), **_attrs(seed, stream)}
+    return call("random_permutation", (), attrs, client)
+
+
+class Generator:
+    """Random numbers in sequence: each call takes the next stream of the seed.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Of 64 bits; a new one where it is left out.
+    stream : int
+        The first to be taken.
+    client : Client, optional
+
+    Attributes
+    ----------
+    seed, stream : int
+        What the next call uses; a generator made of them goes on from here.
+    """
+
+    def __init__(self, seed=None, *, stream=0, client=None):
+        self.seed = secrets.randbits(64) if seed is None else operator.index(seed)
+        self.stream = operator.index(stream)
+        self._client = client
+
+    def __repr__(self):
+        return f"Generator(seed={self.seed}, stream={self.stream})"
+
+    def _next(self, function, *args, **keywords):
+        result = function(
+            *args, seed=self.seed, stream=self.stream, client=self._client, **keywords
+        )
+        self.stream += 1
+        return result
+
+    def uniform(self, shape=(), *, low=0.0, high=1.0, dtype="float64"):
+        """Numbers from low to below high; see `tensord.random.uniform`."""
+        return self._next(uniform, shape, low=low, high=high, dtype=dtype)
+
+    def normal(self, shape=(), *, mean=0.0, std=1.0, dtype="float64"):
+        """Numbers of the normal distribution; see `tensord.random.normal`."""
+        return self._next(normal, shape, mean=mean, std=std, dtype=dtype)
+
+    def integers(self, low, high=None, shape=(), *, step=1, dtype="int64"):
+        """Integers of a range; see `tensord.random.integers`."""
+        return self._next(integers, low, high, shape, step=step, dtype=dtype)
+
+    def permutation(self, n):
+        """The integers from 0 to n - 1 in random order; see `tensord.random.permutation`."""
+        return self._next(permutation, n)
