@@ -109,7 +109,7 @@ def _like(function):
     name = function.__name__ + "_like"
     like.__name__ = like.__qualname__ = name
     like.__module__ = "tensord"
-    like.__doc__ = f"""As `{function.__name__}`, of the shape of x and its dtype, unless one is given.
+    like.__doc__ = f"""As `{function.__name__}`, of the shape of x, and its dtype unless given.
 
     Parameters
     ----------
