@@ -4,8 +4,6 @@
 import math
 import operator
 
-import numpy
-
 from ._dtypes import DTYPES, number_of
 from ._index import Advanced, Index, is_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand
@@ -215,12 +213,7 @@ class Operators:
 
     def _at_arrays(self, advanced):
         if advanced.mask is not None:
-            mask = numpy.asarray(advanced.mask)  # its number of elements is asked for here
-            if mask.shape != self.shape[: mask.ndim]:
-                raise IndexError(f"a mask of shape {mask.shape} for shape {self.shape}")
-            axes = tuple(range(mask.ndim))
-            indices = tuple(map(as_operand, numpy.nonzero(mask)))
-            return make("take", (self, *indices), {"axes": axes})
+            return make("mask", (self, as_operand(advanced.mask)))
         part = self if advanced.is_whole else self[advanced.basic]
         return make("take", (part, *advanced.indices), {"axes": advanced.axes})
 
