@@ -118,6 +118,27 @@ from ._manipulation import (
     triu,
     unstack,
 )
+from ._math import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cos,
+    cosh,
+    expm1,
+    hypot,
+    log10,
+    log1p,
+    log2,
+    logaddexp,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
 from ._program import Program
 from ._searching import nonzero
 from ._tensor import Tensor, Unsealed

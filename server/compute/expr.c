@@ -159,12 +159,17 @@ enum td_dtype expr_compute_dtype(enum td_op op, unsigned n_args, const enum td_d
 
 uint64_t expr_cost(enum td_op op, enum td_dtype dtype)
 {
+        if (op != TD_OP_POW && kernel_is_padded(op, dtype))
+                return 3500;
+        if (td_dtype_is_complex(dtype) && td_op_info(op)->rule == TD_RULE_FLOATING)
+                return op == TD_OP_DIVIDE || op == TD_OP_RECIPROCAL
+                               ? 3000
+                               : 100000; /* C's functions, one by one */
         switch (op) {
-        case TD_OP_EXP:
-        case TD_OP_LOG:
-                return 2500;
         case TD_OP_POW:
-                return td_dtype_is_integer(dtype) ? 20000 : 8000;
+                return td_dtype_is_integer(dtype)   ? 20000
+                       : td_dtype_is_complex(dtype) ? 200000
+                                                    : 8000;
         case TD_OP_DIVIDE:
         case TD_OP_SQRT:
         case TD_OP_RECIPROCAL:

@@ -13,7 +13,8 @@ foreach(row ${kernel_rows})
 endforeach()
 # GCC 12 contracts a * b + c where it vectorises a sum beside a difference, whatever -ffp-contract
 # says
-set_source_files_properties(${kernels_dir}/complex.c PROPERTIES COMPILE_OPTIONS -fno-tree-vectorize)
+set_source_files_properties(${kernels_dir}/complex.c ${kernels_dir}/complex_math.c
+                            PROPERTIES COMPILE_OPTIONS -fno-tree-vectorize)
 
 # kernels(SET, name of the instruction set, bytes of a vector or 0, compiler options)
 function(kernels set isa vec)

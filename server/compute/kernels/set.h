@@ -151,7 +151,7 @@ typedef int64_t mask_INT64 VECTOR(VEC);
 typedef int32_t mask_FLOAT32 VECTOR(VEC);
 typedef int64_t mask_FLOAT64 VECTOR(VEC);
 #define SELECT(T, mask, a, b) ((vec_##T)(((mask) & (mask_##T)(a)) | (~(mask) & (mask_##T)(b))))
-#define SPLAT(T, x) ((vec_##T){ 0 } + (x))
+#define SPLAT(T, x) ((x) - (vec_##T){ 0 }) /* keeps -0.0 */
 #else
 #define VECTORS(size) KERNEL_LANES
 typedef int64_t vec_INT64 AT;
