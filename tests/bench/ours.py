@@ -6,7 +6,7 @@ import numpy
 import tensord
 
 import worker
-from theirs import HEAT, random
+from theirs import HEAT, of_function, random
 
 clients = {}
 
@@ -95,6 +95,13 @@ def exp(address, n):
     return warm(lambda: tensord.exp(x))
 
 
+def function(address, name, dtype, n):
+    """A mathematical function of values all over its domain, or of two such arrays."""
+    client = connect(address)
+    operands = [client.put(x) for x in of_function(name, dtype, int(n))]
+    return warm(lambda: getattr(tensord, name)(*operands))
+
+
 def gradient(address, steps):
     client = connect(address)
     x = client.put(numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]]))
@@ -157,5 +164,6 @@ if __name__ == "__main__":
     worker.serve({
         "roundtrip": roundtrip, "store": store, "get": get, "put": put, "put_cold": put_cold,
         "matmul": matmul, "chain": chain, "sum_all": sum_all, "mean": mean, "exp": exp,
-        "gradient": gradient, "heat": heat, "fill": fill, "small_puts": small_puts, "facts": facts,
+        "function": function, "gradient": gradient, "heat": heat, "fill": fill,
+        "small_puts": small_puts, "facts": facts,
     })

@@ -16,6 +16,9 @@ def measure(bench):
         for work, *words in (("sum_all", "sum_all"), ("mean_axis0", "mean", 0),
                              ("mean_axis1", "mean", 1), ("exp", "exp")):
             reduction(bench, address, work, *words)
+        for name in ("exp", "log", "sin", "tanh", "pow"):
+            for dtype in ("float64", "float32"):
+                function(bench, address, name, dtype)
         loop(bench, address, "gradient_2000", "gradient", 2000, {"limit": 6.0})  # 3 us a step
         loop(bench, address, "heat_300", "heat", 300)
 
@@ -62,6 +65,14 @@ def reduction(bench, address, work, verb, *words):
          "bandwidth": lambda: bench.helper(program("loops")).prepare(
              by_hand, SIDE * SIDE * 8, bench.n_threads)},
         turns=3)
+
+
+def function(bench, address, name, dtype):
+    bench.compare(f"{name}_f{dtype[-2:]}_10M", "ms",
+                  ours(bench, "function", address, name, dtype, 10_000_000),
+                  {"numpy": theirs(bench, "function", name, dtype, 10_000_000),
+                   "numpy_out": theirs(bench, "function_out", name, dtype, 10_000_000)},
+                  turns=5, asked={"numpy": 1.7})
 
 
 def loop(bench, address, work, verb, n_steps, limits=None):

@@ -157,6 +157,25 @@ def exp(n):
     return lambda: numpy.exp(x)
 
 
+def of_function(name, dtype, n):
+    """Operands of a mathematical function, from all over its domain."""
+    low, high = {"exp": (-20, 20), "sin": (-20, 20), "tanh": (-3, 3)}.get(name, (0.01, 10))
+    uniform = numpy.random.default_rng(1).uniform
+    return [uniform(low, high, n).astype(dtype) for _ in range(2 if name == "pow" else 1)]
+
+
+def function(name, dtype, n):
+    operands = of_function(name, dtype, int(n))
+    compute = getattr(numpy, "power" if name == "pow" else name)
+    return lambda: compute(*operands)
+
+
+def function_out(name, dtype, n):
+    operands = of_function(name, dtype, int(n))
+    compute, out = getattr(numpy, "power" if name == "pow" else name), numpy.empty(int(n), dtype)
+    return lambda: compute(*operands, out=out)
+
+
 def gradient(steps):
     x = numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]])
     y = numpy.array([1.0, 3, 5, 7, 9])
@@ -183,5 +202,6 @@ if __name__ == "__main__":
     worker.serve({
         "attach": attach, "block": block, "share": share, "pipe": Pipe,
         "matmul": matmul, "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
-        "sum_all": sum_all, "mean": mean, "exp": exp, "gradient": gradient, "heat": heat,
+        "sum_all": sum_all, "mean": mean, "exp": exp, "function": function,
+        "function_out": function_out, "gradient": gradient, "heat": heat,
     })
