@@ -372,7 +372,7 @@ static unsigned loop_n_keys(const struct td_loop *loop)
 
 static void pack_loop(msgpack_packer *pk, const struct td_loop *loop)
 {
-        pack_text(pk, "steps");
+        pack_text(pk, loop->is_while ? "max_steps" : "steps");
         msgpack_pack_int64(pk, loop->n_steps);
         pack_text(pk, "captures");
         msgpack_pack_uint32(pk, loop->n_captures);

@@ -262,7 +262,7 @@ int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *att
 
         if (is_refused(builder))
                 return -1;
-        if ((unsigned)op >= TD_N_OPS || op == TD_OP_LOOP || op == TD_OP_USER ||
+        if ((unsigned)op >= TD_N_OPS || td_op_has_body(op) || op == TD_OP_USER ||
             n_args > TD_ARGS_MAX) {
                 td_refuse(&builder->refusal,
                           (unsigned)op >= TD_N_OPS ? TD_E_UNKNOWN_OP : TD_E_BAD_PROGRAM,
@@ -399,8 +399,8 @@ static bool loop_is_possible(td_builder *builder, int64_t n_steps, size_t n_capt
         return !is_refused(builder);
 }
 
-int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captures,
-                          size_t n_captures, const int *carried, size_t n_carried, int *body_values)
+static int loop_begin(td_builder *builder, bool is_while, int64_t n_steps, const int *captures,
+                      size_t n_captures, const int *carried, size_t n_carried, int *body_values)
 {
         struct builder_block *outer = builder->current, *inner;
         int args[TD_ARGS_MAX];
@@ -417,6 +417,7 @@ int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captu
         inner = block_new(builder, n_steps, n_captures, n_carried);
         if (!inner)
                 return -1;
+        inner->loop->is_while = is_while;
         builder->current = inner;
         inner->n_args = n_inputs - 1;
         inner->args = take_values(builder, "loop", args, inner->n_args, outer->n_values);
@@ -429,6 +430,21 @@ int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captu
         for (uint32_t i = 0; i < n_inputs; i++)
                 body_values[i] = (int)i;
         return (int)n_inputs;
+}
+
+int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int *captures,
+                          size_t n_captures, const int *carried, size_t n_carried, int *body_values)
+{
+        return loop_begin(builder, false, n_steps, captures, n_captures, carried, n_carried,
+                          body_values);
+}
+
+int td_builder_while_begin(td_builder *builder, int64_t max_steps, const int *captures,
+                           size_t n_captures, const int *carried, size_t n_carried,
+                           int *body_values)
+{
+        return loop_begin(builder, true, max_steps, captures, n_captures, carried, n_carried,
+                          body_values);
 }
 
 /* What the loop yields and watches. */
@@ -467,19 +483,25 @@ static bool loop_complete(td_builder *builder, struct builder_block *inner, cons
         return true;
 }
 
+static uint32_t loop_n_results(const struct td_loop *loop)
+{
+        return loop->n_results + loop->n_watch + loop->is_while;
+}
+
 /* Make the loop a node of the outer block, which is the current one again. */
 static int loop_close(td_builder *builder, struct builder_block *inner)
 {
         struct builder_block *outer = builder->current;
         struct td_type arg_types[TD_ARGS_MAX];
         struct td_node *node = NULL;
-        uint32_t n_results = inner->loop->n_results + inner->loop->n_watch;
+        uint32_t n_results = loop_n_results(inner->loop);
 
         inner->loop->body = inner->block;
         for (uint32_t i = 0; i < inner->n_args; i++)
                 arg_types[i] = outer->types[inner->args[i]];
         if (values_reserve(builder, n_results))
-                node = node_add(builder, TD_OP_LOOP, inner->args, inner->n_args);
+                node = node_add(builder, inner->loop->is_while ? TD_OP_WHILE : TD_OP_LOOP,
+                                inner->args, inner->n_args);
         if (!node)
                 return -1;
         node->attrs = (struct td_attrs){ .set = TD_ATTR_LOOP };
@@ -510,17 +532,22 @@ int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_r
                 return refuse_node(builder);
         builder->current = inner->outer;
         first = loop_close(builder, inner);
+        for (uint32_t i = 0; first >= 0 && results && i < loop_n_results(inner->loop); i++)
+                results[i] = first + (int)i;
         if (first < 0) {
                 loop_free(inner->loop);
                 free(inner->args);
                 refuse_node(builder);
         }
-        for (uint32_t i = 0;
-             first >= 0 && results && i < inner->loop->n_results + inner->loop->n_watch; i++)
-                results[i] = first + (int)i;
         free(inner->types);
         free(inner);
         return first;
+}
+
+int td_builder_while_end(td_builder *builder, const int *body_results, size_t n_results,
+                         int *results)
+{
+        return td_builder_loop_end(builder, body_results, n_results, NULL, 0, 0, NULL, 0, results);
 }
 
 /* ---- what there is ---- */

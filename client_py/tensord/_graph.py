@@ -79,7 +79,17 @@ class Node:
 class Loop:
     """What a loop node has beside its operands: the captured values, then the carried ones."""
 
-    __slots__ = ("n_steps", "n_captures", "parameters", "nodes", "results", "watch", "every", "at")
+    __slots__ = (
+        "is_while",
+        "n_steps",
+        "n_captures",
+        "parameters",
+        "nodes",
+        "results",
+        "watch",
+        "every",
+        "at",
+    )
 
 
 class Value(Operators):
@@ -231,14 +241,18 @@ def _emit_node(builder, node, numbers):
 def _emit_loop(builder, node, numbers):
     loop = node.loop
     args = tuple([numbers[key_of(arg)] for arg in node.args])
-    body = builder.loop_begin(loop.n_steps, args[: loop.n_captures], args[loop.n_captures :])
+    begin = builder.while_begin if loop.is_while else builder.loop_begin
+    body = begin(loop.n_steps, args[: loop.n_captures], args[loop.n_captures :])
     inner = {key_of(arg): number for arg, number in zip(node.args[: loop.n_captures], body)}
     for parameter, number in zip(loop.parameters, body[loop.n_captures :]):
         inner[key_of(parameter)] = number
     for inner_node in loop.nodes:
         _emit_node(builder, inner_node, inner)
+    results = tuple([inner[key_of(value)] for value in loop.results])
+    if loop.is_while:
+        return builder.while_end(results)
     return builder.loop_end(
-        tuple([inner[key_of(value)] for value in loop.results]),
+        results,
         tuple([inner[key_of(value)] for value in loop.watch]),
         loop.every,
         loop.at,

@@ -181,23 +181,31 @@ static bool scalar_of(PyObject *number, long dtype, union td_scalar *scalarp)
                 scalarp->b = truth > 0;
                 return truth >= 0;
         case TD_KIND_INT:
-        case TD_KIND_UINT: return integer_of(number, (unsigned)dtype, scalarp);
+        case TD_KIND_UINT:
+                return integer_of(number, (unsigned)dtype, scalarp);
         case TD_KIND_COMPLEX:
                 parts[0] = PyComplex_RealAsDouble(number);
                 parts[1] = PyComplex_ImagAsDouble(number);
                 break;
-        case TD_KIND_FLOAT: parts[0] = PyFloat_AsDouble(number); break;
+        case TD_KIND_FLOAT:
+                parts[0] = PyFloat_AsDouble(number);
+                break;
         }
         if (PyErr_Occurred())
                 return false;
         switch (dtype) {
-        case TD_FLOAT32: scalarp->f = (float)parts[0]; break;
-        case TD_FLOAT64: scalarp->d = parts[0]; break;
+        case TD_FLOAT32:
+                scalarp->f = (float)parts[0];
+                break;
+        case TD_FLOAT64:
+                scalarp->d = parts[0];
+                break;
         case TD_COMPLEX64:
                 scalarp->c[0] = (float)parts[0];
                 scalarp->c[1] = (float)parts[1];
                 break;
-        default: memcpy(scalarp->z, parts, sizeof(parts));
+        default:
+                memcpy(scalarp->z, parts, sizeof(parts));
         }
         return true;
 }
@@ -338,17 +346,24 @@ static bool read_attr(PyObject *key, PyObject *value, struct td_attrs *attrs)
         count = td_attr_count(attrs, (unsigned)bit);
         attrs->set |= 1u << (unsigned)bit;
         switch (info->form) {
-        case TD_FORM_DTYPE: return read_dtype(value, field);
+        case TD_FORM_DTYPE:
+                return read_dtype(value, field);
         case TD_FORM_EXTENTS:
                 return read_extents(value,
                                     bit == TD_ATTR_BIT_SHAPE ? TD_E_RANK_LIMIT : TD_E_BAD_PROGRAM,
                                     name, field, count);
-        case TD_FORM_AXES: return read_axes(value, name, field, count);
-        case TD_FORM_BOOL: return read_bool(value, field);
-        case TD_FORM_INT: return native_int64(value, TD_E_BAD_PROGRAM, name, field);
-        case TD_FORM_FLOAT: return read_double(value, field);
-        case TD_FORM_NUMBER: return read_number(value, field);
-        case TD_FORM_RANGE: return read_range(value, field);
+        case TD_FORM_AXES:
+                return read_axes(value, name, field, count);
+        case TD_FORM_BOOL:
+                return read_bool(value, field);
+        case TD_FORM_INT:
+                return native_int64(value, TD_E_BAD_PROGRAM, name, field);
+        case TD_FORM_FLOAT:
+                return read_double(value, field);
+        case TD_FORM_NUMBER:
+                return read_number(value, field);
+        case TD_FORM_RANGE:
+                return read_range(value, field);
         }
         return false;
 }
@@ -472,8 +487,9 @@ static PyObject *builder_user(PyObject *object, PyObject *args)
         return r < 0 ? builder_value(self, r) : values_tuple(results, n_results);
 }
 
-/* loop_begin(steps, captures, carried) -> values of the body */
-static PyObject *builder_loop_begin(PyObject *object, PyObject *args)
+typedef int begin_fn(td_builder *, int64_t, const int *, size_t, const int *, size_t, int *);
+
+static PyObject *begin_body(PyObject *object, PyObject *args, begin_fn *begin)
 {
         int captures[TD_ARGS_MAX], carried[TD_ARGS_MAX], body[2 * TD_ARGS_MAX + 1];
         struct native_builder *self = (struct native_builder *)object;
@@ -487,11 +503,39 @@ static PyObject *builder_loop_begin(PyObject *object, PyObject *args)
             !read_values(captures_object, captures, TD_ARGS_MAX, &n_captures) ||
             !read_values(carried_object, carried, TD_ARGS_MAX, &n_carried))
                 return NULL;
-        n = td_builder_loop_begin(self->builder, n_steps, captures, n_captures, carried, n_carried,
-                                  body);
+        n = begin(self->builder, n_steps, captures, n_captures, carried, n_carried, body);
         if (n < 0)
                 return builder_value(self, n);
         return values_tuple(body, (size_t)n);
+}
+
+/* loop_begin(steps, captures, carried) -> values of the body */
+static PyObject *builder_loop_begin(PyObject *object, PyObject *args)
+{
+        return begin_body(object, args, td_builder_loop_begin);
+}
+
+/* while_begin(max_steps, captures, carried) -> values of the body */
+static PyObject *builder_while_begin(PyObject *object, PyObject *args)
+{
+        return begin_body(object, args, td_builder_while_begin);
+}
+
+/* while_end(results) -> values of the enclosing block */
+static PyObject *builder_while_end(PyObject *object, PyObject *results_object)
+{
+        struct native_builder *self = (struct native_builder *)object;
+        int results[TD_RESULTS_MAX], values[TD_RESULTS_MAX + 1], r;
+        size_t n_results;
+
+        if (!PyTuple_Check(results_object)) {
+                PyErr_SetString(PyExc_TypeError, "while_end(results)");
+                return NULL;
+        }
+        if (!read_values(results_object, results, TD_RESULTS_MAX, &n_results))
+                return NULL;
+        r = td_builder_while_end(self->builder, results, n_results, values);
+        return r < 0 ? builder_value(self, r) : values_tuple(values, n_results + 1);
 }
 
 /* loop_end(results, watch, every, at) -> values of the enclosing block */
@@ -548,6 +592,8 @@ static PyMethodDef builder_methods[] = {
         { "user", builder_user, METH_VARARGS, NULL },
         { "loop_begin", builder_loop_begin, METH_VARARGS, NULL },
         { "loop_end", builder_loop_end, METH_VARARGS, NULL },
+        { "while_begin", builder_while_begin, METH_VARARGS, NULL },
+        { "while_end", builder_while_end, METH_O, NULL },
         { "type", builder_type, METH_O, NULL },
         { NULL, NULL, 0, NULL },
 };

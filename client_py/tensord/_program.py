@@ -99,8 +99,68 @@ class Program:
             The watch list does not fit.
         """
         carried = tuple(as_operand(x) for x in carried)
+        loop, block = self._make_loop(False, n_steps, body, carried)
+        loop.every, loop.at = _watched_steps(loop, every, at)
+        return self._close_loop(loop, block, carried)
+
+    def while_loop(self, condition, body, *carried, max_steps):
+        """Repeat a piece of the program as long as something holds.
+
+        Parameters
+        ----------
+        condition : callable
+            ``condition(*carried)`` yields a bool of shape (), looked at before each turn. It is
+            called twice, now: for what the first turn gets, and for what a turn leaves.
+        body : callable
+            ``body(i, *carried)``, as of `loop`. It watches nothing.
+        *carried : Value, Tensor, array_like or number
+            What the first turn gets.
+        max_steps : int
+            So many turns at most.
+
+        Returns
+        -------
+        tuple of Value
+            The carried values at the end, then the number of turns made (int64, of shape ()).
+
+        Raises
+        ------
+        ShapeError
+            ``loop_shape``: the body does not return what it got, or the condition is no bool.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> x, n = p.while_loop(lambda x: x < 1000, lambda i, x: x * 2, 1.0, max_steps=100)
+        >>> [float(t) for t in tensord.run(p, x, n)]
+        [1024.0, 10.0]
+        """
+        carried = tuple(x if isinstance(x, Value) else self.input(x) for x in carried)
+        first = as_operand(condition(*carried))
+
+        def turn(i, _, *values):
+            results = body(i, *values)
+            results = results if isinstance(results, (tuple, list)) else (results,)
+            if len(results) != len(values):
+                raise error(
+                    "bad_program",
+                    f"the body returns {len(results)} values, but {len(values)} are carried",
+                )
+            results = [as_operand(x, old._number) for x, old in zip(results, values)]
+            results = [x if isinstance(x, Value) else Input(x) for x in results]
+            return condition(*results), *results
+
+        loop, block = self._make_loop(True, max_steps, turn, (first, *carried))
+        if loop.watch:
+            raise error("bad_program", "a while loop watches nothing")
+        loop.every, loop.at = 0, ()
+        return self._close_loop(loop, block, (first, *carried))[1:]
+
+    def _make_loop(self, is_while, n_steps, body, carried):
         block = Block(self._open[-1][0] if self._open else None)
         loop = Loop()
+        loop.is_while = is_while
         loop.n_steps = operator.index(n_steps)
         types = [(INT64, ()), *((x._number, x.shape) for x in carried)]
         loop.parameters = [Value(Node(None, block=block), 0, type_) for type_ in types]
@@ -108,7 +168,9 @@ class Program:
             self._write_body(loop, block, body, carried)
         finally:
             block.is_open = False
-        loop.every, loop.at = _watched_steps(loop, every, at)
+        return loop, block
+
+    def _close_loop(self, loop, block, carried):
         captures, loop.nodes = sort([*loop.results, *loop.watch], block)
         loop.n_captures = len(captures)
         args = (*captures, *carried)

@@ -17,11 +17,24 @@
 
 /* ---- counting ---- */
 
+/* Does an operation carry a block? */
+static inline bool td_op_has_body(enum td_op op)
+{
+        return op == TD_OP_LOOP || op == TD_OP_WHILE;
+}
+
+static inline const char *td_loop_name(const struct td_loop *loop)
+{
+        return loop->is_while ? "while" : "loop";
+}
+
 /* Results of a node: more than TD_RESULTS_MAX are possible in a program that was not checked. */
 static inline uint64_t td_node_n_results(const struct td_node *node)
 {
-        if (node->op == TD_OP_LOOP)
-                return node->loop ? (uint64_t)node->loop->n_results + node->loop->n_watch : 0;
+        const struct td_loop *loop = node->loop;
+
+        if (td_op_has_body(node->op))
+                return loop ? (uint64_t)loop->n_results + loop->n_watch + loop->is_while : 0;
         if (node->op == TD_OP_USER)
                 return node->user ? node->user->n_results : 0;
         return (unsigned)node->op < TD_N_OPS ? (uint64_t)td_op_info(node->op)->n_results : 0;
@@ -57,17 +70,18 @@ static inline int td_check_counts(const struct td_block *block, unsigned depth, 
                 else if (node->op == TD_OP_USER && !node->user)
                         r = td_refuse(refusal, TD_E_UNKNOWN_OP, "there is no user kernel \"%s\"",
                                       node->name ? node->name : "");
-                else if ((node->op == TD_OP_LOOP) != (node->loop != NULL))
+                else if (td_op_has_body(node->op) != (node->loop != NULL) ||
+                         (node->loop && node->loop->is_while != (node->op == TD_OP_WHILE)))
                         r = td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: %s", td_op_name(node->op),
                                       node->loop ? "has no block" : "its block is missing");
                 else if (n_results > TD_RESULTS_MAX)
                         r = td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                      "loop: %" PRIu64
+                                      "%s: %" PRIu64
                                       " carried and watched values are more than the limit of %d",
-                                      n_results, TD_RESULTS_MAX);
+                                      td_op_name(node->op), n_results, TD_RESULTS_MAX);
                 else if (node->loop && depth >= TD_LOOP_DEPTH_MAX)
-                        r = td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                      "loop: nested deeper than %d loops", TD_LOOP_DEPTH_MAX);
+                        r = td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: nested deeper than %d loops",
+                                      td_op_name(node->op), TD_LOOP_DEPTH_MAX);
                 *np += n_results ? n_results : 1;
                 if (!r && node->loop && *np <= TD_VALUES_MAX)
                         r = td_check_counts(&node->loop->body, depth + 1, np, refusal);
@@ -108,21 +122,26 @@ static inline int td_check_loop(const struct td_node *node, struct td_refusal *r
         uint64_t n_args = (uint64_t)loop->n_captures + loop->n_results;
 
         if (node->attrs.set & ~(uint32_t)TD_ATTR_LOOP)
-                return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                 "loop: takes no attribute beside those of a loop");
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: takes no attribute beside its own",
+                                 td_loop_name(loop));
+        if (loop->is_while && (loop->n_watch || loop->every || loop->n_at))
+                return td_refuse(refusal, TD_E_BAD_PROGRAM, "while: watches nothing");
         if (loop->n_steps < 0)
                 return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                 "loop: %" PRId64 " steps are less than none", loop->n_steps);
+                                 "%s: %" PRId64 " steps are less than none", td_loop_name(loop),
+                                 loop->n_steps);
         if (node->n_args != n_args || n_args > TD_ARGS_MAX)
                 return td_refuse(
                         refusal, TD_E_BAD_PROGRAM,
-                        "loop: %u arguments, but %u captures and %u results (at most %d arguments)",
-                        node->n_args, loop->n_captures, loop->n_results, TD_ARGS_MAX);
+                        "%s: %u arguments, but %u captures and %u results (at most %d arguments)",
+                        td_loop_name(loop), node->n_args, loop->n_captures, loop->n_results,
+                        TD_ARGS_MAX);
         if (loop->body.n_inputs != n_args + 1)
                 return td_refuse(refusal, TD_E_BAD_PROGRAM,
-                                 "loop: the body has %u inputs, but %u captures, the step and %u "
+                                 "%s: the body has %u inputs, but %u captures, the step and %u "
                                  "carried values",
-                                 loop->body.n_inputs, loop->n_captures, loop->n_results);
+                                 td_loop_name(loop), loop->body.n_inputs, loop->n_captures,
+                                 loop->n_results);
         if (loop->every < 0 || (loop->every > 0 && loop->n_at > 0))
                 return td_refuse(
                         refusal, TD_E_BAD_PROGRAM,
@@ -145,6 +164,25 @@ static inline int td_check_value(const char *what, uint32_t value, uint64_t n_va
         return TD_OK;
 }
 
+/* The condition of a while, and the number of its turns. */
+static inline int td_infer_while(const struct td_loop *loop, const struct td_type *args,
+                                 struct td_type *results, struct td_refusal *refusal)
+{
+        const struct td_type *condition = &args[loop->n_captures];
+
+        if (loop->n_results == 0)
+                return td_refuse(
+                        refusal, TD_E_BAD_PROGRAM,
+                        "while: carries nothing; its first carried value is the condition");
+        if (condition->dtype != TD_BOOL || condition->ndim > 0)
+                return td_refuse(refusal, TD_E_LOOP_SHAPE,
+                                 "while: the first carried value is the condition, a bool of shape "
+                                 "(), not %s of shape %s",
+                                 td_dtype_name(condition->dtype), td_type_text(condition).s);
+        results[loop->n_results] = (struct td_type){ .dtype = TD_INT64 };
+        return TD_OK;
+}
+
 /* Results of a loop from its arguments and its body's values. */
 static inline int td_infer_loop_results(const struct td_loop *loop, const struct td_type *args,
                                         const struct td_type *body, uint64_t n_body,
@@ -160,13 +198,16 @@ static inline int td_infer_loop_results(const struct td_loop *loop, const struct
                         return r;
                 if (!td_type_same(&body[loop->results[i]], carried))
                         return td_refuse(refusal, TD_E_LOOP_SHAPE,
-                                         "loop: carried value %u is %s of shape %s, but the body "
+                                         "%s: carried value %u is %s of shape %s, but the body "
                                          "yields %s of shape %s",
-                                         i, td_dtype_name(carried->dtype), td_type_text(carried).s,
+                                         td_loop_name(loop), i, td_dtype_name(carried->dtype),
+                                         td_type_text(carried).s,
                                          td_dtype_name(body[loop->results[i]].dtype),
                                          td_type_text(&body[loop->results[i]]).s);
                 results[i] = *carried;
         }
+        if (loop->is_while)
+                return td_infer_while(loop, args, results, refusal);
         for (uint32_t i = 0; i < loop->n_watch; i++) {
                 struct td_type *stack = &results[loop->n_results + i];
                 const struct td_type *of;
@@ -274,7 +315,7 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth,
                 }
                 if (!r && depth > 0 && td_op_is_counted(node->op))
                         r = td_refuse_counted(node->op, refusal);
-                if (!r && node->op == TD_OP_LOOP)
+                if (!r && td_op_has_body(node->op))
                         r = td_infer_loop(node, depth, args, values + n_values, freep, refusal);
                 else if (!r && node->op == TD_OP_USER)
                         r = td_infer_user(node, args, values + n_values, refusal);

@@ -12,6 +12,9 @@
  * list names values of the body; the loop also yields each of them as a stack over the watched
  * steps. Steps are counted from 1 when they are watched: step k is the state after k turns.
  *
+ * A while node is a loop whose first carried value is its condition, looked at before each turn. It
+ * watches nothing; behind what it carried it yields the number of turns made.
+ *
  * Plain data: the client's builder fills it, the codecs carry it, infer.h checks it, the engine
  * plans it.
  */
@@ -139,7 +142,7 @@ struct td_node {
         uint32_t n_args;
         uint32_t *args; /* value numbers, in the block of this node */
         struct td_attrs attrs;
-        struct td_loop *loop; /* of TD_OP_LOOP, else NULL */
+        struct td_loop *loop; /* of TD_OP_LOOP and TD_OP_WHILE, else NULL */
         const char *name;     /* of TD_OP_USER, else NULL */
         const struct td_user_op *user; /* of TD_OP_USER: what the name means; NULL: not known */
 };
@@ -151,7 +154,8 @@ struct td_block {
 };
 
 struct td_loop {
-        int64_t n_steps;      /* >= 0 */
+        bool is_while;        /* goes on while the first carried value, a bool, is true */
+        int64_t n_steps;      /* >= 0; of a while at most so many */
         uint32_t n_captures;  /* the node's first arguments; the rest are carried */
         struct td_block body; /* n_inputs = n_captures + 1 + n_carried */
         uint32_t n_results;   /* = n_carried */

@@ -197,6 +197,16 @@ TD_API int td_builder_loop_begin(td_builder *builder, int64_t n_steps, const int
 TD_API int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_results,
                                const int *watch, size_t n_watch, int64_t every, const int64_t *at,
                                size_t n_at, int *results);
+/*
+ * The same as long as the first carried value, a bool of shape (), is true, which is looked at
+ * before each turn, and max_steps times at most. results has room for n_carried + 1 values: the
+ * last is the number of turns made (int64).
+ */
+TD_API int td_builder_while_begin(td_builder *builder, int64_t max_steps, const int *captures,
+                                  size_t n_captures, const int *carried, size_t n_carried,
+                                  int *body_values);
+TD_API int td_builder_while_end(td_builder *builder, const int *body_results, size_t n_results,
+                                int *results);
 /* NULL if there is no such value. */
 TD_API const struct td_type *td_builder_type(const td_builder *builder, int value);
 TD_API int td_builder_check(const td_builder *builder, td_error *error);

@@ -27,6 +27,7 @@ int user_get(struct users *users, uid_t uid, struct user **userp)
                         return -ENOMEM;
                 user->users = users;
                 user->uid = uid;
+                work_queue_init(&user->works);
                 HASH_ADD(hh, users->by_uid, uid, sizeof(user->uid), user);
         }
         *userp = user_ref(user);

@@ -14,6 +14,8 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "base/workers.h"
+
 enum { CHARGE_E_LIMIT = 1 };
 
 struct users {
@@ -32,6 +34,7 @@ struct user {
         uint64_t n_connections;
         uint64_t n_fds_unread; /* sent to its connections and not yet read */
         uint64_t n_orphans;    /* requests under way whose connection ended */
+        struct work_queue works;
         UT_hash_handle hh;
 };
 

@@ -4,8 +4,13 @@
  *
  * The daemon's own threads. A work is submitted by the loop thread, run by one worker, and given
  * back to the loop thread: READY (loop) -> RUNNING (worker) -> DONE (loop). While it runs, it
- * belongs to its worker; run() must not touch what the loop thread owns. Works start in order of
- * submission, several at once.
+ * belongs to its worker; run() must not touch what the loop thread owns.
+ *
+ * Several works run at once. Who is next: of those for whom works wait, the one for whom fewest
+ * run, by turns where that is equal; of his works a small one before a large one (every 17th time
+ * a large one all the same), and the oldest of these. One thread more than there are cores takes
+ * small works alone, and only while no other is free: large ones cannot hold them up, even where
+ * they cannot be interrupted.
  *
  * A running work may spread a loop over idle workers with workers_for(); the caller takes part, so
  * it never waits for a free thread. Results must not depend on which thread takes which chunk.
@@ -21,8 +26,23 @@ struct workers;
 
 enum work_state { WORK_IDLE, WORK_READY, WORK_RUNNING, WORK_DONE };
 
+/* Below this a work is small. */
+#define WORK_SMALL_NS 2000000
+
+/* For whom works are done: those that wait, and how many run. */
+struct work_queue {
+        struct list link; /* the workers' list of those for whom works wait */
+        struct list small;
+        struct list large;
+        unsigned n_running;
+        unsigned n_in_turn; /* small works begun since a large one was */
+};
+
 struct work {
         struct list link;
+        struct work_queue *queue; /* whose it is; may not end before the work. NULL: nobody's */
+        uint64_t cost_ns;         /* estimated, on one thread */
+        unsigned n_threads;       /* that may take part, 0: as many as there are */
         enum work_state state;
         void (*run)(struct work *work); /* on a worker */
         void (*done)(
@@ -45,6 +65,8 @@ unsigned workers_n_busy(const struct workers *workers);
 /* Any thread: is one work running, and none waiting? */
 bool workers_is_alone(struct workers *workers);
 
+void work_queue_init(struct work_queue *queue);
+/* A large one, nobody's, on all threads. */
 void work_init(struct work *work, void (*run)(struct work *), void (*done)(struct work *));
 void workers_submit(struct workers *workers, struct work *work);
 /*

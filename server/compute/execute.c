@@ -102,9 +102,37 @@ static int run_watch(const struct frame *frame, const struct loop *loop, uint64_
         return 0;
 }
 
+/* A while whose body changes nothing makes all of its turns or none, and needs none to know. */
+static int64_t n_turns_at_most(const struct loop *loop)
+{
+        return loop->is_while && loop->n_carried == 0 ? 0 : loop->n_steps;
+}
+
+/* A byte that a client wrote may be any number. */
+static bool goes_on(const struct frame *frame, const struct loop *loop)
+{
+        const char *condition = frame->slots[loop->condition];
+
+        return condition[loop->condition_offset] != 0;
+}
+
+/* The state after so many turns, where the next instruction looks for it. */
+static void end_while(const struct frame *frame, const struct loop *loop, int64_t n_turns)
+{
+        void **slots = frame->slots;
+
+        if (loop->n_carried == 0)
+                n_turns = goes_on(frame, loop) ? loop->n_steps : 0;
+        for (uint32_t i = 0; i < loop->n_carried && n_turns % 2; i++)
+                memcpy(slots[loop->carried[i].first], slots[loop->carried[i].second],
+                       loop->carried[i].n_bytes);
+        *(int64_t *)slots[loop->n_turns] = n_turns;
+}
+
 static int run_loop(const struct frame *frame, const struct loop *loop)
 {
         void **slots = frame->slots;
+        int64_t n_steps = n_turns_at_most(loop), k;
         uint64_t row = 0;
         int64_t next = watched_step(loop, row);
 
@@ -112,11 +140,13 @@ static int run_loop(const struct frame *frame, const struct loop *loop)
                 slots[loop->carried[i].read] = slots[loop->carried[i].first];
                 slots[loop->carried[i].written] = slots[loop->carried[i].second];
         }
-        for (int64_t k = 0; k < loop->n_steps; k++) {
+        for (k = 0; k < n_steps; k++) {
                 int r;
 
                 if (run_should_stop(frame->run))
                         return PLAN_E_STOPPED;
+                if (loop->is_while && !goes_on(frame, loop))
+                        break;
                 *(int64_t *)slots[loop->index] = k;
                 r = run_code(frame, &loop->body);
                 if (r)
@@ -134,6 +164,8 @@ static int run_loop(const struct frame *frame, const struct loop *loop)
                         slots[loop->carried[i].read] = written;
                 }
         }
+        if (loop->is_while)
+                end_while(frame, loop, k);
         return 0;
 }
 

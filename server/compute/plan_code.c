@@ -130,6 +130,8 @@ static uint64_t loop_cost_ns(const struct loop *loop)
         uint64_t turn = add_saturating(code_cost_ns(&loop->body), turn_ns);
         uint64_t cost = multiply_saturating((uint64_t)loop->n_steps, turn);
 
+        if (loop->is_while)
+                return UINT64_MAX; /* always on a worker: nobody knows */
         for (uint32_t i = 0; i < loop->n_watch; i++)
                 cost = add_saturating(cost,
                                       multiply_saturating((uint64_t)n_watched,

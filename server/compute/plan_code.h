@@ -67,9 +67,10 @@ struct code {
 /*
  * The body reads what is carried through one slot and writes what the next turn carries through
  * another; after each turn the two are swapped. The loop's result lies in first after an even
- * number of turns, else in second.
+ * number of turns, else in second; that of a while is copied to first then.
  */
 struct carried {
+        uint64_t n_bytes;
         uint32_t read, written; /* moving slots */
         uint32_t first, second; /* where they point at first; first holds the initial value */
 };
@@ -80,8 +81,12 @@ struct watch {
 };
 
 struct loop {
-        int64_t n_steps;
-        uint32_t index; /* slot of the step's number, or SLOT_NONE */
+        bool is_while;
+        int64_t n_steps;          /* of a while at most so many */
+        uint32_t condition;       /* of a while: slot, */
+        int64_t condition_offset; /* and where the bool lies in it */
+        uint32_t n_turns;         /* of a while: slot of the number of turns made */
+        uint32_t index;           /* slot of the step's number, or SLOT_NONE */
         struct code body;
         uint32_t n_carried;
         struct carried *carried;

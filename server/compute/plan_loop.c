@@ -35,6 +35,7 @@ static int loop_new(struct loop **loopp, const struct td_loop *from)
 
         if (!loop)
                 return -ENOMEM;
+        loop->is_while = from->is_while;
         loop->n_steps = from->n_steps;
         loop->index = SLOT_NONE;
         loop->every = from->every;
@@ -76,6 +77,7 @@ static int enter_loop(struct builder *builder, struct code *code, struct loop *l
                 if (r < 0)
                         return r;
                 carried->first = input->slot;
+                carried->n_bytes = (uint64_t)desc_n_bytes(&input->desc);
                 r = slot_new(builder, SLOT_MOVING, 0, 0, &carried->read);
                 if (r < 0)
                         return r;
@@ -160,8 +162,8 @@ static int finish_turn(struct builder *builder, struct loop *loop, const struct 
                                  &loop->carried[k]);
                 if (r < 0)
                         return r;
-                results[i].slot = loop->n_steps % 2 ? loop->carried[k].second
-                                                    : loop->carried[k].first;
+                results[i].slot = loop->n_steps % 2 && !loop->is_while ? loop->carried[k].second
+                                                                       : loop->carried[k].first;
                 k++;
         }
         builder->time++;
@@ -193,10 +195,32 @@ static void extend_lives(struct builder *builder, const struct loop *loop, uint6
                 slots[loop->carried[i].second].start = begin;
                 slots[loop->carried[i].second].end = builder->time;
         }
+        if (loop->is_while) {
+                slots[loop->n_turns].start = begin;
+                slots[loop->n_turns].end = builder->time;
+        }
         for (uint32_t i = 0; i < loop->n_watch; i++) {
                 slots[loop->watch[i].copy.results[0]].start = begin;
                 slots[loop->watch[i].copy.results[0]].end = builder->time;
         }
+}
+
+/* Where the condition of a while lies before each turn, and where its turns are counted. */
+static int finish_while(struct builder *builder, struct loop *loop, const struct td_loop *from,
+                        const struct place *values, struct place *results)
+{
+        const struct td_type count = { .dtype = TD_INT64 };
+        const struct place *condition = &values[from->n_captures + 1];
+        struct place *n_turns = &results[from->n_results];
+        int r;
+
+        slot_touch(builder, condition->slot);
+        loop->condition = condition->slot;
+        loop->condition_offset = condition->desc.offset;
+        desc_init_c(&n_turns->desc, &count);
+        r = slot_new(builder, SLOT_SCRATCH, 0, sizeof(int64_t), &n_turns->slot);
+        loop->n_turns = n_turns->slot;
+        return r;
 }
 
 /* No turn is made: what is carried stays what it was, and stacks have no rows. */
@@ -254,14 +278,14 @@ int loop_build(struct builder *builder, struct code *code, const struct td_node 
                struct place *results)
 {
         const struct td_loop *from = node->loop;
-        struct instr instr = { .op = TD_OP_LOOP, .node = builder->node, .scratch = SLOT_NONE };
+        struct instr instr = { .op = node->op, .node = builder->node, .scratch = SLOT_NONE };
         _cleanup_(freep) struct place *values = NULL;
         _cleanup_(loop_freep) struct loop *loop = NULL;
         uint32_t first_slot;
         uint64_t begin;
         int r;
 
-        if (from->n_steps == 0)
+        if (from->n_steps == 0 && !from->is_while)
                 return build_no_turns(builder, from, args, nested, results);
         r = loop_new(&loop, from);
         if (r < 0)
@@ -277,11 +301,13 @@ int loop_build(struct builder *builder, struct code *code, const struct td_node 
         if (r < 0)
                 return r;
         r = finish_turn(builder, loop, from, values, first_slot, is_live, results);
+        if (r == 0 && loop->is_while)
+                r = finish_while(builder, loop, from, values, results);
         if (r < 0)
                 return r;
         builder->time++;
         extend_lives(builder, loop, begin, first_slot);
-        if (loop->n_carried == 0 && loop->n_watch == 0)
+        if (loop->n_carried == 0 && loop->n_watch == 0 && !loop->is_while)
                 return 0;
         instr.loop = loop;
         r = code_append(code, &instr);

@@ -83,8 +83,11 @@ void client_send(struct client *client, struct reply *reply);
  */
 void service_pump(struct service *service);
 
-/* Put a call's work on the workers; done() comes back on the loop thread. */
-void service_submit(struct service *service, struct call *call, void (*run)(struct work *),
-                    void (*done)(struct call *));
+/*
+ * Put a call's work on the workers; done() comes back on the loop thread. cost_ns: estimated, on
+ * one thread.
+ */
+void service_submit(struct service *service, struct call *call, uint64_t cost_ns,
+                    void (*run)(struct work *), void (*done)(struct call *));
 /* Take it back if no worker has begun it: true, and done() will not be called. */
 bool service_withdraw(struct service *service, struct call *call);

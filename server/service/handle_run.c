@@ -29,6 +29,7 @@
  * of TD_VALUES_MAX nodes takes 15.)
  */
 #define PLAN_AT_ONCE_BYTES (32 * 1024)
+#define PLAN_NS 8 /* a byte of it */
 
 #define DESCS_INSIDE 4
 
@@ -210,8 +211,8 @@ static bool run_find_plan(struct call *call)
 
 static void run_keep_plan(struct call *call)
 {
-        struct plan_key key;
         struct planned *planned;
+        struct plan_key key;
 
         plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs);
         planned = plans_add(&call->service->plans, &key, call->request->nodes,
@@ -264,11 +265,6 @@ static int run_check_outputs(struct call *call)
 
                 if (run_knows_output(call, i) && output_size(call, i))
                         return -1;
-                if (output->map && !output->handle) {
-                        failure_set(&call->failure, TD_E_BAD_ARGUMENTS,
-                                    "run: output %u: map wants a handle", i);
-                        return -1;
-                }
                 n_map += output->map;
         }
         if (n_map > TD_FDS_MAX) {
@@ -558,7 +554,7 @@ static void run_begin(struct call *call)
                 run_compute(call, NULL);
                 run_finish(call);
         } else {
-                service_submit(call->service, call, run_work, run_finish);
+                service_submit(call->service, call, plan_cost_ns(run->plan), run_work, run_finish);
         }
 }
 
@@ -585,7 +581,8 @@ void handle_run(struct call *call)
         } else if (run_find_plan(call)) {
                 run_planned(call);
         } else if (call->request->n_bytes > PLAN_AT_ONCE_BYTES) {
-                service_submit(call->service, call, run_plan_work, run_planned);
+                service_submit(call->service, call, PLAN_NS * call->request->n_bytes, run_plan_work,
+                               run_planned);
         } else {
                 run_plan(call);
                 run_planned(call);

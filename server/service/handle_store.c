@@ -82,7 +82,7 @@ void handle_create(struct call *call)
         } else if (is_ready) {
                 create_finish(call);
         } else if (n_bytes > SMALL_BYTES) {
-                service_submit(call->service, call, create_run, create_done);
+                service_submit(call->service, call, UINT64_MAX, create_run, create_done);
         } else {
                 create_run(&call->work);
                 create_done(call);

@@ -383,13 +383,16 @@ static void on_job_done(struct work *work)
         call->done(call);
 }
 
-void service_submit(struct service *service, struct call *call, void (*run)(struct work *),
-                    void (*done)(struct call *))
+void service_submit(struct service *service, struct call *call, uint64_t cost_ns,
+                    void (*run)(struct work *), void (*done)(struct call *))
 {
         service->n_jobs++;
         call->done = done;
         call->is_submitted = true;
         work_init(&call->work, run, on_job_done);
+        call->work.queue = &call->user->works;
+        call->work.cost_ns = cost_ns;
+        call->work.n_threads = call->request->n_threads;
         workers_submit(service->workers, &call->work);
 }
 

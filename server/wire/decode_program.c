@@ -15,6 +15,7 @@
 #include "wire/utf8.h"
 
 #define KEYS_LOOP_REQUIRED (KEY_BIT(STEPS) | KEY_BIT(CAPTURES) | KEY_BIT(BODY) | KEY_BIT(RESULTS))
+#define KEYS_WHILE (KEY_BIT(MAX_STEPS) | KEY_BIT(CAPTURES) | KEY_BIT(BODY) | KEY_BIT(RESULTS))
 #define KEYS_LOOP_OPTIONAL (KEY_BIT(WATCH) | KEY_BIT(EVERY) | KEY_BIT(AT))
 
 /* Chunks of a program's memory: as large as the allocator's quickest path takes. */
@@ -341,7 +342,11 @@ static int decode_loop(struct decode *decode, const struct decode_map *map, stru
         loop = decode_alloc(decode, 1, sizeof(*loop));
         if (!loop)
                 return -ENOMEM;
-        r = decode_uint(decode, "steps", map->values[KEY_STEPS], 0, INT64_MAX, &n_steps);
+        loop->is_while = node->op == TD_OP_WHILE;
+        r = loop->is_while
+                    ? decode_uint(decode, "max_steps", map->values[KEY_MAX_STEPS], 0, INT64_MAX,
+                                  &n_steps)
+                    : decode_uint(decode, "steps", map->values[KEY_STEPS], 0, INT64_MAX, &n_steps);
         if (r)
                 return r;
         r = decode_uint(decode, "captures", map->values[KEY_CAPTURES], 0, node->n_args,
@@ -426,9 +431,12 @@ static int decode_node(struct decode *decode, const msgpack_object *object, stru
         if (r)
                 return r;
 
-        if (node->op != TD_OP_LOOP)
+        if (!td_op_has_body(node->op))
                 return decode_attrs(decode, &elements[2], &node->attrs);
-        r = decode_map(decode, &elements[2], KEYS_LOOP_REQUIRED, KEYS_LOOP_OPTIONAL, &map);
+        if (node->op == TD_OP_WHILE)
+                r = decode_map(decode, &elements[2], KEYS_WHILE, 0, &map);
+        else
+                r = decode_map(decode, &elements[2], KEYS_LOOP_REQUIRED, KEYS_LOOP_OPTIONAL, &map);
         return r ? r : decode_loop(decode, &map, node);
 }
 

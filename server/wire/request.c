@@ -25,7 +25,7 @@
 
 #define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
 #define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
-#define JOB KEY_BIT(DEADLINE_MS)
+#define JOB (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS))
 
 struct method {
         const char *name;
@@ -111,6 +111,17 @@ static int read_limit(struct decode *decode, const msgpack_object *object, uint3
         return r;
 }
 
+static int read_threads(struct decode *decode, const msgpack_object *object, uint32_t *n_threadsp)
+{
+        uint64_t n_threads;
+        int r;
+
+        r = decode_uint(decode, "threads", object, 1, UINT32_MAX, &n_threads);
+        if (!r)
+                *n_threadsp = (uint32_t)n_threads;
+        return r;
+}
+
 static int read_param(struct decode *decode, enum wire_key key, const msgpack_object *object,
                       struct request *request)
 {
@@ -164,6 +175,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 request->has_deadline = true;
                 return decode_uint(decode, "deadline_ms", object, 0, UINT64_MAX,
                                    &request->deadline_ms);
+        case KEY_THREADS:
+                return read_threads(decode, object, &request->n_threads);
         default:
                 return 0; /* of a program, see decode_program() */
         }

@@ -75,7 +75,8 @@ struct request {
         bool has_of_msgid; /* cancel: of the request that is to end, */
         uint64_t of_msgid;
         uint64_t of_handle; /* or the handle of a result of it, 0: none */
-        bool has_deadline;  /* run, call */
+        uint32_t n_threads; /* run, call: that may compute it, 0: all */
+        bool has_deadline;
         uint64_t deadline_ms;
 
         uint32_t n_inputs;              /* run, define, call; = program.block.n_inputs */

@@ -283,3 +283,61 @@ def test_deadlines_that_are_no_trouble(daemon):
         assert raw.refusal("run", deadline_ms=-1, **program).code == "bad_arguments"
         assert raw.refusal("run", deadline_ms=1.5, **program).code == "bad_arguments"
         assert raw.refusal("ping", deadline_ms=1).code == "bad_arguments"
+
+
+# ---- while ----
+
+def while_node(**keys):
+    attrs = {"max_steps": 10, "captures": 0, "body": [["less", [2, 1], {}]], "results": [3, 2]}
+    return [["while", [0, 1], {**attrs, **keys}]]
+
+
+def test_while_on_the_wire(daemon):
+    # its body: the step's number (0), the condition (1), the state (2)
+    body = [["add", [2, 0], {}], ["full", [], {"shape": [], "dtype": "int64", "value": 12}],
+            ["less", [3, 4], {}]]
+    inputs = [immediate([True], "bool", []), immediate([1], "int64", [])]
+    with daemon.raw() as raw:
+        outputs = raw.run(while_node(body=body, results=[5, 3]), inputs,
+                          [{"value": 2}, {"value": 3}, {"value": 4}])
+        condition, state, turns = (output["data"] for output in outputs)
+        assert condition == b"\0"
+        assert (struct.unpack("q", state), struct.unpack("q", turns)) == ((16,), (6,))
+        # any byte but zero is true
+        [output] = raw.run(while_node(body=[], results=[1, 2], max_steps=2**62),
+                           [{"dtype": "bool", "shape": [], "data": b"\x05"}, inputs[1]],
+                           [{"value": 4}])
+        assert struct.unpack("q", output["data"]) == (2**62,)
+
+
+def test_while_refused(daemon):
+    yes, x = immediate([True], "bool", []), immediate([1.0], shape=[])
+    with daemon.raw() as raw:
+        def refusal(inputs, **keys):
+            error = raw.refusal("run", inputs=inputs, nodes=while_node(**keys),
+                                outputs=[{"value": 2}])
+            assert error.data == {"node": 0}
+            return error
+
+        fine = {"body": [], "results": [1, 2]}
+        for key in "steps", "watch", "every", "at", "shape":
+            assert refusal([yes, x], **fine, **{key: 1}).code == "bad_program"
+        assert refusal([x, x], **fine).code == "loop_shape"
+        assert refusal([immediate([True], "bool"), x], **fine).code == "loop_shape"
+        assert refusal([yes, x], body=[], results=[2, 1]).code == "loop_shape"
+        assert refusal([yes, x], body=[], results=[1]).code == "bad_program"
+        assert refusal([yes, x], body=[], results=[1, 7]).code == "bad_program"
+        assert refusal([yes, x], body=[], results=[], captures=2).code == "bad_program"
+        for bad in -1, 2**63, 1.5, None:
+            assert refusal([yes, x], **fine | {"max_steps": bad}).code == "bad_program"
+
+
+def test_endless_while_is_cancelled(daemon):
+    with daemon.raw() as raw:
+        run = raw.send("run", inputs=[immediate([True], "bool", []), immediate([1.0], shape=[])],
+                       nodes=while_node(max_steps=2**63 - 1, body=[["sqrt", [2], {}]],
+                                        results=[1, 3]),
+                       outputs=[{"value": 3}])
+        assert raw.call("cancel", msgid=12345) is False
+        raw.notify("cancel", msgid=run)
+        assert errors(raw, run) == ["cancelled"]

@@ -222,6 +222,176 @@ START_TEST(without_workers_the_caller_does_all)
 }
 END_TEST
 
+/* ---- who is next ---- */
+
+struct turn {
+        struct work work;
+        sem_t may_end;
+        char name;
+};
+
+static sem_t begun;
+static char order[16];
+static atomic_uint n_begun;
+
+static void turn_run(struct work *work)
+{
+        struct turn *turn = container_of(work, struct turn, work);
+
+        order[atomic_fetch_add(&n_begun, 1)] = turn->name;
+        sem_post(&begun);
+        sem_wait(&turn->may_end);
+}
+
+static void turn_done(struct work *work)
+{
+        (void)work;
+}
+
+static void turn_submit(struct workers *workers, struct turn *turn, char name,
+                        struct work_queue *queue, uint64_t cost_ns)
+{
+        sem_init(&turn->may_end, 0, 0);
+        turn->name = name;
+        work_init(&turn->work, turn_run, turn_done);
+        turn->work.queue = queue;
+        turn->work.cost_ns = cost_ns;
+        workers_submit(workers, &turn->work);
+}
+
+/* One worker, and the thread for small works kept busy by a small one of its own. */
+static struct workers *one_worker(struct turn turns[2], struct work_queue *queue)
+{
+        struct workers *workers;
+
+        sem_init(&woken, 0, 0);
+        sem_init(&begun, 0, 0);
+        ck_assert_int_eq(workers_new(&workers, 1, wake, NULL), 0);
+        turn_submit(workers, &turns[0], '.', queue, UINT64_MAX);
+        sem_wait(&begun);
+        turn_submit(workers, &turns[1], '.', queue, 0);
+        sem_wait(&begun);
+        return workers;
+}
+
+static void end_all(struct workers *workers, struct turn *turns, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                sem_post(&turns[i].may_end);
+        workers_drain(workers);
+        workers_free(workers);
+}
+
+/* Large works keep all workers busy: a small one begins all the same, and only a small one. */
+START_TEST(small_works_do_not_wait_for_large_ones)
+{
+        struct work_queue queue;
+        struct turn turns[4] = { 0 };
+        struct workers *workers;
+
+        work_queue_init(&queue);
+        sem_init(&woken, 0, 0);
+        sem_init(&begun, 0, 0);
+        ck_assert_int_eq(workers_new(&workers, 2, wake, NULL), 0);
+        for (unsigned i = 0; i < 3; i++)
+                turn_submit(workers, &turns[i], 'L', &queue, UINT64_MAX);
+        sem_wait(&begun);
+        sem_wait(&begun);
+        turn_submit(workers, &turns[3], 's', &queue, WORK_SMALL_NS - 1);
+        sem_wait(&begun);
+        ck_assert_str_eq(order, "LLs");
+        end_all(workers, turns, 4);
+        ck_assert_str_eq(order, "LLsL");
+}
+END_TEST
+
+/* A user's works that wait take turns with another user's, however many there are. */
+START_TEST(users_take_turns)
+{
+        struct work_queue first, second;
+        struct turn turns[8] = { 0 };
+        struct workers *workers;
+
+        work_queue_init(&first);
+        work_queue_init(&second);
+        workers = one_worker(turns, NULL);
+        for (unsigned i = 2; i < 6; i++)
+                turn_submit(workers, &turns[i], 'a', &first, UINT64_MAX);
+        for (unsigned i = 6; i < 8; i++)
+                turn_submit(workers, &turns[i], 'b', &second, UINT64_MAX);
+        end_all(workers, turns, 8);
+        ck_assert_str_eq(order, "..ababaa");
+}
+END_TEST
+
+/* Of one user's the small ones first, each kind in order of arrival. */
+START_TEST(small_works_overtake)
+{
+        struct work_queue queue;
+        struct turn turns[6] = { 0 };
+        struct workers *workers;
+
+        work_queue_init(&queue);
+        workers = one_worker(turns, NULL);
+        turn_submit(workers, &turns[2], 'L', &queue, UINT64_MAX);
+        turn_submit(workers, &turns[3], 'M', &queue, UINT64_MAX);
+        turn_submit(workers, &turns[4], 's', &queue, 1000);
+        turn_submit(workers, &turns[5], 't', &queue, 1000);
+        sem_post(&turns[0].may_end); /* the worker alone */
+        for (unsigned i = 5; i >= 2; i--)
+                sem_post(&turns[i].may_end);
+        for (unsigned i = 0; i < 4; i++)
+                sem_wait(&begun);
+        ck_assert_str_eq(order, "..stLM");
+        sem_post(&turns[1].may_end);
+        workers_drain(workers);
+        workers_free(workers);
+}
+END_TEST
+
+/* A bound on the threads of one work: so many chunks run at once, and no more. */
+static atomic_int n_at_once, most_at_once;
+
+static void count_chunk(void *ctx, uint64_t chunk)
+{
+        int n = atomic_fetch_add(&n_at_once, 1) + 1, most = atomic_load(&most_at_once);
+
+        (void)ctx;
+        (void)chunk;
+        while (n > most && !atomic_compare_exchange_weak(&most_at_once, &most, n))
+                ;
+        for (int i = 0; i < 20000; i++)
+                __asm__ volatile("" ::: "memory");
+        atomic_fetch_sub(&n_at_once, 1);
+}
+
+static void bounded_run(struct work *work)
+{
+        struct job *job = container_of(work, struct job, work);
+
+        workers_for(job->workers, 2000, count_chunk, NULL);
+}
+
+START_TEST(threads_of_a_work_are_bounded)
+{
+        for (unsigned n_threads = 1; n_threads <= 3; n_threads++) {
+                struct workers *workers;
+                struct job job = { 0 };
+
+                sem_init(&woken, 0, 0);
+                ck_assert_int_eq(workers_new(&workers, 4, wake, NULL), 0);
+                atomic_store(&most_at_once, 0);
+                job.workers = workers;
+                work_init(&job.work, bounded_run, job_done);
+                job.work.n_threads = n_threads;
+                workers_submit(workers, &job.work);
+                workers_drain(workers);
+                ck_assert_int_le(atomic_load(&most_at_once), (int)n_threads);
+                workers_free(workers);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("workers");
@@ -236,6 +406,10 @@ int main(void)
         tcase_add_test(tcase, works_not_begun_are_withdrawn);
         tcase_add_test(tcase, idle_workers_help);
         tcase_add_test(tcase, without_workers_the_caller_does_all);
+        tcase_add_test(tcase, small_works_do_not_wait_for_large_ones);
+        tcase_add_test(tcase, users_take_turns);
+        tcase_add_test(tcase, small_works_overtake);
+        tcase_add_test(tcase, threads_of_a_work_are_bounded);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
