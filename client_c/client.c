@@ -251,6 +251,14 @@ void td_close(td_client *client)
         client_unref(client);
 }
 
+void td_set_interrupt(td_client *client, bool (*is_interrupted)(void *ctx), void *ctx)
+{
+        pthread_mutex_lock(&client->lock);
+        client->interrupt = is_interrupted;
+        client->interrupt_ctx = ctx;
+        pthread_mutex_unlock(&client->lock);
+}
+
 const char *td_address(const td_client *client)
 {
         return client->address;

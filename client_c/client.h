@@ -32,8 +32,9 @@ struct call {
         uint32_t msgid;
         uint32_t epoch; /* the connection that it was sent on */
         enum call_state state;
-        int cause;      /* CALL_LOST: the code that the daemon gave for closing, or TD_OK */
-        uint8_t *reply; /* error and result; first, or on the heap */
+        bool may_cancel; /* whoever waits for it may be interrupted */
+        int cause;       /* CALL_LOST: the code that the daemon gave for closing, or TD_OK */
+        uint8_t *reply;  /* error and result; first, or on the heap */
         size_t n_reply;
         uint8_t first[2048];
 };
@@ -65,6 +66,9 @@ struct td_client {
         uint32_t epoch;     /* counts connections */
         int64_t spin_ns;
         td_error complaint; /* the last "error" notification of this connection */
+
+        bool (*interrupt)(void *ctx); /* NULL: none */
+        void *interrupt_ctx;
 
         uint32_t next_msgid;
         struct call *calls[CALL_BUCKETS];
@@ -158,6 +162,8 @@ int exchange_begin(td_client *client, struct call *call, encode_fn encode, void 
 int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error);
 /* Take in what arrived; true if the call is answered or lost. */
 bool exchange_poll(td_client *client, struct call *call);
+/* Ask the daemon to end a request; its answer will say whether it did. */
+void exchange_cancel(td_client *client, struct call *call);
 /* Under the lock: tell releases and unmaps now. */
 void exchange_flush(td_client *client);
 /* Under the lock. */

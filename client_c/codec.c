@@ -129,14 +129,19 @@ static void pack_values(msgpack_packer *pk, const uint32_t *values, size_t n)
 static void pack_number(msgpack_packer *pk, const struct td_number *number)
 {
         switch (number->kind) {
-        case TD_KIND_FLOAT: msgpack_pack_double(pk, number->d); break;
-        case TD_KIND_UINT: msgpack_pack_uint64(pk, number->u); break;
+        case TD_KIND_FLOAT:
+                msgpack_pack_double(pk, number->d);
+                break;
+        case TD_KIND_UINT:
+                msgpack_pack_uint64(pk, number->u);
+                break;
         case TD_KIND_COMPLEX:
                 msgpack_pack_array(pk, 2);
                 msgpack_pack_double(pk, number->z[0]);
                 msgpack_pack_double(pk, number->z[1]);
                 break;
-        default: msgpack_pack_int64(pk, number->i);
+        default:
+                msgpack_pack_int64(pk, number->i);
         }
 }
 
@@ -282,6 +287,19 @@ void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handle
         frame_ids(frame, "release", "handles", handles, n_handles);
 }
 
+void frame_cancel(struct frame *frame, uint32_t msgid)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_array(&pk, 3);
+        msgpack_pack_uint8(&pk, 2);
+        pack_text(&pk, "cancel");
+        msgpack_pack_array(&pk, 1);
+        msgpack_pack_map(&pk, 1);
+        pack_text(&pk, "msgid");
+        msgpack_pack_uint32(&pk, msgid);
+}
+
 void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments)
 {
         frame_ids(frame, "unmap", "segments", segments, n_segments);
@@ -289,13 +307,12 @@ void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segment
 
 /* ---- run ---- */
 
-void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry,
-                     size_t n_inputs)
+void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_t n_inputs)
 {
         msgpack_packer pk = packer_of(frame);
 
         pack_request(&pk, msgid, "run", true);
-        msgpack_pack_map(&pk, 3U + has_op_id + has_retry);
+        msgpack_pack_map(&pk, 3U + n_more);
         pack_text(&pk, "inputs");
         msgpack_pack_array(&pk, n_inputs);
 }
@@ -354,11 +371,20 @@ void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, cons
         pack_flag(&pk, "map", map);
 }
 
-void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms)
+void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
+                   unsigned n_threads)
 {
         msgpack_packer pk = packer_of(frame);
 
         pack_op_id(&pk, op_id, retry_ms);
+        if (deadline_ms >= 0) {
+                pack_text(&pk, "deadline_ms");
+                msgpack_pack_int64(&pk, deadline_ms);
+        }
+        if (n_threads) {
+                pack_text(&pk, "threads");
+                msgpack_pack_uint32(&pk, n_threads);
+        }
 }
 
 /* ---- nodes ---- */
@@ -415,14 +441,30 @@ static void pack_attr(msgpack_packer *pk, const struct td_attrs *attrs, unsigned
 
         pack_text(pk, info->name);
         switch (info->form) {
-        case TD_FORM_DTYPE: pack_text(pk, td_dtype_name(*(const uint8_t *)field)); break;
-        case TD_FORM_EXTENTS: pack_ints(pk, field, *count); break;
-        case TD_FORM_AXES: pack_axes(pk, field, *count); break;
-        case TD_FORM_BOOL: pack_bool(pk, *(const bool *)field); break;
-        case TD_FORM_INT: msgpack_pack_int64(pk, *(const int64_t *)field); break;
-        case TD_FORM_FLOAT: msgpack_pack_double(pk, *(const double *)field); break;
-        case TD_FORM_NUMBER: pack_number(pk, field); break;
-        case TD_FORM_RANGE: pack_range(pk, field); break;
+        case TD_FORM_DTYPE:
+                pack_text(pk, td_dtype_name(*(const uint8_t *)field));
+                break;
+        case TD_FORM_EXTENTS:
+                pack_ints(pk, field, *count);
+                break;
+        case TD_FORM_AXES:
+                pack_axes(pk, field, *count);
+                break;
+        case TD_FORM_BOOL:
+                pack_bool(pk, *(const bool *)field);
+                break;
+        case TD_FORM_INT:
+                msgpack_pack_int64(pk, *(const int64_t *)field);
+                break;
+        case TD_FORM_FLOAT:
+                msgpack_pack_double(pk, *(const double *)field);
+                break;
+        case TD_FORM_NUMBER:
+                pack_number(pk, field);
+                break;
+        case TD_FORM_RANGE:
+                pack_range(pk, field);
+                break;
         }
 }
 

@@ -78,6 +78,9 @@ void frame_name(struct frame *frame, const char *name);
 void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles);
 void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments);
 
+/* [2, "cancel", [{"msgid": msgid}]] */
+void frame_cancel(struct frame *frame, uint32_t msgid);
+
 /* A view of an input: shape, strides, offset. */
 struct view {
         struct td_type type;
@@ -89,15 +92,16 @@ struct view {
  * run, piece by piece: begin, as many inputs as announced, nodes, outputs, end. The nodes are what
  * frame_nodes() made, once.
  */
-void frame_run_begin(struct frame *frame, uint32_t msgid, bool has_op_id, bool has_retry,
-                     size_t n_inputs);
+void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_t n_inputs);
 void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view);
 void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data,
                          size_t n_data);
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
 void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
                       bool replace, bool map);
-void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms);
+/* As many more keys as were announced: op_id may be NULL, times below 0 and 0 threads are none. */
+void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
+                   unsigned n_threads);
 /* The array of nodes of a block, loops and all. */
 void frame_nodes(struct frame *frame, const struct td_block *block);
 

@@ -34,6 +34,7 @@ void call_init(struct call *call)
 {
         call->next = NULL;
         call->state = CALL_NEW;
+        call->may_cancel = false;
         call->cause = TD_OK;
         call->reply = call->first;
         call->n_reply = 0;
@@ -101,6 +102,20 @@ static void client_wait(td_client *client)
 {
         client->n_waiting++;
         pthread_cond_wait(&client->changed, &client->lock);
+        client->n_waiting--;
+}
+
+/* For so long at most. */
+static void client_wait_ms(td_client *client, int timeout_ms)
+{
+        struct timespec until;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += timeout_ms * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        client->n_waiting++;
+        pthread_cond_timedwait(&client->changed, &client->lock, &until);
         client->n_waiting--;
 }
 
@@ -231,8 +246,11 @@ static void client_take(td_client *client, int r)
 #define SPIN_VAIN 4
 #define SPIN_REST 8
 
-/* Receive something: spin, then sleep until it comes. */
-static int receive_patiently(struct connection *connection, int64_t spin_ns)
+/* How often one who waits and may be interrupted looks up; a signal wakes it at once. */
+#define INTERRUPT_MS 100
+
+/* Receive something: spin, then sleep until it comes, or once for timeout_ms (-1: no bound). */
+static int receive_patiently(struct connection *connection, int64_t spin_ns, int timeout_ms)
 {
         bool spins = spin_ns > 0 && connection->n_rest == 0;
         int64_t end_ns = spins ? now_ns() + spin_ns : 0;
@@ -248,23 +266,25 @@ static int receive_patiently(struct connection *connection, int64_t spin_ns)
         else if (++connection->n_vain >= SPIN_VAIN)
                 connection->n_rest = SPIN_REST;
         while (r == 0) {
-                r = connection_wait(connection, POLLIN, -1);
+                r = connection_wait(connection, POLLIN, timeout_ms);
                 if (r >= 0)
                         r = connection_receive(connection);
+                if (timeout_ms >= 0)
+                        break;
         }
         return r;
 }
 
-/* Be the reader for once: for something to come, or for what is there. */
-static void client_read(td_client *client, bool blocks)
+/* Be the reader for once: for something to come (in timeout_ms, -1: ever), or what is there (0). */
+static void client_read(td_client *client, int timeout_ms)
 {
         int64_t spin_ns = client->spin_ns;
         int r;
 
         client->has_reader = true;
         pthread_mutex_unlock(&client->lock);
-        r = blocks ? receive_patiently(&client->connection, spin_ns)
-                   : connection_receive(&client->connection);
+        r = timeout_ms ? receive_patiently(&client->connection, spin_ns, timeout_ms)
+                       : connection_receive(&client->connection);
         pthread_mutex_lock(&client->lock);
         client_take(client, r);
         client->has_reader = false;
@@ -508,6 +528,58 @@ int exchange_begin(td_client *client, struct call *call, encode_fn encode, void 
         return r;
 }
 
+/* ---- ending early ---- */
+
+/* Under the lock. */
+static void client_cancel(td_client *client, const struct call *call)
+{
+        struct frame *out = &client->connection.out;
+        size_t n_bytes = out->n_bytes;
+
+        if (call->state != CALL_SENT || !client->is_connected || call->epoch != client->epoch)
+                return;
+        frame_cancel(out, call->msgid);
+        if (out->has_failed)
+                frame_truncate(out, n_bytes);
+        else
+                client_send(client);
+}
+
+void exchange_cancel(td_client *client, struct call *call)
+{
+        pthread_mutex_lock(&client->lock);
+        client->n_active++;
+        client_cancel(client, call);
+        client->n_active--;
+        client_changed(client);
+        pthread_mutex_unlock(&client->lock);
+}
+
+/* Asked without the lock: who answers may wait for somebody who wants it. */
+static bool client_is_interrupted(td_client *client)
+{
+        bool (*interrupt)(void *) = client->interrupt;
+        void *ctx = client->interrupt_ctx;
+        bool is_interrupted;
+
+        pthread_mutex_unlock(&client->lock);
+        is_interrupted = interrupt && interrupt(ctx);
+        pthread_mutex_lock(&client->lock);
+        return is_interrupted;
+}
+
+/* Nobody waits for it any more: its answer will be dropped. */
+static void client_abandon(td_client *client, struct call *call)
+{
+        if (call->state != CALL_SENT)
+                return;
+        client_cancel(client, call);
+        if (call->state == CALL_SENT) {
+                client_take_call(client, call->msgid);
+                call->state = CALL_NEW;
+        }
+}
+
 int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error)
 {
         bool is_stopping = false;
@@ -516,12 +588,20 @@ int exchange_finish(td_client *client, struct call *call, struct reader *result,
         pthread_mutex_lock(&client->lock);
         client->n_active++;
         while (call->state == CALL_SENT) {
-                if (client->has_reader)
-                        client_wait(client);
+                bool looks_up = call->may_cancel && client->interrupt;
+
+                if (!client->has_reader)
+                        client_read(client, looks_up ? INTERRUPT_MS : -1);
+                else if (looks_up)
+                        client_wait_ms(client, INTERRUPT_MS);
                 else
-                        client_read(client, true);
+                        client_wait(client);
+                if (looks_up && call->state == CALL_SENT && client_is_interrupted(client))
+                        client_abandon(client, call);
         }
-        if (call->state == CALL_LOST) {
+        if (call->state == CALL_NEW) {
+                r = error_set(error, TD_E_CANCELLED, "interrupted while waiting for the answer");
+        } else if (call->state == CALL_LOST) {
                 r = EXCHANGE_LOST;
                 if (call->cause)
                         error_set(error, call->cause, "%s", client->complaint.message);
@@ -548,7 +628,7 @@ bool exchange_poll(td_client *client, struct call *call)
         pthread_mutex_lock(&client->lock);
         client->n_active++;
         if (call->state == CALL_SENT && !client->has_reader)
-                client_read(client, false);
+                client_read(client, 0);
         is_there = call->state != CALL_SENT;
         client->n_active--;
         client_changed(client);

@@ -550,6 +550,19 @@ int td_builder_while_end(td_builder *builder, const int *body_results, size_t n_
         return td_builder_loop_end(builder, body_results, n_results, NULL, 0, 0, NULL, 0, results);
 }
 
+/* ---- bounds of a run ---- */
+
+void td_builder_set_deadline(td_builder *builder, int64_t deadline_ms)
+{
+        builder->has_deadline = deadline_ms >= 0;
+        builder->deadline_ms = deadline_ms;
+}
+
+void td_builder_set_threads(td_builder *builder, unsigned n_threads)
+{
+        builder->n_threads = n_threads;
+}
+
 /* ---- what there is ---- */
 
 const struct td_type *td_builder_type(const td_builder *builder, int value)

@@ -37,5 +37,8 @@ struct td_builder {
         struct builder_block top;
         struct builder_block *current;
         uint32_t n_all; /* values of all blocks */
+        bool has_deadline;
+        int64_t deadline_ms;
+        unsigned n_threads;
         struct td_refusal refusal;
 };

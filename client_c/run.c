@@ -20,9 +20,11 @@ struct run {
         size_t n_outputs;
         bool is_write; /* it names something, and has an op_id */
         uint8_t op_id[16];
-        int64_t first_ms; /* when it was sent first, 0: not yet */
-        bool takes_stale; /* inputs that are gone: ask for the outcome all the same */
-        td_tensor *stale; /* input to be renewed */
+        int64_t deadline_ms; /* from its first sending on, -1: none */
+        unsigned n_threads;  /* 0: all */
+        int64_t first_ms;    /* when it was sent first, 0: not yet */
+        bool takes_stale;    /* inputs that are gone: ask for the outcome all the same */
+        td_tensor *stale;    /* input to be renewed */
 };
 
 struct td_pending {
@@ -95,13 +97,26 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
         return TD_OK;
 }
 
+/* What is left of it, where it is sent again. */
+static int64_t run_deadline_ms(const struct run *run)
+{
+        int64_t gone_ms = run->first_ms ? now_ms() - run->first_ms : 0;
+
+        if (run->deadline_ms < 0)
+                return -1;
+        return gone_ms < run->deadline_ms ? run->deadline_ms - gone_ms : 0;
+}
+
 static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
                       td_error *error)
 {
         struct run *run = ctx;
         bool is_retry = run->is_write && run->first_ms;
 
-        frame_run_begin(frame, msgid, run->is_write, is_retry, run->n_inputs);
+        frame_run_begin(frame, msgid,
+                        (unsigned)run->is_write + is_retry + (run->deadline_ms >= 0) +
+                                (run->n_threads > 0),
+                        run->n_inputs);
         for (uint32_t i = 0; i < run->n_inputs; i++) {
                 int r = encode_input(client, frame, run, &run->inputs[i], error);
 
@@ -118,7 +133,8 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
                                  output->map && run->tensors[i]->handle);
         }
         frame_run_end(frame, run->is_write ? run->op_id : NULL,
-                      is_retry ? now_ms() - run->first_ms : -1);
+                      is_retry ? now_ms() - run->first_ms : -1, run_deadline_ms(run),
+                      run->n_threads);
         return TD_OK;
 }
 
@@ -184,6 +200,8 @@ static void run_init(struct run *run, const td_builder *builder, const td_output
         run->tensors = tensors;
         run->n_outputs = n_outputs;
         run->is_write = false;
+        run->deadline_ms = builder->has_deadline ? builder->deadline_ms : -1;
+        run->n_threads = builder->n_threads;
         run->first_ms = 0;
         run->takes_stale = false;
         run->stale = NULL;
@@ -202,6 +220,7 @@ static int run_begin(td_client *client, struct run *run, struct call *call, td_e
 
         if (run->nodes.has_failed)
                 return fail_no_memory(error);
+        call->may_cancel = true;
         while ((r = exchange_begin(client, call, encode_run, run, error)) == EXCHANGE_STALE) {
                 r = run->stale->handle ? tensor_renew(run->stale, error)
                                        : tensor_store(run->stale, error);
@@ -394,6 +413,11 @@ int td_submit(td_client *client, const td_builder *builder, const td_output *out
         }
         *pendingp = pending;
         return TD_OK;
+}
+
+void td_cancel(td_pending *pending)
+{
+        exchange_cancel(pending->client, &pending->call);
 }
 
 bool td_poll(td_pending *pending)

@@ -5,6 +5,8 @@ import collections
 import contextlib
 import functools
 import inspect
+import math
+import operator
 import os
 import threading
 import warnings
@@ -72,9 +74,10 @@ def connect(
 class Client:
     """A connection to a daemon; made by `connect`.
 
-    May be used by several threads. A call waits for its answer with the GIL released; a signal that
-    arrives meanwhile (Ctrl-C) is handled when the answer is there. A connection that breaks is
-    renewed by the next call.
+    May be used by several threads. A call waits for its answer with the GIL released. Ctrl-C ends
+    the wait for a program's results, and has the daemon stop computing them; other calls are short,
+    and handle signals when their answer is there. A connection that breaks is renewed by the next
+    call.
 
     After a fork, arrays stay valid in the child, but its copy of the client raises Closed: connect
     again there.
@@ -368,7 +371,7 @@ class Client:
 
     # ---- programs ----
 
-    def run(self, program, *outputs, names=None, replace=False):
+    def run(self, program, *outputs, names=None, replace=False, timeout=None, threads=None):
         """Compute values of a program, in one request.
 
         Parameters
@@ -380,6 +383,10 @@ class Client:
             Names for the results, one each. Either all of them are given, or none.
         replace : bool
             The names may be in use.
+        timeout : float, optional
+            Seconds after which the daemon gives up, waiting for earlier requests included.
+        threads : int, optional
+            So many of the daemon's threads compute it at most.
 
         Returns
         -------
@@ -389,6 +396,8 @@ class Client:
         ------
         LinAlgError, ValueRefused
             An operation failed on its data; ``.node`` says which.
+        DeadlineExceeded
+            It was not done within `timeout`.
         OutOfMemory, NameTaken, ...
         """
         if not isinstance(program, Program):
@@ -401,6 +410,8 @@ class Client:
         if len(names) != len(outputs):
             raise error("bad_arguments", f"{len(outputs)} outputs, but {len(names)} names")
         builder, numbers = emit(self, [as_operand(output) for output in outputs])
+        if timeout is not None or threads is not None:
+            builder.limit(*_limits(timeout, threads))
         rows = tuple((number, name, replace, False) for number, name in zip(numbers, names))
         tensors = tuple(Tensor(self, handle) for handle in self._native.run(builder, rows))
         return tensors[0] if len(tensors) == 1 else tensors
@@ -411,6 +422,16 @@ class Client:
         if len(handles) == 1:
             return Tensor(self, handles[0])
         return tuple(Tensor(self, handle) for handle in handles)
+
+
+def _limits(timeout, threads):
+    """(milliseconds or -1, threads or 0), as a builder takes them."""
+    if timeout is not None and not timeout >= 0:
+        raise error("bad_arguments", f"a timeout is not negative, as {timeout!r} is")
+    if threads is not None and not 1 <= threads < 2**32:
+        raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
+    ms = -1 if timeout is None else math.ceil(min(timeout, 1e12) * 1000)
+    return ms, 0 if threads is None else operator.index(threads)
 
 
 # ---- the default client ----

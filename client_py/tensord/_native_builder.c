@@ -480,9 +480,8 @@ static PyObject *builder_user(PyObject *object, PyObject *args)
             !read_values(values_object, values, TD_ARGS_MAX, &n_values))
                 return NULL;
         if (!read_types(types_object, types, TD_RESULTS_MAX, &n_results))
-                return PyErr_Occurred()
-                               ? NULL
-                               : native_raise_code(TD_E_BAD_PROGRAM, "too many results");
+                return PyErr_Occurred() ? NULL
+                                        : native_raise_code(TD_E_BAD_PROGRAM, "too many results");
         r = td_builder_user(self->builder, name, values, n_values, types, n_results, results);
         return r < 0 ? builder_value(self, r) : values_tuple(results, n_results);
 }
@@ -568,6 +567,20 @@ static PyObject *builder_loop_end(PyObject *object, PyObject *args)
         return tuple;
 }
 
+/* limit(deadline in ms or -1, threads or 0) */
+static PyObject *builder_limit(PyObject *object, PyObject *args)
+{
+        struct native_builder *self = (struct native_builder *)object;
+        long long deadline_ms;
+        unsigned n_threads;
+
+        if (!PyArg_ParseTuple(args, "LI", &deadline_ms, &n_threads))
+                return NULL;
+        td_builder_set_deadline(self->builder, deadline_ms);
+        td_builder_set_threads(self->builder, n_threads);
+        Py_RETURN_NONE;
+}
+
 /* type(value) -> (dtype, shape) */
 static PyObject *builder_type(PyObject *object, PyObject *value_object)
 {
@@ -594,6 +607,7 @@ static PyMethodDef builder_methods[] = {
         { "loop_end", builder_loop_end, METH_VARARGS, NULL },
         { "while_begin", builder_while_begin, METH_VARARGS, NULL },
         { "while_end", builder_while_end, METH_O, NULL },
+        { "limit", builder_limit, METH_VARARGS, NULL },
         { "type", builder_type, METH_O, NULL },
         { NULL, NULL, 0, NULL },
 };

@@ -7,6 +7,8 @@
  */
 #include "_native.h"
 
+#include <unistd.h>
+
 static PyTypeObject *client_type;
 
 td_client *native_client_enter(struct native_client *self)
@@ -26,8 +28,7 @@ static void client_shut(struct native_client *self)
         if (!client || self->n_calls)
                 return;
         self->client = NULL;
-        Py_BEGIN_ALLOW_THREADS
-        td_close(client);
+        Py_BEGIN_ALLOW_THREADS td_close(client);
         Py_END_ALLOW_THREADS
 }
 
@@ -36,6 +37,24 @@ void native_client_leave(struct native_client *self)
         self->n_calls--;
         if (self->is_closed)
                 client_shut(self);
+}
+
+/*
+ * Ctrl-C, on the one thread on which Python handles signals. The exception stays set, for whoever
+ * waited.
+ */
+static bool is_interrupted(void *ctx)
+{
+        PyGILState_STATE state;
+        bool is;
+
+        (void)ctx;
+        if (gettid() != getpid())
+                return false;
+        state = PyGILState_Ensure();
+        is = PyErr_CheckSignals() != 0;
+        PyGILState_Release(state);
+        return is;
 }
 
 static PyObject *client_connect(PyObject *module, PyObject *args)
@@ -56,16 +75,14 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
             !native_name(daemon_object, &options.daemon_path) ||
             !native_name(name_object, &options.client_name))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_connect(&client, &options, &error);
-        Py_END_ALLOW_THREADS
-        if (r)
-                return native_raise(&error);
+        Py_BEGIN_ALLOW_THREADS r = td_connect(&client, &options, &error);
+        Py_END_ALLOW_THREADS if (r) return native_raise(&error);
         self = PyObject_New(struct native_client, client_type);
         if (!self) {
                 td_close(client);
                 return NULL;
         }
+        td_set_interrupt(client, is_interrupted, NULL);
         self->client = client;
         self->n_calls = 0;
         self->is_closed = false;
@@ -101,10 +118,8 @@ static PyObject *client_ping(PyObject *object, PyObject *unused)
         (void)unused;
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_ping(client, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_ping(client, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
@@ -152,10 +167,9 @@ static PyObject *client_put(PyObject *object, PyObject *args)
                 PyBuffer_Release(&view);
                 return NULL;
         }
-        Py_BEGIN_ALLOW_THREADS
-        r = td_put(client, view.buf, &type, strides, (char)order, name, replace, &tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_put(client, view.buf, &type, strides, (char)order, name,
+                                          replace, &tensor, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         PyBuffer_Release(&view);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
@@ -176,10 +190,9 @@ static PyObject *client_create(PyObject *object, PyObject *args)
             !native_name(name_object, &name) || !native_type(dtype, shape, &type) ||
             !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_create(client, &type, (char)order, name, replace, &tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_create(client, &type, (char)order, name, replace, &tensor,
+                                             &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -208,10 +221,8 @@ static PyObject *open_with(PyObject *object, PyObject *name_object,
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = open(client, name, &tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = open(client, name, &tensor, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -242,10 +253,8 @@ static PyObject *client_open_id(PyObject *object, PyObject *id_object)
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_open_id(client, (const uint8_t *)id, &tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_open_id(client, (const uint8_t *)id, &tensor, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -262,10 +271,8 @@ static PyObject *client_delete(PyObject *object, PyObject *name_object)
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_delete(client, name, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_delete(client, name, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
@@ -303,10 +310,8 @@ static PyObject *client_list(PyObject *object, PyObject *prefix_object)
 
         if (!native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_list_names(client, prefix, &list, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_list_names(client, prefix, &list, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
                 return native_raise(&error);
         rows = list_rows(list);
@@ -330,10 +335,9 @@ static PyObject *client_call(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "sz#", &method, &params, &n_params) ||
             !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_call(client, method, params, (size_t)n_params, &result, &n_result, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_call(client, method, params, (size_t)n_params, &result,
+                                           &n_result, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
                 return native_raise(&error);
         bytes = PyBytes_FromStringAndSize(result, (Py_ssize_t)n_result);
@@ -406,11 +410,11 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_run(client, builder, outputs, (size_t)n, tensors, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
-        return r ? native_raise(&error) : wrap_outputs(self, tensors, (size_t)n);
+        Py_BEGIN_ALLOW_THREADS r = td_run(client, builder, outputs, (size_t)n, tensors, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
+        if (r)
+                return PyErr_Occurred() ? NULL : native_raise(&error);
+        return wrap_outputs(self, tensors, (size_t)n);
 }
 
 static PyObject *client_get_address(PyObject *object, void *unused)

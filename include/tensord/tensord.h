@@ -77,6 +77,12 @@ typedef struct td_options {
  */
 TD_API int td_connect(td_client **client, const td_options *options, td_error *error);
 TD_API void td_close(td_client *client);
+/*
+ * Asked every 100 ms, and when a signal arrives, on a thread that waits for the answer of a run:
+ * where it says true, the wait ends with TD_E_CANCELLED, and the daemon is told to end the run too.
+ * NULL: never asked.
+ */
+TD_API void td_set_interrupt(td_client *client, bool (*is_interrupted)(void *ctx), void *ctx);
 /* The address that td_connect() chose. */
 TD_API const char *td_address(const td_client *client);
 TD_API int td_ping(td_client *client, td_error *error);
@@ -211,6 +217,13 @@ TD_API int td_builder_while_end(td_builder *builder, const int *body_results, si
 TD_API const struct td_type *td_builder_type(const td_builder *builder, int value);
 TD_API int td_builder_check(const td_builder *builder, td_error *error);
 
+/*
+ * Bounds of the runs of this program: deadline_ms after it was sent a run ends with TD_E_DEADLINE
+ * (-1: never); n_threads of the daemon compute it at most (0: all).
+ */
+TD_API void td_builder_set_deadline(td_builder *builder, int64_t deadline_ms);
+TD_API void td_builder_set_threads(td_builder *builder, unsigned n_threads);
+
 typedef struct td_output {
         int value;
         const char *name; /* NULL: unnamed */
@@ -226,6 +239,8 @@ TD_API int td_run(td_client *client, const td_builder *builder, const td_output 
  */
 TD_API int td_submit(td_client *client, const td_builder *builder, const td_output *outputs,
                      size_t n_outputs, td_tensor **tensors, td_pending **pending, td_error *error);
+/* Have the daemon end it; td_wait() yields TD_E_CANCELLED, or the result if that was there first. */
+TD_API void td_cancel(td_pending *pending);
 /* Is the answer there? Reads what has arrived, does not block. */
 TD_API bool td_poll(td_pending *pending);
 /* Block for the answer. On failure the tensors are freed for the caller. Frees pending. */

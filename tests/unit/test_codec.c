@@ -196,14 +196,14 @@ START_TEST(run_is_put_together)
         frame_init(&nodes);
         frame_nodes(&nodes, &(struct td_block){ .n_nodes = 0 });
         frame_init(&frame);
-        frame_run_begin(&frame, 18, true, true, 3);
+        frame_run_begin(&frame, 18, 2, 3);
         frame_run_handle(&frame, 9, NULL);
         frame_run_handle(&frame, 10, &view);
         frame_run_immediate(&frame, &(struct td_type){ TD_FLOAT64, 0, { 0 } }, &two, 8);
         frame_run_nodes(&frame, &nodes, 2);
         frame_run_output(&frame, 1, 0, NULL, false, false);
         frame_run_output(&frame, 2, 21, "steps", true, true);
-        frame_run_end(&frame, op_id, 77);
+        frame_run_end(&frame, op_id, 77, -1, 0);
         ck_assert(!frame.has_failed);
 
         reader = reader_of(frame.bytes, frame.n_bytes);
