@@ -1,82 +1,131 @@
 # SPDX-License-Identifier: MIT
-"""Rows of the table of operations: element-wise ones that need no mathematics of libm."""
+"""Rows of the table of operations: element by element; the mathematical functions are in ops_math.
+
+Integers and bool in functions of floats compute as float64, which the standard leaves open.
+"""
 
 import numpy
-from ops_kit import ALL, BOOL, COMPLEX, FLOAT, INTEGER, NUMERIC, REAL, Row
+from ops_kit import (
+    ALL,
+    BOOL,
+    COMPLEX,
+    FLOAT,
+    FLOATING,
+    INTEGER,
+    NUMERIC,
+    REAL,
+    Row,
+)
+
+import tensord
 
 
-def _same_dtype(function):
-    """numpy 1.24 rounds narrow integers to float16, where the standard leaves them."""
-    return lambda x: function(x).astype(x.dtype) if x.dtype.kind == "f" else x
+def as_float(function):
+    """The function, of integers and bool as float64."""
+
+    def expected(*arrays):
+        return function(*(x if x.dtype.kind in "fc" else x.astype("float64") for x in arrays))
+
+    return expected
 
 
-def _sign(x):
+def same_dtype(function):
+    """The function, with its result in the operand's dtype (numpy 1.24 rounds integers to float)."""
+
+    def expected(x):
+        return x if x.dtype.kind in "iu" else function(x)
+
+    return expected
+
+
+def unary(name, dtypes, expected=None, domain="any", ulp=0):
+    return Row(name, dtypes, expected or getattr(numpy, name), (domain,), ulp)
+
+
+def binary(name, dtypes, expected=None, domain="any", second=None, ulp=0):
+    domains = (domain, second or domain)
+    return Row(name, dtypes, expected or getattr(numpy, name), domains, ulp)
+
+
+def sign(x):
     if x.dtype.kind != "c":
-        return numpy.sign(x)
-    size = numpy.abs(x)  # numpy 1.24 gives the sign of the real part, numpy 2 this
-    return (numpy.where(size == 0, 0, x.real / size)
-            + 1j * numpy.where(size == 0, 0, x.imag / size)).astype(x.dtype)
+        return numpy.sign(x)  # of complex numbers, numpy 1.24 has the sign of the real part
+    size = numpy.abs(x)
+    return numpy.where(size == 0, 0, x / numpy.where(size == 0, 1, size)).astype(x.dtype)
 
 
-def _round_complex(x):
-    return numpy.round(x).astype(x.dtype) if x.dtype.kind in "fc" else x
-
-
-BINARY_ALL = [("add", numpy.add), ("multiply", numpy.multiply)]
-EXTREMA = [("maximum", numpy.maximum), ("minimum", numpy.minimum)]
-ORDER = [
-    ("less", numpy.less),
-    ("less_equal", numpy.less_equal),
-    ("greater", numpy.greater),
-    ("greater_equal", numpy.greater_equal),
-]
-EQUALITY = [("equal", numpy.equal), ("not_equal", numpy.not_equal)]
-LOGIC = ["and", "or", "xor"]
-TWO = ("any", "any")
+WITH_INTEGERS = INTEGER + FLOATING
 
 ROWS = [
-    *(Row(name, ALL, f, TWO, ulp=4) for name, f in BINARY_ALL),
-    Row("subtract", NUMERIC, numpy.subtract, TWO),
-    Row("divide", FLOAT + ["int32", "int64", "uint32", "uint64"], numpy.divide, TWO),
-    Row("divide", COMPLEX, numpy.divide, TWO, ulp=8),
-    Row("floor_divide", REAL, numpy.floor_divide, TWO),
-    Row("remainder", REAL, numpy.remainder, TWO),
-    *(Row(name, BOOL + REAL, f, TWO) for name, f in EXTREMA + ORDER),
-    *(Row(name, ALL, f, TWO) for name, f in EQUALITY),
-    Row("negative", NUMERIC, numpy.negative),
-    Row("abs", BOOL + REAL, numpy.abs),
-    Row("abs", COMPLEX, numpy.abs, ulp=4),
-    Row("square", REAL, numpy.square),
-    Row("square", COMPLEX, numpy.square, ulp=4),
-    Row("reciprocal", FLOAT, numpy.reciprocal, ("nonzero",)),
-    Row("reciprocal", COMPLEX, numpy.reciprocal, ("nonzero",), ulp=8),
-    Row("sign", REAL, _sign),
-    Row("sign", COMPLEX, _sign, ulp=8),
-    Row("ceil", REAL, _same_dtype(numpy.ceil)),
-    Row("floor", REAL, _same_dtype(numpy.floor)),
-    Row("trunc", REAL, _same_dtype(numpy.trunc)),
-    Row("round", NUMERIC, _round_complex, ("ties",)),
-    Row("positive", NUMERIC, numpy.positive),
-    *(
-        Row(f"bitwise_{name}", BOOL + INTEGER, getattr(numpy, f"bitwise_{name}"), TWO)
-        for name in LOGIC
-    ),
-    Row("bitwise_invert", BOOL + INTEGER, numpy.invert),
-    Row("bitwise_left_shift", INTEGER, numpy.left_shift, ("any", "shift")),
-    Row("bitwise_right_shift", INTEGER, numpy.right_shift, ("any", "shift")),
-    *(Row(f"logical_{name}", ALL, getattr(numpy, f"logical_{name}"), TWO) for name in LOGIC),
-    Row("logical_not", ALL, numpy.logical_not),
-    *(Row(name, ALL, getattr(numpy, name)) for name in ("isfinite", "isinf", "isnan")),
-    Row("signbit", FLOAT, numpy.signbit),
-    Row("copysign", FLOAT, numpy.copysign, TWO),
-    Row("nextafter", FLOAT, numpy.nextafter, TWO),
-    Row("real", NUMERIC, numpy.real),
-    Row("imag", NUMERIC, numpy.imag),
-    Row("conj", NUMERIC, numpy.conj),
+    unary("abs", REAL),
+    unary("abs", COMPLEX, ulp=2),
+    binary("add", ALL),
+    binary("bitwise_and", BOOL + INTEGER),
+    binary("bitwise_or", BOOL + INTEGER),
+    binary("bitwise_xor", BOOL + INTEGER),
+    unary("bitwise_invert", BOOL + INTEGER, numpy.invert),
+    binary("bitwise_left_shift", INTEGER, numpy.left_shift, second="shift"),
+    binary("bitwise_right_shift", INTEGER, numpy.right_shift, second="shift"),
+    unary("ceil", REAL, same_dtype(numpy.ceil)),
+    unary("floor", REAL, same_dtype(numpy.floor)),
+    unary("trunc", REAL, same_dtype(numpy.trunc)),
+    unary("round", REAL, same_dtype(numpy.round)),
+    unary("round", FLOAT, numpy.round, "ties"),
+    unary("conj", NUMERIC),
+    binary("copysign", FLOAT),
+    binary("divide", WITH_INTEGERS, as_float(numpy.divide), second="nonzero", ulp=4),
+    binary("equal", ALL, domain="small"),
+    binary("not_equal", ALL, domain="small"),
+    binary("less", BOOL + REAL),
+    binary("less_equal", BOOL + REAL, domain="small"),
+    binary("greater", BOOL + REAL),
+    binary("greater_equal", BOOL + REAL, domain="small"),
+    binary("floor_divide", REAL, second="nonzero"),
+    binary("remainder", REAL, second="nonzero"),
+    unary("imag", COMPLEX),
+    unary("real", COMPLEX),
+    unary("isfinite", NUMERIC),
+    unary("isinf", NUMERIC),
+    unary("isnan", NUMERIC),
+    binary("logical_and", BOOL),
+    binary("logical_or", BOOL),
+    binary("logical_xor", BOOL),
+    unary("logical_not", BOOL),
+    binary("maximum", BOOL + REAL),
+    binary("minimum", BOOL + REAL),
+    binary("multiply", BOOL + REAL),
+    binary("multiply", COMPLEX, ulp=32),
+    unary("negative", NUMERIC),
+    binary("nextafter", FLOAT),
+    unary("positive", NUMERIC),
+    binary("pow", INTEGER, numpy.power, second="positive"),
+    unary("reciprocal", FLOAT),
+    unary("reciprocal", COMPLEX, lambda x: (1 / x).astype(x.dtype), ulp=8),
+    unary("sign", REAL),
+    unary("sign", COMPLEX, sign, ulp=4),
+    unary("signbit", FLOAT),
+    unary("square", REAL),
+    unary("square", COMPLEX, ulp=32),
+    unary("sqrt", FLOAT, domain="positive"),
+    binary("subtract", NUMERIC),
     Row(
-        "clip",
-        REAL,
-        lambda x, low, high: numpy.minimum(numpy.maximum(x, low), high),
-        ("any", "small", "positive"),
+        "where",
+        BOOL + REAL,
+        lambda x, y, z: numpy.where(x > y, y, z),
+        ("small", "small", "any"),
+        call=lambda x, y, z: tensord.where(x > y, y, z),
     ),
+]
+
+ROWS += [
+    Row(
+        f"astype_{to}",
+        ["bool", "int8", "uint16", "int64", "float32", "complex64"],
+        lambda x, to=to: (x.real if x.dtype.kind == "c" and to not in COMPLEX + BOOL else x).astype(
+            to
+        ),
+        ("small",),
+        call=lambda x, to=to: tensord.astype(x, to),
+    )
+    for to in ALL
 ]
