@@ -10,92 +10,7 @@
 #include "tensord/infer_call.h"
 #include "tensord/infer_elementwise.h"
 #include "tensord/infer_linalg.h"
-
-/* ---- axes ---- */
-
-/*
- * Axes from 0 on, in the order given. TD_E_BAD_AXIS if one is out of range or named twice. axes has
- * room for TD_NDIM_MAX.
- */
-static inline int td_check_axes(const char *name, const struct td_attrs *attrs, unsigned ndim,
-                                uint8_t *axes, struct td_refusal *refusal)
-{
-        uint32_t seen = 0;
-
-        for (unsigned i = 0; i < attrs->n_axes; i++) {
-                int axis = attrs->axes[i];
-
-                if (axis < -(int)ndim || axis >= (int)ndim)
-                        return td_refuse(refusal, TD_E_BAD_AXIS,
-                                         "%s: axis %d is out of range for %u dimensions", name,
-                                         axis, ndim);
-                if (axis < 0)
-                        axis += (int)ndim;
-                if (seen & 1u << axis)
-                        return td_refuse(refusal, TD_E_BAD_AXIS, "%s: axis %d is named twice", name,
-                                         axis);
-                seen |= 1u << axis;
-                axes[i] = (uint8_t)axis;
-        }
-        return TD_OK;
-}
-
-/* Bit i: axis i is reduced. All of them if no axes were given, none if the list given is empty. */
-static inline int td_reduced_axes(const char *name, const struct td_attrs *attrs, unsigned ndim,
-                                  uint32_t *maskp, struct td_refusal *refusal)
-{
-        uint8_t axes[TD_NDIM_MAX];
-        uint32_t mask = 0;
-        int r;
-
-        if (!(attrs->set & TD_ATTR_AXES)) {
-                *maskp = (1u << ndim) - 1;
-                return TD_OK;
-        }
-        r = td_check_axes(name, attrs, ndim, axes, refusal);
-        if (r)
-                return r;
-        for (unsigned i = 0; i < attrs->n_axes; i++)
-                mask |= 1u << axes[i];
-        *maskp = mask;
-        return TD_OK;
-}
-
-static inline int td_infer_reduction(const struct td_call *call, enum td_rule rule,
-                                     struct td_type *result)
-{
-        const struct td_type *a = &call->args[0];
-        bool keepdims = (call->attrs->set & TD_ATTR_KEEPDIMS) && call->attrs->keepdims;
-        bool is_of_nothing = false;
-        uint32_t mask;
-        int r;
-
-        r = td_reduced_axes(call->name, call->attrs, a->ndim, &mask, call->refusal);
-        if (r)
-                return r;
-        if (td_dtype_is_complex(a->dtype))
-                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
-                                 "%s: is not defined for %s", call->name, td_dtype_name(a->dtype));
-        result->dtype = a->dtype;
-        if (rule == TD_RULE_SUM && !td_dtype_is_float(a->dtype))
-                result->dtype = td_dtype_kind(a->dtype) == TD_KIND_UINT ? TD_UINT64 : TD_INT64;
-        if (rule == TD_RULE_MEAN)
-                result->dtype = (uint8_t)td_promote_to_float(a->dtype);
-        for (unsigned i = 0; i < a->ndim; i++) {
-                bool is_reduced = mask >> i & 1;
-
-                if (is_reduced && a->shape[i] == 0)
-                        is_of_nothing = true;
-                if (!is_reduced || keepdims)
-                        result->shape[result->ndim++] = is_reduced ? 1 : a->shape[i];
-        }
-        if (rule == TD_RULE_EXTREMUM && is_of_nothing && td_type_n_elements(result) > 0)
-                return td_refuse(call->refusal, TD_E_BAD_VALUE,
-                                 "%s: of no elements is not defined (shape %s, an axis of extent 0 "
-                                 "is reduced)",
-                                 call->name, td_type_text(a).s);
-        return TD_OK;
-}
+#include "tensord/infer_reduce.h"
 
 /* ---- views ---- */
 
@@ -350,7 +265,13 @@ static inline int td_infer_rule(enum td_op op, const struct td_call *call, struc
         case TD_RULE_TRIANGLE: return td_infer_triangle(call, results);
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
-        case TD_RULE_EXTREMUM: return td_infer_reduction(call, rule, results);
+        case TD_RULE_VARIANCE:
+        case TD_RULE_EXTREMUM:
+        case TD_RULE_ARG_EXTREMUM:
+        case TD_RULE_TEST:
+        case TD_RULE_COUNT: return td_infer_reduction(call, rule, results);
+        case TD_RULE_SCAN: return td_infer_scan(call, results);
+        case TD_RULE_SEGMENT_SUM: return td_infer_segment_sum(call, results);
         case TD_RULE_MATMUL:
         case TD_RULE_SOLVE:
         case TD_RULE_LU_SOLVE:

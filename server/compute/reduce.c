@@ -3,315 +3,391 @@
  * Reductions
  *
  * The elements that meet in one result are numbered in C order. Each block of KERNEL_BLOCK is
- * folded in KERNEL_LANES lanes, then blocks are combined pairwise, in a tree that their number
- * alone defines. Chunks of blocks that are whole subtrees can be reduced apart and combined later,
- * so bits depend neither on threads nor on layout. float32 sums in float64 lanes.
+ * folded in KERNEL_LANES lanes, then blocks are combined pairwise (tower.h). Chunks of blocks that
+ * are whole subtrees can be reduced apart and combined later, so bits depend neither on threads nor
+ * on layout. Variances take two passes: the mean, then the squares of what differs from it.
  *
- * Two ways through memory: by rows, one result after the other, or by columns, many neighbouring
- * results at once. Any thread; a step is const while it runs.
+ * Any thread; a step is const while it runs.
  */
 #include "compute/reduce.h"
 
-#include <stdatomic.h>
-#include <string.h>
-
 #include "base/error.h"
-#include "compute/space.h"
-#include "compute/step_base.h"
+#include "compute/cuts.h"
+#include "compute/reduce_arg.h"
+#include "compute/reduce_base.h"
+#include "compute/tower.h"
 
-#define WIDTH 128  /* results that go together by columns: their lanes are a third of the L1 cache \
-                    */
-#define LEVELS 54  /* of a tree of blocks: KERNEL_BLOCK << LEVELS exceeds an int64_t */
-#define ITEM 16384 /* elements that a thread takes at a time, at least */
-#define ITEMS_WANTED 32 /* fewer, and the reduced extent is cut too */
-#define CHUNKS_MAX 4096
 #define BLOCKS_UNSTOPPED 64
+#define BLOCKS_AT_ONCE 32
+#define SUM_BYTES 16 /* the widest accumulator */
+
+static_assert(FEED_COLUMNS * 8 <= TOWER_LEVEL_BYTES, "columns of float64 fit into a level");
 
 struct reduce {
         struct step step;
-        struct space kept; /* results, and where their elements begin */
-        struct space over; /* the elements of one result */
+        struct feed feed;
         enum td_op op;
-        kernel_load *load; /* to the dtype accumulated in */
-        kernel_fold *fold;
-        kernel_binary *combine;
-        kernel_binary *begin; /* identity and first element */
-        kernel_binary *divide;
-        kernel_load *convert; /* to the dtype of the result */
-        union td_scalar identity;
-        size_t item_size, sum_size, result_size;
-        int64_t offset;
-        bool is_same;       /* needs no conversion */
-        bool is_over_dense; /* elements of a result lie together */
-        bool is_columns;
-        int64_t width;       /* results of one tile */
-        int64_t n_row_tiles; /* tiles along the last kept dimension */
-        int64_t n_tiles, n_item_tiles, n_items;
-        int64_t chunk, n_chunks; /* cuts of the reduced extent */
+        const struct kernel_fold *fold;
+        const struct kernel_fold *squares; /* of var and std, else NULL */
+        const struct kernel_fold *last;    /* squares or fold: what the results are made of */
+        kernel_finish *finish;             /* NULL: the accumulator is the result */
+        double divisor;
+        bool is_root;
+        size_t result_size;
+        struct cuts cuts;
 };
 
 /* One run of a step, shared by its threads. */
 struct pass {
+        struct pass_base base;
         const struct reduce *r;
-        const struct run *run;
-        const char *x;
+        const struct kernel_fold *fold; /* of this pass, if there is more than one chunk */
         char *out;
-        char *partial; /* [n_chunks][results], if there is more than one chunk */
-        atomic_bool is_stopped;
+        char *partial;          /* [n_chunks][results], if there is more than one chunk */
+        char *means;            /* [results]; written before squares are folded */
+        atomic_bool is_decided; /* any or all of everything: no more needs to be looked at */
 };
 
-/* Subtrees that wait for their right neighbour; level i holds 2^i blocks of each of width results.
- */
-struct tower {
-        uint64_t n_blocks;
-        size_t width;
-        _Alignas(64) char levels[LEVELS][WIDTH * sizeof(int64_t)];
+/* What a thread has at hand. */
+struct hand {
+        struct pass *pass;
+        struct mouth mouth;
+        struct tower tower;
+        unsigned n_unstopped; /* blocks since it was last asked */
 };
 
-static char *tower_level(const struct reduce *r, struct tower *tower, unsigned level)
+static bool must_end(struct hand *hand, unsigned n_blocks)
 {
-        return (char *)tower->levels + level * tower->width * r->sum_size;
-}
-
-/* Takes the value, and writes over it. */
-static void tower_push(const struct reduce *r, struct tower *tower, char *value)
-{
-        unsigned level = 0;
-
-        for (uint64_t n = tower->n_blocks; n & 1; n >>= 1)
-                r->combine(tower->width, value, tower_level(r, tower, level++), value);
-        memcpy(tower_level(r, tower, level), value, tower->width * r->sum_size);
-        tower->n_blocks++;
-}
-
-/* What is left, smallest first; has_value: value holds a subtree that ends the extent. */
-static void tower_finish(const struct reduce *r, struct tower *tower, char *value, bool has_value)
-{
-        unsigned level = 0;
-
-        if (!has_value && tower->n_blocks == 0)
-                for (size_t i = 0; i < tower->width; i++)
-                        memcpy(value + i * r->sum_size, &r->identity, r->sum_size);
-        for (uint64_t n = tower->n_blocks; n; n >>= 1, level++) {
-                if (!(n & 1))
-                        continue;
-                if (has_value)
-                        r->combine(tower->width, value, tower_level(r, tower, level), value);
-                else
-                        memcpy(value, tower_level(r, tower, level), tower->width * r->sum_size);
-                has_value = true;
-        }
-}
-
-static bool pass_must_end(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
+        hand->n_unstopped += n_blocks;
+        if (hand->n_unstopped < BLOCKS_UNSTOPPED)
                 return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
+        hand->n_unstopped = 0;
+        return pass_must_end(&hand->pass->base);
 }
 
 /* ---- by columns ---- */
 
-/* Fold n rows of width elements each into lanes[0]; the walk stands at the first row. */
-static void fold_columns(const struct reduce *r, struct walk *walk, int64_t n, size_t width,
-                         ptrdiff_t stride, char (*lanes)[WIDTH * sizeof(int64_t)])
+static bool fold_columns(struct hand *hand, const struct kernel_fold *fold, int64_t n, size_t width,
+                         const char *means, char *lanes)
 {
-        _Alignas(64) char loaded[WIDTH * sizeof(int64_t)];
-        bool is_in_place = r->is_same && stride == (ptrdiff_t)r->item_size;
-        int64_t n_lanes = n < KERNEL_LANES ? n : KERNEL_LANES;
+        const size_t lane = width * (size_t)td_dtype_size(fold->accumulator);
+        const char *rows[FEED_ROWS];
+        int64_t got;
 
-        for (int64_t i = 0; i < n; i++, walk_next(walk)) {
-                const char *row = walk->p;
+        for (int64_t i = 0; i < n; i += got) {
+                int64_t wanted = n - i < FEED_ROWS ? n - i : FEED_ROWS, first = i % KERNEL_LANES;
+                unsigned mark = mouth_columns(&hand->mouth, wanted, rows, &got);
+                int64_t head = KERNEL_LANES - first < got ? KERNEL_LANES - first : got;
 
-                if (!is_in_place) {
-                        r->load(width, loaded, row, stride);
-                        row = loaded;
+                if (mark) {
+                        pass_refuse(&hand->pass->base, mark);
+                        return false;
                 }
-                if (i < KERNEL_LANES)
-                        r->begin(width, lanes[i], &r->identity, row);
-                else
-                        r->combine(width, lanes[i % KERNEL_LANES], lanes[i % KERNEL_LANES], row);
+                if (first == 0)
+                        head = 0;
+                if (head > 0)
+                        fold->columns((size_t)head, width, lanes + (size_t)first * lane, rows,
+                                      means, i < KERNEL_LANES);
+                if (got > head)
+                        fold->columns((size_t)(got - head), width, lanes, rows + head, means,
+                                      i + head < KERNEL_LANES);
         }
         for (int64_t half = KERNEL_LANES / 2; half; half /= 2)
-                for (int64_t i = 0; i < half && i + half < n_lanes; i++)
-                        r->combine(width, lanes[i], lanes[i], lanes[i + half]);
+                for (int64_t i = 0; i < half && i + half < n; i++)
+                        fold->combine(width, lanes + (size_t)i * lane, lanes + (size_t)i * lane,
+                                      lanes + (size_t)(i + half) * lane);
+        return true;
 }
 
-/* Elements [begin, end) of width neighbouring results, whose first elements are stride apart from
- * base on. */
-static void reduce_columns(struct pass *pass, const char *base, size_t width, ptrdiff_t stride,
-                           int64_t begin, int64_t end, char *value)
+/* Elements [begin, end) of width neighbouring results. */
+static void reduce_columns(struct hand *hand, const struct kernel_fold *fold, int64_t result,
+                           size_t width, const struct cut *cut, const char *means, char *values)
 {
-        const struct reduce *r = pass->r;
-        _Alignas(64) char lanes[KERNEL_LANES][WIDTH * sizeof(int64_t)];
-        struct tower tower;
-        struct walk walk;
+        _Alignas(64) char lanes[KERNEL_LANES * TOWER_LEVEL_BYTES];
 
-        tower.n_blocks = 0;
-        tower.width = width;
-        walk_init(&walk, &r->over, 0, base, begin);
-        for (int64_t i = begin; i < end; i += KERNEL_BLOCK) {
-                fold_columns(r, &walk, end - i < KERNEL_BLOCK ? end - i : KERNEL_BLOCK, width,
-                             stride, lanes);
-                tower_push(r, &tower, lanes[0]);
-                if (tower.n_blocks % BLOCKS_UNSTOPPED == 0 && pass_must_end(pass))
+        tower_begin(&hand->tower, fold, width);
+        mouth_columns_begin(&hand->mouth, result, (int64_t)width, cut->begin);
+        for (int64_t i = cut->begin; i < cut->end; i += KERNEL_BLOCK) {
+                int64_t n = cut->end - i < KERNEL_BLOCK ? cut->end - i : KERNEL_BLOCK;
+
+                if (!fold_columns(hand, fold, n, width, means, lanes))
+                        return;
+                tower_push(&hand->tower, lanes);
+                if (must_end(hand, (unsigned)(1 + n * (int64_t)width / KERNEL_BLOCK)))
                         break;
         }
-        tower_finish(r, &tower, value, false);
+        tower_finish(&hand->tower, values, false);
 }
 
 /* ---- by rows ---- */
 
-static void reduce_row(struct pass *pass, const char *base, int64_t begin, int64_t end, char *value)
+/* Many results of at most a block. */
+static void reduce_short(struct hand *hand, const struct kernel_fold *fold, int64_t result,
+                         int64_t n_rows, const char *means, char *values)
 {
-        const struct reduce *r = pass->r;
-        _Alignas(64) char loaded[KERNEL_BLOCK * sizeof(int64_t)];
-        struct tower tower;
+        const struct feed *feed = &hand->pass->r->feed;
+        const size_t n = (size_t)feed->n_over, row_bytes = n * feed->item_size;
+        const char *x;
+        unsigned mark = mouth_rows(&hand->mouth, result, 0, n_rows * feed->n_over, &x);
 
-        tower.n_blocks = 0;
-        tower.width = 1;
-        for (int64_t i = begin; i < end; i += KERNEL_BLOCK) {
-                size_t n = (size_t)(end - i < KERNEL_BLOCK ? end - i : KERNEL_BLOCK);
-                const char *x = base + i * (int64_t)r->item_size;
-                union td_scalar folded;
+        if (mark)
+                pass_refuse(&hand->pass->base, mark);
+        else
+                fold->rows((size_t)n_rows, n, values, x, (ptrdiff_t)row_bytes, means);
+}
 
-                if (r->is_over_dense && !r->is_same)
-                        r->load(n, loaded, x, (ptrdiff_t)r->item_size);
-                else if (!r->is_over_dense)
-                        space_load(&r->over, 0, r->load, r->sum_size, base, i, n, loaded);
-                if (!(r->is_over_dense && r->is_same))
-                        x = loaded;
-                r->fold(n, &folded, x);
-                tower_push(r, &tower, (char *)&folded);
-                if (tower.n_blocks % BLOCKS_UNSTOPPED == 0 && pass_must_end(pass))
+/* A block in a machine whose tiles are smaller. */
+static unsigned fetch(struct hand *hand, int64_t result, int64_t index, int64_t n, char *buffer,
+                      const char **xp)
+{
+        const struct feed *feed = &hand->pass->r->feed;
+        unsigned mark = 0;
+
+        if (n <= feed->most)
+                return mouth_rows(&hand->mouth, result, index, n, xp);
+        for (int64_t i = 0, piece; i < n && !mark; i += piece) {
+                const char *x;
+
+                piece = n - i < feed->most ? n - i : feed->most;
+                mark = mouth_rows(&hand->mouth, result, index + i, piece, &x);
+                memcpy(buffer + i * (int64_t)feed->item_size, x, (size_t)piece * feed->item_size);
+        }
+        *xp = buffer;
+        return mark;
+}
+
+static bool is_decided(const struct reduce *r, const char *value)
+{
+        return (r->op == TD_OP_ANY && *value) || (r->op == TD_OP_ALL && !*value);
+}
+
+/* Elements [begin, end) of one result. */
+static void reduce_row(struct hand *hand, const struct kernel_fold *fold, int64_t result,
+                       const struct cut *cut, const char *mean, char *value)
+{
+        const struct reduce *r = hand->pass->r;
+        const size_t size = (size_t)td_dtype_size(fold->accumulator);
+        const ptrdiff_t block_bytes = (ptrdiff_t)(KERNEL_BLOCK * r->feed.item_size);
+        _Alignas(64) char buffer[KERNEL_BLOCK * SUM_BYTES], means[BLOCKS_AT_ONCE * SUM_BYTES];
+        char values[BLOCKS_AT_ONCE * SUM_BYTES];
+        int64_t most = r->feed.most / KERNEL_BLOCK, end = cut->end;
+
+        most = most < 1 ? 1 : most < BLOCKS_AT_ONCE ? most : BLOCKS_AT_ONCE;
+        for (int64_t i = 0; mean && i < most; i++)
+                memcpy(means + i * SUM_BYTES, mean, SUM_BYTES);
+        if (mean && r->fold->accumulator == TD_FLOAT64)
+                for (int64_t i = 0; i < most; i++)
+                        memcpy(means + i * 8, mean, 8);
+        tower_begin(&hand->tower, fold, 1);
+        for (int64_t i = cut->begin, n; i < end; i += n) {
+                int64_t n_blocks = (end - i) / KERNEL_BLOCK;
+                const char *x;
+                unsigned mark;
+
+                n_blocks = n_blocks < most ? n_blocks : most;
+                n = n_blocks > 0 ? n_blocks * KERNEL_BLOCK : end - i;
+                mark = fetch(hand, result, i, n, buffer, &x);
+                if (mark) {
+                        pass_refuse(&hand->pass->base, mark);
+                        return;
+                }
+                fold->rows(n_blocks > 0 ? (size_t)n_blocks : 1,
+                           n_blocks > 0 ? KERNEL_BLOCK : (size_t)n, values, x, block_bytes, means);
+                for (int64_t b = 0; b < n_blocks || b == 0; b++) {
+                        tower_push(&hand->tower, values + (size_t)b * size);
+                        if (is_decided(r, values + (size_t)b * size))
+                                end = i;
+                }
+                if (must_end(hand, (unsigned)n_blocks + 1))
+                        break;
+                if (r->feed.n_results == 1 &&
+                    atomic_load_explicit(&hand->pass->is_decided, memory_order_relaxed))
                         break;
         }
-        tower_finish(r, &tower, value, false);
+        tower_finish(&hand->tower, value, false);
+        if (is_decided(r, value))
+                atomic_store_explicit(&hand->pass->is_decided, true, memory_order_relaxed);
 }
 
 /* ---- results ---- */
 
-/* n results from the value of all their elements */
-static void finish(const struct pass *pass, size_t n, char *value, int64_t result)
+static void reduce_results(struct hand *hand, const struct kernel_fold *fold, int64_t result,
+                           int64_t n, const struct cut *cut, const char *means, char *values)
 {
-        const struct reduce *r = pass->r;
+        const struct feed *feed = &hand->pass->r->feed;
+        const size_t size = (size_t)td_dtype_size(fold->accumulator);
+        const size_t mean_size = (size_t)td_dtype_size(hand->pass->r->fold->accumulator);
 
-        if (r->divide) {
-                double count = (double)r->over.n;
-
-                r->divide(n, value, value, &count);
-        }
-        r->convert(n, pass->out + result * (int64_t)r->result_size, value, (ptrdiff_t)r->sum_size);
-}
-
-static void store(const struct pass *pass, int64_t chunk, size_t n, char *value, int64_t result)
-{
-        const struct reduce *r = pass->r;
-
-        if (r->n_chunks == 1)
-                finish(pass, n, value, result);
+        if (feed->width > 0)
+                reduce_columns(hand, fold, result, (size_t)n, cut, means, values);
+        else if (feed->n_over <= KERNEL_BLOCK && feed->n_over <= feed->most)
+                reduce_short(hand, fold, result, n, means, values);
         else
-                memcpy(pass->partial + (chunk * r->kept.n + result) * (int64_t)r->sum_size, value,
-                       n * r->sum_size);
+                for (int64_t i = 0; i < n; i++)
+                        reduce_row(hand, fold, result + i, cut,
+                                   means ? means + (size_t)i * mean_size : NULL,
+                                   values + (size_t)i * size);
 }
 
-static void run_tile(struct pass *pass, int64_t tile, int64_t chunk)
+/* n means from their sums */
+static void make_means(const struct reduce *r, size_t n, char *means, const char *sums)
+{
+        kernels_get()->finish[r->fold->accumulator](n, means, sums, (double)r->feed.n_over, false);
+}
+
+/* n results from the value of all their elements */
+static void finish(const struct pass *pass, size_t n, const char *values, int64_t result)
 {
         const struct reduce *r = pass->r;
-        _Alignas(64) char value[WIDTH * sizeof(int64_t)];
-        int64_t begin = chunk * r->chunk;
-        int64_t end = r->over.n - begin < r->chunk ? r->over.n : begin + r->chunk;
+        char *out = pass->out + result * (int64_t)r->result_size;
 
-        if (r->is_columns) {
-                int64_t extent = r->kept.shape[r->kept.ndim - 1];
-                int64_t column = tile % r->n_row_tiles * r->width;
-                int64_t result = tile / r->n_row_tiles * extent + column;
-                int64_t width = extent - column < r->width ? extent - column : r->width;
+        if (r->finish)
+                r->finish(n, out, values, r->divisor, r->is_root);
+        else
+                memcpy(out, values, n * r->result_size);
+}
 
-                reduce_columns(pass, pass->x + space_offset(&r->kept, 0, result), (size_t)width,
-                               r->kept.strides[0][r->kept.ndim - 1], begin, end, value);
-                store(pass, chunk, (size_t)width, value, result);
-        } else {
-                int64_t last = r->kept.n - tile * r->width < r->width ? r->kept.n
-                                                                      : (tile + 1) * r->width;
-                struct walk walk;
+static void run_tile(struct hand *hand, int64_t tile, const struct cut *cut)
+{
+        struct pass *pass = hand->pass;
+        const struct reduce *r = pass->r;
+        const size_t size = (size_t)td_dtype_size(pass->fold->accumulator);
+        const size_t mean_size = (size_t)td_dtype_size(r->fold->accumulator);
+        _Alignas(64) char values[FEED_COLUMNS * SUM_BYTES], means[FEED_COLUMNS * SUM_BYTES];
+        int64_t n, result = cuts_tile(&r->cuts, &r->feed, tile, &n);
+        const char *known = pass->fold == r->squares ? pass->means + result * (int64_t)mean_size
+                                                     : NULL;
 
-                walk_init(&walk, &r->kept, 0, pass->x, tile * r->width);
-                for (int64_t result = tile * r->width; result < last; result++, walk_next(&walk)) {
-                        reduce_row(pass, walk.p, begin, end, value);
-                        store(pass, chunk, 1, value, result);
-                }
+        reduce_results(hand, pass->fold, result, n, cut, known, values);
+        if (r->cuts.n_chunks > 1) {
+                memcpy(pass->partial + (size_t)(cut->chunk * r->feed.n_results + result) * size,
+                       values, (size_t)n * size);
+                return;
         }
+        if (r->squares) {
+                make_means(r, (size_t)n, means, values);
+                reduce_results(hand, r->squares, result, n, cut, means, values);
+        }
+        finish(pass, (size_t)n, values, result);
 }
 
 static void run_item(void *ctx, uint64_t index)
 {
         struct pass *pass = ctx;
         const struct reduce *r = pass->r;
-        int64_t item = (int64_t)index % r->n_items, chunk = (int64_t)index / r->n_items;
-        int64_t last = r->n_tiles - item * r->n_item_tiles < r->n_item_tiles
-                               ? r->n_tiles
-                               : (item + 1) * r->n_item_tiles;
+        const struct cut cut = cuts_item(&r->cuts, &r->feed, index);
+        struct hand hand;
+        unsigned mark;
 
-        if (pass_must_end(pass))
+        if (pass_must_end(&pass->base))
                 return;
-        for (int64_t tile = item * r->n_item_tiles; tile < last; tile++)
-                run_tile(pass, tile, chunk);
+        hand.pass = pass;
+        hand.n_unstopped = 0;
+        mark = mouth_begin(&hand.mouth, &r->feed, pass->base.leaves);
+        if (mark)
+                pass_refuse(&pass->base, mark);
+        for (int64_t tile = cut.first_tile; tile < cut.last_tile && pass_is_well(&pass->base);
+             tile++)
+                run_tile(&hand, tile, &cut);
 }
 
-/* Chunks are whole subtrees, but the last, which may be a part of one. */
-static void combine_chunks(struct pass *pass)
+/*
+ * Chunks are whole subtrees, but the last, which may be a part of one. Means are kept, of anything
+ * else results are made.
+ */
+static void combine_chunks(struct pass *pass, bool is_mean)
 {
         const struct reduce *r = pass->r;
-        int64_t last_blocks = div_up(r->over.n - (r->n_chunks - 1) * r->chunk, KERNEL_BLOCK);
-        bool is_last_whole = last_blocks * KERNEL_BLOCK == r->chunk;
+        const size_t size = (size_t)td_dtype_size(pass->fold->accumulator);
+        const int64_t n_results = r->feed.n_results;
+        int64_t last_blocks = div_up(r->feed.n_over - (r->cuts.n_chunks - 1) * r->cuts.chunk,
+                                     KERNEL_BLOCK);
+        bool is_last_whole = last_blocks * KERNEL_BLOCK == r->cuts.chunk;
+        const int64_t most = TOWER_LEVEL_BYTES / SUM_BYTES;
         struct tower tower;
 
-        for (int64_t result = 0; result < r->kept.n; result += WIDTH) {
-                _Alignas(64) char value[WIDTH * sizeof(int64_t)];
-                size_t width = (size_t)(r->kept.n - result < WIDTH ? r->kept.n - result : WIDTH);
+        for (int64_t result = 0; result < n_results; result += most) {
+                _Alignas(64) char values[TOWER_LEVEL_BYTES];
+                size_t width = (size_t)(n_results - result < most ? n_results - result : most);
 
-                tower.n_blocks = 0;
-                tower.width = width;
-                for (int64_t chunk = 0; chunk < r->n_chunks; chunk++) {
-                        memcpy(value,
-                               pass->partial + (chunk * r->kept.n + result) * (int64_t)r->sum_size,
-                               width * r->sum_size);
-                        if (chunk < r->n_chunks - 1 || is_last_whole)
-                                tower_push(r, &tower, value);
+                tower_begin(&tower, pass->fold, width);
+                for (int64_t chunk = 0; chunk < r->cuts.n_chunks; chunk++) {
+                        memcpy(values, pass->partial + (size_t)(chunk * n_results + result) * size,
+                               width * size);
+                        if (chunk < r->cuts.n_chunks - 1 || is_last_whole)
+                                tower_push(&tower, values);
                 }
-                tower_finish(r, &tower, value, !is_last_whole);
-                finish(pass, width, value, result);
+                tower_finish(&tower, values, !is_last_whole);
+                if (is_mean)
+                        make_means(r, width, pass->means + (size_t)result * size, values);
+                else
+                        finish(pass, width, values, result);
         }
+}
+
+/* The results of nothing: no means, no squares, only what folds begin with. */
+static void finish_empty(const struct pass *pass)
+{
+        const struct reduce *r = pass->r;
+        char value[SUM_BYTES] = { 0 };
+
+        if (r->op == TD_OP_ALL)
+                value[0] = 1;
+        if (r->op == TD_OP_PROD && r->fold->accumulator == TD_UINT64)
+                memcpy(value, &(uint64_t){ 1 }, sizeof(uint64_t));
+        else if (r->op == TD_OP_PROD)
+                memcpy(value, &(double){ 1 }, sizeof(double));
+        for (int64_t i = 0; i < r->feed.n_results; i++)
+                finish(pass, 1, value, i);
+}
+
+static void run_all(struct pass *pass, const struct kernel_fold *fold)
+{
+        const struct reduce *r = pass->r;
+        bool is_small = (uint64_t)(r->feed.n_results * r->feed.n_over) * r->feed.item_size <
+                        SPREAD_BYTES;
+
+        pass->fold = fold;
+        workers_for(is_small ? NULL : run_workers(pass->base.run),
+                    (uint64_t)(r->cuts.n_items * r->cuts.n_chunks), run_item, pass);
 }
 
 static int reduce_run(const struct step *step, const struct run *run, const void *const *args,
                       void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct reduce *r = (const struct reduce *)step;
-        struct pass pass = { .r = r,
-                             .run = run,
-                             .x = (const char *)args[0] + r->offset,
-                             .out = results[0],
-                             .partial = scratch };
-        bool is_small = (uint64_t)(r->kept.n * r->over.n) * r->item_size < SPREAD_BYTES;
+        struct pass pass = {
+                .base = { .run = run, .leaves = args },
+                .r = r,
+                .out = results[0],
+                .partial = scratch,
+        };
 
-        (void)refusal;
-        workers_for(is_small ? NULL : run_workers(run), (uint64_t)(r->n_items * r->n_chunks),
-                    run_item, &pass);
-        if (pass.is_stopped)
-                return PLAN_E_STOPPED;
-        if (r->n_chunks > 1)
-                combine_chunks(&pass);
+        if (!r->feed.vm) {
+                finish_empty(&pass);
+                return 0;
+        }
+        pass.means = pass.partial + r->cuts.n_chunks * r->feed.n_results * SUM_BYTES;
+        run_all(&pass, r->fold);
+        if (r->cuts.n_chunks > 1 && r->squares && pass_is_well(&pass.base)) {
+                combine_chunks(&pass, true);
+                run_all(&pass, r->squares);
+        }
+        if (!pass_is_well(&pass.base))
+                return pass_outcome(&pass.base, r->feed.vm, refusal);
+        if (r->cuts.n_chunks > 1)
+                combine_chunks(&pass, false);
+        if (r->feed.n_results == 1 && pass.is_decided)
+                *(uint8_t *)results[0] = r->op == TD_OP_ANY;
         return 0;
 }
 
 static struct step *reduce_free(struct step *step)
 {
-        free(step);
+        struct reduce *r = (struct reduce *)step;
+
+        feed_deinit(&r->feed);
+        free(r);
         return NULL;
 }
 
@@ -319,125 +395,120 @@ static const struct step_class reduce_class = { "reduce", reduce_run, reduce_fre
 
 /* ---- preparing ---- */
 
-static void split_axes(struct reduce *r, const struct td_attrs *attrs, const struct desc *arg)
+/* What is folded, and from which dtype. */
+static enum fold choose_fold(enum td_op op, enum td_dtype dtype, enum td_dtype *readp)
 {
-        bool is_reduced[TD_NDIM_MAX] = { false };
+        const bool is_float = td_dtype_is_float(dtype) || td_dtype_is_complex(dtype);
 
-        for (unsigned d = 0; d < arg->type.ndim; d++)
-                is_reduced[d] = !(attrs->set & TD_ATTR_AXES);
-        for (unsigned i = 0; attrs->set & TD_ATTR_AXES && i < attrs->n_axes; i++)
-                is_reduced[attrs->axes[i] < 0 ? attrs->axes[i] + arg->type.ndim : attrs->axes[i]] =
-                        true;
-
-        r->kept = r->over = (struct space){ .n_operands = 1, .n = 1 };
-        for (unsigned d = 0; d < arg->type.ndim; d++)
-                space_push(is_reduced[d] ? &r->over : &r->kept, arg->type.shape[d],
-                           &arg->strides[d]);
-        space_fold(&r->kept);
-        space_fold(&r->over);
-}
-
-/* The least or the largest that the dtype holds, in the low bytes. */
-static int64_t extreme_integer(enum td_dtype dtype, bool is_least)
-{
-        unsigned n_bits = 8 * (unsigned)td_dtype_size(dtype);
-
-        switch (td_dtype_kind(dtype)) {
-        case TD_KIND_BOOL:
-                return !is_least;
-        case TD_KIND_UINT:
-                return is_least ? 0 : -1;
+        *readp = dtype;
+        switch (op) {
+        case TD_OP_PROD:
+                if (td_dtype_is_complex(dtype))
+                        *readp = TD_COMPLEX128;
+                else
+                        *readp = is_float                               ? TD_FLOAT64
+                                 : td_dtype_kind(dtype) == TD_KIND_UINT ? TD_UINT64
+                                                                        : TD_INT64;
+                return FOLD_PROD;
+        case TD_OP_MEAN:
+                *readp = is_float ? dtype : TD_FLOAT64;
+                return FOLD_SUM;
+        case TD_OP_VAR:
+        case TD_OP_STD:
+                *readp = td_dtype_is_complex(dtype) ? TD_COMPLEX128 : is_float ? dtype : TD_FLOAT64;
+                return FOLD_SUM;
+        case TD_OP_MAX:
+                return FOLD_MAX;
+        case TD_OP_MIN:
+                return FOLD_MIN;
+        case TD_OP_ANY:
+                return FOLD_ANY;
+        case TD_OP_ALL:
+                return FOLD_ALL;
+        case TD_OP_COUNT_NONZERO:
+                return FOLD_COUNT;
         default:
-                return (is_least ? INT64_MIN : INT64_MAX) >> (64 - n_bits);
+                return FOLD_SUM;
         }
 }
 
-static void choose_kernels(struct reduce *r, enum td_dtype from, enum td_dtype result)
+static void choose_finish(struct reduce *r, const struct td_attrs *attrs, enum td_dtype result)
 {
-        const struct kernels *kernels = kernels_get();
-        enum td_dtype sum = from;
-        enum td_op op = r->op == TD_OP_MAX   ? TD_OP_MAXIMUM
-                        : r->op == TD_OP_MIN ? TD_OP_MINIMUM
-                                             : TD_OP_ADD;
-
-        if (op == TD_OP_ADD)
-                sum = td_dtype_is_float(result) ? TD_FLOAT64 : TD_INT64;
-        r->load = kernels->load[from][sum];
-        r->fold = kernels->fold[op][sum];
-        r->combine = kernels->binary[op][sum][KERNEL_VV];
-        r->begin = kernels->binary[op][sum][KERNEL_SV];
-        r->divide = r->op == TD_OP_MEAN ? kernels->binary[TD_OP_DIVIDE][TD_FLOAT64][KERNEL_VS]
-                                        : NULL;
-        r->convert = kernels->load[sum][result];
-        r->item_size = (size_t)td_dtype_size(from);
-        r->sum_size = (size_t)td_dtype_size(sum);
+        r->last = r->squares ? r->squares : r->fold;
+        r->divisor = 1;
         r->result_size = (size_t)td_dtype_size(result);
-        r->is_same = from == sum;
-        r->is_over_dense = space_is_dense(&r->over, 0, (int64_t)r->item_size);
-
-        if (op == TD_OP_ADD)
-                return; /* 0 in every dtype */
-        if (td_dtype_is_float(sum))
-                kernels->load[TD_FLOAT64][sum](
-                        1, &r->identity,
-                        &(double){ op == TD_OP_MAXIMUM ? -__builtin_inf() : __builtin_inf() }, 0);
-        else
-                r->identity.i = extreme_integer(sum, op == TD_OP_MAXIMUM);
+        if (r->op == TD_OP_MEAN)
+                r->divisor = (double)r->feed.n_over;
+        if (r->squares) {
+                r->divisor = (double)r->feed.n_over -
+                             (attrs->set & TD_ATTR_CORRECTION ? attrs->correction : 0);
+                r->divisor = r->divisor > 0 ? r->divisor : 0;
+                r->is_root = r->op == TD_OP_STD;
+        }
+        if (r->last->accumulator != result || r->op == TD_OP_MEAN || r->squares)
+                r->finish = kernels_get()->finish[result]; /* NULL: as many bytes, wrapped */
 }
 
-/* How the work is cut: tiles of results, and the reduced extent where results are few. Bits do not
- * depend on it. */
-static void cut(struct reduce *r)
+bool reduce_can(enum td_op op)
 {
-        int64_t extent = r->kept.ndim > 0 ? r->kept.shape[r->kept.ndim - 1] : 1;
-        int64_t n_over = r->over.n > 0 ? r->over.n : 1;
-        int64_t kept_step = r->kept.ndim > 0 ? llabs(r->kept.strides[0][r->kept.ndim - 1]) : 0;
-        int64_t over_step = r->over.ndim > 0 ? llabs(r->over.strides[0][r->over.ndim - 1]) : 0;
-
-        r->is_columns = r->over.n > 0 && extent >= KERNEL_LANES &&
-                        (kept_step < over_step ||
-                         (n_over <= 2 * KERNEL_LANES && extent >= WIDTH / 2));
-        if (r->is_columns) {
-                r->width = extent < WIDTH ? extent : WIDTH;
-                r->n_row_tiles = div_up(extent, WIDTH);
-                r->n_tiles = r->kept.n / extent * r->n_row_tiles;
-        } else {
-                r->width = 1;
-                r->n_tiles = r->kept.n;
+        switch (td_op_info(op)->rule) {
+        case TD_RULE_SUM:
+        case TD_RULE_MEAN:
+        case TD_RULE_VARIANCE:
+        case TD_RULE_EXTREMUM:
+        case TD_RULE_ARG_EXTREMUM:
+        case TD_RULE_TEST:
+        case TD_RULE_COUNT:
+                return true;
+        default:
+                return false;
         }
-        r->n_item_tiles = div_up(div_up(ITEM, n_over), r->width);
-        r->n_items = div_up(r->n_tiles, r->n_item_tiles);
+}
 
-        r->chunk = n_over;
-        r->n_chunks = 1;
-        if (r->n_items >= ITEMS_WANTED || n_over <= 2 * KERNEL_BLOCK || r->kept.n == 0)
-                return;
-        r->chunk = KERNEL_BLOCK;
-        while ((r->chunk * r->width < 2 * ITEM || div_up(n_over, r->chunk) > CHUNKS_MAX) &&
-               r->chunk < n_over)
-                r->chunk *= 2;
-        r->n_chunks = div_up(n_over, r->chunk);
+int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+                  struct expr *expr, uint8_t value, const struct td_type *shape,
+                  const struct desc *result)
+{
+        struct reduce *r;
+        enum td_dtype dtype = expr->values[value].dtype, read;
+        int error;
+
+        assert(desc_is_c(result));
+        if (td_op_info(op)->rule == TD_RULE_ARG_EXTREMUM)
+                return reduce_arg_new_of(stepp, op, attrs, expr, value, shape);
+        r = calloc(1, sizeof(*r));
+        if (!r)
+                return error_origin(-ENOMEM);
+        r->step.class = &reduce_class;
+        r->op = op;
+        r->fold = &kernels_get()->folds[choose_fold(op, dtype, &read)][read];
+        if (op == TD_OP_VAR || op == TD_OP_STD)
+                r->squares = &kernels_get()->folds[FOLD_SQUARES][read];
+        expr_result(expr, expr_cast(expr, value, read));
+        error = feed_init(&r->feed, expr, shape, reduced_axes(attrs, shape->ndim));
+        if (error < 0) {
+                free(r);
+                return error;
+        }
+        choose_finish(r, attrs, result->type.dtype);
+        if (r->feed.vm)
+                cuts_init(&r->cuts, &r->feed, td_dtype_size(r->fold->accumulator),
+                          TOWER_LEVEL_BYTES);
+        if (r->cuts.n_chunks > 1)
+                r->step.n_scratch = align_64(
+                        (uint64_t)((r->cuts.n_chunks + 1) * r->feed.n_results) * SUM_BYTES);
+        r->step.cost_ns = 50 + 20 * (uint64_t)r->feed.n_results +
+                          feed_cost_ns(&r->feed) * (r->squares ? 2 : 1) +
+                          (uint64_t)(r->feed.n_results * r->feed.n_over) / 3;
+        *stepp = &r->step;
+        return 0;
 }
 
 int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *arg, const struct desc *result)
 {
-        struct reduce *r = calloc(1, sizeof(*r));
+        struct expr expr;
 
-        if (!r)
-                return error_origin(-ENOMEM);
-        r->step.class = &reduce_class;
-        r->op = op;
-        r->offset = arg->offset;
-        split_axes(r, attrs, arg);
-        choose_kernels(r, arg->type.dtype, result->type.dtype);
-        assert(desc_is_c(result) && r->kept.n == desc_n_elements(result));
-        assert(r->over.n > 0 || r->kept.n == 0 || op == TD_OP_SUM || op == TD_OP_MEAN);
-        cut(r);
-        if (r->n_chunks > 1)
-                r->step.n_scratch = align_64((uint64_t)(r->n_chunks * r->kept.n) * r->sum_size);
-        r->step.cost_ns = 50 + 20 * (uint64_t)r->kept.n +
-                          (uint64_t)(r->kept.n * r->over.n) * (r->is_same ? 1 : 2) / 3;
-        *stepp = &r->step;
-        return 0;
+        expr_init(&expr);
+        return reduce_new_of(stepp, op, attrs, &expr, expr_leaf(&expr, arg), &arg->type, result);
 }

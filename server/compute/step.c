@@ -45,7 +45,11 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
                 return triangle_new(stepp, op, attrs, args, results);
         case TD_RULE_SUM:
         case TD_RULE_MEAN:
+        case TD_RULE_VARIANCE:
         case TD_RULE_EXTREMUM:
+        case TD_RULE_ARG_EXTREMUM:
+        case TD_RULE_TEST:
+        case TD_RULE_COUNT:
                 return reduce_new(stepp, op, attrs, args, results);
         case TD_RULE_MATMUL:
                 return matmul_new(stepp, args, results);

@@ -1,101 +1,521 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Folds of a block
+ * Folds
  *
- * Sums run in KERNEL_LANES lanes, written out, since their order counts; extrema of integers in any
- * order. NaN wins, as in maximum and minimum.
+ * Where the order of elements counts, in sums and products and, for the sake of NaN and of the sign
+ * of 0, in extrema of floats, lanes are written out as vectors. All else is left to the vectoriser:
+ * integers are folded in any order, and each column is folded by itself.
  */
 #include "compute/kernels/set.h"
 
-#include <math.h>
+#ifdef VEC
+#include <immintrin.h>
+#endif
 
-#define KERNEL_FOLD(op, T, identity, fold, one)                                                    \
-        static void fold_##op##_##T(size_t n, void *out, const void *x)                            \
+#define UNROLL _Pragma("GCC unroll 32")
+#define NO_ALIAS _Pragma("GCC ivdep")
+
+#ifdef VEC
+#define WIDE_ITEMS (VEC / 8) /* accumulators of a vector */
+#define PART(T, ...) typedef type_##T part_##T VECTOR(WIDE_ITEMS * sizeof(type_##T));
+#define WIDEN(A, x) __builtin_convertvector(x, vec_##A)
+#define PART_BOOL(x) ((part_BOOL)((x) != 0) & 1)
+#else
+#define WIDE_ITEMS 1
+#define PART(T, ...) typedef at_##T part_##T;
+#define WIDEN(A, x) ((type_##A)(x))
+#define PART_BOOL(x) READ_BOOL(x)
+#endif
+BOOLS(PART, )
+REALS(PART, )
+
+/* flags and counts as wide as their dtype, if the vectoriser has its way */
+typedef uint8_t flag_BOOL, flag_INT8, flag_UINT8;
+typedef uint16_t flag_INT16, flag_UINT16, count_UINT8, count_UINT16;
+typedef uint32_t flag_INT32, flag_UINT32, flag_FLOAT32, count_UINT32, count_FLOAT32;
+typedef uint64_t flag_INT64, flag_UINT64, flag_FLOAT64, flag_COMPLEX64, flag_COMPLEX128,
+        count_UINT64, count_FLOAT64, count_COMPLEX64, count_COMPLEX128;
+
+/* elements, from one of memory and a mean */
+#define AS_IT_IS(x, m) (x)
+#define AS_UINT64(x, m) ((type_UINT64)(x))
+#define AS_FLOAT64(x, m) ((type_FLOAT64)(x))
+#define AS_SET(x, m) ((x) != 0)
+#define AS_SQUARE(x, m) SQUARE((type_FLOAT64)(x), m)
+#define AS_SQUARE_OF_COMPLEX(x, m)                                                                 \
+        (SQUARE(__real__(x), __real__(m)) + SQUARE(__imag__(x), __imag__(m)))
+#define SQUARE(x, m) (((x) - (m)) * ((x) - (m)))
+/* the same of a vector */
+#define VECTOR_AS_UINT64(x, m) WIDEN(UINT64, x)
+#define VECTOR_AS_FLOAT64(x, m) WIDEN(FLOAT64, x)
+#define VECTOR_AS_SQUARE(x, m) SQUARE(WIDEN(FLOAT64, x), m)
+#define VECTOR_AS_SET(x, m) WIDEN(UINT64, PART_BOOL(x))
+
+/* two of them */
+#define ADD(a, b) ((a) + (b))
+#define MULTIPLY(a, b) ((a) * (b))
+#define OR(a, b) ((a) | (b))
+#define AND(a, b) ((a) & (b))
+/* NaN wins; of equals, a stays */
+#define LARGER(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
+#define SMALLER(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
+#define GREATER(a, b) ((a) > (b) ? (a) : (b))
+#define LESS(a, b) ((a) < (b) ? (a) : (b))
+#define MULTIPLY_PAIRS(a, b) multiply_pairs(a, b)
+
+static inline type_COMPLEX128 multiply_pairs(type_COMPLEX128 a, type_COMPLEX128 b)
+{
+        type_COMPLEX128 c;
+
+        __real__ c = __real__ a * __real__ b - __imag__ a * __imag__ b;
+        __imag__ c = __real__ a * __imag__ b + __imag__ a * __real__ b;
+        return c;
+}
+
+/* ---- rows ---- */
+
+#define ROWS(name, S)                                                                              \
+        static void rows_##name##_##S(size_t n_rows, size_t n, void *out, const void *x,           \
+                                      ptrdiff_t stride, const void *means)
+#define ROW(x, r) ((const void *)((const char *)(x) + (ptrdiff_t)(r)*stride))
+#define NO_MEAN(A, r) 0
+#define MEAN(A, r) ((const at_##A *)means)[r]
+
+/* Lanes, which are overwritten; the value is the first. per: numbers that make one element, and are
+ * folded apart. */
+#define COMBINE_LANES(name, A, per, fold)                                                          \
+        static __attribute__((noinline)) void lanes_##name##_##A##_##per(type_##A *values)         \
         {                                                                                          \
-                vec_##T lanes[VECTORS(sizeof(type_##T))];                                          \
-                type_##T values[KERNEL_LANES];                                                     \
-                const vec_##T *xs = x;                                                             \
-                const at_##T *tail;                                                                \
-                size_t i;                                                                          \
-                                                                                                   \
-                for (size_t j = 0; j < KERNEL_LANES; j++)                                          \
-                        values[j] = (identity);                                                    \
-                memcpy(lanes, values, sizeof(values));                                             \
-                for (i = 0; i + KERNEL_LANES <= n;                                                 \
-                     i += KERNEL_LANES, xs += VECTORS(sizeof(type_##T)))                           \
-                        for (size_t j = 0; j < VECTORS(sizeof(type_##T)); j++) {                   \
-                                const vec_##T a = lanes[j], b = xs[j];                             \
-                                                                                                   \
-                                lanes[j] = fold;                                                   \
-                        }                                                                          \
-                memcpy(values, lanes, sizeof(values));                                             \
-                tail = (const at_##T *)xs;                                                         \
-                for (size_t j = 0; i + j < n; j++) {                                               \
-                        const type_##T a = values[j], b = tail[j];                                 \
-                                                                                                   \
-                        values[j] = one;                                                           \
-                }                                                                                  \
-                for (size_t half = KERNEL_LANES / 2; half; half /= 2)                              \
-                        for (size_t j = 0; j < half; j++) {                                        \
-                                const type_##T a = values[j], b = values[half + j];                \
-                                                                                                   \
-                                values[j] = one;                                                   \
-                        }                                                                          \
-                memcpy(out, values, sizeof(values[0]));                                            \
+                UNROLL for (size_t half = KERNEL_LANES / 2 * (per); half >= (per); half /= 2)      \
+                        UNROLL for (size_t j = 0; j < half; j++)                                   \
+                                values[j] = fold(values[j], values[j + half]);                     \
         }
-KERNEL_FOLD(ADD, INT64, 0, (vec_INT64)((vec_UINT64)a + (vec_UINT64)b),
-            (int64_t)((uint64_t)a + (uint64_t)b))
-KERNEL_FOLD(ADD, FLOAT64, 0, a + b, a + b)
+COMBINE_LANES(ADD, UINT64, 1, ADD)
+COMBINE_LANES(ADD, FLOAT64, 1, ADD)
+COMBINE_LANES(ADD, FLOAT64, 2, ADD)
+COMBINE_LANES(MULTIPLY, UINT64, 1, MULTIPLY)
+COMBINE_LANES(MULTIPLY, FLOAT64, 1, MULTIPLY)
+#ifdef VEC
+COMBINE_LANES(LARGER, FLOAT32, 1, LARGER)
+COMBINE_LANES(LARGER, FLOAT64, 1, LARGER)
+COMBINE_LANES(SMALLER, FLOAT32, 1, SMALLER)
+COMBINE_LANES(SMALLER, FLOAT64, 1, SMALLER)
+#endif
 
-#define EXTREMUM_OF_FLOATS(T, ...)                                                                 \
-        KERNEL_FOLD(MAXIMUM, T, -(type_##T)INFINITY, SELECT(T, (a >= b) | (a != a), a, b),         \
-                    (a >= b) | (a != a) ? a : b)                                                   \
-        KERNEL_FOLD(MINIMUM, T, (type_##T)INFINITY, SELECT(T, (a <= b) | (a != a), a, b),          \
-                    (a <= b) | (a != a) ? a : b)
-FLOATS(EXTREMUM_OF_FLOATS, )
+/*
+ * Lanes as vectors of accumulators A, for elements of T or pairs of such (per 2). They begin with
+ * what changes no element that is folded with it.
+ */
+#define ROWS_LANES(name, S, T, A, per, mean, vector, element, fold)                                \
+        ROWS(name, S)                                                                              \
+        {                                                                                          \
+                enum { N = KERNEL_LANES * (per) / WIDE_ITEMS };                                    \
+                                                                                                   \
+                (void)means;                                                                       \
+                for (size_t r = 0; r < n_rows; r++) {                                              \
+                        const at_##T *xs = ROW(x, r);                                              \
+                        const type_##A m = mean(A, r);                                             \
+                        type_##A values[KERNEL_LANES * (per)];                                     \
+                        vec_##A lanes[N];                                                          \
+                        size_t i = 0;                                                              \
+                                                                                                   \
+                        (void)m;                                                                   \
+                        UNROLL for (size_t j = 0; j < N; j++) lanes[j] = BEGIN_##fold(A);          \
+                        for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {                         \
+                                const part_##T *p = (const void *)(xs + i * (per));                \
+                                                                                                   \
+                                UNROLL for (size_t j = 0; j < N; j++)                              \
+                                        lanes[j] = fold(lanes[j], vector(p[j], m));                \
+                        }                                                                          \
+                        memcpy(values, lanes, sizeof(values));                                     \
+                        for (size_t j = 0; j < (n - i) * (per); j++)                               \
+                                values[j] = fold(values[j], element(xs[i * (per) + j], m));        \
+                        lanes_##fold##_##A##_##per(values);                                        \
+                        memcpy((at_##A *)out + r * (per), values, (per) * sizeof(m));              \
+                }                                                                                  \
+        }
+/* x + -0.0 is x, also for 0 and -0.0 */
+#define BEGIN_ADD(A) (-SPLAT(A, (type_##A)0))
+#define BEGIN_MULTIPLY(A) SPLAT(A, (type_##A)1)
 
-/* n is not 0 */
-#define KERNEL_EXTREMUM(T, op, sign)                                                               \
-        static void fold_##op##_##T(size_t n, void *out, const void *x)                            \
+/* Lanes one by one; those that no element reached are left out. */
+#define ROWS_ONE(name, S, A, M, mean, element, fold)                                               \
+        ROWS(name, S)                                                                              \
+        {                                                                                          \
+                (void)means;                                                                       \
+                for (size_t r = 0; r < n_rows; r++) {                                              \
+                        const at_##S *xs = ROW(x, r);                                              \
+                        const type_##M m = mean(M, r);                                             \
+                        type_##A values[KERNEL_LANES];                                             \
+                                                                                                   \
+                        (void)m;                                                                   \
+                        for (size_t i = 0; i < n; i++) {                                           \
+                                const type_##A e = element(xs[i], m);                              \
+                                const size_t j = i % KERNEL_LANES;                                 \
+                                                                                                   \
+                                values[j] = i < KERNEL_LANES ? e : fold(values[j], e);             \
+                        }                                                                          \
+                        for (size_t half = KERNEL_LANES / 2; half; half /= 2)                      \
+                                for (size_t j = 0; j < half && j + half < n; j++)                  \
+                                        values[j] = fold(values[j], values[j + half]);             \
+                        ((at_##A *)out)[r] = values[0];                                            \
+                }                                                                                  \
+        }
+
+/* In any order, in a type that the vectoriser likes. */
+#define ROWS_FREE(S, name, A, type, start, element, fold)                                          \
+        ROWS(name, S)                                                                              \
+        {                                                                                          \
+                (void)means;                                                                       \
+                for (size_t r = 0; r < n_rows; r++) {                                              \
+                        const at_##S *xs = ROW(x, r);                                              \
+                        type value = (type)start;                                                  \
+                                                                                                   \
+                        for (size_t i = 0; i < n; i++)                                             \
+                                value = (type)fold(value, element(xs[i], 0));                      \
+                        ((at_##A *)out)[r] = (at_##A)value;                                        \
+                }                                                                                  \
+        }
+
+/*
+ * Extrema of floats: the processor's own instruction keeps the accumulator where the new element is
+ * not better, a NaN included; sums of the lanes, NaN if an element was, tell whether to do it again
+ * in the slow way.
+ */
+#ifdef VEC
+#if VEC == 64
+#define VECTOR_MAX(f, x, a) _mm512_max_##f(x, a)
+#define VECTOR_MIN(f, x, a) _mm512_min_##f(x, a)
+typedef __m512 reg_ps;
+typedef __m512d reg_pd;
+#elif VEC == 32
+#define VECTOR_MAX(f, x, a) _mm256_max_##f(x, a)
+#define VECTOR_MIN(f, x, a) _mm256_min_##f(x, a)
+typedef __m256 reg_ps;
+typedef __m256d reg_pd;
+#else
+#define VECTOR_MAX(f, x, a) _mm_max_##f(x, a)
+#define VECTOR_MIN(f, x, a) _mm_min_##f(x, a)
+typedef __m128 reg_ps;
+typedef __m128d reg_pd;
+#endif
+
+#define ROWS_EXTREMUM(which, T, f, fold)                                                           \
+        ROWS_ONE(SLOW_##which, T, T, T, NO_MEAN, AS_IT_IS, fold)                                   \
+        ROWS(which, T)                                                                             \
+        {                                                                                          \
+                enum { N = VECTORS(sizeof(type_##T)) };                                            \
+                                                                                                   \
+                for (size_t r = 0; r < n_rows; r++) {                                              \
+                        const at_##T *xs = ROW(x, r);                                              \
+                        type_##T values[KERNEL_LANES], sums[KERNEL_LANES], sum = 0;                \
+                        vec_##T lanes[N], nans[N];                                                 \
+                        size_t i = KERNEL_LANES;                                                   \
+                                                                                                   \
+                        if (n < KERNEL_LANES) {                                                    \
+                                rows_SLOW_##which##_##T(1, n, (at_##T *)out + r, xs, 0, means);    \
+                                continue;                                                          \
+                        }                                                                          \
+                        UNROLL for (size_t j = 0; j < N; j++)                                      \
+                                lanes[j] = nans[j] = ((const vec_##T *)xs)[j];                     \
+                        for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {                         \
+                                UNROLL for (size_t j = 0; j < N; j++)                              \
+                                {                                                                  \
+                                        const vec_##T e = ((const vec_##T *)(xs + i))[j];          \
+                                                                                                   \
+                                        nans[j] += e;                                              \
+                                        lanes[j] = (vec_##T)VECTOR_##which(f, (reg_##f)e,          \
+                                                                           (reg_##f)lanes[j]);     \
+                                }                                                                  \
+                        }                                                                          \
+                        memcpy(values, lanes, sizeof(values));                                     \
+                        memcpy(sums, nans, sizeof(sums));                                          \
+                        for (size_t j = 0; j < n - i; j++) {                                       \
+                                sum += xs[i + j];                                                  \
+                                values[j] = fold(values[j], xs[i + j]);                            \
+                        }                                                                          \
+                        for (size_t j = 0; j < KERNEL_LANES; j++)                                  \
+                                sum += sums[j];                                                    \
+                        lanes_##fold##_##T##_1(values);                                            \
+                        ((at_##T *)out)[r] = values[0];                                            \
+                        if (sum != sum)                                                            \
+                                rows_SLOW_##which##_##T(1, n, (at_##T *)out + r, xs, 0, means);    \
+                }                                                                                  \
+        }
+#else
+#define ROWS_EXTREMUM(which, T, f, fold) ROWS_ONE(which, T, T, T, NO_MEAN, AS_IT_IS, fold)
+#endif
+
+/* ---- columns ---- */
+
+/*
+ * A lane's rows are KERNEL_LANES apart; eight are folded at a time, so that accumulators are read
+ * and written less often. begin: changes no element that is folded with it.
+ */
+#define COLUMNS(name, S, T, A, M, per, mean, begin, element, fold)                                 \
+        static void columns_##name##_##S(size_t n_rows, size_t width, void *lanes,                 \
+                                         const char *const *rows, const void *means, bool begins)  \
+        {                                                                                          \
+                const size_t n = width * (per), step = 7 * KERNEL_LANES;                           \
+                                                                                                   \
+                (void)means;                                                                       \
+                for (size_t l = 0; l < n_rows && l < KERNEL_LANES; l++) {                          \
+                        at_##A *out = (at_##A *)lanes + l * n;                                     \
+                        size_t i = l;                                                              \
+                                                                                                   \
+                        for (size_t c = 0; begins && c < n; c++)                                   \
+                                out[c] = begin;                                                    \
+                        for (; i + step < n_rows; i += step + KERNEL_LANES) {                      \
+                                const at_##T *x0 = ROW_AT(0), *x1 = ROW_AT(1), *x2 = ROW_AT(2),    \
+                                             *x3 = ROW_AT(3), *x4 = ROW_AT(4), *x5 = ROW_AT(5),    \
+                                             *x6 = ROW_AT(6), *x7 = ROW_AT(7);                     \
+                                                                                                   \
+                                NO_ALIAS for (size_t c = 0; c < n; c++)                            \
+                                {                                                                  \
+                                        const type_##M m = mean(M, c);                             \
+                                        type_##A a = out[c];                                       \
+                                                                                                   \
+                                        (void)m;                                                   \
+                                        a = (type_##A)fold(a, (type_##A)element(x0[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x1[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x2[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x3[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x4[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x5[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x6[c], m));        \
+                                        a = (type_##A)fold(a, (type_##A)element(x7[c], m));        \
+                                        out[c] = a;                                                \
+                                }                                                                  \
+                        }                                                                          \
+                        for (; i < n_rows; i += KERNEL_LANES) {                                    \
+                                const at_##T *x0 = ROW_AT(0);                                      \
+                                                                                                   \
+                                NO_ALIAS for (size_t c = 0; c < n; c++)                            \
+                                {                                                                  \
+                                        const type_##M m = mean(M, c);                             \
+                                                                                                   \
+                                        (void)m;                                                   \
+                                        out[c] = (type_##A)fold(out[c],                            \
+                                                                (type_##A)element(x0[c], m));      \
+                                }                                                                  \
+                        }                                                                          \
+                }                                                                                  \
+        }
+#define ROW_AT(k) (const void *)rows[i + (k)*KERNEL_LANES]
+/* Row by row; a lane begins with its first element. */
+#define COLUMNS_ONE(name, S, A, M, mean, element, fold)                                            \
+        static void columns_##name##_##S(size_t n_rows, size_t n, void *lanes,                     \
+                                         const char *const *rows, const void *means, bool begins)  \
+        {                                                                                          \
+                (void)means;                                                                       \
+                for (size_t i = 0; i < n_rows; i++) {                                              \
+                        at_##A *out = (at_##A *)lanes + i % KERNEL_LANES * n;                      \
+                        const at_##S *xs = (const void *)rows[i];                                  \
+                                                                                                   \
+                        for (size_t c = 0; c < n; c++) {                                           \
+                                const type_##M m = mean(M, c);                                     \
+                                const type_##A a = element(xs[c], m);                              \
+                                                                                                   \
+                                (void)m;                                                           \
+                                out[c] = begins && i < KERNEL_LANES ? a : fold(out[c], a);         \
+                        }                                                                          \
+                }                                                                                  \
+        }
+
+/* ---- accumulators ---- */
+
+#define COMBINE(name, A, per, fold)                                                                \
+        static void combine_##name##_##A(size_t n, void *out, const void *x1, const void *x2)      \
+        {                                                                                          \
+                at_##A *o = out;                                                                   \
+                const at_##A *as = x1, *bs = x2;                                                   \
+                                                                                                   \
+                NO_ALIAS for (size_t i = 0; i < n * (per); i++)                                    \
+                {                                                                                  \
+                        const type_##A a = as[i], b = bs[i];                                       \
+                                                                                                   \
+                        o[i] = fold(a, b);                                                         \
+                }                                                                                  \
+        }
+
+COMBINE(ADD, UINT64, 1, ADD)
+COMBINE(ADD, FLOAT64, 1, ADD)
+COMBINE(ADD, COMPLEX128, 1, ADD)
+COMBINE(MULTIPLY, UINT64, 1, MULTIPLY)
+COMBINE(MULTIPLY, FLOAT64, 1, MULTIPLY)
+COMBINE(MULTIPLY, COMPLEX128, 1, MULTIPLY_PAIRS)
+COMBINE(ANY, BOOL, 1, OR)
+COMBINE(ALL, BOOL, 1, AND)
+
+#define FINISH(A, R)                                                                               \
+        static void finish_##R(size_t n, void *out, const void *values, double divisor,            \
+                               bool is_root)                                                       \
+        {                                                                                          \
+                const at_##A *xs = values;                                                         \
+                at_##R *o = out;                                                                   \
+                                                                                                   \
+                if (is_root)                                                                       \
+                        NO_ALIAS for (size_t i = 0; i < n; i++)                                    \
+                                o[i] = (type_##R)__builtin_sqrt(__real__(xs[i] / divisor));        \
+                else                                                                               \
+                        NO_ALIAS for (size_t i = 0; i < n; i++)                                    \
+                                o[i] = (type_##R)(xs[i] / divisor);                                \
+        }
+FINISH(FLOAT64, FLOAT32)
+FINISH(FLOAT64, FLOAT64)
+FINISH(COMPLEX128, COMPLEX64)
+FINISH(COMPLEX128, COMPLEX128)
+
+/* ---- the place of an extremum ---- */
+
+#define FIND(T, ...)                                                                               \
+        static size_t find_##T(size_t n, const void *x, const void *value)                         \
         {                                                                                          \
                 const at_##T *xs = x;                                                              \
-                type_##T value = xs[0];                                                            \
+                const type_##T v = *(const at_##T *)value;                                         \
+                size_t i = 0;                                                                      \
                                                                                                    \
-                for (size_t i = 1; i < n; i++)                                                     \
-                        value = xs[i] sign value ? xs[i] : value;                                  \
-                *(at_##T *)out = value;                                                            \
+                for (; i + 64 <= n; i += 64) {                                                     \
+                        flag_##T any = 0;                                                          \
+                                                                                                   \
+                        for (size_t j = 0; j < 64; j++) {                                          \
+                                const type_##T e = READ_##T(xs[i + j]);                            \
+                                                                                                   \
+                                any |= (e == v) | ((e != e) & (v != v));                           \
+                        }                                                                          \
+                        if (any)                                                                   \
+                                break;                                                             \
+                }                                                                                  \
+                for (; i < n; i++) {                                                               \
+                        const type_##T e = READ_##T(xs[i]);                                        \
+                                                                                                   \
+                        if ((e == v) | ((e != e) & (v != v)))                                      \
+                                break;                                                             \
+                }                                                                                  \
+                return i;                                                                          \
         }
-INTEGERS(KERNEL_EXTREMUM, MAXIMUM, >)
-INTEGERS(KERNEL_EXTREMUM, MINIMUM, <)
+BOOLS(FIND, )
+REALS(FIND, )
 
-static void fold_MAXIMUM_BOOL(size_t n, void *out, const void *x)
-{
-        const uint8_t *xs = x;
-        uint8_t any = 0;
+#define BETTER(T, which, sign)                                                                     \
+        static void better_##which##_##T(size_t n, void *best, int64_t *indices, const void *row,  \
+                                         int64_t index)                                            \
+        {                                                                                          \
+                const at_##T *xs = row;                                                            \
+                at_##T *bests = best;                                                              \
+                                                                                                   \
+                NO_ALIAS for (size_t c = 0; c < n; c++)                                            \
+                {                                                                                  \
+                        const type_##T e = READ_##T(xs[c]), b = bests[c];                          \
+                        const bool is_better = (e sign b) | ((e != e) & (b == b));                 \
+                                                                                                   \
+                        bests[c] = is_better ? e : b;                                              \
+                        indices[c] = is_better ? index : indices[c];                               \
+                }                                                                                  \
+        }
+BOOLS(BETTER, MAX, >)
+REALS(BETTER, MAX, >)
+BOOLS(BETTER, MIN, <)
+REALS(BETTER, MIN, <)
 
-        for (size_t i = 0; i < n; i++)
-                any |= xs[i];
-        *(uint8_t *)out = any != 0;
-}
+/* ---- all of them ---- */
 
-static void fold_MINIMUM_BOOL(size_t n, void *out, const void *x)
-{
-        const uint8_t *xs = x;
-        uint8_t all = 1;
+#define BOTH(name, S, T, A, per, mean, begin, vector, element, fold)                               \
+        ROWS_LANES(name, S, T, A, per, mean, vector, element, fold)                                \
+        COLUMNS(name, S, T, A, A, per, mean, begin, element, fold)
+#define SUM(T, A) BOTH(SUM, T, T, A, 1, NO_MEAN, -0.0, VECTOR_AS_##A, AS_##A, ADD)
+INTEGERS(SUM, UINT64)
+FLOATS(SUM, FLOAT64)
+BOTH(SUM, BOOL, BOOL, UINT64, 1, NO_MEAN, 0, VECTOR_AS_SET, AS_SET, ADD)
+BOTH(SUM, COMPLEX64, FLOAT32, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_AS_FLOAT64, AS_FLOAT64, ADD)
+BOTH(SUM, COMPLEX128, FLOAT64, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_AS_FLOAT64, AS_FLOAT64, ADD)
 
-        for (size_t i = 0; i < n; i++)
-                all &= xs[i] != 0;
-        *(uint8_t *)out = all;
-}
+BOTH(PROD, UINT64, UINT64, UINT64, 1, NO_MEAN, 1, VECTOR_AS_UINT64, AS_UINT64, MULTIPLY)
+BOTH(PROD, FLOAT64, FLOAT64, FLOAT64, 1, NO_MEAN, 1, VECTOR_AS_FLOAT64, AS_FLOAT64, MULTIPLY)
+ROWS_ONE(PROD, COMPLEX128, COMPLEX128, COMPLEX128, NO_MEAN, AS_IT_IS, MULTIPLY_PAIRS)
+COLUMNS_ONE(PROD, COMPLEX128, COMPLEX128, COMPLEX128, NO_MEAN, AS_IT_IS, MULTIPLY_PAIRS)
 
-#define ENTER_FOLD(T, op, ...) kernels->fold[TD_OP_##op][TD_##T] = fold_##op##_##T;
+#define SQUARES(T, ...)                                                                            \
+        BOTH(SQUARES, T, T, FLOAT64, 1, MEAN, -0.0, VECTOR_AS_SQUARE, AS_SQUARE, ADD)
+FLOATS(SQUARES, )
+ROWS_ONE(SQUARES, COMPLEX128, FLOAT64, COMPLEX128, MEAN, AS_SQUARE_OF_COMPLEX, ADD)
+COLUMNS_ONE(SQUARES, COMPLEX128, FLOAT64, COMPLEX128, MEAN, AS_SQUARE_OF_COMPLEX, ADD)
+
+#define EXTREMUM_OF_INTEGERS(T, which, fold)                                                       \
+        ROWS_FREE(T, which, T, type_##T, xs[0], AS_IT_IS, fold)                                    \
+        COLUMNS(which, T, T, T, T, 1, NO_MEAN, ((const at_##T *)(const void *)rows[l])[c],         \
+                AS_IT_IS, fold)                                                                    \
+        COMBINE(which, T, 1, fold)
+INTEGERS(EXTREMUM_OF_INTEGERS, MAX, GREATER)
+INTEGERS(EXTREMUM_OF_INTEGERS, MIN, LESS)
+
+#define EXTREMUM_OF_FLOATS(which, T, f, worst, fold)                                               \
+        ROWS_EXTREMUM(which, T, f, fold)                                                           \
+        COLUMNS(which, T, T, T, T, 1, NO_MEAN, worst, AS_IT_IS, fold)                              \
+        COMBINE(which, T, 1, fold)
+EXTREMUM_OF_FLOATS(MAX, FLOAT32, ps, -__builtin_inff(), LARGER)
+EXTREMUM_OF_FLOATS(MIN, FLOAT32, ps, __builtin_inff(), SMALLER)
+EXTREMUM_OF_FLOATS(MAX, FLOAT64, pd, -__builtin_inf(), LARGER)
+EXTREMUM_OF_FLOATS(MIN, FLOAT64, pd, __builtin_inf(), SMALLER)
+
+#define TESTS(T, ...)                                                                              \
+        ROWS_FREE(T, ANY, BOOL, flag_##T, 0, AS_SET, OR)                                           \
+        ROWS_FREE(T, ALL, BOOL, flag_##T, 1, AS_SET, AND)                                          \
+        ROWS_FREE(T, COUNT, UINT64, count_##T, 0, AS_SET, ADD)                                     \
+        COLUMNS(ANY, T, T, BOOL, BOOL, 1, NO_MEAN, 0, AS_SET, OR)                                  \
+        COLUMNS(ALL, T, T, BOOL, BOOL, 1, NO_MEAN, 1, AS_SET, AND)                                 \
+        COLUMNS(COUNT, T, T, UINT64, UINT64, 1, NO_MEAN, 0, AS_SET, ADD)
+UNSIGNED(TESTS, )
+FLOATS(TESTS, )
+COMPLEXES(TESTS, )
+
+/* what is folded, source, whose kernels, which combine, accumulator */
+#define ENTER(which, T, name, S, fold, A)                                                          \
+        kernels->folds[FOLD_##which][TD_##T] = (struct kernel_fold){                               \
+                rows_##name##_##S, columns_##name##_##S, combine_##fold##_##A, TD_##A              \
+        };
+#define ENTER_SAME(T, name, fold, A) ENTER(name, T, name, T, fold, A)
+#define ENTER_EXTREMA(T, ...) ENTER(MAX, T, MAX, T, MAX, T) ENTER(MIN, T, MIN, T, MIN, T)
+#define ENTER_TESTS(T, S)                                                                          \
+        ENTER(ANY, T, ANY, S, ANY, BOOL)                                                           \
+        ENTER(ALL, T, ALL, S, ALL, BOOL)                                                           \
+        ENTER(COUNT, T, COUNT, S, ADD, UINT64)
+#define ENTER_FIND(T, ...)                                                                         \
+        kernels->find[TD_##T] = find_##T;                                                          \
+        kernels->better[0][TD_##T] = better_MAX_##T;                                               \
+        kernels->better[1][TD_##T] = better_MIN_##T;
+#define ENTER_FINISH(T, ...) kernels->finish[TD_##T] = finish_##T;
 
 KERNELS_FILL(fold)
 {
-        ENTER_FOLD(INT64, ADD)
-        ENTER_FOLD(FLOAT64, ADD)
-        BOOLS(ENTER_FOLD, MAXIMUM)
-        BOOLS(ENTER_FOLD, MINIMUM)
-        REALS(ENTER_FOLD, MAXIMUM)
-        REALS(ENTER_FOLD, MINIMUM)
+        BOOLS(ENTER_SAME, SUM, ADD, UINT64)
+        INTEGERS(ENTER_SAME, SUM, ADD, UINT64)
+        FLOATS(ENTER_SAME, SUM, ADD, FLOAT64)
+        COMPLEXES(ENTER_SAME, SUM, ADD, COMPLEX128)
+        ENTER(PROD, INT64, PROD, UINT64, MULTIPLY, UINT64)
+        ENTER(PROD, UINT64, PROD, UINT64, MULTIPLY, UINT64)
+        ENTER(PROD, FLOAT64, PROD, FLOAT64, MULTIPLY, FLOAT64)
+        ENTER(PROD, COMPLEX128, PROD, COMPLEX128, MULTIPLY, COMPLEX128)
+        FLOATS(ENTER_SAME, SQUARES, ADD, FLOAT64)
+        ENTER(SQUARES, COMPLEX128, SQUARES, COMPLEX128, ADD, FLOAT64)
+        REALS(ENTER_EXTREMA, )
+        ENTER(MAX, BOOL, ANY, UINT8, ANY, BOOL)
+        ENTER(MIN, BOOL, ALL, UINT8, ALL, BOOL)
+        ENTER_TESTS(BOOL, UINT8)
+        ENTER_TESTS(INT8, UINT8)
+        ENTER_TESTS(INT16, UINT16)
+        ENTER_TESTS(INT32, UINT32)
+        ENTER_TESTS(INT64, UINT64)
+        ENTER_TESTS(UINT8, UINT8)
+        ENTER_TESTS(UINT16, UINT16)
+        ENTER_TESTS(UINT32, UINT32)
+        ENTER_TESTS(UINT64, UINT64)
+        ENTER_TESTS(FLOAT32, FLOAT32)
+        ENTER_TESTS(FLOAT64, FLOAT64)
+        ENTER_TESTS(COMPLEX64, COMPLEX64)
+        ENTER_TESTS(COMPLEX128, COMPLEX128)
+        BOOLS(ENTER_FIND, )
+        REALS(ENTER_FIND, )
+        FLOATS(ENTER_FINISH, )
+        COMPLEXES(ENTER_FINISH, )
 }

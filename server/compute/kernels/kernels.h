@@ -18,10 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compute/kernels/fold.h"
 #include "tensord/types.h"
 
 #define KERNEL_LANES 16  /* of padded kernels and of reductions */
-#define KERNEL_BLOCK 512 /* elements that kernel_fold reduces at a time, at most */
+#define KERNEL_BLOCK 512 /* elements that are folded at a time, at most */
 
 /* operands of binary kernels: V a vector of n elements, S one element */
 enum kernel_form { KERNEL_VV, KERNEL_VS, KERNEL_SV, KERNEL_N_FORMS };
@@ -34,10 +35,6 @@ typedef void kernel_where(size_t n, void *out, const void *condition, const void
 
 /* n elements, stride bytes apart, converted */
 typedef void kernel_load(size_t n, void *out, const void *in, ptrdiff_t stride);
-
-/* One value from at most KERNEL_BLOCK elements: element i goes to lane i % KERNEL_LANES, lanes are
- * combined pairwise. */
-typedef void kernel_fold(size_t n, void *out, const void *x);
 
 /* c = a @ b for any strides, in bytes; rows of c are contiguous, those of b had better be. Sums run
  * in the order of k. */
@@ -60,7 +57,10 @@ struct kernels {
         kernel_where *where[TD_N_DTYPES];
         kernel_where *clip[TD_N_DTYPES];             /* x, min, max */
         kernel_load *load[TD_N_DTYPES][TD_N_DTYPES]; /* [from][to] */
-        kernel_fold *fold[TD_N_OPS][TD_N_DTYPES];    /* TD_OP_ADD, TD_OP_MAXIMUM, TD_OP_MINIMUM */
+        struct kernel_fold folds[N_FOLDS][TD_N_DTYPES]; /* by what is folded */
+        kernel_find *find[TD_N_DTYPES];
+        kernel_better *better[2][TD_N_DTYPES]; /* maximum, minimum */
+        kernel_finish *finish[TD_N_DTYPES];    /* by the result's dtype; floats and complex */
         kernel_matmul *matmul[TD_N_DTYPES];
         bool is_padded[TD_N_OPS][TD_N_DTYPES];
 };
