@@ -89,12 +89,8 @@ from ._elementwise import (
 from ._functions import (
     broadcast_to,
     matmul,
-    max,
-    mean,
-    min,
     permute_dims,
     reshape,
-    sum,
 )
 from ._graph import Value
 from ._products import tensordot, vecdot
@@ -141,6 +137,23 @@ from ._math import (
 )
 from ._program import Program
 from ._searching import nonzero
+from ._statistical import (
+    all,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    cumulative_prod,
+    cumulative_sum,
+    max,
+    mean,
+    min,
+    prod,
+    segment_sum,
+    std,
+    sum,
+    var,
+)
 from ._tensor import Tensor, Unsealed
 from .linalg import matrix_transpose
 

@@ -46,19 +46,6 @@ def _tensor(x):
     return x if isinstance(x, Operators) else default_client().put(x)
 
 
-def _reduction(op):
-    method = getattr(Operators, op)
-
-    def function(x, /, axis=None, keepdims=False):
-        return method(_tensor(x), axis, keepdims)
-
-    return _named(function, op, method.__doc__)
-
-
-sum = _reduction("sum")
-mean = _reduction("mean")
-max = _reduction("max")
-min = _reduction("min")
 
 
 def permute_dims(x, /, axes):

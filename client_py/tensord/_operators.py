@@ -43,22 +43,37 @@ def _reflected(op):
     return method
 
 
-def _reduction(op, doc):
-    def method(self, axis=None, keepdims=False):
+def _reduction(op, doc, has_correction=False):
+    def reduce(self, axis, keepdims, correction=0):
         attrs = {"keepdims": True} if keepdims else {}
         if axis is not None:
             attrs["axes"] = (
                 tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
             )
+        if correction:
+            attrs["correction"] = float(correction)
         return self._make(op, (self,), attrs)
 
+    if has_correction:
+
+        def method(self, axis=None, correction=0.0, keepdims=False):
+            return reduce(self, axis, keepdims, correction)
+
+    else:
+
+        def method(self, axis=None, keepdims=False):
+            return reduce(self, axis, keepdims)
+
     method.__name__ = op
+    correction_doc = """
+        correction : int or float
+            The divisor is the number of elements less this."""
     method.__doc__ = f"""{doc}
 
         Parameters
         ----------
         axis : int or tuple of int, optional
-            Along which to reduce; all where it is left out.
+            Along which to reduce; all where it is left out.{correction_doc * has_correction}
         keepdims : bool
             Keep the reduced axes, with extent 1.
         """
@@ -122,10 +137,17 @@ class Operators:
     def __pos__(self):
         return self
 
-    sum = _reduction("sum", "Sum of the elements; bool counts as int64.")
+    sum = _reduction("sum", "Sum of the elements; integers and bool in 64 bits.")
+    prod = _reduction("prod", "Product of the elements; integers and bool in 64 bits.")
     mean = _reduction("mean", "Arithmetic mean; NaN of nothing.")
+    var = _reduction("var", "Variance, by the number of elements less the correction.", True)
+    std = _reduction("std", "Standard deviation, the root of the variance.", True)
     max = _reduction("max", "Largest element; NaN if any is NaN; refused for nothing.")
     min = _reduction("min", "Smallest element; NaN if any is NaN; refused for nothing.")
+    argmax = _reduction("argmax", "Index of the first NaN, else of the first largest element.")
+    argmin = _reduction("argmin", "Index of the first NaN, else of the first smallest element.")
+    any = _reduction("any", "Is any element not 0?")
+    all = _reduction("all", "Is no element 0?")
 
     def astype(self, dtype):
         """The same values in another dtype.

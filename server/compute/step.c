@@ -12,11 +12,13 @@
 #include "compute/blas.h"
 #include "compute/copy.h"
 #include "compute/create.h"
+#include "compute/cumulative.h"
 #include "compute/gather.h"
 #include "compute/lapack.h"
 #include "compute/random.h"
 #include "compute/reduce.h"
 #include "compute/region.h"
+#include "compute/segment_sum.h"
 #include "compute/select.h"
 #include "compute/step_base.h"
 #include "tensord/infer_elementwise.h"
@@ -51,6 +53,10 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
         case TD_RULE_TEST:
         case TD_RULE_COUNT:
                 return reduce_new(stepp, op, attrs, args, results);
+        case TD_RULE_SCAN:
+                return cumulative_new(stepp, op, attrs, args, results);
+        case TD_RULE_SEGMENT_SUM:
+                return segment_sum_new(stepp, args, results);
         case TD_RULE_MATMUL:
                 return matmul_new(stepp, args, results);
         case TD_RULE_SOLVE:

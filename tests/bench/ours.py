@@ -6,7 +6,7 @@ import numpy
 import tensord
 
 import worker
-from theirs import HEAT, of_function, random
+from theirs import HEAT, of_function, random, reducible
 
 clients = {}
 
@@ -80,14 +80,12 @@ def chain(address, n):
     return warm(compute)
 
 
-def sum_all(address, n):
-    x = connect(address).put(random(int(n), int(n)))
-    return warm(lambda: float(x.sum()))
-
-
-def mean(address, n, axis):
-    x = connect(address).put(random(int(n), int(n)))
-    return warm(lambda: x.mean(axis=int(axis)))
+def reduce(address, op, axis, dtype, n):
+    x = connect(address).put(reducible(int(n), dtype))
+    function, given = getattr(tensord, op), {} if axis == "all" else {"axis": int(axis[4:])}
+    if op == "cumulative_sum":
+        x = x.reshape(-1)
+    return warm(lambda: function(x, **given))
 
 
 def exp(address, n):
@@ -163,7 +161,7 @@ def facts(address):
 if __name__ == "__main__":
     worker.serve({
         "roundtrip": roundtrip, "store": store, "get": get, "put": put, "put_cold": put_cold,
-        "matmul": matmul, "chain": chain, "sum_all": sum_all, "mean": mean, "exp": exp,
+        "matmul": matmul, "chain": chain, "reduce": reduce, "exp": exp,
         "function": function, "gradient": gradient, "heat": heat, "fill": fill,
         "small_puts": small_puts, "facts": facts,
     })

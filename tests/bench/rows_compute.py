@@ -13,9 +13,14 @@ def measure(bench):
                 matmul(bench, address, dtype, n)
         for size, n in ("10M", 10_000_000), ("100K", 100_000):
             chain(bench, address, size, n)
-        for work, *words in (("sum_all", "sum_all"), ("mean_axis0", "mean", 0),
-                             ("mean_axis1", "mean", 1), ("exp", "exp")):
-            reduction(bench, address, work, *words)
+        for op in "sum", "mean", "max":
+            for axis in "all", "axis0", "axis1":
+                for dtype in "float64", "float32":
+                    reduction(bench, address, op, axis, dtype)
+        for op in "var", "argmax", "cumulative_sum":
+            reduction(bench, address, op, "all", "float64")
+        reduction(bench, address, "any", "all", "bool")
+        exp(bench, address)
         for name in ("exp", "log", "sin", "tanh", "pow"):
             for dtype in ("float64", "float32"):
                 function(bench, address, name, dtype)
@@ -56,14 +61,25 @@ def chain(bench, address, size, n):
         turns=3 if n > 1_000_000 else 30)
 
 
-def reduction(bench, address, work, verb, *words):
-    """bandwidth: by hand, the same bytes read (for exp read and written) by as many threads."""
-    by_hand = "copy" if verb == "exp" else "read"
+def reduction(bench, address, op, axis, dtype):
+    """bandwidth: by hand, the same bytes read by as many threads."""
+    n_bytes = SIDE * SIDE * {"float64": 8, "float32": 4, "bool": 1}[dtype]
+    peers = {"numpy": theirs(bench, "reduce", op, axis, dtype, SIDE)}
+    if op != "cumulative_sum":
+        peers["bandwidth"] = lambda: bench.helper(program("loops")).prepare(
+            "read", n_bytes, bench.n_threads)
     bench.compare(
-        work, "ms", ours(bench, verb, address, SIDE, *words),
-        {"numpy": theirs(bench, verb, SIDE, *words),
+        f"{op}_{axis}_{'bool' if dtype == 'bool' else 'f' + dtype[-2:]}", "ms",
+        ours(bench, "reduce", address, op, axis, dtype, SIDE), peers, turns=3)
+
+
+def exp(bench, address):
+    """bandwidth: by hand, the same bytes read and written by as many threads."""
+    bench.compare(
+        "exp", "ms", ours(bench, "exp", address, SIDE),
+        {"numpy": theirs(bench, "exp", SIDE),
          "bandwidth": lambda: bench.helper(program("loops")).prepare(
-             by_hand, SIDE * SIDE * 8, bench.n_threads)},
+             "copy", SIDE * SIDE * 8, bench.n_threads)},
         turns=3)
 
 

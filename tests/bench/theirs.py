@@ -142,14 +142,16 @@ def chain_numexpr(n, threads):
             f"threads={threads}")
 
 
-def sum_all(n):
-    x = random(int(n), int(n))
-    return lambda: x.sum()
+def reducible(n, dtype):
+    """A matrix; of bool, one that must be read to its end before anything is found."""
+    return numpy.zeros((n, n), bool) if dtype == "bool" else random(n, n, dtype=dtype)
 
 
-def mean(n, axis):
-    x = random(int(n), int(n))
-    return lambda: x.mean(axis=int(axis))
+def reduce(op, axis, dtype, n):
+    x = reducible(int(n), dtype)
+    function = getattr(numpy, {"cumulative_sum": "cumsum"}.get(op, op))
+    given = {} if axis == "all" else {"axis": int(axis[4:])}
+    return lambda: function(x, **given)
 
 
 def exp(n):
@@ -202,6 +204,6 @@ if __name__ == "__main__":
     worker.serve({
         "attach": attach, "block": block, "share": share, "pipe": Pipe,
         "matmul": matmul, "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
-        "sum_all": sum_all, "mean": mean, "exp": exp, "function": function,
+        "reduce": reduce, "exp": exp, "function": function,
         "function_out": function_out, "gradient": gradient, "heat": heat,
     })

@@ -312,25 +312,54 @@ START_TEST(test_conversions)
 }
 END_TEST
 
+/* A column of n elements, folded: its lanes are combined pairwise. */
+static void fold_column(const struct kernel_fold *fold, size_t n, size_t item_size, const char *x,
+                        const void *mean, union td_scalar *value)
+{
+        _Alignas(16) char lanes[KERNEL_LANES * sizeof(union td_scalar)];
+        const size_t size = (size_t)td_dtype_size(fold->accumulator);
+        const char *rows[KERNEL_BLOCK];
+
+        for (size_t i = 0; i < n; i++)
+                rows[i] = x + i * item_size;
+        fold->columns(n, 1, lanes, rows, mean, true);
+        for (size_t half = KERNEL_LANES / 2; half; half /= 2)
+                for (size_t i = 0; i < half && i + half < n; i++)
+                        fold->combine(1, lanes + i * size, lanes + i * size,
+                                      lanes + (i + half) * size);
+        memcpy(value, lanes, size);
+}
+
+/* Every set has the bits of the plain one, and columns those of rows. */
 START_TEST(test_folds)
 {
         const struct kernels *set = kernels_list((unsigned)_i), *plain = kernels_plain();
+        static const double mean[2] = { 0.75, 0.25 };
 
         for (unsigned dtype = 0; set && dtype < TD_N_DTYPES; dtype++)
-                for (enum td_op op = 0; op < TD_N_OPS; op++)
+                for (enum fold fold = 0; fold < N_FOLDS; fold++)
                         for (size_t n = 1; n <= N; n++) {
-                                union td_scalar got = { 0 }, want = { 0 };
+                                const struct kernel_fold *f = &set->folds[fold][dtype],
+                                                         *p = &plain->folds[fold][dtype];
+                                union td_scalar got = { 0 }, want = { 0 }, column = { 0 };
                                 struct buffer x;
 
-                                ck_assert(!set->fold[op][dtype] == !plain->fold[op][dtype]);
-                                if (!set->fold[op][dtype])
+                                ck_assert(!f->rows == !p->rows);
+                                if (!f->rows)
                                         break;
                                 fill(&x, dtype, n % 2);
-                                set->fold[op][dtype](n, &got, buffer_at(&x));
-                                plain->fold[op][dtype](n, &want, buffer_at(&x));
-                                ck_assert_msg(is_same((char *)&got, (char *)&want, dtype, 0),
-                                              "%s: %s of %zu %s", set->isa, td_op_name(op), n,
-                                              td_dtype_name(dtype));
+                                f->rows(1, n, &got, buffer_at(&x), 0, mean);
+                                p->rows(1, n, &want, buffer_at(&x), 0, mean);
+                                fold_column(f, n, (size_t)td_dtype_size(dtype), buffer_at(&x), mean,
+                                            &column);
+                                ck_assert_msg(
+                                        is_same((char *)&got, (char *)&want, p->accumulator, 0),
+                                        "%s: fold %u of %zu %s", set->isa, fold, n,
+                                        td_dtype_name(dtype));
+                                ck_assert_msg(
+                                        is_same((char *)&column, (char *)&want, p->accumulator, 0),
+                                        "%s: fold %u of a column of %zu %s", set->isa, fold, n,
+                                        td_dtype_name(dtype));
                         }
 }
 END_TEST

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""Reductions and scans, by the names and signatures of the Python array API standard.
+
+Operands are tensors, values of programs, or what numpy makes an array of. `segment_sum` stands
+beside the standard.
+"""
+
+import operator
+
+from ._compose import compose
+from ._dtypes import number_of
+from ._errors import error
+from ._functions import call
+from ._manipulation import tensor_of
+
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "count_nonzero",
+    "cumulative_prod",
+    "cumulative_sum",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "segment_sum",
+    "std",
+    "sum",
+    "var",
+]
+
+
+def _attrs(axis, keepdims, correction=None):
+    attrs = {}
+    if axis is not None:
+        several = isinstance(axis, (tuple, list))
+        attrs["axes"] = tuple(map(operator.index, axis)) if several else (operator.index(axis),)
+    if keepdims:
+        attrs["keepdims"] = True
+    if correction is not None and correction != 0:
+        attrs["correction"] = float(correction)
+    return attrs
+
+
+_AXIS = """axis : int or tuple of int, optional
+        Along which to reduce; all where it is left out.
+    keepdims : bool
+        Keep the reduced axes, with extent 1."""
+
+
+def _reduction(op, doc, axis_doc=_AXIS):
+    def function(x, /, *, axis=None, keepdims=False):
+        return call(op, (tensor_of(x),), _attrs(axis, keepdims))
+
+    return _named(
+        function,
+        op,
+        f"""{doc}
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    {axis_doc}
+    """,
+    )
+
+
+def _named(function, name, doc):
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "tensord"
+    function.__doc__ = doc
+    return function
+
+
+mean = _reduction("mean", "Arithmetic mean; integers and bool as float64; NaN of nothing.")
+max = _reduction("max", "Largest element; NaN if any is NaN; refused for nothing.")
+min = _reduction("min", "Smallest element; NaN if any is NaN; refused for nothing.")
+any = _reduction("any", "Is any element not 0? False of nothing.")
+all = _reduction("all", "Is no element 0? True of nothing.")
+count_nonzero = _reduction("count_nonzero", "How many elements are not 0, as int64.")
+_ONE_AXIS = """axis : int, optional
+        Along which to look; all elements in C order where it is left out.
+    keepdims : bool
+        Keep the reduced axes, with extent 1."""
+argmax = _reduction(
+    "argmax", "Index of the first NaN, else of the first of the largest elements.", _ONE_AXIS
+)
+argmin = _reduction(
+    "argmin", "Index of the first NaN, else of the first of the smallest elements.", _ONE_AXIS
+)
+
+
+def _through(op, x, attrs, dtype):
+    """The operation on the elements cast to a dtype, with results of it."""
+    x = tensor_of(x)
+    if dtype is None:
+        return call(op, (x,), attrs)
+    number_of(dtype)
+    return compose(lambda x: call(op, (x.astype(dtype),), attrs).astype(dtype), x)
+
+
+def _sum(op, doc):
+    def function(x, /, *, axis=None, dtype=None, keepdims=False):
+        return _through(op, x, _attrs(axis, keepdims), dtype)
+
+    return _named(
+        function,
+        op,
+        f"""{doc}
+
+    Integers and bool are taken in 64 bits, which wrap; floats in float64, rounded at the end.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int, optional
+        Along which to reduce; all where it is left out.
+    dtype : str or numpy.dtype, optional
+        What elements are cast to before, and the dtype of the result.
+    keepdims : bool
+        Keep the reduced axes, with extent 1.
+    """,
+    )
+
+
+sum = _sum("sum", "Sum of the elements; 0 of nothing.")
+prod = _sum("prod", "Product of the elements; 1 of nothing.")
+
+
+def _variance(op, doc):
+    def function(x, /, *, axis=None, correction=0.0, keepdims=False):
+        return call(op, (tensor_of(x),), _attrs(axis, keepdims, correction))
+
+    return _named(
+        function,
+        op,
+        f"""{doc}
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int, optional
+        Along which to reduce; all where it is left out.
+    correction : int or float
+        The divisor is the number of elements less this; 1 is Bessel's correction.
+    keepdims : bool
+        Keep the reduced axes, with extent 1.
+    """,
+    )
+
+
+var = _variance("var", "Variance: the mean square of what differs from the mean.")
+std = _variance("std", "Standard deviation: the square root of the variance.")
+
+
+def _scan(op, doc):
+    def function(x, /, *, axis=None, dtype=None, include_initial=False):
+        x = tensor_of(x)
+        if len(x.shape) == 0:
+            x = x.reshape(1)
+        if axis is None:
+            if len(x.shape) != 1:
+                raise error("bad_axis", f"{op}: an axis is needed for {len(x.shape)} dimensions")
+            axis = 0
+        attrs = {"axes": (operator.index(axis),)}
+        if include_initial:
+            attrs["include_initial"] = True
+        return _through(op, x, attrs, dtype)
+
+    return _named(
+        function,
+        op,
+        f"""{doc}
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int, optional
+        May be left out where there is but one.
+    dtype : str or numpy.dtype, optional
+        What elements are cast to before, and the dtype of the result.
+    include_initial : bool
+        Begin with the value of nothing, so that there is one element more.
+    """,
+    )
+
+
+cumulative_sum = _scan("cumulative_sum", "Sums of all elements up to each one.")
+cumulative_prod = _scan("cumulative_prod", "Products of all elements up to each one.")
+
+
+def segment_sum(x, labels, k, /):
+    """Sums of the rows that have the same label.
+
+    Parameters
+    ----------
+    x : (n, ...) Tensor, Value or array_like of floats
+    labels : (n,) Tensor, Value or array_like of integers
+        Each at least 0 and less than k, else ValueRefused names the first that is not.
+    k : int
+        Number of segments.
+
+    Returns
+    -------
+    (k, ...) Tensor or Value
+        0 where no row has the label.
+    """
+    return call("segment_sum", (tensor_of(x), tensor_of(labels)), {"k": operator.index(k)})
