@@ -293,6 +293,7 @@ START_TEST(reductions)
         ck_refuse(TD_OP_SUM, attrs_axes(2, 1, -1), 1, one(type_of(TD_INT64, 2, 3, 3)),
                   TD_E_BAD_AXIS);
         ck_refuse(TD_OP_SUM, attrs_axes(1, 0), 1, one(type_of(TD_INT64, 0)), TD_E_BAD_AXIS);
+        ck_assert_str_eq(refusal_of.message, "sum: axis 0 is out of range for 0 dimensions");
         ck_infer(TD_OP_SUM, none, 1, one(type_of(TD_INT8, 1, 3)), type_of(TD_INT64, 0));
         ck_infer(TD_OP_PROD, none, 1, one(type_of(TD_UINT16, 1, 3)), type_of(TD_UINT64, 0));
         ck_infer(TD_OP_VAR, none, 1, one(type_of(TD_COMPLEX64, 1, 3)), type_of(TD_FLOAT32, 0));
@@ -308,7 +309,6 @@ START_TEST(reductions)
                  type_of(TD_UINT64, 2, 3, 4));
         ck_refuse(TD_OP_CUMULATIVE_SUM, attrs_axes(1, 0), 1, one(type_of(TD_INT8, 0)),
                   TD_E_BAD_AXIS);
-        ck_assert_str_eq(refusal_of.message, "sum: axis 0 is out of range for 0 dimensions");
 }
 END_TEST
 

@@ -31,9 +31,11 @@ START_TEST(test_sums)
         for (unsigned t = 0; t < 4; t++) {
                 struct array got = kit_one(TD_OP_SEGMENT_SUM, &attrs, 2, x, n_threads[t]);
 
-                for (int64_t i = 0; i < K * ROW; i++)
-                        EXPECT(fabs(array_get(&got, i) - want[i / ROW][i % ROW]) < 1e-6 * N, "%ld",
-                               (long)i);
+                for (int64_t i = 0; i < K * ROW; i++) {
+                        double sum = want[i / ROW][i % ROW];
+
+                        EXPECT(fabs(array_get(&got, i) - sum) < 1e-6 * N, "%ld", (long)i);
+                }
                 if (!first.bytes)
                         first = got;
                 else

@@ -63,7 +63,10 @@ typedef uint64_t flag_INT64, flag_UINT64, flag_FLOAT64, flag_COMPLEX64, flag_COM
 #define LESS(a, b) ((a) < (b) ? (a) : (b))
 #define MULTIPLY_PAIRS(a, b) multiply_pairs(a, b)
 
-static inline type_COMPLEX128 multiply_pairs(type_COMPLEX128 a, type_COMPLEX128 b)
+/* GCC 12 contracts a product and a sum where it vectorises a sum beside a difference, whatever
+ * -ffp-contract says. */
+static __attribute__((noinline, optimize("no-tree-vectorize"))) type_COMPLEX128
+multiply_pairs(type_COMPLEX128 a, type_COMPLEX128 b)
 {
         type_COMPLEX128 c;
 
