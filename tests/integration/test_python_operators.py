@@ -323,7 +323,7 @@ def test_reductions(client, op, dtype):
             expected = expected.astype("float32")
         got = getattr(tensor, op)(axis=axis, keepdims=keepdims)
         same(got, expected, 0 if op in ("max", "min") else epsilons(dtype, 400))
-        same(getattr(tensord, op)(tensor.T.T, axis, keepdims), numpy.asarray(got))
+        same(getattr(tensord, op)(tensor.T.T, axis=axis, keepdims=keepdims), numpy.asarray(got))
 
 
 @pytest.mark.parametrize("op", ["max", "min"])

@@ -63,7 +63,7 @@ def check(got, want, dtype):
 
 
 def wide(x):
-    """In a dtype wide enough that numpy's order does not matter; integers as the daemon has them."""
+    """Wide enough that numpy's order does not matter; integers as the daemon has them."""
     return x.astype({"f": "longdouble", "c": "clongdouble"}.get(x.dtype.kind, sum_dtype(x.dtype)))
 
 
