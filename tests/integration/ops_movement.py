@@ -115,7 +115,7 @@ ROWS = [
         call=lambda x, indices, axis: tensord.take_along_axis(x, indices, axis=axis)),
     Row("tril", ALL, numpy.tril, options=diagonals, accepts=lambda shape: len(shape) > 1),
     Row("triu", ALL, numpy.triu, options=diagonals, accepts=lambda shape: len(shape) > 1),
-    Row("diff", ["bool", "int64", "float32", "float64"], diff, options=differences,
+    Row("diff", ALL, diff, options=differences,
         accepts=lambda shape: len(shape) > 0),
     Row("assign", ALL, assign, ("any", "any"), options=assignments, call=call_assign),
 ]
