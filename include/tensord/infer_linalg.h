@@ -39,11 +39,6 @@ static inline int td_infer_matmul(const struct td_call *call, struct td_type *re
         int64_t k_a, k_b;
 
         result->dtype = (uint8_t)td_promote(a->dtype, b->dtype);
-        if (!td_dtype_is_float(result->dtype) && result->dtype != TD_BOOL &&
-            result->dtype != TD_INT64)
-                return td_refuse(call->refusal, TD_E_UNSUPPORTED_DTYPE,
-                                 "%s: is not defined for %s and %s", call->name,
-                                 td_dtype_name(a->dtype), td_dtype_name(b->dtype));
         if (a->ndim == 0 || b->ndim == 0)
                 return td_refuse_fit(call, "a matrix product wants at least one dimension of each");
         k_a = a->shape[a->ndim - 1];

@@ -77,6 +77,10 @@ struct tile {
 
 /* ---- calling BLAS ---- */
 
+static const float one_c[2] = { 1, 0 };
+static const double one_z[2] = { 1, 0 };
+static const double zero[2] = { 0, 0 }; /* of either precision */
+
 /* As BLAS in row-major order sees a matrix: transposed or not, and items from one row to the next.
  * false: it cannot. */
 static bool matrix_layout(const struct matrix *x, int64_t rows, int64_t columns, int64_t size,
@@ -116,14 +120,26 @@ static void call_gemm(const struct matmul *s, const struct tile *t)
 
         assert(fits);
         (void)fits;
-        if (s->dtype == TD_FLOAT64)
-                cblas_dgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
-                            (const double *)t->a, (int)lda, (const double *)t->b, (int)ldb, 0,
-                            (double *)t->c, (int)s->n);
-        else
+        switch (s->dtype) {
+        case TD_FLOAT32:
                 cblas_sgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
                             (const float *)t->a, (int)lda, (const float *)t->b, (int)ldb, 0,
                             (float *)t->c, (int)s->n);
+                break;
+        case TD_FLOAT64:
+                cblas_dgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
+                            (const double *)t->a, (int)lda, (const double *)t->b, (int)ldb, 0,
+                            (double *)t->c, (int)s->n);
+                break;
+        case TD_COMPLEX64:
+                cblas_cgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, one_c,
+                            t->a, (int)lda, t->b, (int)ldb, zero, t->c, (int)s->n);
+                break;
+        default:
+                cblas_zgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, one_z,
+                            t->a, (int)lda, t->b, (int)ldb, zero, t->c, (int)s->n);
+                break;
+        }
 }
 
 /* y = x @ vector for a matrix of the tile's rows and columns, transposed on top of how it lies if
@@ -144,24 +160,46 @@ static void call_gemv(const struct matmul *s, const struct matrix *matrix, const
         /* a matrix that lies transposed is one of the other order */
         order = trans == CblasNoTrans ? CblasRowMajor : CblasColMajor;
         trans = is_transposed ? CblasTrans : CblasNoTrans;
-        if (s->dtype == TD_FLOAT64)
-                cblas_dgemv(order, trans, (int)rows, (int)columns, 1, (const double *)x, (int)ld,
-                            (const double *)vector, inc, 0, (double *)t->c, 1);
-        else
+        switch (s->dtype) {
+        case TD_FLOAT32:
                 cblas_sgemv(order, trans, (int)rows, (int)columns, 1, (const float *)x, (int)ld,
                             (const float *)vector, inc, 0, (float *)t->c, 1);
+                break;
+        case TD_FLOAT64:
+                cblas_dgemv(order, trans, (int)rows, (int)columns, 1, (const double *)x, (int)ld,
+                            (const double *)vector, inc, 0, (double *)t->c, 1);
+                break;
+        case TD_COMPLEX64:
+                cblas_cgemv(order, trans, (int)rows, (int)columns, one_c, x, (int)ld, vector, inc,
+                            zero, t->c, 1);
+                break;
+        default:
+                cblas_zgemv(order, trans, (int)rows, (int)columns, one_z, x, (int)ld, vector, inc,
+                            zero, t->c, 1);
+                break;
+        }
 }
 
 static void call_dot(const struct matmul *s, const struct tile *t)
 {
         int inc_a = increment(s, s->a.column), inc_b = increment(s, s->b.row);
 
-        if (s->dtype == TD_FLOAT64)
-                *(double *)t->c = cblas_ddot((int)t->k, (const double *)t->a, inc_a,
-                                             (const double *)t->b, inc_b);
-        else
+        switch (s->dtype) {
+        case TD_FLOAT32:
                 *(float *)t->c = cblas_sdot((int)t->k, (const float *)t->a, inc_a,
                                             (const float *)t->b, inc_b);
+                break;
+        case TD_FLOAT64:
+                *(double *)t->c = cblas_ddot((int)t->k, (const double *)t->a, inc_a,
+                                             (const double *)t->b, inc_b);
+                break;
+        case TD_COMPLEX64:
+                cblas_cdotu_sub((int)t->k, t->a, inc_a, t->b, inc_b, t->c);
+                break;
+        default:
+                cblas_zdotu_sub((int)t->k, t->a, inc_a, t->b, inc_b, t->c);
+                break;
+        }
 }
 
 static void multiply(const struct matmul *s, const struct tile *t)
@@ -337,11 +375,13 @@ static struct matrix matrix_of(const struct desc *desc, bool is_first)
  * layout. */
 static bool wants_kernel(const struct matmul *s)
 {
-        if (!td_dtype_is_float(s->dtype) || s->m > INT32_MAX || s->n > INT32_MAX ||
+        const int64_t small = td_dtype_is_complex(s->dtype) ? SMALL / 64 : SMALL;
+
+        if (td_dtype_kind(s->dtype) < TD_KIND_FLOAT || s->m > INT32_MAX || s->n > INT32_MAX ||
             s->k > INT32_MAX)
                 return true;
-        return s->m <= SMALL && s->n <= SMALL && s->k <= SMALL && s->m * s->n <= SMALL &&
-               s->m * s->n * s->k <= SMALL;
+        return s->m <= small && s->n <= small && s->k <= small && s->m * s->n <= small &&
+               s->m * s->n * s->k <= small;
 }
 
 static bool must_pack(const struct matmul *s, const struct desc *desc, bool is_first)
@@ -454,11 +494,16 @@ static void cut(struct matmul *s)
 static void estimate(struct matmul *s)
 {
         double work = (double)s->stack.n * (double)s->m * (double)s->n * (double)s->k;
-        double per_ns = s->dtype == TD_BOOL      ? 4
-                        : s->dtype == TD_INT64   ? 2
-                        : s->kernel              ? 1
-                        : s->m == 1 || s->n == 1 ? 1
-                                                 : 16;
+        double per_ns = 16;
+
+        if (s->dtype == TD_BOOL)
+                per_ns = 4;
+        else if (td_dtype_is_integer(s->dtype) && s->size == 8)
+                per_ns = 2;
+        else if (s->kernel || s->m == 1 || s->n == 1)
+                per_ns = 1;
+        if (td_dtype_is_complex(s->dtype))
+                per_ns /= 4;
 
         s->step.cost_ns = 100 + (uint64_t)(work / per_ns < 1e18 ? work / per_ns : 1e18);
         for (unsigned i = 0; i < 2; i++)

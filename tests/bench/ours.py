@@ -6,7 +6,7 @@ import numpy
 import tensord
 
 import worker
-from theirs import HEAT, of_function, random, reducible
+from theirs import HEAT, integers, of_function, random, reducible, system
 
 clients = {}
 
@@ -61,6 +61,35 @@ def matmul(address, dtype, n):
     client = connect(address)
     a, b = (client.put(random(int(n), int(n), dtype=dtype, seed=seed)) for seed in (1, 2))
     return warm(lambda: a @ b)
+
+
+def matmul_at_b(address, dtype, n):
+    client = connect(address)
+    a, b = (client.put(random(int(n), int(n), dtype=dtype, seed=seed)) for seed in (1, 2))
+    return warm(lambda: a.T @ b)
+
+
+def matmul_batch(address, dtype, n, n_products):
+    client = connect(address)
+    shape = int(n_products), int(n), int(n)
+    a, b = (client.put(random(*shape, dtype=dtype, seed=seed)) for seed in (1, 2))
+    return warm(lambda: a @ b)
+
+
+def matmul_integers(address, n):
+    client = connect(address)
+    a, b = (client.put(integers(int(n), seed)) for seed in (1, 2))
+    return warm(lambda: a @ b)
+
+
+def linalg(address, work, n):
+    a, b = map(connect(address).put, system(int(n)))
+    function = getattr(tensord.linalg, work)
+    if work == "solve":
+        return warm(lambda: function(a, b))
+    if work == "svd":
+        return warm(lambda: function(a, full_matrices=False))
+    return warm(lambda: function(a))
 
 
 def warm(function):
@@ -161,7 +190,9 @@ def facts(address):
 if __name__ == "__main__":
     worker.serve({
         "roundtrip": roundtrip, "store": store, "get": get, "put": put, "put_cold": put_cold,
-        "matmul": matmul, "chain": chain, "reduce": reduce, "exp": exp,
+        "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
+        "matmul_integers": matmul_integers, "linalg": linalg,
+        "chain": chain, "reduce": reduce, "exp": exp,
         "function": function, "gradient": gradient, "heat": heat, "fill": fill,
         "small_puts": small_puts, "facts": facts,
     })

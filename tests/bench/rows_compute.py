@@ -8,9 +8,6 @@ SIDE = 4096  # of the matrix that is reduced: 128 MiB of float64
 def measure(bench):
     with bench.scope():
         address = bench.daemon().address
-        for dtype in ("float64", "float32"):
-            for n in (256, 1024, 2048):
-                matmul(bench, address, dtype, n)
         for size, n in ("10M", 10_000_000), ("100K", 100_000):
             chain(bench, address, size, n)
         for op in "sum", "mean", "max":
@@ -34,20 +31,6 @@ def ours(bench, *words):
 
 def theirs(bench, *words, **env):
     return lambda: bench.helper(python("theirs.py"), **env).prepare(*words)
-
-
-def matmul(bench, address, dtype, n):
-    name = f"matmul_f{dtype[-2:]}_{n}"
-    same_core = {"OPENBLAS_CORETYPE": bench.core}
-    same = same_core | {"OPENBLAS_NUM_THREADS": str(bench.n_threads)}
-    bench.compare(
-        name, "GF/s", ours(bench, "matmul", address, dtype, n),
-        {"openblas": lambda: bench.helper(program("gemm"), **same).prepare("gemm", dtype, n),
-         "numpy": theirs(bench, "matmul", dtype, n, **same_core),
-         "numpy_default": theirs(bench, "matmul", dtype, n)},
-        turns={256: 30, 1024: 6, 2048: 2}[n],
-        convert=("higher", lambda seconds: 2 * n**3 / seconds / 1e9),
-        asked={"openblas": 0.95, "numpy": 1} if name == "matmul_f64_2048" else None)
 
 
 def chain(bench, address, size, n):

@@ -108,6 +108,40 @@ class Pipe:
 
 # ---- computing ----
 
+def integers(n, seed):
+    return numpy.random.default_rng(seed).integers(-99, 99, (n, n))
+
+
+def system(n):
+    """A matrix that every routine takes, and a right side."""
+    x = random(n, n)
+    return x + x.T + n * numpy.eye(n), random(n)
+
+
+def matmul_at_b(dtype, n):
+    a, b = (random(int(n), int(n), dtype=dtype, seed=seed) for seed in (1, 2))
+    return lambda: a.T @ b
+
+
+def matmul_batch(dtype, n, n_products):
+    a, b = (random(int(n_products), int(n), int(n), dtype=dtype, seed=seed) for seed in (1, 2))
+    return lambda: a @ b
+
+
+def matmul_integers(n):
+    a, b = integers(int(n), 1), integers(int(n), 2)
+    return lambda: a @ b
+
+
+def linalg(work, n):
+    a, b = system(int(n))
+    if work == "solve":
+        return lambda: numpy.linalg.solve(a, b)
+    if work == "svd":
+        return lambda: numpy.linalg.svd(a, full_matrices=False)
+    return lambda: getattr(numpy.linalg, work)(a)
+
+
 def matmul(dtype, n):
     a, b = random(int(n), int(n), dtype=dtype), random(int(n), int(n), dtype=dtype, seed=2)
     return lambda: a @ b, worker.blas_core()
@@ -203,7 +237,9 @@ def heat(steps):
 if __name__ == "__main__":
     worker.serve({
         "attach": attach, "block": block, "share": share, "pipe": Pipe,
-        "matmul": matmul, "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
+        "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
+        "matmul_integers": matmul_integers, "linalg": linalg,
+        "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
         "reduce": reduce, "exp": exp, "function": function,
         "function_out": function_out, "gradient": gradient, "heat": heat,
     })

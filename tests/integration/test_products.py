@@ -115,3 +115,80 @@ def test_vectors(client, dtype):
         tensord.vecdot(ta, tb[:, :2])
     with pytest.raises(tensord.ShapeError):
         tensord.linalg.cross(ta[..., :2], tb[..., :2])
+
+
+DTYPES = [
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64", "complex64", "complex128"),
+]
+MATMULS = [
+    ((3, 4), (4, 5)),
+    ((40, 70), (70, 50)),
+    ((40, 70), (70,)),
+    ((70,), (70, 33)),
+    ((70,), (70,)),
+    ((1, 70), (70, 33)),
+    ((300, 200), (200, 150)),
+    ((6, 17, 20), (20, 19)),
+    ((6, 17, 20), (6, 20, 19)),
+    ((2, 1, 40, 30), (3, 30, 40)),
+    ((5, 0), (0, 4)),
+    ((0, 5), (5, 4)),
+    ((2, 5000), (5000, 3)),
+]
+
+
+def operand(shape, dtype, seed):
+    """Integers of the whole range, so that products wrap; others whose sums are exact."""
+    random = numpy.random.default_rng([seed, *shape])
+    kind = numpy.dtype(dtype).kind
+    if kind == "b":
+        return random.random(shape) > 0.9
+    if kind in "iu":
+        limits = numpy.iinfo(dtype)
+        return random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    x = random.integers(-9, 9, shape)
+    return (x + 1j * random.integers(-9, 9, shape) if kind == "c" else x).astype(dtype)
+
+
+def laid_out(client, x):
+    """The same array, lying in several ways."""
+    yield client.put(x)
+    yield client.put(numpy.asfortranarray(x))
+    base = numpy.zeros([2 * n + 1 for n in x.shape], x.dtype)
+    part = tuple(slice(1, 2 * n + 1, 2) for n in x.shape)
+    base[part] = x
+    yield client.put(base)[part]
+    back = (slice(None, None, -1),) * x.ndim
+    yield client.put(numpy.ascontiguousarray(x[back]))[back]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_matmul(client, dtype):
+    for shape1, shape2 in MATMULS:
+        a, b = operand(shape1, dtype, 1), operand(shape2, dtype, 2)
+        expected = a @ b
+        for x, y in zip(laid_out(client, a), list(laid_out(client, b))[::-1]):
+            got = numpy.asarray(x @ y)
+            assert (got.dtype, got.shape) == (dtype, numpy.shape(expected))
+            numpy.testing.assert_array_equal(got, expected, err_msg=f"{shape1} {shape2}")
+
+
+def test_matmul_of_two_dtypes(client):
+    for one in DTYPES:
+        for other in DTYPES:
+            a, b = operand((20, 30), one, 1), operand((30, 10), other, 2)
+            kind = numpy.result_type(a, b)
+            expected = a.astype(kind) @ b.astype(kind)
+            got = numpy.asarray(client.put(a) @ client.put(b))
+            assert got.dtype == kind
+            numpy.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_matmul_keeps_what_is_not_finite(client):
+    """Complex products: NaN in one row of the operand is NaN in one row of the result."""
+    for dtype in ("complex64", "complex128", "float32", "float64"):
+        a, b = operand((50, 60), dtype, 1), operand((60, 40), dtype, 2)
+        a[7, 3] = numpy.nan
+        got = numpy.isnan(numpy.asarray(client.put(a) @ client.put(b)))
+        assert got[7].all() and got.sum() == got.shape[1]

@@ -41,6 +41,8 @@
 #define KERNEL_PRODUCT(T)                                                                          \
         KERNEL_PRODUCT_TILE(T, 1)                                                                  \
         KERNEL_PRODUCT_TILE(T, 4)                                                                  \
+        KERNEL_PRODUCT_LOOPS(T)
+#define KERNEL_PRODUCT_LOOPS(T)                                                                    \
         /* columns from first on, one element after the other */                                   \
         static void product_columns_##T(const struct kernel_product *p, int64_t first)             \
         {                                                                                          \
@@ -85,6 +87,74 @@ KERNEL_PRODUCT(INT64)
 KERNEL_PRODUCT(FLOAT32)
 KERNEL_PRODUCT(FLOAT64)
 
+/* ---- integers of up to 32 bits: what wraps in 32 bits wraps in fewer ---- */
+
+typedef uint32_t wide_lanes __attribute__((vector_size(4 * KERNEL_LANES), aligned(1), may_alias));
+#define LANES_OF(T, bytes)                                                                         \
+        typedef type_##T lanes_##T                                                                 \
+                __attribute__((vector_size(bytes * KERNEL_LANES), aligned(1), may_alias));
+LANES_OF(INT8, 1)
+LANES_OF(INT16, 2)
+LANES_OF(INT32, 4)
+
+#define NARROW_PRODUCT_TILE(T, rows)                                                               \
+        static void product_tile_##T##_##rows(const struct kernel_product *p, const char *a,       \
+                                              const char *b, char *c, int64_t depth)               \
+        {                                                                                          \
+                wide_lanes sums[rows];                                                             \
+                                                                                                   \
+                for (int i = 0; i < rows; i++)                                                     \
+                        sums[i] = __builtin_convertvector(*(const lanes_##T *)(c + i * p->c_row),  \
+                                                          wide_lanes);                             \
+                for (int64_t q = 0; q < depth; q++, a += p->a_col, b += p->b_row) {                \
+                        const wide_lanes y = __builtin_convertvector(*(const lanes_##T *)b,        \
+                                                                     wide_lanes);                  \
+                                                                                                   \
+                        for (int i = 0; i < rows; i++)                                             \
+                                sums[i] += y * (uint32_t) * (const at_##T *)(a + i * p->a_row);    \
+                }                                                                                  \
+                for (int i = 0; i < rows; i++)                                                     \
+                        *(lanes_##T *)(c + i * p->c_row) = __builtin_convertvector(sums[i],        \
+                                                                                   lanes_##T);     \
+        }
+#define SCALAR_MULTIPLY_ADD_INT8(c, a, b) ((int8_t)((uint32_t)(c) + (uint32_t)(a) * (uint32_t)(b)))
+#define SCALAR_MULTIPLY_ADD_INT16(c, a, b)                                                         \
+        ((int16_t)((uint32_t)(c) + (uint32_t)(a) * (uint32_t)(b)))
+#define SCALAR_MULTIPLY_ADD_INT32(c, a, b)                                                         \
+        ((int32_t)((uint32_t)(c) + (uint32_t)(a) * (uint32_t)(b)))
+#define NARROW_PRODUCT(T)                                                                          \
+        NARROW_PRODUCT_TILE(T, 1)                                                                  \
+        NARROW_PRODUCT_TILE(T, 4)                                                                  \
+        KERNEL_PRODUCT_LOOPS(T)
+NARROW_PRODUCT(INT8)
+NARROW_PRODUCT(INT16)
+NARROW_PRODUCT(INT32)
+
+/* ---- complex: tiny ones, and those that BLAS cannot count ---- */
+
+#define COMPLEX_PRODUCT(T, R)                                                                      \
+        static void matmul_##T(const struct kernel_product *p)                                     \
+        {                                                                                          \
+                for (int64_t i = 0; i < p->m; i++)                                                 \
+                        for (int64_t j = 0; j < p->n; j++) {                                       \
+                                const char *a = p->a + i * p->a_row, *b = p->b + j * p->b_col;     \
+                                at_##R *c = (at_##R *)(p->c + i * p->c_row) + 2 * j;               \
+                                type_##R re = 0, im = 0;                                           \
+                                                                                                   \
+                                for (int64_t q = 0; q < p->k; q++, a += p->a_col, b += p->b_row) { \
+                                        const at_##R *x = (const at_##R *)a;                       \
+                                        const at_##R *y = (const at_##R *)b;                       \
+                                                                                                   \
+                                        re += x[0] * y[0] - x[1] * y[1];                           \
+                                        im += x[0] * y[1] + x[1] * y[0];                           \
+                                }                                                                  \
+                                c[0] = re;                                                         \
+                                c[1] = im;                                                         \
+                        }                                                                          \
+        }
+COMPLEX_PRODUCT(COMPLEX64, FLOAT32)
+COMPLEX_PRODUCT(COMPLEX128, FLOAT64)
+
 /* or over k of a and b: rows of b where a holds */
 static void matmul_BOOL(const struct kernel_product *p)
 {
@@ -110,7 +180,13 @@ static void matmul_BOOL(const struct kernel_product *p)
 KERNELS_FILL(product)
 {
         kernels->matmul[TD_BOOL] = matmul_BOOL;
-        kernels->matmul[TD_INT64] = matmul_INT64;
+        /* two's complement: of the same bits, signed or not, the product has the same */
+        kernels->matmul[TD_INT8] = kernels->matmul[TD_UINT8] = matmul_INT8;
+        kernels->matmul[TD_INT16] = kernels->matmul[TD_UINT16] = matmul_INT16;
+        kernels->matmul[TD_INT32] = kernels->matmul[TD_UINT32] = matmul_INT32;
+        kernels->matmul[TD_INT64] = kernels->matmul[TD_UINT64] = matmul_INT64;
         kernels->matmul[TD_FLOAT32] = matmul_FLOAT32;
         kernels->matmul[TD_FLOAT64] = matmul_FLOAT64;
+        kernels->matmul[TD_COMPLEX64] = matmul_COMPLEX64;
+        kernels->matmul[TD_COMPLEX128] = matmul_COMPLEX128;
 }
