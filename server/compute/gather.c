@@ -10,7 +10,7 @@
  *
  * take reads through the indices, put writes through them. So that of several writes to one place
  * the last stays, the threads of put divide the target: each walks all indices and moves those that
- * fall to it. Any thread.
+ * fall to its part. So there are no more parts than threads. Any thread.
  */
 #include "compute/gather.h"
 
@@ -46,7 +46,8 @@ struct gather {
         bool is_x_whole;
         struct copy convert; /* of put: the value, to what is written */
         bool is_converted;
-        int64_t n_parts, part_bytes;
+        int64_t n_bytes;     /* of put's target */
+        int64_t n_parts_max; /* that it is worth dividing into */
 };
 
 struct pass {
@@ -55,6 +56,7 @@ struct pass {
         const char *from;
         char *to;
         const void *const *indices;
+        int64_t n_parts, part_bytes; /* of put */
         atomic_bool is_stopped;
         struct gather_misfit misfit;
         atomic_flag is_misfit_held;
@@ -211,7 +213,7 @@ static void put_part(void *ctx, uint64_t part)
 {
         struct pass *pass = ctx;
         const struct gather *g = pass->g;
-        const int64_t low = (int64_t)part * g->part_bytes, high = low + g->part_bytes;
+        const int64_t low = (int64_t)part * pass->part_bytes, high = low + pass->part_bytes;
         struct gather_misfit misfit = { .point = INT64_MAX };
         struct gather_tile tile;
         const int64_t none = 0;
@@ -222,7 +224,7 @@ static void put_part(void *ctx, uint64_t part)
                 gather_tile_load(&tile, &g->space, pass->indices, at, g->n_points, &misfit);
                 if (g->space.is_of_nothing)
                         continue;
-                if (!g->is_row && g->n_parts == 1) {
+                if (!g->is_row && pass->n_parts == 1) {
                         g->items(tile.n, pass->from + tile.from, tile.from_step, tile.offsets,
                                  pass->to + tile.to, tile.to_step);
                         continue;
@@ -241,6 +243,15 @@ static void put_part(void *ctx, uint64_t part)
         }
         if (misfit.point != INT64_MAX)
                 keep_misfit(pass, &misfit);
+}
+
+static void put_divide(struct pass *pass)
+{
+        const struct workers *workers = run_workers(pass->run);
+        int64_t n_threads = workers ? workers_n_threads(workers) : 1;
+
+        pass->n_parts = pass->g->n_parts_max < n_threads ? pass->g->n_parts_max : n_threads;
+        pass->part_bytes = div_up(pass->g->n_bytes, pass->n_parts);
 }
 
 static int put_run(const struct step *step, const struct run *run, const void *const *args,
@@ -262,7 +273,8 @@ static int put_run(const struct step *step, const struct run *run, const void *c
                 r = copy_run(&g->convert, run, args[1], scratch);
         if (r)
                 return r;
-        workers_for(g->n_parts > 1 ? run_workers(run) : NULL, (uint64_t)g->n_parts, put_part,
+        put_divide(&pass);
+        workers_for(pass.n_parts > 1 ? run_workers(run) : NULL, (uint64_t)pass.n_parts, put_part,
                     &pass);
         return gather_end(&pass, refusal);
 }
@@ -344,7 +356,6 @@ int put_new(struct step **stepp, const struct td_attrs *attrs, uint32_t n_args,
 {
         struct gather *g = calloc(1, sizeof(*g));
         struct desc value;
-        int64_t n_bytes;
 
         if (!g)
                 return error_origin(-ENOMEM);
@@ -355,12 +366,10 @@ int put_new(struct step **stepp, const struct td_attrs *attrs, uint32_t n_args,
         prepare_value(g, &args[1], result->type.dtype, &value);
         gather_space_init_put(&g->space, attrs, &value, result, n_args - 2, args + 2);
         choose_row(g, result->type.dtype);
-        n_bytes = desc_n_bytes(result);
-        g->part_bytes = div_up(n_bytes, PARTS_MAX);
-        g->part_bytes = g->part_bytes < PART_BYTES ? PART_BYTES : g->part_bytes;
-        g->n_parts = g->n_points * g->n_row < 4096 ? 1 : div_up(n_bytes, g->part_bytes);
-        if (g->n_parts == 1)
-                g->part_bytes = n_bytes;
+        g->n_bytes = desc_n_bytes(result);
+        g->n_parts_max = g->n_points * g->n_row < 4096 ? 1 : g->n_bytes / PART_BYTES;
+        g->n_parts_max = g->n_parts_max < 1 ? 1 : g->n_parts_max;
+        g->n_parts_max = g->n_parts_max > PARTS_MAX ? PARTS_MAX : g->n_parts_max;
         g->step.cost_ns += copy_cost_ns(&g->copy);
         *stepp = &g->step;
         return 0;

@@ -70,19 +70,22 @@ def test_assignment_is_numpys(client, x, key):
     numpy.testing.assert_array_equal(numpy.asarray(x), X)
 
 
-def test_the_last_of_several_stays(client):
-    n = 300_000
+@pytest.mark.parametrize("n_threads", [1, 2, 7])
+def test_the_last_of_several_stays(make_own_daemon, n_threads):
+    """Whatever the number of threads, among which the target is divided."""
+    n, n_values = 300_000, 700_000
     random = numpy.random.default_rng(3)
-    indices, values = random.integers(-50_000, 50_000, n), numpy.arange(n)
-    expected = numpy.zeros(50_000, "int64")
+    indices, values = random.integers(-n, n, n_values), numpy.arange(n_values)
+    expected = numpy.zeros(n, "int64")
     expected[indices] = values
-    got = tensord.assign(client.put(numpy.zeros(50_000, "int64")), indices, values)
-    numpy.testing.assert_array_equal(numpy.asarray(got), expected)
-    wide = numpy.zeros((50_000, 3), "int64")
+    wide = numpy.zeros((n, 3), "int64")
     rows = numpy.stack([values, values, values], axis=1)
-    got = tensord.assign(client.put(wide), indices, rows)
     wide[indices] = rows
-    numpy.testing.assert_array_equal(numpy.asarray(got), wide)
+    with make_own_daemon("--threads", str(n_threads)).connect() as client:
+        got = tensord.assign(client.put(numpy.zeros(n, "int64")), indices, values)
+        numpy.testing.assert_array_equal(numpy.asarray(got), expected)
+        got = tensord.assign(client.put(numpy.zeros((n, 3), "int64")), indices, rows)
+        numpy.testing.assert_array_equal(numpy.asarray(got), wide)
 
 
 def test_assignment_by_a_mask(client, x):
