@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "compute/create.h"
+#include "compute/reduce.h"
 
 /*
  * Nanoseconds for 1000 elements: what may be spent on computing a value once more, instead of
@@ -179,7 +180,8 @@ static uint32_t find_keeper(const struct fuse *fuse, uint32_t value, const struc
         if (keeper == FUSE_NONE || fuse->graph->is_plain)
                 return FUSE_NONE;
         g = &fuse->groups[keeper];
-        if (g->last >= v->first_read || g->n_stored == EXPR_RESULTS_MAX || !has_room(g, node) ||
+        if (g->reduction != FUSE_NONE || g->last >= v->first_read ||
+            g->n_stored == EXPR_RESULTS_MAX || !has_room(g, node) ||
             !is_same_shape(&fuse->graph->types[value], g->type))
                 return FUSE_NONE;
         return keeper;
@@ -191,6 +193,7 @@ static uint32_t group_new(struct fuse *fuse, uint32_t node, uint32_t value)
 
         fuse->groups[group] = (struct fuse_group){ .last = node,
                                                    .n_pending = 1,
+                                                   .reduction = FUSE_NONE,
                                                    .type = &fuse->graph->types[value] };
         fuse->group_at[node] = group;
         return group;
@@ -214,6 +217,22 @@ static void place_value(struct fuse *fuse, uint32_t node)
         v->stored_by = group;
         fuse->groups[group].stored[fuse->groups[group].n_stored++] = value;
         join(fuse, group, n);
+}
+
+/* Its operand is computed on the way, or read from memory. */
+static void place_reduction(struct fuse *fuse, uint32_t node)
+{
+        uint32_t arg = graph_arg(fuse->graph, &fuse->graph->block->nodes[node], 0);
+        uint32_t group = group_new(fuse, node, arg);
+
+        fuse->groups[group].reduction = node;
+        fuse->groups[group].n_pending = 0;
+        note_read(fuse, arg, group);
+}
+
+static bool is_reduction(const struct fuse *fuse, uint32_t node)
+{
+        return reduce_can(fuse->graph->block->nodes[node].op) && !fuse->graph->is_plain;
 }
 
 /* ---- all of them ---- */
@@ -247,6 +266,8 @@ int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends)
                         continue;
                 if (fuse_takes(graph, &graph->block->nodes[i]))
                         place_value(fuse, i);
+                else if (is_reduction(fuse, i))
+                        place_reduction(fuse, i);
                 else
                         note_outside(fuse, i);
         }

@@ -3,10 +3,10 @@
  * Which nodes are computed together
  *
  * Element-wise nodes are gathered into regions: one pass over one space that stores one or more
- * results. A value inside of a region has no memory. A value is stored if anything but regions over
- * the same space reads it, or if several regions read it and computing it again costs more than
- * loading it; it is then stored by the first region that computes with it, where that is possible,
- * so that storing costs no pass of its own.
+ * results, or ends in a reduction. A value inside of a region has no memory. A value is stored if
+ * anything but regions over the same space reads it, or if several regions read it and computing it
+ * again costs more than loading it; it is then stored by the first region that computes with it,
+ * where that is possible, so that storing costs no pass of its own.
  *
  * A region is run where the last of its nodes stands in the block. So a value may only be stored by
  * a region that stands before everything else that reads it.
@@ -25,10 +25,10 @@ struct fuse_group {
         uint32_t last;      /* node where the region is run */
         uint32_t n_nodes;   /* inside, counted as often as they are computed again */
         uint32_t n_pending; /* values that nodes inside read from outside, at most */
+        uint32_t reduction; /* node that the region ends in, instead of storing; or FUSE_NONE */
         uint32_t n_stored;
         uint32_t stored[EXPR_RESULTS_MAX]; /* values, last one first */
         const struct td_type *type;        /* of everything inside but single elements */
-        bool is_f;                         /* results are stored in Fortran order */
 };
 
 struct fuse_value {

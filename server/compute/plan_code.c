@@ -322,10 +322,10 @@ static int build_node(struct builder *builder, struct code *code, const struct f
 
         if (graph_is_idle(graph, at))
                 return 0;
+        if (fuse->group_at[at] != FUSE_NONE)
+                return region_build(builder, code, fuse, fuse->group_at[at], places);
         if (fuse_takes(graph, node))
-                return fuse->group_at[at] == FUSE_NONE
-                               ? 0
-                               : region_build(builder, code, fuse, fuse->group_at[at], places);
+                return 0; /* a part of others */
         if (fuse_is_idle(fuse, at))
                 return 0;
         if (node->loop)

@@ -12,6 +12,7 @@
 #include "compute/create.h"
 #include "compute/fuse.h"
 #include "compute/plan_code.h"
+#include "compute/reduce.h"
 #include "compute/region.h"
 
 enum { KNOWN_MAX = EXPR_NODES_MAX + EXPR_LEAVES_MAX };
@@ -114,33 +115,71 @@ static int hand_over(struct builder *builder, const struct writer *w, const stru
         return 0;
 }
 
-static int make_results(struct builder *builder, const struct writer *w, uint32_t *slots,
-                        struct desc *descs, struct place *places)
+static int make_results(struct builder *builder, const struct writer *w, uint32_t n,
+                        const uint32_t *values, uint32_t *slots, struct desc *descs,
+                        struct place *places)
 {
-        const struct fuse_group *g = &w->fuse->groups[w->group];
-
-        for (uint32_t k = 0; k < g->n_stored; k++) {
-                uint32_t value = g->stored[k];
+        for (uint32_t k = 0; k < n; k++) {
                 int r;
 
-                desc_init_c(&descs[k], &w->fuse->graph->types[value]);
+                desc_init_c(&descs[k], &w->fuse->graph->types[values[k]]);
                 r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[k]),
                              &slots[k]);
                 if (r < 0)
                         return r;
-                places[value] = (struct place){ .slot = slots[k], .desc = descs[k] };
+                places[values[k]] = (struct place){ .slot = slots[k], .desc = descs[k] };
         }
         return 0;
+}
+
+/* The step and its results' places; without a step if there are no elements. */
+static int build_stores(struct builder *builder, struct writer *w, struct instr *instr,
+                        struct place *places)
+{
+        const struct fuse_group *g = &w->fuse->groups[w->group];
+        struct desc descs[EXPR_RESULTS_MAX];
+        uint32_t slots[EXPR_RESULTS_MAX];
+        int r;
+
+        for (uint32_t k = 0; k < g->n_stored; k++)
+                expr_result(&w->expr, write_value(w, g->stored[k]));
+        r = make_results(builder, w, g->n_stored, g->stored, slots, descs, places);
+        if (r < 0 || td_type_n_elements(g->type) == 0)
+                return r;
+        r = instr_init(instr, instr->op, w->expr.n_leaves, g->n_stored);
+        if (r < 0)
+                return r;
+        memcpy(instr->results, slots, g->n_stored * sizeof(slots[0]));
+        return region_new(&instr->step, &w->expr, descs, builder->options.tile);
+}
+
+static int build_reduction(struct builder *builder, struct writer *w, struct instr *instr,
+                           struct place *places)
+{
+        const struct graph *graph = w->fuse->graph;
+        const struct fuse_group *g = &w->fuse->groups[w->group];
+        const struct td_node *node = &graph->block->nodes[g->reduction];
+        uint8_t value = write_value(w, graph_arg(graph, node, 0));
+        uint32_t result = graph->first[g->reduction], slot;
+        struct desc desc;
+        int r;
+
+        r = make_results(builder, w, 1, &result, &slot, &desc, places);
+        if (r < 0 || desc_n_elements(&desc) == 0)
+                return r;
+        r = instr_init(instr, instr->op, w->expr.n_leaves, 1);
+        if (r < 0)
+                return r;
+        instr->results[0] = slot;
+        return reduce_new_of(&instr->step, node->op, &node->attrs, &w->expr, value, g->type, &desc);
 }
 
 int region_build(struct builder *builder, struct code *code, const struct fuse *fuse,
                  uint32_t group, struct place *places)
 {
         const struct fuse_group *g = &fuse->groups[group];
-        const enum td_op op = fuse->graph->block->nodes[g->last].op;
-        _cleanup_(instr_deinit) struct instr instr = { .op = op };
-        struct desc descs[EXPR_RESULTS_MAX];
-        uint32_t slots[EXPR_RESULTS_MAX];
+        _cleanup_(
+                instr_deinit) struct instr instr = { .op = fuse->graph->block->nodes[g->last].op };
         struct writer w;
         int r;
 
@@ -151,23 +190,15 @@ int region_build(struct builder *builder, struct code *code, const struct fuse *
                                                                                    : builder->node;
         w.n_known = 0;
         expr_init(&w.expr);
-        for (uint32_t k = 0; k < g->n_stored; k++)
-                expr_result(&w.expr, write_value(&w, g->stored[k]));
         builder->time++;
-        r = make_results(builder, &w, slots, descs, places);
-        if (r < 0 || td_type_n_elements(g->type) == 0)
+        r = g->reduction == FUSE_NONE ? build_stores(builder, &w, &instr, places)
+                                      : build_reduction(builder, &w, &instr, places);
+        if (r < 0 || !instr.step)
                 return r;
-        r = instr_init(&instr, op, w.expr.n_leaves, g->n_stored);
-        if (r < 0)
-                return r;
-        memcpy(instr.results, slots, g->n_stored * sizeof(slots[0]));
         for (uint32_t i = 0; i < w.expr.n_leaves; i++) {
                 instr.args[i] = places[w.leaves[i]].slot;
                 slot_touch(builder, instr.args[i]);
         }
-        r = region_new(&instr.step, &w.expr, descs, builder->options.tile);
-        if (r < 0)
-                return r;
         r = hand_over(builder, &w, &instr);
         if (r < 0)
                 return r;
