@@ -252,6 +252,149 @@ START_TEST(refusals_name_the_node)
 }
 END_TEST
 
+/* ---- programs of more than one pass, that need no memory of the size of their operands ---- */
+
+enum { LARGE = 200 };
+
+static double large[LARGE * LARGE];
+
+static struct td_attrs along(int axis)
+{
+        struct td_attrs attrs = attrs_axes(1, axis);
+
+        attrs.set |= TD_ATTR_KEEPDIMS;
+        attrs.keepdims = true;
+        return attrs;
+}
+
+static struct desc fill_large(void)
+{
+        for (int i = 0; i < LARGE * LARGE; i++)
+                large[i] = 0.001 * (i % 977) - 0.3;
+        return dense(type_of(TD_FLOAT64, 2, LARGE, LARGE));
+}
+
+START_TEST(softmax_needs_a_column)
+{
+        struct desc descs[] = { fill_large() };
+        const void *in[] = { large };
+        struct kit kit;
+        struct blk p;
+        uint32_t v;
+
+        blk_init(&p, 1);
+        v = blk_two(&p, TD_OP_SUBTRACT, 0, blk_with(&p, TD_OP_MAX, along(1), 1, 0));
+        v = blk_one(&p, TD_OP_EXP, v);
+        v = blk_two(&p, TD_OP_DIVIDE, v, blk_with(&p, TD_OP_SUM, along(1), 1, v));
+        kit_do(&kit, &p, descs, in, 1, &v);
+        ck_assert_uint_le(plan_n_scratch(kit.plan), sizeof(large) / 10);
+        for (int row = 0; row < LARGE; row++) {
+                const double *x = large + row * LARGE, *y = (double *)kit.outputs[0] + row * LARGE;
+                double most = -INFINITY, sum = 0;
+
+                for (int i = 0; i < LARGE; i++)
+                        most = fmax(most, x[i]);
+                for (int i = 0; i < LARGE; i++)
+                        sum += exp(x[i] - most);
+                for (int i = 0; i < LARGE; i++)
+                        ck_assert_double_eq_tol(y[i], exp(x[i] - most) / sum, 1e-15);
+        }
+        kit_deinit(&kit);
+}
+END_TEST
+
+START_TEST(standardising_needs_two_rows)
+{
+        struct desc descs[] = { fill_large() };
+        const void *in[] = { large };
+        struct kit kit;
+        struct blk p;
+        uint32_t v, d;
+
+        blk_init(&p, 1);
+        d = blk_two(&p, TD_OP_SUBTRACT, 0, blk_with(&p, TD_OP_MEAN, along(0), 1, 0));
+        v = blk_with(&p, TD_OP_MEAN, along(0), 1, blk_two(&p, TD_OP_MULTIPLY, d, d));
+        v = blk_two(&p, TD_OP_DIVIDE, d, blk_one(&p, TD_OP_SQRT, v));
+        kit_do(&kit, &p, descs, in, 1, &v);
+        ck_assert_uint_le(plan_n_scratch(kit.plan), sizeof(large) / 5);
+        for (int column = 0; column < LARGE; column++) {
+                const double *y = (double *)kit.outputs[0] + column;
+                double mean = 0, square = 0;
+
+                for (int i = 0; i < LARGE; i++)
+                        mean += y[i * LARGE] / LARGE;
+                for (int i = 0; i < LARGE; i++)
+                        square += y[i * LARGE] * y[i * LARGE] / LARGE;
+                ck_assert_double_eq_tol(mean, 0, 1e-12);
+                ck_assert_double_eq_tol(square, 1, 1e-12);
+        }
+        kit_deinit(&kit);
+}
+END_TEST
+
+START_TEST(distances_need_nothing)
+{
+        enum { POINTS = 60, DIMS = 7 };
+        struct desc descs[] = { dense(type_of(TD_FLOAT64, 3, POINTS, 1, DIMS)),
+                                dense(type_of(TD_FLOAT64, 3, 1, POINTS, DIMS)) };
+        const void *in[] = { large, large };
+        struct kit kit;
+        struct blk p;
+        uint32_t v;
+
+        fill_large();
+        blk_init(&p, 2);
+        v = blk_two(&p, TD_OP_SUBTRACT, 0, 1);
+        v = blk_with(&p, TD_OP_SUM, attrs_axes(1, 2), 1, blk_two(&p, TD_OP_MULTIPLY, v, v));
+        v = blk_one(&p, TD_OP_SQRT, v);
+        kit_do(&kit, &p, descs, in, 1, &v);
+        ck_assert_uint_eq(n_steps(&kit), 2);
+        ck_assert_uint_lt(plan_n_scratch(kit.plan), POINTS * POINTS * DIMS * sizeof(double) / 2);
+        for (int i = 0; i < POINTS; i++)
+                for (int j = 0; j < POINTS; j++) {
+                        double sum = 0;
+
+                        for (int k = 0; k < DIMS; k++)
+                                sum += pow(large[i * DIMS + k] - large[j * DIMS + k], 2);
+                        ck_assert_double_eq_tol(((double *)kit.outputs[0])[i * POINTS + j],
+                                                sqrt(sum), 1e-13);
+                }
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* A power of two is divided by as it is multiplied with: the bits are the same, to the edges. */
+START_TEST(division_by_powers_of_two)
+{
+        static const double x[] = {
+                1.0, -3.5, 1e308, 5e-324, 3e-308, INFINITY, NAN, -0.0, 0x1p-1022
+        };
+        static const double by[] = { 2, -4, 0x1p1000, 0x1p-1000, 0x1p1023, 0x1p-1074, 3, INFINITY };
+        struct desc descs[] = { dense(type_of(TD_FLOAT64, 1, 9)), dense(type_of(TD_FLOAT64, 0)) };
+
+        for (size_t k = 0; k < sizeof(by) / sizeof(by[0]); k++) {
+                const void *in[] = { x, &by[k] };
+                struct kit kit;
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 2);
+                v = blk_two(&p, TD_OP_DIVIDE, 0, 1);
+                kit_do(&kit, &p, descs, in, 1, &v);
+                for (int i = 0; i < 9; i++) {
+                        volatile double a = x[i], b = by[k];
+                        double want = a / b, got = ((double *)kit.outputs[0])[i];
+
+                        if (isnan(want))
+                                ck_assert_double_nan(got);
+                        else
+                                ck_assert_mem_eq(&got, &want, sizeof(got));
+                }
+                kit_deinit(&kit);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("fuse");
@@ -268,6 +411,10 @@ int main(void)
         tcase_add_test(tcase, operands_that_live_keep_their_memory);
         tcase_add_test(tcase, long_programs_become_several_passes);
         tcase_add_test(tcase, refusals_name_the_node);
+        tcase_add_test(tcase, softmax_needs_a_column);
+        tcase_add_test(tcase, standardising_needs_two_rows);
+        tcase_add_test(tcase, distances_need_nothing);
+        tcase_add_test(tcase, division_by_powers_of_two);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
