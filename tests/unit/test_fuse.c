@@ -382,8 +382,8 @@ START_TEST(division_by_powers_of_two)
                 v = blk_two(&p, TD_OP_DIVIDE, 0, 1);
                 kit_do(&kit, &p, descs, in, 1, &v);
                 for (int i = 0; i < 9; i++) {
-                        volatile double a = x[i], b = by[k];
-                        double want = a / b, got = ((double *)kit.outputs[0])[i];
+                        volatile double dividend = x[i], divisor = by[k];
+                        double want = dividend / divisor, got = ((double *)kit.outputs[0])[i];
 
                         if (isnan(want))
                                 ck_assert_double_nan(got);
