@@ -174,6 +174,8 @@ void exchange_break(td_client *client);
 /* Under the lock: wait until nobody is inside, close. */
 void exchange_close(td_client *client);
 
+/* ---- ask.c ---- */
+
 /*
  * Ask until there is an answer: a connection that breaks is renewed and the request repeated, with
  * retry_ms where it has an op_id. tensor: whose handle goes in (may be NULL). first_ms: when the

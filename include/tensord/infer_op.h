@@ -17,7 +17,7 @@
 static inline int td_infer_permute(const struct td_call *call, struct td_type *result)
 {
         const struct td_type *a = &call->args[0];
-        uint8_t axes[TD_NDIM_MAX];
+        uint8_t axes[TD_NDIM_MAX] = { 0 };
         int r;
 
         if (call->attrs->n_axes != a->ndim)

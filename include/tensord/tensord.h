@@ -239,7 +239,9 @@ TD_API int td_run(td_client *client, const td_builder *builder, const td_output 
  */
 TD_API int td_submit(td_client *client, const td_builder *builder, const td_output *outputs,
                      size_t n_outputs, td_tensor **tensors, td_pending **pending, td_error *error);
-/* Have the daemon end it; td_wait() yields TD_E_CANCELLED, or the result if that was there first. */
+/*
+ * Have the daemon end it; td_wait() yields TD_E_CANCELLED, or the result if that was there first.
+ */
 TD_API void td_cancel(td_pending *pending);
 /* Is the answer there? Reads what has arrived, does not block. */
 TD_API bool td_poll(td_pending *pending);

@@ -30,7 +30,7 @@ def as_float(function):
 
 
 def same_dtype(function):
-    """The function, with its result in the operand's dtype (numpy 1.24 rounds integers to float)."""
+    """The function, with its result in the operand's dtype (numpy 1.24 makes it float)."""
 
     def expected(x):
         return x if x.dtype.kind in "iu" else function(x)
