@@ -191,6 +191,8 @@ static void reduce_row(struct hand *hand, const struct kernel_fold *fold, int64_
                         pass_refuse(&hand->pass->base, mark);
                         return;
                 }
+                if (fold->is_free)
+                        n_blocks = 0;
                 fold->rows(n_blocks > 0 ? (size_t)n_blocks : 1,
                            n_blocks > 0 ? KERNEL_BLOCK : (size_t)n, values, x, block_bytes, means);
                 for (int64_t b = 0; b < n_blocks || b == 0; b++) {
@@ -198,7 +200,7 @@ static void reduce_row(struct hand *hand, const struct kernel_fold *fold, int64_
                         if (is_decided(r, values + (size_t)b * size))
                                 end = i;
                 }
-                if (must_end(hand, (unsigned)n_blocks + 1))
+                if (must_end(hand, (unsigned)(n / KERNEL_BLOCK) + 1))
                         break;
                 if (r->feed.n_results == 1 &&
                     atomic_load_explicit(&hand->pass->is_decided, memory_order_relaxed))

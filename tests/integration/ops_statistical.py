@@ -16,7 +16,7 @@ UNITS = 16  # of float64 or float32 in the last place, for sums of 120300
 
 
 def some_axes(shape):
-    """None, each axis from either end, all pairs, no axis at all; each with and without keepdims."""
+    """None, each axis from either end, all pairs, no axis; each with and without keepdims."""
     n = len(shape)
     axes = [None, *range(-n, n), *itertools.combinations(range(n), 2), ()]
     return [{"axis": axis, "keepdims": keep} for axis in axes for keep in (False, True)]

@@ -364,6 +364,58 @@ START_TEST(test_folds)
 }
 END_TEST
 
+enum { ROWS = 21, COLUMNS = 37, LONG = 133 }; /* groups of any width, and some more */
+
+/* Overlapping rows, and overlapping columns. */
+static void fold_many(const struct kernel_fold *fold, size_t n, size_t item_size, const char *x,
+                      union td_scalar *rows, union td_scalar *lanes)
+{
+        double means[2 * COLUMNS];
+        const char *at[LONG];
+
+        for (size_t i = 0; i < 2 * COLUMNS; i++)
+                means[i] = (double)i / 8;
+        for (size_t i = 0; i < LONG; i++)
+                at[i] = x + i * 7 % (N - COLUMNS) * item_size;
+        fold->rows(ROWS, n, rows, x, (ptrdiff_t)(3 * item_size), means);
+        fold->columns(LONG, COLUMNS, lanes, at, means, true);
+        fold->columns(n, COLUMNS, lanes, at, means, false);
+}
+
+/* So does each of many rows and columns. */
+START_TEST(test_folds_of_many)
+{
+        const struct kernels *set = kernels_list((unsigned)_i), *plain = kernels_plain();
+        union td_scalar got[ROWS], want[ROWS], lanes[KERNEL_LANES * COLUMNS],
+                wanted[KERNEL_LANES * COLUMNS];
+
+        for (unsigned dtype = 0; set && dtype < TD_N_DTYPES; dtype++)
+                for (enum fold fold = 0; fold < N_FOLDS; fold++)
+                        for (size_t n = 1; n <= N - 3 * ROWS; n++) {
+                                const struct kernel_fold *f = &set->folds[fold][dtype],
+                                                         *p = &plain->folds[fold][dtype];
+                                const size_t item = (size_t)td_dtype_size(dtype);
+                                const size_t size = (size_t)td_dtype_size(p->accumulator);
+                                struct buffer x;
+
+                                if (!f->rows)
+                                        break;
+                                fill(&x, dtype, n % 2);
+                                fold_many(f, n, item, buffer_at(&x), got, lanes);
+                                fold_many(p, n, item, buffer_at(&x), want, wanted);
+                                for (size_t i = 0; i < KERNEL_LANES * COLUMNS; i++)
+                                        if ((i < ROWS && !is_same((char *)got + i * size,
+                                                                  (char *)want + i * size,
+                                                                  p->accumulator, 0)) ||
+                                            !is_same((char *)lanes + i * size,
+                                                     (char *)wanted + i * size, p->accumulator, 0))
+                                                ck_abort_msg("%s: fold %u of %zu %s, place %zu",
+                                                             set->isa, fold, n,
+                                                             td_dtype_name(dtype), i);
+                        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("kernels");
@@ -377,6 +429,7 @@ int main(void)
         tcase_add_loop_test(tc, test_loads, 0, 4);
         tcase_add_test(tc, test_conversions);
         tcase_add_loop_test(tc, test_folds, 0, 4);
+        tcase_add_loop_test(tc, test_folds_of_many, 0, 4);
         suite_add_tcase(suite, tc);
         return kit_main(suite);
 }

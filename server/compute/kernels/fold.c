@@ -20,10 +20,16 @@
 #define PART(T, ...) typedef type_##T part_##T VECTOR(WIDE_ITEMS * sizeof(type_##T));
 #define WIDEN(A, x) __builtin_convertvector(x, vec_##A)
 #define PART_BOOL(x) ((part_BOOL)((x) != 0) & 1)
+#if VEC == 64 /* of which GCC 12 makes two halves */
+#define WIDEN_FLOATS(x) ((vec_FLOAT64)_mm512_cvtps_pd((__m256)(x)))
+#else
+#define WIDEN_FLOATS(x) WIDEN(FLOAT64, x)
+#endif
 #else
 #define WIDE_ITEMS 1
 #define PART(T, ...) typedef at_##T part_##T;
 #define WIDEN(A, x) ((type_##A)(x))
+#define WIDEN_FLOATS(x) WIDEN(FLOAT64, x)
 #define PART_BOOL(x) READ_BOOL(x)
 #endif
 BOOLS(PART, )
@@ -47,8 +53,10 @@ typedef uint64_t flag_INT64, flag_UINT64, flag_FLOAT64, flag_COMPLEX64, flag_COM
 #define SQUARE(x, m) (((x) - (m)) * ((x) - (m)))
 /* the same of a vector */
 #define VECTOR_AS_UINT64(x, m) WIDEN(UINT64, x)
-#define VECTOR_AS_FLOAT64(x, m) WIDEN(FLOAT64, x)
-#define VECTOR_AS_SQUARE(x, m) SQUARE(WIDEN(FLOAT64, x), m)
+#define VECTOR_OF_FLOAT32(x, m) WIDEN_FLOATS(x)
+#define VECTOR_OF_FLOAT64(x, m) (x)
+#define VECTOR_SQUARE_OF_FLOAT32(x, m) SQUARE(WIDEN_FLOATS(x), m)
+#define VECTOR_SQUARE_OF_FLOAT64(x, m) SQUARE(x, m)
 #define VECTOR_AS_SET(x, m) WIDEN(UINT64, PART_BOOL(x))
 
 /* two of them */
@@ -93,22 +101,135 @@ multiply_pairs(type_COMPLEX128 a, type_COMPLEX128 b)
                         UNROLL for (size_t j = 0; j < half; j++)                                   \
                                 values[j] = fold(values[j], values[j + half]);                     \
         }
+#ifndef VEC
 COMBINE_LANES(ADD, UINT64, 1, ADD)
 COMBINE_LANES(ADD, FLOAT64, 1, ADD)
 COMBINE_LANES(ADD, FLOAT64, 2, ADD)
 COMBINE_LANES(MULTIPLY, UINT64, 1, MULTIPLY)
 COMBINE_LANES(MULTIPLY, FLOAT64, 1, MULTIPLY)
-#ifdef VEC
-COMBINE_LANES(LARGER, FLOAT32, 1, LARGER)
-COMBINE_LANES(LARGER, FLOAT64, 1, LARGER)
-COMBINE_LANES(SMALLER, FLOAT32, 1, SMALLER)
-COMBINE_LANES(SMALLER, FLOAT64, 1, SMALLER)
 #endif
+
+/*
+ * Rows go side by side, so that additions need not wait for one another, and what is left of many
+ * is folded by columns, after a transposition in steps. GROUP: how many vectors' worth of rows;
+ * BESIDE: how many at a time, of N vectors each.
+ */
+#ifdef VEC
+#define INLINE static inline __attribute__((always_inline))
+#define BESIDE(N) ((N) <= VEC / 8 ? (N) <= VEC / 16 ? 4 : 2 : 1)
+#define ITEMS(A) (VEC / sizeof(type_##A))
+typedef int32_t places_of_FLOAT32;
+typedef int64_t places_of_FLOAT64;
+/* vectors of ITEMS rows (by per) to one of their values */
+#define COMBINE_ROWS(name, A, per, index, fold)                                                    \
+        INLINE vec_##A rows_to_one_##name##_##A##_##per(vec_##A *v)                                \
+        {                                                                                          \
+                typedef mask_##index places;                                                       \
+                places from = { 0 };                                                               \
+                                                                                                   \
+                UNROLL for (size_t i = 0; i < ITEMS(A); i++) from[i] = (places_of_##index)i;       \
+                UNROLL for (size_t half = ITEMS(A) / 2; half >= (per); half /= 2)                  \
+                {                                                                                  \
+                        const places low = from + (from & -(places_of_##index)half),               \
+                                     high = low + (places_of_##index)half;                         \
+                                                                                                   \
+                        UNROLL for (size_t j = 0; j < half / (per); j++)                           \
+                        {                                                                          \
+                                const vec_##A a = v[2 * j], b = v[2 * j + 1];                      \
+                                                                                                   \
+                                v[j] = fold(__builtin_shuffle(a, b, low),                          \
+                                            __builtin_shuffle(a, b, high));                        \
+                        }                                                                          \
+                }                                                                                  \
+                return v[0];                                                                       \
+        }
+COMBINE_ROWS(ADD, UINT64, 1, FLOAT64, ADD)
+COMBINE_ROWS(ADD, FLOAT64, 1, FLOAT64, ADD)
+COMBINE_ROWS(ADD, FLOAT64, 2, FLOAT64, ADD)
+COMBINE_ROWS(MULTIPLY, UINT64, 1, FLOAT64, MULTIPLY)
+COMBINE_ROWS(MULTIPLY, FLOAT64, 1, FLOAT64, MULTIPLY)
+
+#define ROWS_BESIDE(name, S, T, A, per, mean, vector, element, fold)                               \
+        INLINE void beside_##name##_##S(const size_t n_rows, size_t n, vec_##A *out,               \
+                                        const void *x, ptrdiff_t stride, const void *means)        \
+        {                                                                                          \
+                enum { N = KERNEL_LANES * (per) / WIDE_ITEMS };                                    \
+                type_##A m[4];                                                                     \
+                vec_##A lanes[4][N];                                                               \
+                size_t i = 0;                                                                      \
+                                                                                                   \
+                (void)means;                                                                       \
+                (void)m;                                                                           \
+                UNROLL for (size_t r = 0; r < n_rows; r++)                                         \
+                {                                                                                  \
+                        m[r] = mean(A, r);                                                         \
+                        UNROLL for (size_t j = 0; j < N; j++) lanes[r][j] = BEGIN_##fold(A);       \
+                }                                                                                  \
+                for (; i + KERNEL_LANES <= n; i += KERNEL_LANES)                                   \
+                        UNROLL for (size_t r = 0; r < n_rows; r++)                                 \
+                        {                                                                          \
+                                const part_##T *p = (const void *)((const at_##T *)ROW(x, r) +     \
+                                                                   i * (per));                     \
+                                                                                                   \
+                                UNROLL for (size_t j = 0; j < N; j++)                              \
+                                        lanes[r][j] = fold(lanes[r][j], vector(p[j], m[r]));       \
+                        }                                                                          \
+                UNROLL for (size_t r = 0; r < n_rows; r++)                                         \
+                {                                                                                  \
+                        if (i < n) {                                                               \
+                                const at_##T *xs = (const at_##T *)ROW(x, r) + i * (per);          \
+                                type_##A values[KERNEL_LANES * (per)];                             \
+                                                                                                   \
+                                memcpy(values, lanes[r], sizeof(values));                          \
+                                for (size_t j = 0; j < (n - i) * (per); j++)                       \
+                                        values[j] = fold(values[j], element(xs[j], m[r]));         \
+                                memcpy(lanes[r], values, sizeof(values));                          \
+                        }                                                                          \
+                        UNROLL for (size_t half = N / 2; half; half /= 2)                          \
+                                UNROLL for (size_t j = 0; j < half; j++)                           \
+                                        lanes[r][j] = fold(lanes[r][j], lanes[r][j + half]);       \
+                        out[r] = lanes[r][0];                                                      \
+                }                                                                                  \
+        }
 
 /*
  * Lanes as vectors of accumulators A, for elements of T or pairs of such (per 2). They begin with
  * what changes no element that is folded with it.
  */
+#define ROWS_LANES(name, S, T, A, per, mean, vector, element, fold)                                \
+        ROWS_BESIDE(name, S, T, A, per, mean, vector, element, fold)                               \
+        ROWS(name, S)                                                                              \
+        {                                                                                          \
+                enum {                                                                             \
+                        GROUP = WIDE_ITEMS / (per),                                                \
+                        N = KERNEL_LANES * (per) / WIDE_ITEMS,                                     \
+                        AT_ONCE = BESIDE(N) < GROUP ? BESIDE(N) : GROUP                            \
+                };                                                                                 \
+                const at_##A *m = means;                                                           \
+                size_t r = 0;                                                                      \
+                                                                                                   \
+                for (; r + GROUP <= n_rows; r += GROUP) {                                          \
+                        vec_##A v[GROUP];                                                          \
+                                                                                                   \
+                        UNROLL for (size_t k = 0; k < GROUP; k += AT_ONCE)                         \
+                                beside_##name##_##S(AT_ONCE, n, v + k, ROW(x, r + k), stride,      \
+                                                    m ? m + (r + k) * (per) : NULL);               \
+                        v[0] = rows_to_one_##fold##_##A##_##per(v);                                \
+                        memcpy((at_##A *)out + r * (per), v, sizeof(v[0]));                        \
+                }                                                                                  \
+                for (; r < n_rows; r++) {                                                          \
+                        vec_##A v;                                                                 \
+                        type_##A values[WIDE_ITEMS];                                               \
+                                                                                                   \
+                        beside_##name##_##S(1, n, &v, ROW(x, r), stride, m ? m + r *(per) : NULL); \
+                        memcpy(values, &v, sizeof(v));                                             \
+                        UNROLL for (size_t half = WIDE_ITEMS / 2; half >= (per); half /= 2)        \
+                                UNROLL for (size_t j = 0; j < half; j++)                           \
+                                        values[j] = fold(values[j], values[j + half]);             \
+                        memcpy((at_##A *)out + r * (per), values, (per) * sizeof(values[0]));      \
+                }                                                                                  \
+        }
+#else
 #define ROWS_LANES(name, S, T, A, per, mean, vector, element, fold)                                \
         ROWS(name, S)                                                                              \
         {                                                                                          \
@@ -137,6 +258,7 @@ COMBINE_LANES(SMALLER, FLOAT64, 1, SMALLER)
                         memcpy((at_##A *)out + r * (per), values, (per) * sizeof(m));              \
                 }                                                                                  \
         }
+#endif
 /* x + -0.0 is x, also for 0 and -0.0 */
 #define BEGIN_ADD(A) (-SPLAT(A, (type_##A)0))
 #define BEGIN_MULTIPLY(A) SPLAT(A, (type_##A)1)
@@ -179,75 +301,6 @@ COMBINE_LANES(SMALLER, FLOAT64, 1, SMALLER)
                         ((at_##A *)out)[r] = (at_##A)value;                                        \
                 }                                                                                  \
         }
-
-/*
- * Extrema of floats: the processor's own instruction keeps the accumulator where the new element is
- * not better, a NaN included; sums of the lanes, NaN if an element was, tell whether to do it again
- * in the slow way.
- */
-#ifdef VEC
-#if VEC == 64
-#define VECTOR_MAX(f, x, a) _mm512_max_##f(x, a)
-#define VECTOR_MIN(f, x, a) _mm512_min_##f(x, a)
-typedef __m512 reg_ps;
-typedef __m512d reg_pd;
-#elif VEC == 32
-#define VECTOR_MAX(f, x, a) _mm256_max_##f(x, a)
-#define VECTOR_MIN(f, x, a) _mm256_min_##f(x, a)
-typedef __m256 reg_ps;
-typedef __m256d reg_pd;
-#else
-#define VECTOR_MAX(f, x, a) _mm_max_##f(x, a)
-#define VECTOR_MIN(f, x, a) _mm_min_##f(x, a)
-typedef __m128 reg_ps;
-typedef __m128d reg_pd;
-#endif
-
-#define ROWS_EXTREMUM(which, T, f, fold)                                                           \
-        ROWS_ONE(SLOW_##which, T, T, T, NO_MEAN, AS_IT_IS, fold)                                   \
-        ROWS(which, T)                                                                             \
-        {                                                                                          \
-                enum { N = VECTORS(sizeof(type_##T)) };                                            \
-                                                                                                   \
-                for (size_t r = 0; r < n_rows; r++) {                                              \
-                        const at_##T *xs = ROW(x, r);                                              \
-                        type_##T values[KERNEL_LANES], sums[KERNEL_LANES], sum = 0;                \
-                        vec_##T lanes[N], nans[N];                                                 \
-                        size_t i = KERNEL_LANES;                                                   \
-                                                                                                   \
-                        if (n < KERNEL_LANES) {                                                    \
-                                rows_SLOW_##which##_##T(1, n, (at_##T *)out + r, xs, 0, means);    \
-                                continue;                                                          \
-                        }                                                                          \
-                        UNROLL for (size_t j = 0; j < N; j++)                                      \
-                                lanes[j] = nans[j] = ((const vec_##T *)xs)[j];                     \
-                        for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {                         \
-                                UNROLL for (size_t j = 0; j < N; j++)                              \
-                                {                                                                  \
-                                        const vec_##T e = ((const vec_##T *)(xs + i))[j];          \
-                                                                                                   \
-                                        nans[j] += e;                                              \
-                                        lanes[j] = (vec_##T)VECTOR_##which(f, (reg_##f)e,          \
-                                                                           (reg_##f)lanes[j]);     \
-                                }                                                                  \
-                        }                                                                          \
-                        memcpy(values, lanes, sizeof(values));                                     \
-                        memcpy(sums, nans, sizeof(sums));                                          \
-                        for (size_t j = 0; j < n - i; j++) {                                       \
-                                sum += xs[i + j];                                                  \
-                                values[j] = fold(values[j], xs[i + j]);                            \
-                        }                                                                          \
-                        for (size_t j = 0; j < KERNEL_LANES; j++)                                  \
-                                sum += sums[j];                                                    \
-                        lanes_##fold##_##T##_1(values);                                            \
-                        ((at_##T *)out)[r] = values[0];                                            \
-                        if (sum != sum)                                                            \
-                                rows_SLOW_##which##_##T(1, n, (at_##T *)out + r, xs, 0, means);    \
-                }                                                                                  \
-        }
-#else
-#define ROWS_EXTREMUM(which, T, f, fold) ROWS_ONE(which, T, T, T, NO_MEAN, AS_IT_IS, fold)
-#endif
 
 /* ---- columns ---- */
 
@@ -324,6 +377,8 @@ typedef __m128d reg_pd;
                         }                                                                          \
                 }                                                                                  \
         }
+
+#include "compute/kernels/fold_extrema.h"
 
 /* ---- accumulators ---- */
 
@@ -426,20 +481,23 @@ REALS(BETTER, MIN, <)
 #define BOTH(name, S, T, A, per, mean, begin, vector, element, fold)                               \
         ROWS_LANES(name, S, T, A, per, mean, vector, element, fold)                                \
         COLUMNS(name, S, T, A, A, per, mean, begin, element, fold)
-#define SUM(T, A) BOTH(SUM, T, T, A, 1, NO_MEAN, -0.0, VECTOR_AS_##A, AS_##A, ADD)
-INTEGERS(SUM, UINT64)
-FLOATS(SUM, FLOAT64)
+#define SUM_OF_INTEGERS(T, ...)                                                                    \
+        BOTH(SUM, T, T, UINT64, 1, NO_MEAN, 0, VECTOR_AS_UINT64, AS_UINT64, ADD)
+#define SUM_OF_FLOATS(T, ...)                                                                      \
+        BOTH(SUM, T, T, FLOAT64, 1, NO_MEAN, -0.0, VECTOR_OF_##T, AS_FLOAT64, ADD)
+INTEGERS(SUM_OF_INTEGERS, )
+FLOATS(SUM_OF_FLOATS, )
 BOTH(SUM, BOOL, BOOL, UINT64, 1, NO_MEAN, 0, VECTOR_AS_SET, AS_SET, ADD)
-BOTH(SUM, COMPLEX64, FLOAT32, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_AS_FLOAT64, AS_FLOAT64, ADD)
-BOTH(SUM, COMPLEX128, FLOAT64, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_AS_FLOAT64, AS_FLOAT64, ADD)
+BOTH(SUM, COMPLEX64, FLOAT32, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_OF_FLOAT32, AS_FLOAT64, ADD)
+BOTH(SUM, COMPLEX128, FLOAT64, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_OF_FLOAT64, AS_FLOAT64, ADD)
 
 BOTH(PROD, UINT64, UINT64, UINT64, 1, NO_MEAN, 1, VECTOR_AS_UINT64, AS_UINT64, MULTIPLY)
-BOTH(PROD, FLOAT64, FLOAT64, FLOAT64, 1, NO_MEAN, 1, VECTOR_AS_FLOAT64, AS_FLOAT64, MULTIPLY)
+BOTH(PROD, FLOAT64, FLOAT64, FLOAT64, 1, NO_MEAN, 1, VECTOR_OF_FLOAT64, AS_FLOAT64, MULTIPLY)
 ROWS_ONE(PROD, COMPLEX128, COMPLEX128, COMPLEX128, NO_MEAN, AS_IT_IS, MULTIPLY_PAIRS)
 COLUMNS_ONE(PROD, COMPLEX128, COMPLEX128, COMPLEX128, NO_MEAN, AS_IT_IS, MULTIPLY_PAIRS)
 
 #define SQUARES(T, ...)                                                                            \
-        BOTH(SQUARES, T, T, FLOAT64, 1, MEAN, -0.0, VECTOR_AS_SQUARE, AS_SQUARE, ADD)
+        BOTH(SQUARES, T, T, FLOAT64, 1, MEAN, -0.0, VECTOR_SQUARE_OF_##T, AS_SQUARE, ADD)
 FLOATS(SQUARES, )
 ROWS_ONE(SQUARES, COMPLEX128, FLOAT64, COMPLEX128, MEAN, AS_SQUARE_OF_COMPLEX, ADD)
 COLUMNS_ONE(SQUARES, COMPLEX128, FLOAT64, COMPLEX128, MEAN, AS_SQUARE_OF_COMPLEX, ADD)
@@ -454,7 +512,7 @@ INTEGERS(EXTREMUM_OF_INTEGERS, MIN, LESS)
 
 #define EXTREMUM_OF_FLOATS(which, T, f, worst, fold)                                               \
         ROWS_EXTREMUM(which, T, f, fold)                                                           \
-        COLUMNS(which, T, T, T, T, 1, NO_MEAN, worst, AS_IT_IS, fold)                              \
+        COLUMNS_OF_FLOATS(which, T, worst, fold)                                                   \
         COMBINE(which, T, 1, fold)
 EXTREMUM_OF_FLOATS(MAX, FLOAT32, ps, -__builtin_inff(), LARGER)
 EXTREMUM_OF_FLOATS(MIN, FLOAT32, ps, __builtin_inff(), SMALLER)
@@ -472,11 +530,23 @@ UNSIGNED(TESTS, )
 FLOATS(TESTS, )
 COMPLEXES(TESTS, )
 
+/* folded by ROWS_FREE(), whatever the dtype */
+#define FREE_SUM false
+#define FREE_PROD false
+#define FREE_MAX false
+#define FREE_MIN false
+#define FREE_SQUARES false
+#define FREE_ANY true
+#define FREE_ALL true
+#define FREE_COUNT true
+
 /* what is folded, source, whose kernels, which combine, accumulator */
 #define ENTER(which, T, name, S, fold, A)                                                          \
-        kernels->folds[FOLD_##which][TD_##T] = (struct kernel_fold){                               \
-                rows_##name##_##S, columns_##name##_##S, combine_##fold##_##A, TD_##A              \
-        };
+        kernels->folds[FOLD_##which][TD_##T] =                                                     \
+                (struct kernel_fold){                                                              \
+                        rows_##name##_##S, columns_##name##_##S, combine_##fold##_##A, TD_##A,     \
+                        FREE_##which,                                                              \
+                };
 #define ENTER_SAME(T, name, fold, A) ENTER(name, T, name, T, fold, A)
 #define ENTER_EXTREMA(T, ...) ENTER(MAX, T, MAX, T, MAX, T) ENTER(MIN, T, MIN, T, MIN, T)
 #define ENTER_TESTS(T, S)                                                                          \

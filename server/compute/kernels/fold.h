@@ -47,6 +47,7 @@ struct kernel_fold {
         kernel_fold_columns *columns;
         kernel_fold_combine *combine;
         uint8_t accumulator; /* dtype */
+        bool is_free;        /* in any order: rows may be of up to 32 * KERNEL_BLOCK elements */
 };
 
 /*
