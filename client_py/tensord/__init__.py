@@ -136,7 +136,9 @@ from ._math import (
     tanh,
 )
 from ._program import Program
-from ._searching import nonzero
+from ._searching import nonzero, searchsorted
+from ._sets import isin, unique_all, unique_counts, unique_inverse, unique_values
+from ._sorting import argsort, sort, topk
 from ._statistical import (
     all,
     any,

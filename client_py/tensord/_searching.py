@@ -4,6 +4,7 @@
 from ._errors import error
 from ._functions import call
 from ._graph import Value
+from ._manipulation import take
 
 
 def nonzero(x, /):
@@ -36,3 +37,34 @@ def nonzero(x, /):
         raise error("bad_program", "of a value, use program.op('nonzero', x): a row for each axis")
     rows = call("nonzero", (x,))
     return tuple(rows[axis] for axis in range(rows.shape[0]))
+
+
+def searchsorted(x1, x2, /, *, side="left", sorter=None):
+    """Where in x1 each element of x2 belongs, so that x1 stays in order.
+
+    Parameters
+    ----------
+    x1 : (n,) Tensor, Value or array_like
+        In ascending order, NaN last; or `sorter` says how it would be.
+    x2 : Tensor, Value or array_like
+    side : "left" or "right"
+        Before those that are equal, or behind them.
+    sorter : (n,) Tensor, Value or array_like, optional
+        Indices that sort x1.
+
+    Returns
+    -------
+    Tensor or Value
+        int64, of x2's shape.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.searchsorted([1, 3, 3, 5], [3, 4])
+    Tensor([1, 3], dtype=int64)
+    """
+    if side not in ("left", "right"):
+        raise error("bad_arguments", f"side is 'left' or 'right', not {side!r}")
+    if sorter is not None:
+        x1 = take(x1, sorter, axis=0)
+    return call("searchsorted", (x1, x2), {"right": side == "right"})

@@ -290,12 +290,17 @@ static inline int td_infer_rule(enum td_op op, const struct td_call *call, struc
         case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
         case TD_RULE_ARANGE: return td_infer_arange(call, results);
         case TD_RULE_EYE: return td_infer_eye(call, results);
+        case TD_RULE_SORT: return td_infer_sort(call, op == TD_OP_ARGSORT, results);
+        case TD_RULE_TOPK: return td_infer_topk(call, results);
+        case TD_RULE_SEARCHSORTED: return td_infer_searchsorted(call, results);
+        case TD_RULE_ISIN: return td_infer_isin(call, results);
         case TD_RULE_NONZERO: return td_infer_nonzero(call, results);
         case TD_RULE_MASK: return td_infer_mask(call, results);
         case TD_RULE_LINSPACE: return td_infer_linspace(call, results);
         case TD_RULE_RANDOM: return td_infer_random(call, results);
         case TD_RULE_RANDOM_INTEGERS: return td_infer_random_integers(call, results);
         case TD_RULE_RANDOM_PERMUTATION: return td_infer_random_permutation(call, results);
+        case TD_RULE_UNIQUE: return td_infer_unique(call, op, results);
         default: break;
         }
         return td_refuse(call->refusal, TD_E_BAD_PROGRAM, "%s: has no types without its block",

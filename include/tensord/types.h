@@ -234,12 +234,17 @@ enum td_rule {
         TD_RULE_CREATION,
         TD_RULE_ARANGE,
         TD_RULE_EYE,
+        TD_RULE_SORT,
+        TD_RULE_TOPK,
+        TD_RULE_SEARCHSORTED,
+        TD_RULE_ISIN,
         TD_RULE_NONZERO,
         TD_RULE_MASK,
         TD_RULE_LINSPACE,
         TD_RULE_RANDOM,
         TD_RULE_RANDOM_INTEGERS,
         TD_RULE_RANDOM_PERMUTATION,
+        TD_RULE_UNIQUE,
         TD_RULE_USER,
         TD_RULE_LOOP,
 };
@@ -305,7 +310,7 @@ static inline bool td_op_is_counted(unsigned op)
 {
         enum td_rule rule = td_op_info(op)->rule;
 
-        return rule == TD_RULE_NONZERO || rule == TD_RULE_MASK;
+        return rule == TD_RULE_NONZERO || rule == TD_RULE_MASK || rule == TD_RULE_UNIQUE;
 }
 
 /* ---- errors ---- */

@@ -18,10 +18,43 @@
 #include "compute/random.h"
 #include "compute/reduce.h"
 #include "compute/region.h"
+#include "compute/search.h"
 #include "compute/segment_sum.h"
 #include "compute/select.h"
+#include "compute/sort.h"
 #include "compute/step_base.h"
+#include "compute/unique.h"
 #include "tensord/infer_elementwise.h"
+
+static int linalg_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+                      uint32_t n_args, const struct desc *args, const struct desc *results)
+{
+        switch (td_op_info(op)->rule) {
+        case TD_RULE_MATMUL:
+                return matmul_new(stepp, args, results);
+        case TD_RULE_SOLVE:
+        case TD_RULE_LU_SOLVE:
+        case TD_RULE_SQUARE:
+        case TD_RULE_DET:
+        case TD_RULE_SLOGDET:
+        case TD_RULE_QR:
+        case TD_RULE_SVD:
+        case TD_RULE_SVDVALS:
+        case TD_RULE_EIGH:
+        case TD_RULE_EIGVALSH:
+        case TD_RULE_EIG:
+        case TD_RULE_EIGVALS:
+        case TD_RULE_LU:
+                return lapack_new(stepp, op, attrs, n_args, args, results);
+        case TD_RULE_LSTSQ:
+                if (td_dtype_is_complex(results[0].type.dtype))
+                        return lapack_new(stepp, op, attrs, n_args, args, results);
+                return lstsq_new(stepp, attrs, args, results);
+        default:
+                assert(!"views and loops are not steps");
+                __builtin_unreachable();
+        }
+}
 
 int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
              const struct desc *args, uint32_t n_results, const struct desc *results)
@@ -57,26 +90,14 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
                 return cumulative_new(stepp, op, attrs, args, results);
         case TD_RULE_SEGMENT_SUM:
                 return segment_sum_new(stepp, args, results);
-        case TD_RULE_MATMUL:
-                return matmul_new(stepp, args, results);
-        case TD_RULE_SOLVE:
-        case TD_RULE_LU_SOLVE:
-        case TD_RULE_SQUARE:
-        case TD_RULE_DET:
-        case TD_RULE_SLOGDET:
-        case TD_RULE_QR:
-        case TD_RULE_SVD:
-        case TD_RULE_SVDVALS:
-        case TD_RULE_EIGH:
-        case TD_RULE_EIGVALSH:
-        case TD_RULE_EIG:
-        case TD_RULE_EIGVALS:
-        case TD_RULE_LU:
-                return lapack_new(stepp, op, attrs, n_args, args, results);
-        case TD_RULE_LSTSQ:
-                if (td_dtype_is_complex(results[0].type.dtype))
-                        return lapack_new(stepp, op, attrs, n_args, args, results);
-                return lstsq_new(stepp, attrs, args, results);
+        case TD_RULE_SORT:
+        case TD_RULE_TOPK:
+                return sort_new(stepp, op, attrs, args, results);
+        case TD_RULE_SEARCHSORTED:
+        case TD_RULE_ISIN:
+                return search_new(stepp, op, attrs, args, results);
+        case TD_RULE_UNIQUE:
+                return unique_new(stepp, op, args, results);
         case TD_RULE_NONZERO:
         case TD_RULE_MASK:
                 return select_new(stepp, op, args, results);
@@ -91,8 +112,7 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
         case TD_RULE_RANDOM_PERMUTATION:
                 return permutation_new(stepp, attrs, results);
         default:
-                assert(!"views and loops are not steps");
-                __builtin_unreachable();
+                return linalg_new(stepp, op, attrs, n_args, args, results);
         }
 }
 

@@ -6,7 +6,7 @@ import numpy
 import tensord
 
 import worker
-from theirs import HEAT, integers, of_function, random, reducible, system
+from theirs import HEAT, integers, of_function, random, reducible, system, unsorted
 
 clients = {}
 
@@ -129,6 +129,12 @@ def function(address, name, dtype, n):
     return warm(lambda: getattr(tensord, name)(*operands))
 
 
+def sorting(address, op, dtype, n):
+    x = connect(address).put(unsorted(dtype, int(n)))
+    name = "unique_values" if op == "unique" else op
+    return warm(lambda: getattr(tensord, name)(x))
+
+
 def gradient(address, steps):
     client = connect(address)
     x = client.put(numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]]))
@@ -193,6 +199,6 @@ if __name__ == "__main__":
         "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
         "matmul_integers": matmul_integers, "linalg": linalg,
         "chain": chain, "reduce": reduce, "exp": exp,
-        "function": function, "gradient": gradient, "heat": heat, "fill": fill,
+        "function": function, "sorting": sorting, "gradient": gradient, "heat": heat, "fill": fill,
         "small_puts": small_puts, "facts": facts,
     })

@@ -21,6 +21,9 @@ def measure(bench):
         for name in ("exp", "log", "sin", "tanh", "pow"):
             for dtype in ("float64", "float32"):
                 function(bench, address, name, dtype)
+        for op in "sort", "argsort", "unique":
+            for dtype in "float64", "int64":
+                sorting(bench, address, op, dtype)
         loop(bench, address, "gradient_2000", "gradient", 2000, {"limit": 6.0})  # 3 us a step
         loop(bench, address, "heat_300", "heat", 300)
 
@@ -72,6 +75,14 @@ def function(bench, address, name, dtype):
                   {"numpy": theirs(bench, "function", name, dtype, 10_000_000),
                    "numpy_out": theirs(bench, "function_out", name, dtype, 10_000_000)},
                   turns=5, asked={"numpy": 1.7})
+
+
+def sorting(bench, address, op, dtype):
+    """numpy sorts as stably, kind="stable"; its unique has no choice of kind."""
+    bench.compare(f"{op}_10M_{dtype[0]}64", "ms",
+                  ours(bench, "sorting", address, op, dtype, 10_000_000),
+                  {"numpy": theirs(bench, "sorting", op, dtype, 10_000_000)},
+                  turns=3, asked={"numpy": 1.7})
 
 
 def loop(bench, address, work, verb, n_steps, limits=None):

@@ -212,6 +212,21 @@ def function_out(name, dtype, n):
     return lambda: compute(*operands, out=out)
 
 
+def unsorted(dtype, n):
+    """Normal numbers; integers of all 64 bits."""
+    generator = numpy.random.default_rng(1)
+    if dtype == "int64":
+        limits = numpy.iinfo(dtype)
+        return generator.integers(limits.min, limits.max, n, dtype, endpoint=True)
+    return generator.standard_normal(n).astype(dtype)
+
+
+def sorting(op, dtype, n):
+    x = unsorted(dtype, int(n))
+    return (lambda: numpy.unique(x)) if op == "unique" else (
+        lambda: getattr(numpy, op)(x, kind="stable"))
+
+
 def gradient(steps):
     x = numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]])
     y = numpy.array([1.0, 3, 5, 7, 9])
@@ -241,5 +256,5 @@ if __name__ == "__main__":
         "matmul_integers": matmul_integers, "linalg": linalg,
         "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
         "reduce": reduce, "exp": exp, "function": function,
-        "function_out": function_out, "gradient": gradient, "heat": heat,
+        "function_out": function_out, "sorting": sorting, "gradient": gradient, "heat": heat,
     })

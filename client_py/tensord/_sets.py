@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Sets, by the names of the Python array API standard."""
+
+import collections
+
+from ._elementwise import equal
+from ._functions import call
+
+UniqueAllResult = collections.namedtuple(
+    "UniqueAllResult", "values indices inverse_indices counts"
+)
+UniqueAllResult.__doc__ = "What `unique_all` yields, as tensors."
+UniqueCountsResult = collections.namedtuple("UniqueCountsResult", "values counts")
+UniqueCountsResult.__doc__ = "What `unique_counts` yields, as tensors."
+UniqueInverseResult = collections.namedtuple("UniqueInverseResult", "values inverse_indices")
+UniqueInverseResult.__doc__ = "What `unique_inverse` yields, as tensors."
+
+
+def unique_values(x, /):
+    """The distinct elements, in ascending order.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+        Of a real dtype or bool. Each NaN is distinct; -0.0 equals 0.0, and the first stands for
+        both.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.unique_values([3, 1, 3])
+    Tensor([1, 3], dtype=int64)
+    """
+    return call("unique_values", (x,))
+
+
+def unique_counts(x, /):
+    """The distinct elements, and how often each occurs; see `unique_values`."""
+    return UniqueCountsResult(*call("unique_counts", (x,)))
+
+
+def unique_inverse(x, /):
+    """The distinct elements, and in x's shape which of them each is; see `unique_values`."""
+    return UniqueInverseResult(*call("unique_inverse", (x,)))
+
+
+def unique_all(x, /):
+    """The distinct elements, where each is first, inverse and counts; see `unique_values`."""
+    return UniqueAllResult(*call("unique_all", (x,)))
+
+
+def isin(x1, x2, /, *, invert=False):
+    """For each element of x1, whether it is among those of x2; NaN never is.
+
+    Parameters
+    ----------
+    x1, x2 : Tensor, Value, array_like or number
+    invert : bool
+        Whether it is not.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.isin([1, 2, 3], [3, 1])
+    Tensor([ True, False,  True], dtype=bool)
+    """
+    found = call("isin", (x1, x2))
+    return equal(found, False) if invert else found

@@ -1,0 +1,115 @@
+/* layer: compute */
+/* SPDX-License-Identifier: MIT */
+#include "step_kit.h"
+
+static const unsigned n_threads[] = { 0, 1, 2, 7 };
+
+/* What is searched need not be in order: then places are any, but within bounds. */
+START_TEST(searchsorted_finds_places)
+{
+        const unsigned dtypes[] = { TD_BOOL, TD_INT16, TD_UINT64, TD_FLOAT32, TD_FLOAT64 };
+        const unsigned dtype = dtypes[_i % 5];
+        const bool is_right = _i >= 5;
+        struct td_attrs sort = { .set = TD_ATTR_AXES, .n_axes = 1, .axes = { 0 } };
+        struct td_attrs attrs = { .set = TD_ATTR_RIGHT, .right = is_right };
+        struct array x = array_random(dtype, LAYOUT_SLICED, SHAPE(20000));
+        struct array args[2] = { kit_one(TD_OP_SORT, &sort, 1, &x, 2),
+                                 array_random(dtype, LAYOUT_NEGATIVE, SHAPE(41, 1000)) };
+        struct array first = kit_one(TD_OP_SEARCHSORTED, &attrs, 2, args, 0);
+
+        for (int64_t i = 0; i < 41 * 1000; i++) {
+                int64_t at = array_get_int(&first, i);
+                double value = array_get(&args[1], i);
+
+                EXPECT(at >= 0 && at <= 20000, "place");
+                if (at > 0)
+                        EXPECT(is_right ? array_get(&args[0], at - 1) <= value
+                                        : array_get(&args[0], at - 1) < value,
+                               "before");
+                if (at < 20000)
+                        EXPECT(is_right ? array_get(&args[0], at) > value
+                                        : array_get(&args[0], at) >= value,
+                               "behind");
+        }
+        for (unsigned t = 1; t < 4; t++) {
+                struct array again = kit_one(TD_OP_SEARCHSORTED, &attrs, 2, args, n_threads[t]);
+
+                ck_assert_mem_eq(first.bytes, again.bytes, 41 * 1000 * 8);
+                array_free(&again);
+        }
+        array_free(&first);
+        array_free(&args[0]);
+        args[0] = x;
+        first = kit_one(TD_OP_SEARCHSORTED, &attrs, 2, args, 2);
+        for (int64_t i = 0; i < 41 * 1000; i++)
+                EXPECT(array_get_int(&first, i) >= 0 && array_get_int(&first, i) <= 20000, "place");
+        array_free(&first);
+        array_free(&x);
+        array_free(&args[1]);
+}
+END_TEST
+
+/* Mixed dtypes are compared as what they promote to; NaN is nowhere, -0.0 is 0.0. */
+START_TEST(isin_finds_elements)
+{
+        struct array args[2] = { array_random(TD_FLOAT64, LAYOUT_F, SHAPE(40, 1000)),
+                                 array_random(TD_INT8, LAYOUT_SLICED, SHAPE(70000)) };
+        bool is_there[256] = { false };
+        struct array first;
+
+        item_write(array_at(&args[0], 5), TD_FLOAT64, (double)NAN);
+        item_write(array_at(&args[0], 6), TD_FLOAT64, -0.0);
+        item_write(array_at(&args[1], 7), TD_INT8, 0);
+        for (int64_t i = 0; i < 70000; i++)
+                is_there[(uint8_t)array_get_int(&args[1], i)] = true;
+        first = kit_one(TD_OP_ISIN, NULL, 2, args, 0);
+        for (int64_t i = 0; i < 40 * 1000; i++) {
+                double value = array_get(&args[0], i);
+                bool want = value == floor(value) && is_there[(uint8_t)(int8_t)value];
+
+                EXPECT(array_get_int(&first, i) == want, "%ld", (long)i);
+        }
+        ck_assert_int_eq(array_get_int(&first, 5), 0);
+        ck_assert_int_eq(array_get_int(&first, 6), 1);
+        for (unsigned t = 1; t < 4; t++) {
+                struct array again = kit_one(TD_OP_ISIN, NULL, 2, args, n_threads[t]);
+
+                ck_assert_mem_eq(first.bytes, again.bytes, 40 * 1000);
+                array_free(&again);
+        }
+        array_free(&first);
+        array_free(&args[0]);
+        array_free(&args[1]);
+}
+END_TEST
+
+START_TEST(nothing_is_in_nothing)
+{
+        struct array args[2] = { array_random(TD_INT32, LAYOUT_C, SHAPE(3)),
+                                 array_new(TD_INT32, LAYOUT_C, SHAPE(0)) };
+        struct array in = kit_one(TD_OP_ISIN, NULL, 2, args, 0), at, swap = args[0];
+
+        args[0] = args[1];
+        args[1] = swap;
+        at = kit_one(TD_OP_SEARCHSORTED, NULL, 2, args, 0);
+        for (int64_t i = 0; i < 3; i++)
+                ck_assert(array_get_int(&in, i) == 0 && array_get_int(&at, i) == 0);
+        array_free(&in);
+        array_free(&at);
+        array_free(&args[0]);
+        array_free(&args[1]);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("search");
+        TCase *test = tcase_create("search");
+
+        tcase_set_timeout(test, 60);
+        tcase_add_loop_test(test, searchsorted_finds_places, 0, 10);
+        tcase_add_test(test, isin_finds_elements);
+        tcase_add_test(test, nothing_is_in_nothing);
+        suite_add_tcase(suite, test);
+        return kit_main(suite);
+}

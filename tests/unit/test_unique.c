@@ -1,0 +1,232 @@
+/* layer: compute */
+/* SPDX-License-Identifier: MIT */
+#include "step_kit.h"
+
+enum { VALUES, INDICES, INVERSE, COUNTS, N_RESULTS };
+
+/* Both halves of unique_all on n_threads; results are made here. */
+struct halves {
+        struct work work;
+        struct step *step;
+        struct run run;
+        const void *args[1];
+        void *results[N_RESULTS];
+        char *scratch;
+        int64_t count;
+        bool is_second;
+        int r;
+};
+
+static void halves_work(struct work *work)
+{
+        struct halves *h = container_of(work, struct halves, work);
+
+        if (h->is_second)
+                h->r = step_finish(h->step, &h->run, h->args, h->results, h->scratch, h->count);
+        else
+                h->r = step_run(h->step, &h->run, h->args, h->results, h->scratch, NULL);
+}
+
+static void halves_done(struct work *work)
+{
+        (void)work;
+}
+
+static void halves_half(struct halves *h, unsigned n_threads)
+{
+        struct workers *workers;
+
+        ck_assert_int_eq(workers_new(&workers, n_threads, kit_wake, NULL), 0);
+        h->run.workers = workers;
+        work_init(&h->work, halves_work, halves_done);
+        workers_submit(workers, &h->work);
+        workers_free(workers);
+        ck_assert_int_eq(h->r, 0);
+}
+
+static struct array framed(const struct td_type *type)
+{
+        struct array a = array_new(type->dtype, LAYOUT_C, type->ndim, type->shape);
+
+        memset(a.bytes, 0xee, (size_t)desc_n_bytes(&a.desc) + 64);
+        return a;
+}
+
+/* change: of x and of the scratch, between the halves. */
+static void unique_all(const struct array *x, unsigned n_threads, struct array *results,
+                       void (*change)(const struct array *x, char *scratch, size_t n_scratch))
+{
+        static const struct td_attrs none;
+        struct td_type types[N_RESULTS];
+        struct desc descs[N_RESULTS];
+        struct halves h = { .args = { x->bytes } };
+        size_t n_scratch;
+
+        ck_assert_int_eq(td_infer(TD_OP_UNIQUE_ALL, &none, 1, &x->desc.type, types, NULL), TD_OK);
+        for (unsigned i = 0; i < N_RESULTS; i++)
+                desc_init_c(&descs[i], &types[i]);
+        ck_assert_int_eq(step_new(&h.step, TD_OP_UNIQUE_ALL, &none, 1, &x->desc, N_RESULTS, descs),
+                         0);
+        ck_assert(step_is_counted(h.step));
+        n_scratch = step_n_scratch(h.step);
+        h.scratch = aligned_alloc(64, n_scratch + 64);
+        memset(h.scratch, 0xdd, n_scratch);
+        memset(h.scratch + n_scratch, 0xee, 64);
+        results[INVERSE] = framed(&types[INVERSE]);
+        h.results[INVERSE] = results[INVERSE].bytes;
+        halves_half(&h, n_threads);
+        h.count = step_count(h.step, h.scratch);
+        for (unsigned i = 0; i < N_RESULTS; i++) {
+                if (i == INVERSE)
+                        continue;
+                types[i].shape[0] = h.count;
+                results[i] = framed(&types[i]);
+                h.results[i] = results[i].bytes;
+        }
+        if (change)
+                change(x, h.scratch, n_scratch);
+        h.is_second = true;
+        halves_half(&h, n_threads);
+        for (unsigned k = 0; k < 64; k++) {
+                EXPECT((uint8_t)h.scratch[n_scratch + k] == 0xee, "overrun of the scratch");
+                for (unsigned i = 0; i < N_RESULTS; i++)
+                        EXPECT((uint8_t)results[i].bytes[desc_n_bytes(&results[i].desc) + k] ==
+                                       0xee,
+                               "overrun");
+        }
+        free(h.scratch);
+        step_free(h.step);
+}
+
+static void free_all(struct array *results)
+{
+        for (unsigned i = 0; i < N_RESULTS; i++)
+                array_free(&results[i]);
+}
+
+/* Values ascend, NaN last and each alone; everything else follows from inverse and x. */
+static void check_all(const struct array *x, const struct array *results)
+{
+        int64_t n = desc_n_elements(&x->desc), count = desc_n_elements(&results[VALUES].desc);
+        int64_t *seen = calloc((size_t)count + 1, sizeof(*seen)), n_nans = 0;
+
+        for (int64_t i = 0; i < n; i++) {
+                int64_t at = array_get_int(&results[INVERSE], i);
+                double value = array_get(x, i);
+
+                EXPECT(at >= 0 && at < count, "inverse");
+                EXPECT(value != value ? isnan(array_get(&results[VALUES], at))
+                                      : value == array_get(&results[VALUES], at),
+                       "value %ld", (long)i);
+                if (seen[at]++ == 0)
+                        EXPECT(array_get_int(&results[INDICES], at) == i, "first");
+                n_nans += value != value;
+        }
+        for (int64_t i = 0; i < count; i++) {
+                double value = array_get(&results[VALUES], i);
+
+                EXPECT(seen[i] > 0 && array_get_int(&results[COUNTS], i) == seen[i], "count");
+                EXPECT(isnan(value) == (i >= count - n_nans), "NaN");
+                EXPECT(i == 0 || isnan(value) || array_get(&results[VALUES], i - 1) < value,
+                       "order");
+                if (value == 0)
+                        EXPECT(signbit(value) ==
+                                       signbit(array_get(x, array_get_int(&results[INDICES], i))),
+                               "sign");
+        }
+        free(seen);
+}
+
+static struct array special(unsigned dtype, enum layout layout, unsigned ndim, const int64_t *shape)
+{
+        const double values[] = { (double)NAN, 0.0, -0.0, (double)INFINITY, 1 };
+        struct array x = array_random(dtype, layout, ndim, shape);
+
+        for (int64_t i = 0, n = desc_n_elements(&x.desc);
+             td_dtype_kind(dtype) == TD_KIND_FLOAT && i < n; i += 3)
+                item_write(array_at(&x, i), dtype, values[kit_random() % 5]);
+        return x;
+}
+
+START_TEST(finds_distinct_elements)
+{
+        const unsigned n_threads[] = { 1, 2, 7 };
+        const unsigned dtypes[] = { TD_BOOL, TD_INT8, TD_INT64, TD_UINT16, TD_FLOAT32, TD_FLOAT64 };
+        const struct {
+                unsigned ndim;
+                int64_t shape[2];
+        } shapes[] = { { 1, { 0 } }, { 1, { 1 } }, { 2, { 3, 5 } }, { 2, { 301, 401 } } };
+
+        for (unsigned s = 0; s < 4; s++)
+                for (enum layout layout = 0; layout < N_LAYOUTS; layout++) {
+                        struct array x = special(dtypes[_i], layout, shapes[s].ndim,
+                                                 shapes[s].shape);
+                        struct array first[N_RESULTS], again[N_RESULTS];
+
+                        unique_all(&x, 1, first, NULL);
+                        check_all(&x, first);
+                        for (unsigned t = 1; t < 3; t++) {
+                                unique_all(&x, n_threads[t], again, NULL);
+                                for (unsigned i = 0; i < N_RESULTS; i++)
+                                        ck_assert(memcmp(first[i].bytes, again[i].bytes,
+                                                         (size_t)desc_n_bytes(&first[i].desc)) ==
+                                                  0);
+                                free_all(again);
+                        }
+                        free_all(first);
+                        array_free(&x);
+                }
+}
+END_TEST
+
+static void change_elements(const struct array *x, char *scratch, size_t n_scratch)
+{
+        (void)scratch;
+        (void)n_scratch;
+        for (int64_t i = 0; i < desc_n_elements(&x->desc); i++)
+                item_write(array_at(x, i), TD_FLOAT64, i % 2 ? 0.0 : (double)NAN);
+}
+
+static void lose_scratch(const struct array *x, char *scratch, size_t n_scratch)
+{
+        (void)x;
+        memset(scratch, 0, n_scratch);
+}
+
+static void spoil_scratch(const struct array *x, char *scratch, size_t n_scratch)
+{
+        (void)x;
+        memset(scratch, 0xff, n_scratch);
+}
+
+static void spoil_scratch_7f(const struct array *x, char *scratch, size_t n_scratch)
+{
+        (void)x;
+        memset(scratch, 0x7f, n_scratch);
+}
+
+/* Who changes what was counted changes nothing of how much is written. */
+START_TEST(nothing_is_overrun)
+{
+        void (*changes[])(const struct array *, char *, size_t) = { change_elements, lose_scratch,
+                                                                    spoil_scratch,
+                                                                    spoil_scratch_7f };
+        struct array x = special(TD_FLOAT64, LAYOUT_C, SHAPE(301, 401)), results[N_RESULTS];
+
+        unique_all(&x, 2, results, changes[_i]);
+        free_all(results);
+        array_free(&x);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("unique");
+        TCase *test = tcase_create("unique");
+
+        tcase_set_timeout(test, 60);
+        tcase_add_loop_test(test, finds_distinct_elements, 0, 6);
+        tcase_add_loop_test(test, nothing_is_overrun, 0, 4);
+        suite_add_tcase(suite, test);
+        return kit_main(suite);
+}
