@@ -149,18 +149,18 @@ def test_arrays_outlive_everything(daemon):
 @pytest.mark.parametrize(
     "array, words",
     [
-        (numpy.arange(3, dtype="int32"), ["int32", 'astype("int64")']),
+        (numpy.ones(3, "float16"), ["float16", 'astype("float32")']),
+        (numpy.ones(3, numpy.longdouble), ['astype("float64")']),
         (numpy.array([object()]), ["object"]),
         (numpy.array(["a"]), ["<U1"]),
         (numpy.array(["2020-01-01"], "datetime64[D]"), ["datetime64"]),
-        (numpy.array([1j]), ["complex128"]),
         (numpy.zeros(2, [("a", "f8")]), ["'a'"]),
     ],
 )
 def test_put_refuses_dtypes(client, array, words):
     with pytest.raises(tensord.DtypeError) as caught:
         client.put(array, "x")
-    for word in ["bool, int64, float32, float64", *words]:
+    for word in ["bool, int64, float32, float64, int8", *words]:
         assert word in str(caught.value)
     assert client.list() == []
 
@@ -381,7 +381,7 @@ def test_name_is_reserved_until_sealed(client, daemon):
 
 def test_create_refused(client):
     with pytest.raises(tensord.DtypeError):
-        client.create((3,), "int16")
+        client.create((3,), "float16")
     with pytest.raises(tensord.ShapeError):
         client.create((-3,), "int64")
     with pytest.raises(tensord.ShapeError):
@@ -411,7 +411,7 @@ def test_load(client, tmp_path, order):
 
 def test_load_refused(client, tmp_path):
     numpy.save(tmp_path / "objects.npy", numpy.array([{}, []], dtype=object), allow_pickle=True)
-    numpy.save(tmp_path / "int32.npy", numpy.arange(3, dtype="int32"))
+    numpy.save(tmp_path / "half.npy", numpy.ones(3, "float16"))
     numpy.savez(tmp_path / "zip.npz", a=numpy.arange(3))
     numpy.save(tmp_path / "whole.npy", numpy.arange(1000.0))
     whole = (tmp_path / "whole.npy").read_bytes()
@@ -423,8 +423,8 @@ def test_load_refused(client, tmp_path):
         with pytest.raises(tensord.FileError) as caught:
             client.load(tmp_path / name, "x")
         assert name in str(caught.value)
-    with pytest.raises(tensord.DtypeError, match="int32"):
-        client.load(tmp_path / "int32.npy", "x")
+    with pytest.raises(tensord.DtypeError, match="f2|float16"):
+        client.load(tmp_path / "half.npy", "x")
     with pytest.raises(FileNotFoundError):
         client.load(tmp_path / "none.npy", "x")
     assert client.list() == []

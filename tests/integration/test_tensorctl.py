@@ -101,7 +101,7 @@ def test_name_in_use(ctl, tmp_path):
     [
         (numpy.array([1, "a", None], dtype=object), "unsupported_dtype", "|O"),
         (numpy.zeros(3, ">f8"), "unsupported_dtype", ">f8"),
-        (numpy.zeros(3, "c16"), "unsupported_dtype", "<c16"),
+        (numpy.zeros(3, "f2"), "unsupported_dtype", "<f2"),
         (numpy.zeros(3, [("x", "f8")]), "unsupported_dtype", "records"),
         (None, "bad_file", "header"),
     ],
