@@ -32,13 +32,14 @@ class Program:
 
         Parameters
         ----------
-        x : Tensor, array_like or number
+        x : Tensor, array_like or number; a Value is returned as it is
 
         Returns
         -------
         Value
         """
-        return Input(as_operand(x))
+        operand = as_operand(x)
+        return operand if isinstance(operand, Value) else Input(operand)
 
     def op(self, name, *args, **attrs):
         """A value by the name of its operation.
