@@ -456,8 +456,9 @@ START_TEST(random_operations)
                         state = state * 6364136223846793005ULL + 1442695040888963407ULL;
                         ((uint8_t *)&attrs)[k] = (uint8_t)(state >> 56);
                 }
-                attrs.keepdims = attrs.n_axes & 1;
-                attrs.upper = attrs.n_axes & 2;
+                for (unsigned bit = 0; bit < TD_N_ATTRS; bit++)
+                        if (td_attr_info(bit)->form == TD_FORM_BOOL)
+                                *(bool *)td_attr_field(&attrs, bit) = state >> bit & 1;
                 attrs.value.kind = attrs.n_axes & 4 ? TD_KIND_FLOAT : TD_KIND_INT;
                 for (int k = 0; k < 3; k++)
                         attrs.range[k].kind =

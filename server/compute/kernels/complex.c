@@ -10,14 +10,6 @@
 
 #include <math.h>
 
-typedef struct {
-        float re, im;
-} AT parts_COMPLEX64;
-typedef struct {
-        double re, im;
-} AT parts_COMPLEX128;
-typedef float part_COMPLEX64 AT;
-typedef double part_COMPLEX128 AT;
 
 /* ---- several numbers at a time ---- */
 

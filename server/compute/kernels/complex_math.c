@@ -114,14 +114,6 @@ static double complex pow_of(double complex a, double complex b)
 
 /* ---- kernels ---- */
 
-typedef struct {
-        float re, im;
-} AT parts_COMPLEX64;
-typedef struct {
-        double re, im;
-} AT parts_COMPLEX128;
-typedef float part_COMPLEX64 AT;
-typedef double part_COMPLEX128 AT;
 #define READ_PARTS(x) CMPLX((x).re, (x).im)
 
 /* of a function from complex to complex */

@@ -38,6 +38,16 @@
 #include "tensord/dtypes.def"
 #undef TD_DTYPE
 
+/* a complex number in memory that need not be aligned, and one of its parts */
+typedef struct __attribute__((packed, may_alias)) {
+        float re, im;
+} parts_COMPLEX64;
+typedef struct __attribute__((packed, may_alias)) {
+        double re, im;
+} parts_COMPLEX128;
+typedef float part_COMPLEX64 AT;
+typedef double part_COMPLEX128 AT;
+
 /* what arithmetic is done in: it wraps, and no narrower than int, to which C would promote */
 typedef uint32_t wide_INT8, wide_INT16, wide_INT32, wide_UINT8, wide_UINT16, wide_UINT32;
 typedef uint64_t wide_INT64, wide_UINT64;
