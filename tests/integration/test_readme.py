@@ -39,12 +39,12 @@ def test_tensorctl_block(own_daemon):
 def test_user_kernel_block(tmp_path, make_own_daemon):
     (source,) = blocks("c")
     (block,) = [b for b in blocks("sh") if "--kernel-dir" in b]
-    build, start = block.splitlines()
+    make, build, start = block.splitlines()
     assert len(source.splitlines()) + len(block.splitlines()) < 40
-    (tmp_path / "kernels").mkdir(mode=0o755)
     (tmp_path / "clip01.c").write_text(source)
     (tmp_path / "include").symlink_to(kit.TOP / "include")
-    subprocess.run(build.split(), cwd=tmp_path, check=True)
+    for command in (make, build):
+        subprocess.run(command.split(), cwd=tmp_path, check=True)
     option, directory = start.split()[1:]
     own = make_own_daemon(option, str(tmp_path / directory))
     with own.connect() as client:
