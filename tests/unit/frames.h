@@ -18,16 +18,6 @@ struct frame {
         size_t n_bytes;
 };
 
-static inline const char *frames_directory(void)
-{
-        static char path[4096];
-        const char *unit = strstr(__FILE__, "unit/");
-
-        ck_assert_ptr_nonnull(unit);
-        snprintf(path, sizeof(path), "%.*sgolden", (int)(unit - __FILE__), __FILE__);
-        return path;
-}
-
 static inline struct frame frame_read(const char *file)
 {
         struct frame frame = { .bytes = NULL };
@@ -35,7 +25,7 @@ static inline struct frame frame_read(const char *file)
         uint8_t bytes[65536];
         FILE *f;
 
-        snprintf(path, sizeof(path), "%s/%s", frames_directory(), file);
+        snprintf(path, sizeof(path), "%s/%s", TEST_FRAMES, file);
         f = fopen(path, "r");
         ck_assert_msg(f != NULL, "%s is not there", path);
         while (fgets(line, sizeof(line), f)) {
@@ -67,7 +57,7 @@ static inline struct frame frame_read(const char *file)
 /* Calls fn for every frame whose name begins with prefix; returns how many there were. */
 static inline unsigned frames_each(const char *prefix, void (*fn)(const struct frame *frame))
 {
-        DIR *directory = opendir(frames_directory());
+        DIR *directory = opendir(TEST_FRAMES);
         struct dirent *entry;
         unsigned n = 0;
 
