@@ -21,10 +21,10 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "compute/blas_core.h"
+#include "compute/linalg/blas_core.h"
 #include "compute/kernels/kernels.h"
-#include "compute/plan.h"
-#include "compute/user_child.h"
+#include "compute/plan/plan.h"
+#include "compute/user/user_child.h"
 #include "net/config.h"
 #include "net/notify.h"
 #include "net/server.h"

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 
 struct step;
 

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "compute/user_kernel.h"
+#include "compute/user/user_kernel.h"
 #include "service/core.h"
 #include "service/definition.h"
 #include "service/dispatch.h"

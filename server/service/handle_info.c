@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "compute/user_kernel.h"
+#include "compute/user/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "compute/plan.h"
-#include "compute/user_kernel.h"
+#include "compute/plan/plan.h"
+#include "compute/user/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"

@@ -14,7 +14,7 @@
 #include <uthash.h>
 
 #include "base/list.h"
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 #include "wire/nodes.h"
 
 /* A bound on an estimate: a plan takes about as much as the program that it is made from. */

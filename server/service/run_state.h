@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 #include "service/core.h"
 
 /* Memory of one output, or the scratch: a part of run_state.small, or a segment of its own. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 #include "program_kit.h"
 
 enum { KIT_OUTPUTS = 16 };

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "compute/blas_core.h"
+#include "compute/linalg/blas_core.h"
 
 #define SETUP "--setup" /* this program, as a daemon would start */
 

@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "compute/blas_threads.h"
+#include "compute/linalg/blas_threads.h"
 
 /* What is alone gets threads; whoever comes meanwhile takes them away, from both. */
 START_TEST(test_alone)

@@ -1,6 +1,6 @@
 /* layer: compute */
 /* SPDX-License-Identifier: MIT */
-#include "compute/cumulative.h"
+#include "compute/reduce/cumulative.h"
 #include "step_kit.h"
 
 static struct td_attrs along(int16_t axis)

@@ -4,11 +4,11 @@
  * What fusing leaves behind: how many steps a program becomes, what memory it needs, and that the
  * values are those of the program.
  */
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 
 #include <math.h>
 
-#include "compute/plan_code.h"
+#include "compute/plan/plan_code.h"
 #include "plan_kit.h"
 
 enum { N = 1000 };

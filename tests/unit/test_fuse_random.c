@@ -7,7 +7,7 @@
  * stand fused plans, with other tiles and on several threads. Inputs have all layouts; shapes
  * broadcast; reductions, views and values that are read often stand in between.
  */
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 
 #include "plan_kit.h"
 

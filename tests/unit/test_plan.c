@@ -4,7 +4,7 @@
  * Plans without loops: outputs of every origin, views, memory by lifetime, refusals, stopping,
  * cost; and the same plan on two threads.
  */
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 
 #include <pthread.h>
 

@@ -4,7 +4,7 @@
  * Loops: the two examples that everybody computes, carried values that change places, watch lists,
  * loops in loops, and random programs against an interpreter that shares no memory between values.
  */
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 
 #include "plan_kit.h"
 

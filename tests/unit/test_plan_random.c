@@ -7,7 +7,7 @@
  * its own. So buffers that are shared too early, swapped wrongly or left unwritten show. Values are
  * 4 x 4 of int64, views of such, steps' numbers, and stacks of both.
  */
-#include "compute/plan.h"
+#include "compute/plan/plan.h"
 
 #include "plan_kit.h"
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "step_kit.h"
 
-#include "compute/random_core.h"
+#include "compute/create/random_core.h"
 
 /* From kat_vectors of the Random123 distribution: counter, key, result. */
 START_TEST(test_known_answers)

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "step_kit.h"
 
-#include "compute/sort_keys.h"
-#include "compute/sort_line.h"
+#include "compute/sort/sort_keys.h"
+#include "compute/sort/sort_line.h"
 #include "compute/step_base.h"
 
 /* Keys that are hard for one part or another. */

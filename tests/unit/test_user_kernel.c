@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compute/user_kernel.h"
+#include "compute/user/user_kernel.h"
 
 START_TEST(signatures)
 {

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is reduced
+ *
+ * An expression over a shape some of whose axes are reduced, delivered in the order in which folds
+ * want it: results are numbered in C order of the kept axes, the elements of one result in C order
+ * of the reduced ones. Either by rows, some elements of one result or all of several, or by
+ * columns, one element each of many neighbouring results. Which of the two suits the way in which
+ * memory lies is decided once.
+ *
+ * Nothing is copied that lies in memory as it is wanted. A feed is const once it is made; each
+ * thread has a mouth of its own, on its stack.
+ */
+#pragma once
+
+#include "compute/region/vm.h"
+
+enum {
+        FEED_ROWS = 8 * KERNEL_LANES, /* delivered at a time by columns, at most */
+        FEED_COLUMNS = 512,           /* neighbouring results at a time, at most */
+};
+
+struct feed {
+        struct vm *vm; /* NULL: there are no elements */
+        int64_t n_results;
+        int64_t n_over;  /* elements of one result */
+        unsigned n_kept; /* dimensions of the machine's space that are kept, the first ones */
+        size_t item_size;
+        int64_t most;   /* elements at a time by rows */
+        int64_t width;  /* columns at a time, at most; 0: by rows */
+        bool is_direct; /* columns are pointers to rows in memory, of a leaf */
+        unsigned leaf;
+        struct space over;
+};
+
+struct mouth {
+        const struct feed *feed;
+        int64_t result, index, n_columns; /* by columns: what comes next */
+        struct walk walk;
+        struct vm_thread vm;
+};
+
+/* The expression's first result over a shape; bit i of reduced: axis i is. 0 or -ENOMEM. */
+int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *shape,
+              uint32_t reduced);
+void feed_deinit(struct feed *feed);
+/* Nanoseconds for all of it. */
+uint64_t feed_cost_ns(const struct feed *feed);
+
+/* These return 0, or the mark of the first operation that refused its values. */
+unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves);
+/* Elements from the given one of a result on, or of following results too; n <= feed->most. */
+unsigned mouth_rows(struct mouth *mouth, int64_t result, int64_t index, int64_t n, const char **xp);
+/*
+ * Begin with the element of that index of n_columns neighbouring results, which do not leave the
+ * last kept dimension; then up to n <= FEED_ROWS rows of them at a time, *np at least one.
+ */
+void mouth_columns_begin(struct mouth *mouth, int64_t result, int64_t n_columns, int64_t index);
+unsigned mouth_columns(struct mouth *mouth, int64_t n, const char **rows, int64_t *np);
+
+/* Extent of the last kept dimension. */
+static inline int64_t feed_columns(const struct feed *feed)
+{
+        return feed->n_kept > 0 ? feed->vm->space->shape[feed->n_kept - 1] : 1;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What steps that read by a feed share
+ *
+ * One run of a step, as its threads see it: whether it should end, and what was refused.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "compute/reduce/feed.h"
+#include "compute/step_base.h"
+
+struct pass_base {
+        const struct run *run;
+        const void *const *leaves;
+        atomic_uint mark; /* of the first operation that refused, 0: none */
+        atomic_bool is_stopped;
+};
+
+static inline bool pass_must_end(struct pass_base *pass)
+{
+        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
+                return true;
+        if (!run_should_stop(pass->run))
+                return false;
+        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
+        return true;
+}
+
+/* The first operation is blamed, whichever thread comes to it first. */
+static inline void pass_refuse(struct pass_base *pass, unsigned mark)
+{
+        unsigned before = atomic_load(&pass->mark);
+
+        while ((before == 0 || mark < before) &&
+               !atomic_compare_exchange_weak(&pass->mark, &before, mark))
+                ;
+}
+
+static inline bool pass_is_well(struct pass_base *pass)
+{
+        return !atomic_load(&pass->mark) && !atomic_load(&pass->is_stopped);
+}
+
+/* What a step returns that is not well. */
+static inline int pass_outcome(struct pass_base *pass, const struct vm *vm,
+                               struct td_refusal *refusal)
+{
+        if (!atomic_load(&pass->mark))
+                return PLAN_E_STOPPED;
+        vm_refuse(vm, atomic_load(&pass->mark), refusal);
+        return PLAN_E_REFUSED;
+}
+
+/* Bit i: axis i is reduced. Inference has checked the axes. */
+static inline uint32_t reduced_axes(const struct td_attrs *attrs, unsigned ndim)
+{
+        uint32_t mask = 0;
+
+        if (!(attrs->set & TD_ATTR_AXES))
+                return (1u << ndim) - 1;
+        for (unsigned i = 0; i < attrs->n_axes; i++)
+                mask |= 1u << (attrs->axes[i] < 0 ? attrs->axes[i] + (int)ndim : attrs->axes[i]);
+        return mask;
+}

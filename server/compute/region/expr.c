@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Expressions
+ *
+ * Values are looked for before they are added; with at most a few dozen of them, a walk through all
+ * is the quickest way.
+ */
+#include "compute/region/expr.h"
+
+#include "tensord/infer_elementwise.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "compute/kernels/kernels.h"
+
+void expr_init(struct expr *expr)
+{
+        expr->n_leaves = expr->n_values = expr->n_results = 0;
+}
+
+static uint8_t add(struct expr *expr, const struct expr_value *value)
+{
+        assert(expr->n_values < EXPR_VALUES_MAX);
+        expr->values[expr->n_values] = *value;
+        return (uint8_t)expr->n_values++;
+}
+
+uint8_t expr_leaf(struct expr *expr, const struct desc *desc)
+{
+        struct expr_value value = { .kind = EXPR_LEAF,
+                                    .dtype = desc->type.dtype,
+                                    .args = { (uint8_t)expr->n_leaves } };
+
+        assert(expr->n_leaves < EXPR_LEAVES_MAX);
+        expr->leaves[expr->n_leaves++] = *desc;
+        return add(expr, &value);
+}
+
+uint8_t expr_constant(struct expr *expr, enum td_dtype dtype, const union td_scalar *constant)
+{
+        struct expr_value value = { .kind = EXPR_CONSTANT, .dtype = (uint8_t)dtype };
+        size_t size = (size_t)td_dtype_size(dtype);
+
+        memcpy(&value.constant, constant, size);
+        for (unsigned i = 0; i < expr->n_values; i++)
+                if (expr->values[i].kind == EXPR_CONSTANT && expr->values[i].dtype == dtype &&
+                    memcmp(&expr->values[i].constant, constant, size) == 0)
+                        return (uint8_t)i;
+        return add(expr, &value);
+}
+
+/* The value that says the same, or a new one. */
+static uint8_t find_or_add(struct expr *expr, const struct expr_value *value)
+{
+        for (unsigned i = 0; i < expr->n_values; i++) {
+                const struct expr_value *v = &expr->values[i];
+
+                if (v->kind == value->kind && v->dtype == value->dtype && v->op == value->op &&
+                    v->n_args == value->n_args && memcmp(v->args, value->args, v->n_args) == 0)
+                        return (uint8_t)i;
+        }
+        return add(expr, value);
+}
+
+uint8_t expr_cast(struct expr *expr, uint8_t value, enum td_dtype dtype)
+{
+        const struct expr_value *v = &expr->values[value];
+        struct expr_value cast = {
+                .kind = EXPR_CAST, .dtype = (uint8_t)dtype, .n_args = 1, .args = { value }
+        };
+
+        if (v->dtype == dtype)
+                return value;
+        if (v->kind == EXPR_CONSTANT) {
+                union td_scalar converted = { 0 };
+
+                kernels_get()->load[v->dtype][dtype](1, &converted, &v->constant, 0);
+                return expr_constant(expr, dtype, &converted);
+        }
+        return find_or_add(expr, &cast);
+}
+
+/* Compute an operation on constants; false if its kernel refuses. */
+static bool fold(const struct expr *expr, const struct expr_value *value, enum td_dtype computed,
+                 union td_scalar *resultp)
+{
+        const struct kernels *kernels = kernels_get();
+        _Alignas(64) union td_scalar x[EXPR_ARGS_MAX][KERNEL_LANES], out[KERNEL_LANES];
+        size_t n = kernel_is_padded(value->op, computed) ? KERNEL_LANES : 1;
+        unsigned refused = 0;
+
+        for (unsigned i = 0; i < value->n_args; i++) {
+                const struct expr_value *v = &expr->values[value->args[i]];
+
+                kernels->load[v->dtype][v->dtype](n, x[i], &v->constant, 0);
+        }
+        memset(out, 0, sizeof(out));
+        if (value->n_args == 3)
+                kernel_of_three(value->op, computed)(n, out, x[0], x[1], x[2]);
+        else if (value->n_args == 1)
+                refused = kernels->unary[value->op][computed](n, out, x[0]);
+        else
+                refused = kernels->binary[value->op][computed][KERNEL_VV](n, out, x[0], x[1]);
+        *resultp = out[0];
+        return !refused;
+}
+
+uint8_t expr_apply(struct expr *expr, enum td_op op, int32_t node, enum td_dtype dtype,
+                   unsigned n_args, const uint8_t *args)
+{
+        struct expr_value value = { .kind = EXPR_APPLY,
+                                    .dtype = (uint8_t)dtype,
+                                    .n_args = (uint8_t)n_args,
+                                    .op = (uint16_t)op,
+                                    .node = node };
+        enum td_dtype dtypes[EXPR_ARGS_MAX], computed;
+        union td_scalar constant;
+        bool is_constant = true;
+
+        assert(n_args > 0 && n_args <= EXPR_ARGS_MAX);
+        if (op == TD_OP_ASTYPE)
+                return expr_cast(expr, args[0], dtype);
+        for (unsigned i = 0; i < n_args; i++)
+                dtypes[i] = expr->values[args[i]].dtype;
+        computed = expr_compute_dtype(op, n_args, dtypes, dtype);
+        for (unsigned i = 0; i < n_args; i++) {
+                value.args[i] = expr_cast(expr, args[i],
+                                          op == TD_OP_WHERE && i == 0 ? TD_BOOL : computed);
+                is_constant &= expr->values[value.args[i]].kind == EXPR_CONSTANT;
+        }
+        if (is_constant && fold(expr, &value, computed, &constant))
+                return expr_constant(expr, dtype, &constant);
+        return find_or_add(expr, &value);
+}
+
+void expr_result(struct expr *expr, uint8_t value)
+{
+        assert(expr->n_results < EXPR_RESULTS_MAX);
+        expr->results[expr->n_results++] = value;
+}
+
+bool expr_can(enum td_op op)
+{
+        return td_category(td_op_info(op)->rule) || op == TD_OP_WHERE || op == TD_OP_ASTYPE;
+}
+
+enum td_dtype expr_compute_dtype(enum td_op op, unsigned n_args, const enum td_dtype *args,
+                                 enum td_dtype result)
+{
+        struct td_type types[EXPR_ARGS_MAX] = { 0 };
+
+        if (op == TD_OP_WHERE)
+                return result;
+        for (unsigned i = 0; i < n_args; i++)
+                types[i].dtype = (uint8_t)args[i];
+        return td_computed_in(td_op_info(op)->rule, n_args, types);
+}
+
+uint64_t expr_cost(enum td_op op, enum td_dtype dtype)
+{
+        if (op != TD_OP_POW && kernel_is_padded(op, dtype))
+                return 3500;
+        if (td_dtype_is_complex(dtype) && td_op_info(op)->rule == TD_RULE_FLOATING)
+                return op == TD_OP_DIVIDE || op == TD_OP_RECIPROCAL
+                               ? 3000
+                               : 100000; /* C's functions, one by one */
+        switch (op) {
+        case TD_OP_POW:
+                return td_dtype_is_integer(dtype)   ? 20000
+                       : td_dtype_is_complex(dtype) ? 200000
+                                                    : 8000;
+        case TD_OP_DIVIDE:
+        case TD_OP_SQRT:
+        case TD_OP_RECIPROCAL:
+                return 1200;
+        case TD_OP_FLOOR_DIVIDE:
+        case TD_OP_REMAINDER:
+                return td_dtype_is_integer(dtype) ? 4000 : 30000;
+        case TD_OP_NEXTAFTER:
+                return 6500;
+        default:
+                return 400;
+        }
+}

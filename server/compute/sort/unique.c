@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Steps that find the distinct elements
+ *
+ * Elements are sorted as keys, with their indices if these are wanted; each key that differs from
+ * the one before it begins a run, and each NaN does. Runs are counted by chunks; the second half
+ * walks the same keys again.
+ *
+ * Scratch: the count, a start for each chunk and one for the end, then what sorting takes.
+ */
+#include "compute/sort/unique.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "compute/sort/sort_line.h"
+#include "compute/step_base.h"
+
+enum {
+        CHUNK = 32 * 1024,
+        HEAD_BYTES = 64,
+};
+
+struct unique {
+        struct step step;
+        const struct order *order;
+        struct space space;
+        int64_t offset;
+        bool has_sorted_indices;
+        int indices, inverse, counts; /* numbers of these results, -1: none */
+        int64_t n_chunks;
+        uint64_t sort_offset;
+};
+
+struct pass {
+        const struct unique *u;
+        const struct run *run;
+        struct sorted sorted;
+        int64_t *starts; /* runs before each chunk */
+        char *values;
+        int64_t *indices, *inverse, *counts;
+        int64_t count;
+        _Atomic int64_t zero; /* number of the run of zeros, -1: none */
+        atomic_bool is_stopped;
+};
+
+static bool pass_must_end(struct pass *pass)
+{
+        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
+                return true;
+        if (!run_should_stop(pass->run))
+                return false;
+        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
+        return true;
+}
+
+static bool begins_run(const struct pass *pass, int64_t i)
+{
+        uint64_t key = pass->sorted.keys[i], nan = pass->u->order->nan;
+
+        return i == 0 || key != pass->sorted.keys[i - 1] || (nan && key == nan);
+}
+
+static int64_t chunk_end(const struct pass *pass, uint64_t chunk)
+{
+        int64_t begin = (int64_t)chunk * CHUNK, n = pass->u->space.n;
+
+        return n - begin < CHUNK ? n : begin + CHUNK;
+}
+
+/* ---- counting ---- */
+
+static void count_chunk(void *ctx, uint64_t chunk)
+{
+        struct pass *pass = ctx;
+        int64_t n = 0;
+
+        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++)
+                n += begins_run(pass, i);
+        pass->starts[chunk + 1] = n;
+}
+
+static void invert_chunk(void *ctx, uint64_t chunk)
+{
+        struct pass *pass = ctx;
+        int64_t run = pass->starts[chunk] - 1;
+
+        if (pass_must_end(pass))
+                return;
+        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++) {
+                run += begins_run(pass, i);
+                if (pass->sorted.indices[i] < pass->u->space.n)
+                        pass->inverse[pass->sorted.indices[i]] = run;
+        }
+}
+
+static void pass_init(struct pass *pass, const struct unique *u, const struct run *run,
+                      const void *scratch)
+{
+        char *bytes = (char *)(uintptr_t)scratch;
+
+        *pass = (struct pass){ .u = u, .run = run };
+        pass->starts = (int64_t *)(void *)(bytes + HEAD_BYTES);
+        pass->sorted = sort_line_at(u->space.n, u->has_sorted_indices, bytes + u->sort_offset);
+        atomic_init(&pass->zero, -1);
+}
+
+static int unique_run(const struct step *step, const struct run *run, const void *const *args,
+                      void *const *results, void *scratch, struct td_refusal *refusal)
+{
+        const struct unique *u = (const struct unique *)step;
+        struct source source = { u->order, &u->space, (const char *)args[0] + u->offset };
+        struct workers *workers = u->space.n < SPREAD_BYTES / 8 ? NULL : run_workers(run);
+        struct pass pass;
+        int r = 0;
+
+        (void)refusal;
+        pass_init(&pass, u, run, scratch);
+        if (u->space.n > 0)
+                r = sort_line(&source, u->has_sorted_indices, run,
+                              (char *)scratch + u->sort_offset);
+        if (r)
+                return r;
+        pass.starts[0] = 0;
+        workers_for(workers, (uint64_t)u->n_chunks, count_chunk, &pass);
+        for (int64_t i = 0; i < u->n_chunks; i++)
+                pass.starts[i + 1] += pass.starts[i];
+        memcpy(scratch, &pass.starts[u->n_chunks], sizeof(int64_t));
+        if (u->inverse < 0)
+                return 0;
+        pass.inverse = results[u->inverse];
+        workers_for(workers, (uint64_t)u->n_chunks, invert_chunk, &pass);
+        return pass.is_stopped ? PLAN_E_STOPPED : 0;
+}
+
+/* ---- writing ---- */
+
+/* How many elements the run has that begins there. */
+static int64_t run_length(const struct pass *pass, int64_t begin)
+{
+        int64_t i = begin + 1;
+
+        while (i < pass->u->space.n && !begins_run(pass, i))
+                i++;
+        return i - begin;
+}
+
+static void write_chunk(void *ctx, uint64_t chunk)
+{
+        struct pass *pass = ctx;
+        const struct unique *u = pass->u;
+        int64_t run = pass->starts[chunk], last = pass->starts[chunk + 1];
+
+        if (pass_must_end(pass))
+                return;
+        last = last < 0 ? 0 : last > pass->count ? pass->count : last;
+        run = run < 0 ? 0 : run;
+        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++) {
+                if (!begins_run(pass, i) || run >= last)
+                        continue;
+                if (pass->values)
+                        u->order->store(1, pass->values + run * (int64_t)u->order->item_size, 0,
+                                        &pass->sorted.keys[i]);
+                if (u->order->nan && pass->sorted.keys[i] == u->order->zero)
+                        atomic_store(&pass->zero, run);
+                if (pass->indices)
+                        pass->indices[run] = pass->sorted.indices[i];
+                if (pass->counts)
+                        pass->counts[run] = run_length(pass, i);
+                run++;
+        }
+        for (; run < last; run++) { /* only if the scratch was tampered with */
+                if (pass->values)
+                        memset(pass->values + run * (int64_t)u->order->item_size, 0,
+                               u->order->item_size);
+                if (pass->indices)
+                        pass->indices[run] = 0;
+                if (pass->counts)
+                        pass->counts[run] = 0;
+        }
+}
+
+/* The first zero and every NaN as they came. */
+static void restore(struct pass *pass, const struct source *source)
+{
+        const struct order *order = pass->u->order;
+        int64_t zero = atomic_load(&pass->zero), n_nans = 0;
+        struct order_restore to = { .stride = (ptrdiff_t)order->item_size };
+
+        while (n_nans < pass->count &&
+               pass->sorted.keys[pass->u->space.n - 1 - n_nans] == order->nan)
+                n_nans++;
+        to.zeros = pass->values + (zero < 0 ? 0 : zero) * to.stride;
+        to.n_zeros = zero >= 0;
+        to.nans = pass->values + (pass->count - n_nans) * to.stride;
+        to.n_nans = n_nans;
+        order_restore(source, &to);
+}
+
+static int unique_finish(const struct step *step, const struct run *run, const void *const *args,
+                         void *const *results, const void *scratch, int64_t count)
+{
+        const struct unique *u = (const struct unique *)step;
+        struct source source = { u->order, &u->space, (const char *)args[0] + u->offset };
+        struct pass pass;
+
+        if (count == 0)
+                return 0;
+        pass_init(&pass, u, run, scratch);
+        pass.count = count;
+        pass.values = results[0];
+        pass.indices = u->indices < 0 ? NULL : results[u->indices];
+        pass.counts = u->counts < 0 ? NULL : results[u->counts];
+        workers_for(u->space.n < SPREAD_BYTES / 8 ? NULL : run_workers(run), (uint64_t)u->n_chunks,
+                    write_chunk, &pass);
+        if (pass.is_stopped)
+                return PLAN_E_STOPPED;
+        if (pass.values && u->order->nan)
+                restore(&pass, &source);
+        return 0;
+}
+
+/* ---- preparing ---- */
+
+static struct step *unique_free(struct step *step)
+{
+        free(step);
+        return NULL;
+}
+
+static const struct step_class unique_class = { "unique", unique_run, unique_free };
+
+int unique_new(struct step **stepp, enum td_op op, const struct desc *args,
+               const struct desc *results)
+{
+        struct unique *u = calloc(1, sizeof(*u));
+        int n = 1;
+
+        if (!u)
+                return error_origin(-ENOMEM);
+        (void)results;
+        u->step.class = &unique_class;
+        u->step.finish = unique_finish;
+        u->order = order_of(args[0].type.dtype, false);
+        u->offset = args[0].offset;
+        space_init(&u->space, args[0].type.ndim, args[0].type.shape, 1, &args[0]);
+        u->indices = op == TD_OP_UNIQUE_ALL ? n++ : -1;
+        u->inverse = op == TD_OP_UNIQUE_ALL || op == TD_OP_UNIQUE_INVERSE ? n++ : -1;
+        u->counts = op == TD_OP_UNIQUE_ALL || op == TD_OP_UNIQUE_COUNTS ? n++ : -1;
+        u->has_sorted_indices = u->indices >= 0 || u->inverse >= 0;
+        u->n_chunks = div_up(u->space.n, CHUNK);
+        u->sort_offset = align_64(HEAD_BYTES + (uint64_t)(u->n_chunks + 1) * sizeof(int64_t));
+        u->step.n_scratch = u->sort_offset + sort_line_n_scratch(u->space.n, u->has_sorted_indices);
+        u->step.count_max = u->space.n;
+        u->step.cost_ns = 200 + (uint64_t)u->space.n * 30;
+        *stepp = &u->step;
+        return 0;
+}
