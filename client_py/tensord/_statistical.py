@@ -207,4 +207,4 @@ def segment_sum(x, labels, k, /):
     (k, ...) Tensor or Value
         0 where no row has the label.
     """
-    return call("segment_sum", (tensor_of(x), tensor_of(labels)), {"k": operator.index(k)})
+    return call("segment_sum", (x, labels), {"k": operator.index(k)})

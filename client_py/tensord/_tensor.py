@@ -159,14 +159,12 @@ class Tensor(Operators):
         view._number = self._number
         view.shape = tuple(shape)
         view._strides = tuple(strides)
-        view._offset = self._offset + offset
+        view._offset = self._offset + (0 if 0 in view.shape else offset)
         return view
 
     def _at(self, index):
         old = self.strides
-        offset = 0
-        if 0 not in index.count:
-            offset = sum(start * stride for start, stride in zip(index.start, old))
+        offset = sum(start * stride for start, stride in zip(index.start, old))
         strides = (0 if axis is None else old[axis] * index.step[axis] for axis in index.axes)
         return self._view(index.shape, strides, offset)
 

@@ -399,7 +399,7 @@ def diagonal(x, /, *, offset=0):
         return diagonal_of(x, offset)
     count = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
     *lead, row, column = x.strides
-    start = (column * offset if offset >= 0 else -row * offset) if count else 0
+    start = column * offset if offset >= 0 else -row * offset
     return x._view((*x.shape[:-2], count), (*lead, row + column), start)
 
 

@@ -108,6 +108,7 @@ ROWS = [
     unary("square", COMPLEX, ulp=32),
     unary("sqrt", FLOAT, domain="positive"),
     binary("subtract", NUMERIC),
+    Row("clip", BOOL + REAL, numpy.clip, ("any", "small", "small")),
     Row(
         "where",
         BOOL + REAL,
@@ -126,6 +127,7 @@ ROWS += [
         ),
         ("small",),
         call=lambda x, to=to: tensord.astype(x, to),
+        op="astype",
     )
     for to in ALL
 ]

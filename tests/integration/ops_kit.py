@@ -42,13 +42,13 @@ class Row:
     name : str
         Of the function of tensord, dotted for linalg's.
     dtypes : list of str
-        Of all operands.
+        Of all operands; of an operation without any, its keyword.
     expected : callable
         From arrays and keywords to an array (or a tuple of them); or to an exception's class.
     domains : tuple of str
         What values each operand has, see `values`; their number is that of the operands.
     ulp : float
-        How far floats may be off, in units of the last place of the largest intermediate; 0: equal.
+        How far floats may be off, in units of the last place; 0: equal.
     options : callable
         From a shape to the keywords of each call.
     call : callable, optional
@@ -56,6 +56,10 @@ class Row:
     shapes : list of tuple
     accepts : callable, optional
         False for shapes that the operation does not take.
+    op : str, optional
+        The operation of ops.def, where the name does not end in it.
+    is_joint : bool
+        Units are those of the result's largest element, as for matrices.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Row:
     call: Any = None
     shapes: list = dataclasses.field(default_factory=lambda: SHAPES)
     accepts: Callable = lambda shape: True
+    op: Any = None
+    is_joint: bool = False
 
     def function(self):
         """What is called with tensors."""
@@ -79,7 +85,12 @@ class Row:
 
 
 def values(shape, dtype, domain, seed):
-    """An array of a domain: any, small, nonzero, positive, unit, over_one, shift, ties."""
+    """An array of a domain: any, small, nonzero, positive, unit, over_one, shift, ties.
+
+    Matrices: dominant (by their diagonal, so well-conditioned), definite, not_finite.
+    """
+    if domain in ("dominant", "definite", "not_finite"):
+        return _matrices(shape, dtype, domain, seed)
     random = numpy.random.default_rng([seed, zlib.crc32(domain.encode()), len(shape)])
     dtype = numpy.dtype(dtype)
     if dtype.kind == "b":
@@ -119,6 +130,24 @@ def _floats(random, shape, domain):
     return numbers
 
 
+def _matrices(shape, dtype, domain, seed):
+    """Each broadcast row is a singular matrix exactly: its pivot is a power of 2."""
+    x = values(shape, dtype, "unit", seed)
+    if domain == "not_finite":
+        x[..., 0, 0] = numpy.nan if seed % 2 else numpy.inf
+        return x
+    n = shape[-1]
+    if domain == "definite":
+        x = numpy.tril(x) + numpy.conj(numpy.tril(x, -1)).swapaxes(-1, -2)
+    pivot = 1 << (8 * n - 1).bit_length() if n else 0
+    if x.dtype.kind in "iu":
+        pivot = min(pivot, numpy.iinfo(x.dtype).max // 2 + 1)
+    x[..., range(n), range(n)] = pivot
+    if x.dtype.kind == "b":
+        x = numpy.triu(x) if domain == "dominant" else x & numpy.eye(n, dtype=bool)
+    return x
+
+
 class Operands:
     """Tensors of every dtype, domain, shape and layout, with the arrays that they show."""
 
@@ -153,18 +182,21 @@ class Operands:
         return broadcast, numpy.ascontiguousarray(numpy.broadcast_to(row, array.shape))
 
 
-def check(got, expected, ulp, context):
+def check(got, expected, ulp, context, is_joint=False):
     """Values, dtype and shape agree; floats within ulp units in the last place."""
     if isinstance(expected, tuple):
         assert len(got) == len(expected), context
         for g, e in zip(got, expected):
-            check(g, e, ulp, context)
+            check(g, e, ulp, context, is_joint)
         return
     got, expected = numpy.asarray(got), numpy.asarray(expected)
     assert (got.dtype, got.shape) == (expected.dtype, expected.shape), context
     if ulp and expected.dtype.kind in "fc" and expected.size:
         eps = float(numpy.finfo(expected.dtype).eps)
         tiny = float(numpy.finfo(expected.dtype).tiny)
+        if is_joint:
+            tiny = eps * float(numpy.max(numpy.abs(expected), where=numpy.isfinite(expected),
+                                         initial=1))
         numpy.testing.assert_allclose(
             got, expected, rtol=ulp * eps, atol=ulp * tiny, err_msg=context
         )
@@ -172,11 +204,22 @@ def check(got, expected, ulp, context):
         numpy.testing.assert_array_equal(got, expected, err_msg=context)
 
 
+def in_program(function):
+    """The function, of values of a program that runs at once; so that views are nodes as well."""
+
+    def call(*tensors, **keywords):
+        program = tensord.Program()
+        values = [program.input(tensor) for tensor in tensors]
+        return tensors[0].client.run(program, function(*values, **keywords))
+
+    return call
+
+
 def run_row(operands, row, dtype):
     """All shapes and layouts of one row and dtype; returns how many calls were compared."""
     function, n = row.function(), 0
     for shape in filter(row.accepts, row.shapes):
-        for i, layout in enumerate(LAYOUTS if shape else ["C"]):
+        for i, layout in enumerate(LAYOUTS if shape and row.domains else ["C"]):
             pairs = [
                 operands.get(dtype, domain, shape, LAYOUTS[(i + 2 * k) % len(LAYOUTS)], k)
                 for k, domain in enumerate(row.domains)
@@ -184,6 +227,8 @@ def run_row(operands, row, dtype):
             tensors = [tensor for tensor, _ in pairs]
             arrays = [array for _, array in pairs]
             for keywords in row.options(shape):
+                if not row.domains:
+                    keywords = {**keywords, "dtype": dtype}
                 context = f"{row.name} {dtype} {shape} {layout} {keywords}"
                 with numpy.errstate(all="ignore"):
                     expected = row.expected(*arrays, **keywords)
@@ -194,6 +239,7 @@ def run_row(operands, row, dtype):
                         n += 1
                         continue
                     raise AssertionError(f"{context}: {expected.__name__} was not raised")
-                check(function(*tensors, **keywords), expected, row.ulp, context)
+                got = function(*tensors, **keywords)
+                check(got, expected, row.ulp, context, row.is_joint)
                 n += 1
     return n

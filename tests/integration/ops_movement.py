@@ -2,9 +2,10 @@
 """Rows of the table of operations: what moves elements."""
 
 import numpy
-from ops_kit import ALL, Row
+from ops_kit import ALL, FLOAT, Row, in_program
 
 import tensord
+
 
 def axes(shape):
     """Each axis, once from the front and once from the back."""
@@ -71,13 +72,21 @@ def diagonals(shape):
     return [{"k": k} for k in (0, 1, -1, 3, -1000, 1000)]
 
 
-def assignments(shape):
+def regions(shape):
     n = len(shape)
     keys = [(), ..., (slice(None, None, -1),) * n, (slice(1, None, 2),) * n]
     if n and shape[0]:
-        keys += [0, -1, (slice(None), None)[:1], [0, -1, 0]]
+        keys += [0, -1, (slice(None), None)[:1]]
     if n > 1 and 0 not in shape:
-        keys += [(..., 0), (slice(None), [0, -1]), ([0, -1], [-1, 0]), (0, ..., [0, 0])]
+        keys += [(..., 0)]
+    return [{"key": key} for key in keys]
+
+
+def places(shape):
+    n = len(shape)
+    keys = [[0, -1, 0]] if n and shape[0] else []
+    if n > 1 and 0 not in shape:
+        keys += [(slice(None), [0, -1]), ([0, -1], [-1, 0]), (0, ..., [0, 0])]
     return [{"key": key} for key in keys]
 
 
@@ -89,6 +98,48 @@ def assign(x, value, key):
 
 def call_assign(x, value, key):
     return tensord.assign(x, key, value.reshape(-1)[0] if value.size else 0)
+
+
+def index(x, key):
+    return x[key]
+
+
+def orders(shape):
+    n = len(shape)
+    return [{"axes": axes} for axes in {tuple(range(n)), tuple(range(n))[::-1],
+                                        (*range(1, n), *range(n)[:1])}]
+
+
+def lines(shape):
+    size = int(numpy.prod(shape))
+    found = [(size,), (1, size, 1), shape[::-1]]
+    found += [(-1,), (2, -1)] if size and not size % 2 else []
+    return [{"newshape": new} for new in found]
+
+
+def wider(shape):
+    return [{"shape": (*lead, *shape)} for lead in [(), (1,), (0,), (2, 1)]]
+
+
+def masks(shape):
+    """Of some leading dimensions; at least one."""
+    found = []
+    for n in range(1, len(shape) + 1):
+        random = numpy.random.default_rng(n)
+        found += [random.random(shape[:n]) > at for at in (0.4, 1, -1)]
+    return [{"key": key} for key in found]
+
+
+def segments(shape):
+    random = numpy.random.default_rng(3)
+    return [{"labels": random.integers(0, k, shape[0]).astype(dtype), "k": k}
+            for k, dtype in [(3, "int64"), (1, "uint8"), (100, "int32")]]
+
+
+def segment_sum(x, labels, k):
+    sums = numpy.zeros((k, *x.shape[1:]))
+    numpy.add.at(sums, labels, x)
+    return sums.astype(x.dtype)
 
 
 ROWS = [
@@ -117,5 +168,21 @@ ROWS = [
     Row("triu", ALL, numpy.triu, options=diagonals, accepts=lambda shape: len(shape) > 1),
     Row("diff", ALL, diff, options=differences,
         accepts=lambda shape: len(shape) > 0),
-    Row("assign", ALL, assign, ("any", "any"), options=assignments, call=call_assign),
+    Row("assign", ALL, assign, ("any", "any"), options=regions, call=call_assign),
+    Row("put", ALL, assign, ("any", "any"), options=places, call=call_assign),
+    Row("slice", ALL, index, options=regions, call=index),
+    Row("slice", ALL, index, options=regions, call=in_program(index)),
+    Row("permute_dims", ALL, numpy.transpose, options=orders,
+        call=lambda x, axes: tensord.permute_dims(x, axes)),
+    Row("permute_dims", ALL, numpy.transpose, options=orders,
+        call=in_program(lambda x, axes: tensord.permute_dims(x, axes))),
+    Row("reshape", ALL, numpy.reshape, options=lines,
+        call=lambda x, newshape: tensord.reshape(x, newshape)),
+    Row("reshape", ALL, numpy.reshape, options=lines,
+        call=in_program(lambda x, newshape: tensord.reshape(x, newshape))),
+    Row("broadcast_to", ALL, numpy.broadcast_to, options=wider,
+        call=in_program(lambda x, shape: tensord.broadcast_to(x, shape))),
+    Row("mask", ALL, lambda x, key: x[key], options=masks, call=index),
+    Row("segment_sum", FLOAT, segment_sum, ("positive",), 32, segments, is_joint=True,
+        call=lambda x, labels, k: tensord.segment_sum(x, labels, k), accepts=len),
 ]

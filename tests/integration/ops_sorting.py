@@ -5,7 +5,7 @@ Sorting is stable in both directions and puts NaN last, which numpy has only whe
 """
 
 import numpy
-from ops_kit import BOOL, REAL, Row
+from ops_kit import ALL, BOOL, REAL, Row
 
 import tensord
 
@@ -77,6 +77,7 @@ ROWS = [
         call=lambda x, k, axis, largest: tensord.topk(x, k, axis=axis, largest=largest)),
     Row("searchsorted", ORDERED, searchsorted, ("any", "any"), call=call_searchsorted,
         options=lambda shape: [{"side": "left"}, {"side": "right"}]),
+    Row("nonzero", ALL, numpy.nonzero, ("small",), accepts=len),
     Row("isin", ORDERED, lambda x, among, invert: numpy.isin(x, among, invert=invert),
         ("small", "small"), options=lambda shape: [{"invert": False}, {"invert": True}]),
     Row("unique_values", ORDERED, unique("v"), ("small",)),

@@ -140,96 +140,6 @@ def test_lu_solve_refused(client):
         linalg.lu_solve((factors.lu, [0.0, 1.0, 2.0]), numpy.ones(3))
 
 
-@dtypes
-@cases
-def test_cholesky(client, dtype, layout):
-    for shape in SQUARE:
-        a = definite(shape, dtype)
-        t = laid_out(client, a, layout)
-        lower = numpy.asarray(linalg.cholesky(t))
-        assert lower.dtype == floating(dtype)
-        close(lower, numpy.tril(lower), dtype)
-        close(lower @ adjoint(lower), a, dtype, 10)
-        close(linalg.cholesky(t, upper=True), adjoint(lower), dtype)
-
-
-@dtypes
-@cases
-def test_qr(client, dtype, layout):
-    for shape in RECTANGLES:
-        a = matrices(shape, dtype)
-        for mode in ("reduced", "complete"):
-            result = linalg.qr(laid_out(client, a, layout), mode=mode)
-            q, r = map(numpy.asarray, result)
-            n_q = shape[-2] if mode == "complete" else min(shape[-2:])
-            assert (result.Q.dtype, result.R.dtype) == (floating(dtype), floating(dtype))
-            assert (q.shape, r.shape) == ((*shape[:-1], n_q), (*shape[:-2], n_q, shape[-1]))
-            close(q @ r, a, dtype)
-            eye = numpy.broadcast_to(numpy.eye(n_q), (*shape[:-2], n_q, n_q))
-            close(adjoint(q) @ q, eye, dtype)
-            close(r, numpy.triu(r), dtype)
-
-
-@dtypes
-@cases
-def test_svd(client, dtype, layout):
-    for shape in RECTANGLES:
-        a = matrices(shape, dtype)
-        t = laid_out(client, a, layout)
-        m, n = shape[-2:]
-        k = min(m, n)
-        values = numpy.asarray(linalg.svdvals(t))
-        assert (values.shape, values.dtype) == ((*shape[:-2], k), real_of(dtype))
-        if k:
-            close(values, numpy.linalg.svd(a, compute_uv=False), dtype)
-        for full in (False, True):
-            result = linalg.svd(t, full_matrices=full)
-            u, s, vh = map(numpy.asarray, result)
-            n_u, n_v = (m, n) if full else (k, k)
-            assert (u.shape, vh.shape) == ((*shape[:-1], n_u), (*shape[:-2], n_v, n))
-            assert (u.dtype, vh.dtype) == (floating(dtype), floating(dtype))
-            assert s.dtype == real_of(dtype)
-            close(s, values, dtype)
-            close((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a, dtype)
-            for x in (adjoint(u) @ u, vh @ adjoint(vh)):
-                close(x, numpy.broadcast_to(numpy.eye(x.shape[-1]), x.shape), dtype)
-
-
-@dtypes
-@cases
-def test_eigh(client, dtype, layout):
-    for shape in SQUARE:
-        a = matrices(shape, dtype)
-        a = a + adjoint(a)
-        t = laid_out(client, numpy.tril(a), layout)  # the lower triangle is what counts
-        w, v = map(numpy.asarray, linalg.eigh(t))
-        assert (w.dtype, v.dtype) == (real_of(dtype), floating(dtype))
-        assert (w.shape, v.shape) == (shape[:-1], shape)
-        close(a @ v, v * w[..., None, :], dtype, 20)
-        close(adjoint(v) @ v, numpy.broadcast_to(numpy.eye(shape[-1]), shape), dtype)
-        assert (numpy.diff(w) >= 0).all()
-        values = linalg.eigvalsh(t)
-        assert values.dtype == w.dtype
-        close(values, w, dtype, 20)
-
-
-@dtypes
-@cases
-def test_eig(client, dtype, layout):
-    for shape in SQUARE:
-        a = matrices(shape, dtype)
-        t = laid_out(client, a, layout)
-        w, v = map(numpy.asarray, linalg.eig(t))
-        joint = numpy.result_type(floating(dtype), "complex64")
-        assert (w.dtype, v.dtype, w.shape, v.shape) == (joint, joint, shape[:-1], shape)
-        close(a @ v, v * w[..., None, :], dtype, 50)
-        if v.size:
-            close(numpy.linalg.norm(v, axis=-2), numpy.ones(shape[:-1]), dtype)
-        values = numpy.asarray(linalg.eigvals(t))
-        assert values.dtype == joint
-        close(numpy.sort_complex(values), numpy.sort_complex(w), dtype, 50)
-
-
 def test_eig_of_a_rotation(client):
     w, v = linalg.eig(client.put([[0.0, -1.0], [1.0, 0.0]]))
     assert sorted(numpy.asarray(w).imag) == [-1.0, 1.0]
@@ -329,25 +239,10 @@ def test_many_small_ones(client):
 # ---- compositions ----
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_norms(client, dtype):
-    for shape in [(3, 4), (2, 5, 3), (1, 1)]:
-        a = matrices(shape, dtype)
-        t, wide = client.put(a), a.astype(floating(dtype))
-        for ord_ in ["fro", "nuc", 1, -1, 2, -2, numpy.inf, -numpy.inf]:
-            for keepdims in (False, True):
-                got = linalg.matrix_norm(t, ord=ord_, keepdims=keepdims)
-                assert got.dtype == floating(dtype)
-                close(got, numpy.linalg.norm(wide, ord_, (-2, -1), keepdims), dtype)
-        for ord_ in [2, 1, 0, 3, 0.5, -1.5, numpy.inf, -numpy.inf]:
-            close(linalg.vector_norm(t, ord=ord_), numpy.linalg.norm(wide.ravel(), ord_), dtype)
-            for axis in range(a.ndim):
-                got = linalg.vector_norm(t, ord=ord_, axis=axis, keepdims=True)
-                assert got.dtype == floating(dtype)
-                close(got, numpy.linalg.norm(wide, ord_, axis, True), dtype)
-        assert linalg.vector_norm(t, axis=(0, 1), keepdims=True).shape == (1, 1, *shape[2:])
-    with pytest.raises(tensord.ArgumentError):
-        linalg.matrix_norm(t, ord=3)
+def test_norms_refused(client):
+    for ord_ in (3, "max"):
+        with pytest.raises(tensord.ArgumentError, match="matrix_norm: there is no norm"):
+            linalg.matrix_norm(client.put(numpy.eye(2)), ord=ord_)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
