@@ -7,8 +7,10 @@
  *   roundtrip ADDRESS               seconds of a small operation
  *   pipelined ADDRESS N OPS         seconds in which N client processes do OPS small operations
  *                                   each, WINDOW of them under way
- *   ping ADDRESS LOAD SIZE          seconds of pings, one every PING_NS, while the load runs:
+ *   ping ADDRESS LOAD SIZE          seconds of pings, one every PAUSE_NS, while the load runs:
  *                                   matmul (SIZE x SIZE float64) or create (SIZE bytes)
+ *   flooded ADDRESS SIZE            seconds of x + 1 for SIZE float64, one every PAUSE_NS, while
+ *                                   another client keeps FLOOD large jobs under way
  */
 #include <errno.h>
 #include <pthread.h>
@@ -25,11 +27,13 @@
 
 #define CLIENTS_MAX 16
 #define WINDOW 64
-#define PING_NS 200000
+#define PAUSE_NS 200000
+#define FLOOD 8
+#define FLOOD_EXTENT 2048 /* of the matrix that it computes with: 32 MiB */
 
 struct session {
         td_client *client;
-        td_tensor *x; /* one float64 */
+        td_tensor *x;
 };
 
 static struct session session;
@@ -45,14 +49,20 @@ static bool load_is_matmul;
 static int64_t load_size;
 static td_tensor *operand;
 
-static bool session_open(struct session *s)
+/* x: that many ones. */
+static bool session_open(struct session *s, int64_t n)
 {
         const td_options options = { .address = address, .no_start = true, .busy_poll_us = -1 };
-        const struct td_type type = { .dtype = TD_FLOAT64, .ndim = 1, .shape = { 1 } };
-        const double x = 1;
+        const struct td_type type = { .dtype = TD_FLOAT64, .ndim = 1, .shape = { n } };
+        double *x = calloc((size_t)n, sizeof(*x));
+        bool ok;
 
-        return td_connect(&s->client, &options, &error) == TD_OK &&
-               td_put(s->client, &x, &type, NULL, 'C', NULL, false, &s->x, &error) == TD_OK;
+        for (int64_t i = 0; x && i < n; i++)
+                x[i] = 1;
+        ok = x && td_connect(&s->client, &options, &error) == TD_OK &&
+             td_put(s->client, x, &type, NULL, 'C', NULL, false, &s->x, &error) == TD_OK;
+        free(x);
+        return ok;
 }
 
 static void session_close(struct session *s)
@@ -105,7 +115,7 @@ static bool start(const char *path)
 
         snprintf(copy, sizeof(copy), "%s", path);
         address = copy;
-        return session_open(&session);
+        return session_open(&session, 1);
 }
 
 static bool roundtrip_prepare(char **arguments)
@@ -166,7 +176,7 @@ static void run_client(int control)
         struct session s = { 0 };
         char byte = 0;
 
-        if (!session_open(&s) || write(control, &byte, 1) != 1)
+        if (!session_open(&s, 1) || write(control, &byte, 1) != 1)
                 return;
         while (read(control, &byte, 1) == 1)
                 if (!operate_many(&s, n_operations) || write(control, &byte, 1) != 1)
@@ -283,13 +293,13 @@ static void *load_thread(void *argument)
         return NULL;
 }
 
-static bool make_operand(void)
+static bool make_operand(int64_t extent)
 {
         const struct td_attrs attrs = {
                 .set = TD_ATTR_SHAPE | TD_ATTR_DTYPE,
                 .dtype = TD_FLOAT64,
                 .n_shape = 2,
-                .shape = { load_size, load_size },
+                .shape = { extent, extent },
         };
         td_builder *builder = td_builder_new();
         td_output output = { 0 };
@@ -307,7 +317,7 @@ static bool ping_prepare(char **arguments)
 {
         load_is_matmul = !strcmp(arguments[1], "matmul");
         load_size = strtoll(arguments[2], NULL, 10);
-        if (start(arguments[0]) && (!load_is_matmul || make_operand()))
+        if (start(arguments[0]) && (!load_is_matmul || make_operand(load_size)))
                 return serve_ok("ready");
         return serve_no(error.message);
 }
@@ -317,12 +327,12 @@ static const char *ping_time(double *seconds, long n)
 {
         struct session pinger = { 0 };
         struct load load = { .client = session.client };
-        const struct timespec pause = { .tv_nsec = PING_NS };
+        const struct timespec pause = { .tv_nsec = PAUSE_NS };
         pthread_t thread;
         const char *problem = NULL;
         long i = 0;
 
-        if (!session_open(&pinger) || pthread_create(&thread, NULL, load_thread, &load))
+        if (!session_open(&pinger, 1) || pthread_create(&thread, NULL, load_thread, &load))
                 return "no second connection";
         while (i < n && !problem) {
                 double begin = serve_now();
@@ -346,13 +356,125 @@ static const char *ping_time(double *seconds, long n)
         return problem;
 }
 
+/* ---- small operations beside a flood ---- */
+
+static atomic_bool flood_is_over, flood_failed;
+static atomic_long n_floods; /* large jobs that were done */
+static td_error flood_error;
+
+/* Products, an expression and LAPACK, by turns. */
+static bool flood_submit(long turn, td_tensor **resultp, td_pending **pendingp)
+{
+        static const enum td_op ops[] = { TD_OP_MATMUL, TD_OP_EXP, TD_OP_SVDVALS, TD_OP_EXP };
+        enum td_op op = ops[turn % 4];
+        const struct td_type corner = { .dtype = TD_FLOAT64, .ndim = 2, .shape = { 512, 512 } };
+        const int64_t strides[2] = { FLOOD_EXTENT * 8, 8 };
+        td_builder *builder = td_builder_new();
+        td_output output;
+        int args[2];
+        bool ok = builder;
+
+        if (!ok)
+                return false;
+        args[0] = args[1] = op == TD_OP_SVDVALS
+                                    ? td_builder_input_view(builder, operand, &corner, strides, 0)
+                                    : td_builder_input(builder, operand);
+        output = (td_output){
+                .value = td_builder_op(builder, op, NULL, args, op == TD_OP_MATMUL ? 2 : 1, NULL)
+        };
+        ok = td_submit(session.client, builder, &output, 1, resultp, pendingp, &flood_error) ==
+             TD_OK;
+        td_builder_free(builder);
+        return ok;
+}
+
+static bool flood_wait(td_tensor *result, td_pending *pending)
+{
+        bool ok = td_wait(pending, &flood_error) == TD_OK;
+
+        if (ok)
+                td_tensor_free(result);
+        atomic_fetch_add(&n_floods, ok);
+        return ok;
+}
+
+/* Until it is over, and all that was under way is done. */
+static void *flood_thread(void *argument)
+{
+        td_pending *pending[FLOOD] = { NULL };
+        td_tensor *results[FLOOD] = { NULL };
+        long n_submitted = 0, n_done = 0;
+        bool ok = true;
+
+        while (ok && !atomic_load(&flood_is_over)) {
+                long i = n_submitted % FLOOD;
+
+                if (n_submitted - n_done == FLOOD) {
+                        ok = flood_wait(results[i], pending[i]);
+                        n_done++;
+                } else {
+                        ok = flood_submit(n_submitted, &results[i], &pending[i]);
+                        n_submitted += ok;
+                }
+        }
+        for (; n_done < n_submitted; n_done++)
+                ok = flood_wait(results[n_done % FLOOD], pending[n_done % FLOOD]) && ok;
+        atomic_store(&flood_failed, !ok);
+        return argument;
+}
+
+static struct session beside;
+
+static void flooded_forget(void)
+{
+        session_close(&beside);
+        forget();
+}
+
+static bool flooded_prepare(char **arguments)
+{
+        int64_t n = strtoll(arguments[1], NULL, 10);
+
+        if (n < 1 || n > 1 << 24)
+                return serve_no("that many elements do not go");
+        if (start(arguments[0]) && make_operand(FLOOD_EXTENT) && session_open(&beside, n))
+                return serve_ok("flood=%d", FLOOD);
+        return serve_no(error.message);
+}
+
+static const char *flooded_time(double *seconds, long n)
+{
+        const struct timespec pause = { .tv_nsec = PAUSE_NS };
+        const char *problem = NULL;
+        long before = atomic_load(&n_floods);
+        pthread_t thread;
+
+        atomic_store(&flood_is_over, false);
+        atomic_store(&flood_failed, false);
+        if (pthread_create(&thread, NULL, flood_thread, NULL))
+                return "no second thread";
+        while (atomic_load(&n_floods) == before && !atomic_load(&flood_failed) && !problem)
+                problem = operate(&beside) ? NULL : error.message;
+        for (long i = 0; i < n && !problem; i++) {
+                double begin = serve_now();
+
+                problem = operate(&beside) ? NULL : error.message;
+                seconds[i] = serve_now() - begin;
+                nanosleep(&pause, NULL);
+        }
+        atomic_store(&flood_is_over, true);
+        pthread_join(thread, NULL);
+        return atomic_load(&flood_failed) ? flood_error.message : problem;
+}
+
 int main(void)
 {
         static const struct serve_work works[] = {
-                { "roundtrip", 1, roundtrip_prepare, roundtrip_time, forget },
-                { "pipelined", 3, pipelined_prepare, pipelined_time, pipelined_forget },
-                { "ping", 3, ping_prepare, ping_time, forget },
-                { NULL, 0, NULL, NULL, NULL },
+                { "roundtrip", 1, roundtrip_prepare, roundtrip_time, forget, NULL },
+                { "pipelined", 3, pipelined_prepare, pipelined_time, pipelined_forget, NULL },
+                { "ping", 3, ping_prepare, ping_time, forget, NULL },
+                { "flooded", 2, flooded_prepare, flooded_time, flooded_forget, NULL },
+                { 0 },
         };
 
         return serve(works);

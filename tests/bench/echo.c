@@ -260,9 +260,9 @@ static const char *rate_time(double *seconds, long n)
 int main(void)
 {
         static const struct serve_work works[] = {
-                { "echo", 1, echo_prepare, echo_time, forget },
-                { "rate", 3, rate_prepare, rate_time, forget },
-                { NULL, 0, NULL, NULL, NULL },
+                { "echo", 1, echo_prepare, echo_time, forget, NULL },
+                { "rate", 3, rate_prepare, rate_time, forget, NULL },
+                { 0 },
         };
 
         return serve(works);

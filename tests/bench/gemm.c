@@ -6,6 +6,7 @@
  *   gemm_at_b DTYPE N       c = a.T @ b
  *   gemm_batch DTYPE N K    K products of N x N, one call after the other
  *
+ * Both operands are the same, element i being (i * 7919 % 1021) / 1021 - 0.5.
  * Core and number of threads are those of OPENBLAS_CORETYPE and OPENBLAS_NUM_THREADS; the answer to
  * prepare says which they are.
  */
@@ -38,7 +39,7 @@ static void *make(void)
         void *matrix = aligned_alloc(4096, (n * 8 + 4095) & ~(size_t)4095);
 
         for (size_t i = 0; matrix && i < n; i++) {
-                double value = (double)(i * 7919 % 1024) / 1024 - 0.5;
+                double value = (double)(i * 7919 % 1021) / 1021 - 0.5;
 
                 if (is_double)
                         ((double *)matrix)[i] = value;
@@ -107,13 +108,20 @@ static const char *gemm_time(double *seconds, long n)
         return NULL;
 }
 
+static const void *gemm_result(size_t *n_bytesp)
+{
+        multiply();
+        *n_bytesp = n_items() * (size_t)n_products * (is_double ? 8 : 4);
+        return c;
+}
+
 int main(void)
 {
         static const struct serve_work works[] = {
-                { "gemm", 2, gemm_prepare, gemm_time, forget },
-                { "gemm_at_b", 2, gemm_at_b_prepare, gemm_time, forget },
-                { "gemm_batch", 3, gemm_batch_prepare, gemm_time, forget },
-                { NULL, 0, NULL, NULL, NULL },
+                { "gemm", 2, gemm_prepare, gemm_time, forget, gemm_result },
+                { "gemm_at_b", 2, gemm_at_b_prepare, gemm_time, forget, gemm_result },
+                { "gemm_batch", 3, gemm_batch_prepare, gemm_time, forget, gemm_result },
+                { 0 },
         };
 
         return serve(works);

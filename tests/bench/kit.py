@@ -27,6 +27,10 @@ class Cannot(Exception):
     """Why something was not measured."""
 
 
+class Wrong(Cannot):
+    """A result is not the peer's."""
+
+
 def percentile(seconds, percent):
     if percent == 50:
         return statistics.median(seconds)
@@ -67,6 +71,17 @@ class Helper:
     def time(self, n=1):
         """Seconds of each of n turns."""
         return [float(word) for word in self.ask("time", n)]
+
+    def save(self, path):
+        """Write the result to a file; False if the work has none."""
+        return self.ask("save", path) != ["0"]
+
+    def compare(self, path, tolerance):
+        """Raises Wrong if the result is not what another helper saved."""
+        try:
+            self.ask("compare", path, tolerance)
+        except Cannot as problem:
+            raise Wrong(str(problem)) from None
 
     def close(self):
         self.process.stdin.close()
@@ -191,6 +206,7 @@ class Bench:
         self.is_quick = is_quick
         self.rows = []
         self.left_out = []
+        self.n_wrong = 0  # of those left out
         self.core = ""  # of the daemon's BLAS
         self.n_threads = 1  # of the daemon
         self._scope = None
@@ -228,15 +244,16 @@ class Bench:
             self.leave_out(names, problem)
 
     def leave_out(self, names, problem):
+        is_wrong = isinstance(problem, Wrong)
         for name in [names] if isinstance(names, str) else names:
             self.left_out.append((name, str(problem)))
-            print(f"{name:34} not measured: {problem}", flush=True)
+            self.n_wrong += is_wrong
+            print(f"{name:34} {'WRONG' if is_wrong else 'not measured'}: {problem}", flush=True)
 
     def row(self, name, unit, ours, peer, better="lower", asked=None, note=""):
         """asked: the ratio that is wanted; limits want 1."""
         higher, lower = (ours, peer) if better == "higher" else (peer, ours)
-        # A limit of 0 is either kept or not.
-        ratio = higher / lower if lower else float(higher == lower)
+        ratio = higher / lower if lower else 1.0  # nothing where at most something is asked for
         self.rows.append({"name": name, "unit": unit, "ours": ours, "peer": peer,
                           "better": better, "ratio": ratio})
         if asked is None and name.endswith("/limit"):
@@ -272,13 +289,28 @@ class Bench:
                 self.leave_out(f"{work}/{peer}", problem)
         return ready
 
+    def agreeing(self, work, ours, peers, tolerance):
+        """Those of the peers whose results are ours, or who have none."""
+        agreeing = {}
+        with tempfile.TemporaryDirectory(prefix="tensord-bench-") as directory:
+            path = f"{directory}/result"
+            for peer, helper in peers.items():
+                try:
+                    if helper.save(path):
+                        ours.compare(path, tolerance)
+                    agreeing[peer] = helper
+                except Cannot as problem:
+                    self.leave_out(f"{work}/{peer}", problem)
+        return agreeing
+
     def compare(self, work, unit, ours, peers, turns=5, rounds=7, asked=None, convert=None,
-                percents=(50,), limits=None):
-        """Rows of one work.
+                percents=(50,), limits=None, tolerance=None):
+        """Rows of one work; a peer with another result fails its row.
 
         ours, peers: functions that prepare a helper. convert: (what is better, a function from
         seconds to what the row tells); seconds in us, ms or s if absent. percents: of the
         seconds; 50 is the median, others make rows with a suffix. limits: peers that are figures.
+        tolerance: of results, in units of the largest element; where there are none it is None.
         """
         limits = limits or {}
         suffixes = {percent: "" if percent == 50 else f"_p{percent}" for percent in percents}
@@ -290,6 +322,8 @@ class Bench:
         with self.measuring([f"{work}/{peer}" for peer in wanted]):
             helper = ours()
             ready = self.prepared(work, {k: v for k, v in peers.items() if k in wanted})
+            if tolerance is not None:
+                ready = self.agreeing(work, helper, ready, tolerance)
             if self.is_quick:
                 turns, rounds = max(1, turns // 2), max(3, rounds // 2)
             seconds, others = self.take_turns(work, helper, ready, turns, rounds)

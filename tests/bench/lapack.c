@@ -5,10 +5,14 @@
  *
  *   cholesky N | solve N | qr N | eigh N | svd N   of an N x N matrix of float64
  *
+ * Results: |L|, x, |R|, the eigenvalues, the singular values, for the matrix that prepare() makes
+ * and the right side 0, 1, 2, ...
+ *
  * Each time begins with a copy of the matrix, which LAPACK writes over, as a user's does. Core and
  * number of threads are those of OPENBLAS_CORETYPE and OPENBLAS_NUM_THREADS.
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdint.h>
 
 #include "serve.h"
@@ -87,6 +91,24 @@ static void svd(void)
                 iwork, &info, 1);
 }
 
+/* |x|, transposed: from LAPACK's order to C's. */
+static const double *turn(const double *x, double *to)
+{
+        for (size_t i = 0; i < n_items(); i++)
+                to[i] = fabs(x[i % (size_t)size * (size_t)size + i / (size_t)size]);
+        return to;
+}
+
+static const void *lapack_result(size_t *n_bytesp)
+{
+        bool is_matrix = compute == cholesky || compute == qr;
+
+        memcpy(a, given, n_items() * sizeof(*a));
+        compute();
+        *n_bytesp = (is_matrix ? n_items() : (size_t)size) * sizeof(*a);
+        return !is_matrix ? values : turn(compute == qr ? second : a, third);
+}
+
 static bool prepare(char **arguments, void (*routine)(void))
 {
         size = atoi(arguments[0]);
@@ -155,12 +177,12 @@ static const char *lapack_time(double *seconds, long n)
 int main(void)
 {
         static const struct serve_work works[] = {
-                { "cholesky", 1, prepare_cholesky, lapack_time, forget },
-                { "solve", 1, prepare_solve, lapack_time, forget },
-                { "qr", 1, prepare_qr, lapack_time, forget },
-                { "eigh", 1, prepare_eigh, lapack_time, forget },
-                { "svd", 1, prepare_svd, lapack_time, forget },
-                { NULL, 0, NULL, NULL, NULL },
+                { "cholesky", 1, prepare_cholesky, lapack_time, forget, lapack_result },
+                { "solve", 1, prepare_solve, lapack_time, forget, lapack_result },
+                { "qr", 1, prepare_qr, lapack_time, forget, lapack_result },
+                { "eigh", 1, prepare_eigh, lapack_time, forget, lapack_result },
+                { "svd", 1, prepare_svd, lapack_time, forget, lapack_result },
+                { 0 },
         };
 
         return serve(works);

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """tensord, as a Python user asks for things. Every work's first word is the daemon's address."""
+import threading
 import time
 
 import numpy
 import tensord
 
 import worker
-from theirs import HEAT, integers, of_function, random, reducible, system, unsorted
+from programs import PROGRAMS
+from theirs import (CONDUCTION, HEAT, cold_rod, decomposed, factors, integers, links, of_function,
+                    random, reducible, rod_matrix, system, unsorted)
 
 clients = {}
 
@@ -58,21 +61,17 @@ def put_cold(address, n_bytes):
 # ---- computing ----
 
 def matmul(address, dtype, n):
-    client = connect(address)
-    a, b = (client.put(random(int(n), int(n), dtype=dtype, seed=seed)) for seed in (1, 2))
+    a, b = map(connect(address).put, factors(dtype, int(n), int(n)))
     return warm(lambda: a @ b)
 
 
 def matmul_at_b(address, dtype, n):
-    client = connect(address)
-    a, b = (client.put(random(int(n), int(n), dtype=dtype, seed=seed)) for seed in (1, 2))
+    a, b = map(connect(address).put, factors(dtype, int(n), int(n)))
     return warm(lambda: a.T @ b)
 
 
 def matmul_batch(address, dtype, n, n_products):
-    client = connect(address)
-    shape = int(n_products), int(n), int(n)
-    a, b = (client.put(random(*shape, dtype=dtype, seed=seed)) for seed in (1, 2))
+    a, b = map(connect(address).put, factors(dtype, int(n_products), int(n), int(n)))
     return warm(lambda: a @ b)
 
 
@@ -85,22 +84,33 @@ def matmul_integers(address, n):
 def linalg(address, work, n):
     a, b = map(connect(address).put, system(int(n)))
     function = getattr(tensord.linalg, work)
-    if work == "solve":
-        return warm(lambda: function(a, b))
-    if work == "svd":
-        return warm(lambda: function(a, full_matrices=False))
-    return warm(lambda: function(a))
+
+    def compute():
+        if work == "solve":
+            return function(a, b)
+        return function(a, full_matrices=False) if work == "svd" else function(a)
+
+    def result():
+        results = compute()
+        if isinstance(results, tuple):
+            results = tuple(map(numpy.asarray, results))
+        return decomposed(work, numpy.asarray(a), results)
+    compute.result = result
+    return warm(compute)
 
 
 def warm(function):
-    for _ in range(3):
-        function()
+    """Called three times, or twice if that takes long: from then on in memory that it had."""
+    begin = time.perf_counter()
+    for i in range(3):
+        if i < 2 or time.perf_counter() - begin < 1:
+            function()
     return function
 
 
 def chain(address, n):
     client = connect(address)
-    tensors = [client.put(random(int(n), seed=seed)) for seed in (1, 2, 3)]
+    tensors = list(map(client.put, links(int(n))))
 
     def compute():
         program = tensord.Program()
@@ -135,6 +145,35 @@ def sorting(address, op, dtype, n):
     return warm(lambda: getattr(tensord, name)(x))
 
 
+def program(address, name):
+    client = connect(address)
+    expression, operands = PROGRAMS[name]
+    tensors = list(map(client.put, operands()))
+
+    def compute():
+        request = tensord.Program()
+        return client.run(request, expression(tensord, *map(request.input, tensors)))
+    return warm(compute)
+
+
+def beyond(address, name):
+    """Bytes that the daemon takes for a program beyond its inputs and outputs, at most, by its own
+    figures; they are asked for while it computes.
+    """
+    compute, watching = program(address, name), tensord.connect(address)
+    most, n_seen = 0, 0
+    while n_seen < 3:
+        running = threading.Thread(target=compute)
+        running.start()
+        while running.is_alive():
+            stat = watching.stat()
+            n_seen += stat["jobs"] > 0
+            most = max(most, stat["memory"]["scratch"])
+        running.join()
+    watching.close()
+    return lambda: None, f"bytes={most}"
+
+
 def gradient(address, steps):
     client = connect(address)
     x = client.put(numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]]))
@@ -148,6 +187,40 @@ def gradient(address, steps):
         return numpy.asarray(client.run(program, theta))
     assert abs(warm(compute)() - [1, 2]).max() < 1e-9
     return compute
+
+
+def node(address, n, steps):
+    """Steps of a loop whose body is one operation on n elements."""
+    client = connect(address)
+    x = client.put(numpy.arange(float(n)))
+
+    def compute():
+        request = tensord.Program()
+        last = request.loop(int(steps), lambda i, total: total + x, numpy.zeros(int(n)))
+        return numpy.asarray(client.run(request, last))
+    assert (warm(compute)() == int(steps) * numpy.arange(float(n))).all()
+    return compute
+
+
+def rod(address, form, n, steps):
+    """A rod that cools: by the user kernel, by slices within a loop, by products with a matrix."""
+    client, n, steps = connect(address), int(n), int(steps)
+    u = client.put(cold_rod(n))
+    if form == "kernel":
+        kernel = client.kernel("heat1d")
+        return warm(lambda: kernel(u, CONDUCTION, steps))
+    matrix = client.put(rod_matrix(n)) if form == "dense" else None
+
+    def step(i, u):
+        if form == "dense":
+            return matrix @ u
+        inner = u[1:-1] + CONDUCTION * (u[:-2] - 2 * u[1:-1] + u[2:])
+        return tensord.assign(u, slice(1, -1), inner)
+
+    def compute():
+        request = tensord.Program()
+        return client.run(request, request.loop(steps, step, u))
+    return warm(compute)
 
 
 def heat(address, steps):
@@ -185,6 +258,33 @@ def small_puts(address, count, prefix):
     return seconds
 
 
+class Load:
+    """Matrix products on one of the daemon's threads, until it is forgotten."""
+
+    __name__ = "load"
+
+    def __init__(self, address, n):
+        self.client = tensord.connect(address)
+        self.factor = self.client.put(random(int(n), int(n)))
+        self.is_over = False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        request = tensord.Program()
+        product = request.input(self.factor) @ request.input(self.factor)
+        while not self.is_over:
+            self.client.run(request, product, threads=1)
+
+    def __call__(self):
+        pass
+
+    def close(self):
+        self.is_over = True
+        self.thread.join()
+        self.client.close()
+
+
 def facts(address):
     """Not timed: what the header tells of the daemon."""
     stat = connect(address).stat()
@@ -199,6 +299,7 @@ if __name__ == "__main__":
         "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
         "matmul_integers": matmul_integers, "linalg": linalg,
         "chain": chain, "reduce": reduce, "exp": exp,
-        "function": function, "sorting": sorting, "gradient": gradient, "heat": heat, "fill": fill,
+        "function": function, "sorting": sorting, "program": program, "beyond": beyond,
+        "gradient": gradient, "node": node, "rod": rod, "heat": heat, "load": Load, "fill": fill,
         "small_puts": small_puts, "facts": facts,
     })

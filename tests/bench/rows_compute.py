@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Products, chains, reductions and loops."""
+"""Chains, reductions, functions, sorting and loops."""
+import os
+
 from kit import program, python
 
 SIDE = 4096  # of the matrix that is reduced: 128 MiB of float64
@@ -38,13 +40,20 @@ def theirs(bench, *words, **env):
 
 def chain(bench, address, size, n):
     threads = bench.n_threads
-    bench.compare(
-        f"chain_{size}", "ms", ours(bench, "chain", address, n),
-        {"handwritten": lambda: bench.helper(program("loops")).prepare("chain", n, threads),
-         "numexpr": theirs(bench, "chain_numexpr", n, threads),
-         "numpy": theirs(bench, "chain", n),
-         "numpy_out": theirs(bench, "chain_out", n)},
-        turns=3 if n > 1_000_000 else 30)
+
+    def handwritten(n_threads):
+        return lambda: bench.helper(program("loops")).prepare("chain", n, n_threads)
+
+    peers = {"handwritten": handwritten(threads),
+             "numexpr": theirs(bench, "chain_numexpr", n, threads),
+             "numpy": theirs(bench, "chain", n),
+             "numpy_out": theirs(bench, "chain_out", n)}
+    asked = {"handwritten": 0.8, "numexpr": 2.5, "numpy": 8}
+    if n < 1_000_000:
+        peers["handwritten_1thread"] = handwritten(1)
+        asked = {"handwritten_1thread": 0.6, "numpy": 4}
+    bench.compare(f"chain_{size}", "ms", ours(bench, "chain", address, n), peers,
+                  turns=3 if n > 1_000_000 else 30, asked=asked, tolerance=1e-14)
 
 
 def reduction(bench, address, op, axis, dtype):
@@ -56,7 +65,8 @@ def reduction(bench, address, op, axis, dtype):
             "read", n_bytes, bench.n_threads)
     bench.compare(
         f"{op}_{axis}_{'bool' if dtype == 'bool' else 'f' + dtype[-2:]}", "ms",
-        ours(bench, "reduce", address, op, axis, dtype, SIDE), peers, turns=3)
+        ours(bench, "reduce", address, op, axis, dtype, SIDE), peers, turns=3,
+        tolerance=1e-4 if dtype == "float32" else 1e-11)
 
 
 def exp(bench, address):
@@ -66,7 +76,7 @@ def exp(bench, address):
         {"numpy": theirs(bench, "exp", SIDE),
          "bandwidth": lambda: bench.helper(program("loops")).prepare(
              "copy", SIDE * SIDE * 8, bench.n_threads)},
-        turns=3)
+        turns=3, tolerance=1e-14)
 
 
 def function(bench, address, name, dtype):
@@ -74,17 +84,24 @@ def function(bench, address, name, dtype):
                   ours(bench, "function", address, name, dtype, 10_000_000),
                   {"numpy": theirs(bench, "function", name, dtype, 10_000_000),
                    "numpy_out": theirs(bench, "function_out", name, dtype, 10_000_000)},
-                  turns=5, asked={"numpy": 1.7})
+                  turns=3, asked={"numpy": 1.7}, tolerance=1e-6 if dtype == "float32" else 1e-14)
 
 
 def sorting(bench, address, op, dtype):
-    """numpy sorts as stably, kind="stable"; its unique has no choice of kind."""
+    """numpy sorts as stably, kind="stable"; its unique has no choice of kind. numpy2: the same by
+    the Python that $NUMPY2_PYTHON names.
+    """
+    words = "sorting", op, dtype, 10_000_000
+    peers = {"numpy": theirs(bench, *words)}
+    other = os.environ.get("NUMPY2_PYTHON")
+    if other:
+        peers["numpy2"] = lambda: bench.helper([other, *python("theirs.py")[1:]]).prepare(*words)
     bench.compare(f"{op}_10M_{dtype[0]}64", "ms",
-                  ours(bench, "sorting", address, op, dtype, 10_000_000),
-                  {"numpy": theirs(bench, "sorting", op, dtype, 10_000_000)},
-                  turns=3, asked={"numpy": 1.7})
+                  ours(bench, "sorting", address, *words[1:]), peers, turns=1, rounds=5,
+                  asked={"numpy": 1.7}, tolerance=0)
 
 
 def loop(bench, address, work, verb, n_steps, limits=None):
     bench.compare(work, "ms", ours(bench, verb, address, n_steps),
-                  {"numpy": theirs(bench, verb, n_steps)}, turns=10, limits=limits)
+                  {"numpy": theirs(bench, verb, n_steps)}, turns=10, limits=limits,
+                  tolerance=1e-9)

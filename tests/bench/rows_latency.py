@@ -3,6 +3,7 @@
 from kit import Cannot, percentile, program, python
 
 LIMIT_US = 1000
+FLOODED_LIMIT_MS = 5
 CREATE_BYTES = 8 << 30
 
 
@@ -13,6 +14,23 @@ def measure(bench):
         for n_clients in (1, 8):
             pipelined(bench, address, n_clients)
         ping_under_load(bench, address)
+        # The loop thread computes the first itself; the second is a job for workers.
+        for work, n in ("small_op_under_flood", 1), ("medium_op_under_flood", 65_536):
+            flooded(bench, address, work, n)
+
+
+def flooded(bench, address, work, n_elements):
+    """x + 1, while another client keeps large jobs under way."""
+    names = {50: f"{work}/limit", 99: f"{work}_p99/limit"}
+    if not any(map(bench.wants, names.values())):
+        return
+    with bench.measuring(names.values()):
+        helper = bench.helper(program("client")).prepare("flooded", address, n_elements)
+        seconds = helper.time(3000 if bench.is_quick else 15_000)
+        for percent, name in names.items():
+            if bench.wants(name):
+                bench.row(name, "ms", percentile(seconds, percent) * 1e3, FLOODED_LIMIT_MS,
+                          note=f"operations={len(seconds)}")
 
 
 def roundtrips(bench, address):

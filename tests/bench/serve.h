@@ -6,9 +6,11 @@
  *
  *   prepare WORK ARGUMENT...   make ready to measure it, forget what was prepared before
  *   time N                     do it N times
+ *   save PATH                  do it once and write the bytes of its result to a file
  *
- * The answer is "ok" and, after prepare, words that describe the helper, or after time the seconds
- * of each; or "no" and why not. So the driver can let several programs take turns.
+ * The answer is "ok" and, after prepare, words that describe the helper, after time the seconds of
+ * each, after save the number of bytes (0: the work has no result); or "no" and why not. So the
+ * driver can let several programs take turns.
  */
 #pragma once
 
@@ -30,6 +32,8 @@ struct serve_work {
         /* seconds has room for n. NULL or why it failed. */
         const char *(*time)(double *seconds, long n);
         void (*forget)(void); /* may be NULL */
+        /* Computes what the driver compares, in C order. NULL: there is none. */
+        const void *(*result)(size_t *n_bytesp);
 };
 
 static inline double serve_now(void)
@@ -77,6 +81,25 @@ static inline void serve_time(const struct serve_work *work, long n)
         free(seconds);
 }
 
+static inline void serve_save(const struct serve_work *work, const char *path)
+{
+        const void *result = NULL;
+        size_t n_bytes = 0;
+        FILE *file;
+        bool ok;
+
+        if (work && work->result)
+                result = work->result(&n_bytes);
+        file = fopen(path, "wb");
+        ok = file && fwrite(result ? result : "", 1, n_bytes, file) == n_bytes;
+        if (file)
+                ok = fclose(file) == 0 && ok;
+        if (ok)
+                serve_ok("%zu", n_bytes);
+        else
+                serve_no("the file cannot be written");
+}
+
 static inline const struct serve_work *serve_find(const struct serve_work *works, const char *name,
                                                   int n_arguments)
 {
@@ -100,6 +123,8 @@ static inline int serve(const struct serve_work *works)
                         n++;
                 if (n == 2 && !strcmp(words[0], "time")) {
                         serve_time(current, strtol(words[1], NULL, 10));
+                } else if (n == 2 && !strcmp(words[0], "save")) {
+                        serve_save(current, words[1]);
                 } else if (n >= 2 && !strcmp(words[0], "prepare")) {
                         if (current && current->forget)
                                 current->forget();
@@ -109,7 +134,7 @@ static inline int serve(const struct serve_work *works)
                         else if (!current->prepare(words + 2))
                                 current = NULL;
                 } else {
-                        serve_no("prepare WORK ARGUMENT... or time N");
+                        serve_no("prepare WORK ARGUMENT..., time N or save PATH");
                 }
                 fflush(stdout);
         }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The peers that are Python: numpy, numexpr, SharedMemory, pickle through a Pipe."""
+import math
 import multiprocessing
 import time
 from multiprocessing import resource_tracker, shared_memory
@@ -7,6 +8,7 @@ from multiprocessing import resource_tracker, shared_memory
 import numpy
 
 import worker
+from programs import PROGRAMS
 
 HEAT = numpy.array([[1, 0, 0, 0, 0], [.25, .5, .25, 0, 0], [0, .25, .5, .25, 0],
                     [0, 0, .25, .5, .25], [0, 0, 0, 0, 1]])
@@ -37,7 +39,7 @@ def attach(name, other):
 
 
 class Block:
-    """A block for others to attach; unlinked when the next work is prepared, or at the end."""
+    """A block for others to attach, unlinked in the end."""
 
     def __init__(self, n_bytes):
         self.memory = shared_memory.SharedMemory(create=True, size=n_bytes)
@@ -48,7 +50,7 @@ class Block:
 
     __name__ = "block"
 
-    def __del__(self):
+    def close(self):
         self.memory.close()
         self.memory.unlink()
 
@@ -101,30 +103,58 @@ class Pipe:
         self.connection.send(True)
         return self.connection.recv()[0]
 
-    def __del__(self):
+    def close(self):
         self.connection.send(False)
         self.process.join()
 
 
 # ---- computing ----
 
+def factors(dtype, *shape):
+    """Two factors of a product; equal, but no copies of each other. As gemm.c makes them."""
+    i = numpy.arange(math.prod(shape))
+    x = (i * 7919 % 1021 / 1021 - 0.5).astype(dtype).reshape(shape)
+    return x, x.copy()
+
+
 def integers(n, seed):
     return numpy.random.default_rng(seed).integers(-99, 99, (n, n))
 
 
 def system(n):
-    """A matrix that every routine takes, and a right side."""
-    x = random(n, n)
-    return x + x.T + n * numpy.eye(n), random(n)
+    """A matrix that every routine takes, and a right side. As lapack.c makes them."""
+    i = numpy.arange(n)
+    low, high = numpy.minimum(i, i[:, None]), numpy.maximum(i, i[:, None])
+    matrix = (low * 7919 + high * 104729) % 1024 / 1024 - 0.5 + n * numpy.eye(n)
+    return matrix, i.astype(float)
+
+
+def decomposed(work, matrix, results):
+    """What is unique of a decomposition, once its factors were multiplied to see that it is one."""
+    if work == "cholesky":
+        unique, product = abs(results), results @ results.T
+    elif work == "qr":
+        q, r = results
+        unique, product = abs(r), q @ r
+    elif work == "eigh":
+        unique, vectors = results
+        product = vectors * unique @ vectors.T
+    elif work == "svd":
+        u, unique, vt = results
+        product = u * unique @ vt
+    else:
+        return results
+    assert abs(product - matrix).max() < 1e-12 * abs(matrix).max() * len(matrix), "no factors"
+    return unique
 
 
 def matmul_at_b(dtype, n):
-    a, b = (random(int(n), int(n), dtype=dtype, seed=seed) for seed in (1, 2))
+    a, b = factors(dtype, int(n), int(n))
     return lambda: a.T @ b
 
 
 def matmul_batch(dtype, n, n_products):
-    a, b = (random(int(n_products), int(n), int(n), dtype=dtype, seed=seed) for seed in (1, 2))
+    a, b = factors(dtype, int(n_products), int(n), int(n))
     return lambda: a @ b
 
 
@@ -135,25 +165,33 @@ def matmul_integers(n):
 
 def linalg(work, n):
     a, b = system(int(n))
-    if work == "solve":
-        return lambda: numpy.linalg.solve(a, b)
-    if work == "svd":
-        return lambda: numpy.linalg.svd(a, full_matrices=False)
-    return lambda: getattr(numpy.linalg, work)(a)
+    function = getattr(numpy.linalg, work)
+
+    def compute():
+        if work == "solve":
+            return function(a, b)
+        return function(a, full_matrices=False) if work == "svd" else function(a)
+    compute.result = lambda: decomposed(work, a, compute())
+    return compute
 
 
 def matmul(dtype, n):
-    a, b = random(int(n), int(n), dtype=dtype), random(int(n), int(n), dtype=dtype, seed=2)
+    a, b = factors(dtype, int(n), int(n))
     return lambda: a @ b, worker.blas_core()
 
 
+def links(n):
+    """As loops.c makes them."""
+    return [first + (numpy.arange(n) & 1023) * 1e-3 for first in (1, 2, 3)]
+
+
 def chain(n):
-    a, b, c = (random(int(n), seed=seed) for seed in (1, 2, 3))
+    a, b, c = links(int(n))
     return lambda: numpy.sqrt(a * a + b * b) * c - a / 2
 
 
 def chain_out(n):
-    a, b, c = (random(int(n), seed=seed) for seed in (1, 2, 3))
+    a, b, c = links(int(n))
     x, y = numpy.empty_like(a), numpy.empty_like(a)
 
     def compute():
@@ -164,6 +202,7 @@ def chain_out(n):
         numpy.multiply(x, c, out=x)
         numpy.divide(a, 2, out=y)
         numpy.subtract(x, y, out=x)
+        return x
     return compute
 
 
@@ -171,7 +210,7 @@ def chain_numexpr(n, threads):
     import numexpr
 
     numexpr.set_num_threads(int(threads))
-    a, b, c = (random(int(n), seed=seed) for seed in (1, 2, 3))
+    a, b, c = links(int(n))
     return (lambda: numexpr.evaluate("sqrt(a * a + b * b) * c - a / 2", {"a": a, "b": b, "c": c}),
             f"threads={threads}")
 
@@ -227,6 +266,12 @@ def sorting(op, dtype, n):
         lambda: getattr(numpy, op)(x, kind="stable"))
 
 
+def program(name):
+    expression, operands = PROGRAMS[name]
+    inputs = operands()
+    return lambda: expression(numpy, *inputs)
+
+
 def gradient(steps):
     x = numpy.array([[1.0, 0], [1, 1], [1, 2], [1, 3], [1, 4]])
     y = numpy.array([1.0, 3, 5, 7, 9])
@@ -237,6 +282,32 @@ def gradient(steps):
             theta -= 0.05 * (2 / 5) * x.T @ (x @ theta - y)
         return theta
     assert abs(compute() - [1, 2]).max() < 1e-9
+    return compute
+
+
+CONDUCTION = 0.25
+
+
+def cold_rod(n):
+    return numpy.random.default_rng(1).random(n)
+
+
+def rod_matrix(n):
+    """A step of the rod as a product; the ends stay as they are."""
+    step = numpy.eye(n)
+    for i in range(1, n - 1):
+        step[i, i - 1:i + 2] += [CONDUCTION, -2 * CONDUCTION, CONDUCTION]
+    return step
+
+
+def rod(n, steps):
+    first = cold_rod(int(n))
+
+    def compute():
+        u = first.copy()
+        for _ in range(int(steps)):
+            u[1:-1] = u[1:-1] + CONDUCTION * (u[:-2] - 2 * u[1:-1] + u[2:])
+        return u
     return compute
 
 
@@ -256,5 +327,6 @@ if __name__ == "__main__":
         "matmul_integers": matmul_integers, "linalg": linalg,
         "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
         "reduce": reduce, "exp": exp, "function": function,
-        "function_out": function_out, "sorting": sorting, "gradient": gradient, "heat": heat,
+        "function_out": function_out, "sorting": sorting, "program": program,
+        "gradient": gradient, "rod": rod, "heat": heat,
     })
