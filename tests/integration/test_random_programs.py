@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Random programs of element-wise operations and views, against numpy.
+"""Random programs of element-wise operations, views, reductions, scans, sorting and products.
 
 Each operation runs alone first and is compared with numpy's answer to the daemon's own operands, so
 that no error adds up: exactly where it rounds once, else to a few units in the last place. Then the
-whole is run as one program whose results must have the very same bits, however it was fused.
+whole is run as one program whose results must have the very same bits, however it was fused: by the
+same daemon, by the oracle (tiles of 7 elements, nothing fused, one thread), and with 1, 2 and 7
+threads.
 """
 
 import numpy
@@ -14,20 +16,31 @@ from ops_kit import ALL
 
 import tensord
 
-SHAPES = [(), (1,), (7,), (0, 3), (3, 5), (2, 3, 4), (4, 1, 300), (65, 70), (3000,)]
+SHAPES = [(), (1,), (7,), (0, 3), (3, 5), (2, 3, 4), (4, 1, 300), (65, 70), (3000,), (50, 701)]
 LAYOUTS = ["C", "F", "sliced", "negative", "broadcast"]
 ARITHMETIC = ["add", "subtract", "multiply", "maximum", "minimum", "divide"]
 COMPARISON = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
 UNARY = ["negative", "abs", "sqrt", "exp", "log", "sin", "tanh", "expm1", "atan"]
 ATAN = {"atan": "arctan"}
 VIEWS = ["transpose", "reverse", "part"]
+TOTALS = ["sum", "mean", "max", "min", "any", "all", "count_nonzero", "argmax"]  # of axes
+LINES = ["cumulative_sum", "sort", "argsort"]  # along one axis
+DAEMONS = [
+    ["--engine-tile", "7", "--engine-unfused", "--threads", "1"],
+    ["--threads", "1"],
+    ["--threads", "2"],
+    ["--threads", "7"],
+]
 ULPS = {"exp": 8, "log": 8, "sin": 8, "tanh": 8, "expm1": 8, "atan": 8}
 
 
 @pytest.fixture(scope="module")
-def client(make_daemon):
-    with make_daemon().connect() as client:
-        yield client
+def clients(make_daemon):
+    """Of a daemon as it is, and of those whose results must be the same."""
+    clients = [make_daemon(*options).connect() for options in [[], *DAEMONS]]
+    yield clients
+    for client in clients:
+        client.close()
 
 
 # ---- operands ----
@@ -82,6 +95,78 @@ def lay_out(client, array, layout):
     if row.shape[0] == 0:
         return client.put(array), array
     return tensord.broadcast_to(client.put(row), array.shape), numpy.broadcast_to(row, array.shape)
+
+
+# ---- reductions, scans, sorting and products ----
+
+
+def axis_of(name, x, k):
+    """An axis, or None, that the operation takes; False where there is none."""
+    axes = [*range(x.ndim)] + ([None] if name in TOTALS else [])
+    if name in ("max", "min", "argmax"):
+        axes = [a for a in axes if x.size and (a is None or x.shape[a])]
+    return axes[k % len(axes)] if axes else False
+
+
+def along_axis(name, x, k):
+    """(name with its axis, function), or None where it is not defined."""
+    axis = axis_of(name, x, k)
+    is_ordered = name in ("max", "min", "argmax", "sort", "argsort")
+    if axis is False or is_ordered and x.dtype.kind == "c":
+        return None
+    keywords = {"axis": axis, "keepdims": True} if name in TOTALS else {"axis": axis}
+    return f"{name} {axis}", lambda x: getattr(tensord, name)(x, **keywords)
+
+
+def close_sums(got, x, axis, run, divisor):
+    """Sums within a few units of what is summed, where that is finite."""
+    wide = x.astype("clongdouble" if x.dtype.kind == "c" else "longdouble")
+    expected, size = run(wide, axis) / divisor, run(numpy.abs(wide), axis) / divisor
+    is_far = numpy.abs(got - expected) > 64 * numpy.finfo(got.dtype).eps * size
+    is_told = size < numpy.finfo(got.dtype).max / 2
+    assert not numpy.any(is_far & is_told)
+
+
+def check_along_axis(name, got, x):
+    name, axis = name.split()
+    axis = None if axis == "None" else int(axis)
+    kept = {"axis": axis, "keepdims": True}
+    if name in ("sum", "mean", "cumulative_sum"):
+        if x.dtype.kind in "biu":
+            x = x.astype("float64" if name == "mean" else "uint64" if x.dtype.kind == "u" else int)
+        run = numpy.cumsum if name == "cumulative_sum" else lambda y, _: y.sum(**kept)
+        expected = run(x, axis)
+        assert (got.dtype, got.shape) == (x.dtype, expected.shape)
+        if x.dtype.kind in "fc":
+            n = x.size // max(expected.size, 1) if name == "mean" else 1
+            close_sums(got, x, axis, run, n or numpy.nan)
+        else:
+            numpy.testing.assert_array_equal(got, expected)
+        return
+    if name == "sort":
+        expected = numpy.sort(x, axis, kind="stable")
+    elif name == "argsort":
+        expected = numpy.argsort(x, axis, kind="stable")
+    elif name == "count_nonzero":
+        expected = (x != 0).sum(**kept)
+    else:
+        expected = getattr(numpy, name)(x if name in ("max", "min", "argmax") else x != 0, **kept)
+    assert got.dtype == expected.dtype
+    numpy.testing.assert_array_equal(got, expected)
+
+
+def product(x):
+    """With the transpose: a matrix, of the same dtype."""
+    return tensord.matmul(x, x.transpose((1, 0)))
+
+
+def check_product(got, x):
+    if x.dtype.kind in "fc":
+        assert got.shape == (x.shape[0], x.shape[0])
+        close_sums(got, x, None, lambda y, _: y @ y.T, 1)
+    else:
+        numpy.testing.assert_array_equal(got, x @ x.T)
+    assert got.dtype == x.dtype
 
 
 # ---- operations ----
@@ -159,6 +244,11 @@ def apply(step, values):
         if values[i].dtype.kind == "c" and numpy.dtype(dtype).kind == "f":
             return None
         return f"astype {dtype}", (i,), lambda x: tensord.astype(x, dtype)
+    if name in TOTALS + LINES:
+        found = along_axis(name, values[i], k)
+        return found and (found[0], (i,), found[1])
+    if name == "product":
+        return (name, (i,), product) if values[i].ndim == 2 else None
     places = (i,) if name in UNARY else (i, j)
     if not is_defined(name, [values[n] for n in places]):
         return None
@@ -179,6 +269,11 @@ def check(name, got, arrays):
             expected = arrays[0].astype(name.split()[1])
         assert got.dtype == expected.dtype
         numpy.testing.assert_array_equal(got, expected, err_msg=name)
+    elif name == "product":
+        check_product(got, arrays[0])
+    elif name.split()[0] in TOTALS + LINES:
+        with numpy.errstate(all="ignore"):
+            check_along_axis(name, got, arrays[0])
     else:
         compare(name, got, arrays)
 
@@ -194,7 +289,8 @@ def bits(array):
 
 
 STEPS = st.tuples(
-    st.sampled_from(3 * ARITHMETIC + COMPARISON + 2 * UNARY + VIEWS + 3 * ["where"] + ["astype"]),
+    st.sampled_from(3 * ARITHMETIC + COMPARISON + 2 * UNARY + VIEWS + 3 * ["where"] + ["astype"]
+                    + TOTALS + LINES + ["product"]),
     st.integers(0, 999),
     st.integers(0, 999),
     st.integers(0, 999),
@@ -211,19 +307,18 @@ def programs(draw):
 
 
 @settings(
-    max_examples=150,
+    max_examples=500,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 @given(programs())
-def test_random_program(client, program):
+def test_random_program(clients, program):
     tensors, arrays, done = [], [], []
     for dtype, shape, layout, seed in program[0]:
-        tensor, array = lay_out(client, make(dtype, shape, seed), layout)
+        tensor, array = lay_out(clients[0], make(dtype, shape, seed), layout)
         tensors.append(tensor)
         arrays.append(numpy.asarray(array))
-    n_leaves = len(tensors)
     for step in program[1]:
         found = apply(step, arrays)
         if found is None:
@@ -231,16 +326,24 @@ def test_random_program(client, program):
         name, places, function = found
         tensors.append(function(*(tensors[n] for n in places)))
         arrays.append(numpy.asarray(tensors[-1]))
-        done.append((places, function))
+        done.append((name, places, function))
         check(name, arrays[-1], [arrays[n] for n in places])
     if not done:
         return
+    used = {n for _, places, _ in done for n in places}
+    last = [n for n in range(len(program[0]), len(arrays)) if n not in used]
+    for client in clients:
+        for n, result in zip(last, run(client, program[0], done, last)):
+            assert bits(result) == bits(arrays[n]), f"value {n}, {done}, {client.stat()}"
+
+
+def run(client, leaves, done, last):
+    """The values of the numbers given, by one program."""
     written = tensord.Program()
-    values = [written.input(tensor) for tensor in tensors[:n_leaves]]
-    for places, function in done:
+    values = []
+    for dtype, shape, layout, seed in leaves:
+        values.append(written.input(lay_out(client, make(dtype, shape, seed), layout)[0]))
+    for _, places, function in done:
         values.append(function(*(values[n] for n in places)))
-    used = {n for places, _ in done for n in places}
-    last = [n for n in range(n_leaves, len(values)) if n not in used]
     results = client.run(written, *(values[n] for n in last))
-    for n, result in zip(last, results if isinstance(results, tuple) else (results,)):
-        assert bits(numpy.asarray(result)) == bits(arrays[n]), f"value {n}, {done}"
+    return map(numpy.asarray, results if isinstance(results, tuple) else (results,))
