@@ -5,13 +5,13 @@
  *
  * The oracle computes every node by itself, seven elements at a time, on one thread. Against it
  * stand fused plans, with other tiles and on several threads. Inputs have all layouts; shapes
- * broadcast; reductions, views and values that are read often stand in between.
+ * broadcast; reductions, views, generators and values that are read often stand in between.
  */
 #include "compute/plan/plan.h"
 
 #include "plan_kit.h"
 
-enum { PROGRAMS = 250, NODES = 24, ROWS = 41, COLUMNS = 83, LARGE_ROWS = 150, LARGE_COLUMNS = 600 };
+enum { PROGRAMS = 400, NODES = 24, ROWS = 41, COLUMNS = 83, LARGE_ROWS = 150, LARGE_COLUMNS = 600 };
 
 static uint64_t state = 0x9e3779b97f4a7c15ULL;
 
@@ -127,6 +127,126 @@ static void try_node(struct blk *b, struct values *v, enum td_op op, struct td_a
         v->at[v->n++] = value;
 }
 
+/* Elements from either end or from the middle, in either direction; perhaps none. */
+static struct td_attrs random_slice(const struct td_type *of)
+{
+        struct td_attrs attrs = { .set = TD_ATTR_START | TD_ATTR_SHAPE | TD_ATTR_STEP,
+                                  .n_start = of->ndim,
+                                  .n_shape = of->ndim,
+                                  .n_step = of->ndim };
+
+        for (unsigned d = 0; d < of->ndim; d++) {
+                int64_t extent = of->shape[d], step = below(4) ? 1 : 1 + below(2);
+                int64_t n = extent - (extent > 1 && below(2)), start;
+
+                attrs.shape[d] = below(8) ? (n + step - 1) / step : below((uint32_t)n + 1);
+                start = attrs.shape[d] > 0 ? extent - 1 - (attrs.shape[d] - 1) * step : 0;
+                attrs.start[d] = below(2) ? start : 0;
+                attrs.step[d] = step;
+                if (below(3) == 0 && attrs.shape[d] > 0) {
+                        attrs.start[d] += (attrs.shape[d] - 1) * step;
+                        attrs.step[d] = -step;
+                }
+        }
+        return attrs;
+}
+
+/* Flat, one more extent of 1, one less, or two extents swapped (which is no transpose). */
+static struct td_attrs random_reshape(const struct td_type *of)
+{
+        struct td_attrs attrs = attrs_shape(1, (int)td_type_n_elements(of));
+        unsigned at = below(of->ndim + 1u);
+
+        switch (below(4)) {
+        case 0:
+                return attrs;
+        case 1:
+                attrs.n_shape = 0;
+                for (unsigned d = 0; d < of->ndim; d++)
+                        if (of->shape[d] != 1)
+                                attrs.shape[attrs.n_shape++] = of->shape[d];
+                return attrs;
+        case 2:
+                attrs.n_shape = of->ndim;
+                for (unsigned d = 0; d < of->ndim; d++)
+                        attrs.shape[of->ndim - 1 - d] = of->shape[d];
+                return attrs;
+        default:
+                attrs.n_shape = (uint8_t)(of->ndim + 1);
+                for (unsigned d = 0, k = 0; d <= of->ndim; d++)
+                        attrs.shape[d] = d == at ? 1 : of->shape[k++];
+                return attrs;
+        }
+}
+
+static void random_view(struct blk *b, struct values *v, const uint32_t *args)
+{
+        const struct td_type *of = &v->types[args[0]], *to = &v->types[args[1]];
+        struct td_attrs attrs = { .set = TD_ATTR_AXES, .n_axes = of->ndim };
+
+        switch (below(5)) {
+        case 0:
+        case 1:
+                try_node(b, v, TD_OP_SLICE, random_slice(of), 1, args);
+                return;
+        case 2:
+                try_node(b, v, TD_OP_RESHAPE, random_reshape(of), 1, args);
+                return;
+        case 3:
+                attrs = (struct td_attrs){ .set = TD_ATTR_SHAPE, .n_shape = to->ndim };
+                memcpy(attrs.shape, to->shape, sizeof(attrs.shape));
+                try_node(b, v, TD_OP_BROADCAST_TO, attrs, 1, args);
+                return;
+        default:
+                for (unsigned d = 0; d < of->ndim; d++)
+                        attrs.axes[d] = (int16_t)(of->ndim - 1 - (int)d);
+                try_node(b, v, TD_OP_PERMUTE_DIMS, attrs, 1, args);
+                return;
+        }
+}
+
+/* As long or as wide as some value, so that it goes with others. */
+static void random_generator(struct blk *b, struct values *v, const uint32_t *args)
+{
+        static const unsigned dtypes[] = { TD_INT64, TD_FLOAT32, TD_FLOAT64, TD_INT8 };
+        const struct td_type *like = &v->types[args[0]];
+        const int64_t n = like->ndim > 0 ? like->shape[like->ndim - 1] : 3;
+        unsigned dtype = dtypes[below(4)];
+        struct td_attrs attrs = { .set = 0 };
+
+        switch (below(5)) {
+        case 0:
+                attrs = attrs_range_i((int)below(9) - 4, 0, below(2) ? 1 : -3);
+                attrs.range[1].i = attrs.range[0].i + n * attrs.range[2].i;
+                try_node(b, v, TD_OP_ARANGE, attrs_dtype(attrs, dtype), 0, args);
+                return;
+        case 1:
+                attrs = attrs_range_d(below(9) / 4.0 - 1, 0, 0.1);
+                attrs.range[1].d = attrs.range[0].d + ((double)n - 0.5) * 0.1;
+                try_node(b, v, TD_OP_ARANGE, attrs_dtype(attrs, dtype), 0, args);
+                return;
+        case 2:
+                attrs = attrs_range_d(below(9) / 4.0 - 1, 3.3, 0);
+                attrs.range[2] = (struct td_number){ .kind = TD_KIND_INT, .i = n };
+                attrs.set |= TD_ATTR_ENDPOINT;
+                attrs.endpoint = below(2);
+                try_node(b, v, TD_OP_LINSPACE,
+                         attrs_dtype(attrs, below(2) ? TD_FLOAT32 : TD_FLOAT64), 0, args);
+                return;
+        case 3:
+                attrs = attrs_shape(2, like->ndim > 1 ? (int)like->shape[0] : 5, (int)n);
+                attrs.set |= TD_ATTR_K;
+                attrs.k = (int64_t)below(7) - 3;
+                try_node(b, v, TD_OP_EYE, attrs_dtype(attrs, dtype), 0, args);
+                return;
+        default:
+                attrs.set = TD_ATTR_K;
+                attrs.k = (int64_t)below(7) - 3;
+                try_node(b, v, below(2) ? TD_OP_TRIL : TD_OP_TRIU, attrs, 1, args);
+                return;
+        }
+}
+
 static void random_node(struct blk *b, struct values *v)
 {
         static const enum td_op two[] = { TD_OP_ADD,    TD_OP_SUBTRACT, TD_OP_MULTIPLY,
@@ -134,21 +254,26 @@ static void random_node(struct blk *b, struct values *v)
                                           TD_OP_LESS,   TD_OP_EQUAL,    TD_OP_GREATER_EQUAL };
         static const enum td_op one[] = { TD_OP_NEGATIVE, TD_OP_ABS, TD_OP_SQRT, TD_OP_EXP,
                                           TD_OP_LOG };
-        static const enum td_op fold[] = { TD_OP_SUM, TD_OP_MEAN, TD_OP_MAX, TD_OP_MIN };
+        static const enum td_op fold[] = { TD_OP_SUM, TD_OP_MEAN, TD_OP_MAX,
+                                           TD_OP_MIN, TD_OP_VAR,  TD_OP_ARGMAX };
         static const unsigned dtypes[] = { TD_BOOL, TD_INT64, TD_FLOAT32, TD_FLOAT64 };
         uint32_t args[3] = { pick(v), pick(v), pick(v) };
         struct td_attrs attrs = { .set = 0 };
 
-        switch (below(12)) {
+        switch (below(16)) {
         case 0:
-                attrs = attrs_axes(2, 1, 0);
-                try_node(b, v, TD_OP_PERMUTE_DIMS, attrs, 1, args);
+        case 12:
+        case 13:
+                random_view(b, v, args);
+                break;
+        case 14:
+                random_generator(b, v, args);
                 break;
         case 1:
                 attrs = attrs_axes(1, (int)below(2));
                 attrs.set |= TD_ATTR_KEEPDIMS | (below(4) ? 0 : TD_ATTR_AXES);
                 attrs.keepdims = below(2);
-                try_node(b, v, fold[below(4)], attrs, 1, args);
+                try_node(b, v, fold[below(6)], attrs, 1, args);
                 break;
         case 2:
                 try_node(b, v, TD_OP_WHERE, attrs, 3, args);

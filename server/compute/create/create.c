@@ -17,12 +17,6 @@
 #define CHUNK 32768 /* elements */
 #define TILE 512
 
-struct linspace {
-        double start[2], stop[2]; /* real and imaginary parts */
-        int64_t n_steps;
-        int64_t last; /* the element that is stop itself, or -1 */
-};
-
 struct create {
         struct step step;
         enum td_op op;
@@ -31,10 +25,9 @@ struct create {
         int64_t n;
         union td_scalar value; /* of every element, or of the diagonal */
         int64_t n_columns, k;  /* of eye */
-        bool is_integer;       /* arange counts in integers */
         struct linspace linspace;
-        struct td_number start, by; /* of arange, both integers or both floats */
-        kernel_load *convert;       /* of arange, from what it counts in */
+        struct arange arange;
+        kernel_load *convert; /* of arange, from what it counts in */
 };
 
 struct pass {
@@ -60,6 +53,7 @@ static union td_scalar number_as(struct td_number number, enum td_dtype dtype)
 
 static void write_arange(const struct create *c, char *out, int64_t index, int64_t end)
 {
+        const struct arange *a = &c->arange;
         union {
                 int64_t i[TILE];
                 double d[TILE];
@@ -67,13 +61,13 @@ static void write_arange(const struct create *c, char *out, int64_t index, int64
 
         for (int64_t n; index < end; index += n, out += n * (int64_t)c->item_size) {
                 n = end - index < TILE ? end - index : TILE;
-                if (c->is_integer) {
+                if (a->is_integer) {
                         for (int64_t j = 0; j < n; j++)
-                                counted.i[j] = (int64_t)((uint64_t)c->start.i +
-                                                         (uint64_t)(index + j) * (uint64_t)c->by.i);
+                                counted.i[j] = (int64_t)((uint64_t)a->start.i +
+                                                         (uint64_t)(index + j) * (uint64_t)a->by.i);
                 } else {
                         for (int64_t j = 0; j < n; j++)
-                                counted.d[j] = c->start.d + (double)(index + j) * c->by.d;
+                                counted.d[j] = a->start.d + (double)(index + j) * a->by.d;
                 }
                 c->convert((size_t)n, out, &counted, sizeof(int64_t));
         }
@@ -178,19 +172,18 @@ static struct step *create_free(struct step *step)
 
 static const struct step_class create_class = { "create", create_run, create_free };
 
-static void prepare_arange(struct create *c, const struct td_attrs *attrs)
+void create_arange(struct arange *arange, const struct td_attrs *attrs, enum td_dtype dtype)
 {
-        c->start = attrs->range[0];
-        c->by = attrs->range[2];
-        c->is_integer = td_number_is_integer(&c->start) && td_number_is_integer(&c->by) &&
-                        !(td_dtype_is_float(c->dtype) && c->start.kind == TD_KIND_UINT);
-        if (!c->is_integer) {
-                c->start = (struct td_number){ .kind = TD_KIND_FLOAT,
-                                               .d = td_number_double(&attrs->range[0]) };
-                c->by = (struct td_number){ .kind = TD_KIND_FLOAT,
-                                            .d = td_number_double(&attrs->range[2]) };
-        }
-        c->convert = kernels_get()->load[c->is_integer ? TD_INT64 : TD_FLOAT64][c->dtype];
+        struct td_number *bounds[] = { &arange->start, &arange->by };
+
+        arange->start = attrs->range[0];
+        arange->by = attrs->range[2];
+        arange->is_integer = td_number_is_integer(&arange->start) &&
+                             td_number_is_integer(&arange->by) &&
+                             !(td_dtype_is_float(dtype) && arange->start.kind == TD_KIND_UINT);
+        for (unsigned i = 0; i < 2 && !arange->is_integer; i++)
+                *bounds[i] = (struct td_number){ .kind = TD_KIND_FLOAT,
+                                                 .d = td_number_double(bounds[i]) };
 }
 
 bool create_is_constant(enum td_op op)
@@ -205,19 +198,19 @@ union td_scalar create_constant(enum td_op op, const struct td_attrs *attrs, enu
         return number_as(op == TD_OP_FULL ? attrs->value : number, dtype);
 }
 
-static void prepare_linspace(struct create *c, const struct td_attrs *attrs)
+void create_linspace(struct linspace *linspace, const struct td_attrs *attrs, int64_t n)
 {
         bool has_endpoint = !(attrs->set & TD_ATTR_ENDPOINT) || attrs->endpoint;
 
         for (unsigned i = 0; i < 2; i++) {
                 const struct td_number *bound = &attrs->range[i];
-                double *parts = i ? c->linspace.stop : c->linspace.start;
+                double *parts = i ? linspace->stop : linspace->start;
 
                 parts[0] = td_number_double(bound);
                 parts[1] = bound->kind == TD_KIND_COMPLEX ? bound->z[1] : 0;
         }
-        c->linspace.n_steps = has_endpoint ? c->n - 1 : c->n;
-        c->linspace.last = has_endpoint && c->n > 1 ? c->n - 1 : -1;
+        linspace->n_steps = has_endpoint ? n - 1 : n;
+        linspace->last = has_endpoint && n > 1 ? n - 1 : -1;
 }
 
 int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
@@ -239,10 +232,13 @@ int create_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         c->k = attrs->set & TD_ATTR_K ? attrs->k : 0;
         if (op == TD_OP_EYE)
                 c->n_columns = result->type.shape[1];
-        if (op == TD_OP_ARANGE)
-                prepare_arange(c, attrs);
+        if (op == TD_OP_ARANGE) {
+                create_arange(&c->arange, attrs, c->dtype);
+                c->convert = kernels_get()
+                                     ->load[c->arange.is_integer ? TD_INT64 : TD_FLOAT64][c->dtype];
+        }
         if (op == TD_OP_LINSPACE)
-                prepare_linspace(c, attrs);
+                create_linspace(&c->linspace, attrs, c->n);
         c->step.cost_ns = 50 +
                           (uint64_t)c->n / (op == TD_OP_ARANGE || op == TD_OP_LINSPACE ? 1 : 4);
         *stepp = &c->step;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "compute/create/create.h"
+#include "compute/create/generate.h"
 #include "compute/reduce/reduce.h"
 
 /*
@@ -23,33 +24,55 @@
 #define AGAIN_MAX 1600
 #define LOAD_COST 400
 
-bool fuse_takes(const struct graph *graph, const struct td_node *node)
+static bool is_triangle(const struct td_node *node)
 {
-        (void)graph;
-        return !node->loop && expr_can(node->op);
+        return node->op == TD_OP_TRIL || node->op == TD_OP_TRIU;
 }
 
-bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value)
+bool fuse_takes(const struct graph *graph, const struct td_node *node)
 {
-        return fuse->values[value].is_inline || fuse->values[value].stored_by == group;
+        return !node->loop && (expr_can(node->op) || (is_triangle(node) && !graph->is_plain));
+}
+
+bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value, uint32_t view)
+{
+        const struct fuse_value *v = &fuse->values[value];
+
+        return v->is_inline || (v->stored_by == group && view == FUSE_NONE);
+}
+
+/* The node whose result the value is; NULL: an input, or nothing is fused. */
+static const struct td_node *made_by(const struct fuse *fuse, uint32_t value)
+{
+        uint32_t maker = fuse->graph->maker[value];
+
+        if (maker == GRAPH_INPUT || fuse->graph->is_plain)
+                return NULL;
+        return &fuse->graph->block->nodes[maker];
 }
 
 const struct td_node *fuse_constant(const struct fuse *fuse, uint32_t value)
 {
-        uint32_t maker = fuse->graph->maker[value];
-        const struct td_node *nodes = fuse->graph->block->nodes;
+        const struct td_node *node = made_by(fuse, value);
 
-        if (maker == GRAPH_INPUT || fuse->graph->is_plain || !create_is_constant(nodes[maker].op))
-                return NULL;
-        return &nodes[maker];
+        return node && create_is_constant(node->op) ? node : NULL;
+}
+
+const struct td_node *fuse_generator(const struct fuse *fuse, uint32_t value)
+{
+        const struct td_node *node = made_by(fuse, value);
+
+        return node && generate_can(node->op, fuse->graph->types[value].dtype) ? node : NULL;
 }
 
 bool fuse_is_idle(const struct fuse *fuse, uint32_t node)
 {
         uint32_t value = fuse->graph->first[node];
 
-        return create_is_constant(fuse->graph->block->nodes[node].op) &&
-               fuse_constant(fuse, value) && !fuse->values[value].must_store;
+        if (fuse->values[value].must_store)
+                return false;
+        return fuse_constant(fuse, value) || fuse_generator(fuse, value) ||
+               (td_op_is_view(fuse->graph->block->nodes[node].op) && fuse->values[value].is_inline);
 }
 
 static bool is_single(const struct td_type *type)
@@ -74,82 +97,174 @@ static const struct td_node *taken_node(const struct graph *graph, uint32_t valu
 
 /* ---- what it would cost to compute a value again ---- */
 
-static void count_costs(struct fuse *fuse)
+static uint32_t cost_of(const struct fuse *fuse, uint32_t value)
 {
         const struct graph *graph = fuse->graph;
+        const struct td_node *node = taken_node(graph, value);
+        uint64_t cost;
 
-        for (uint32_t v = 0; v < graph->n_values; v++) {
-                const struct td_node *node = taken_node(graph, v);
-                uint64_t cost;
-
-                fuse->values[v].cost = 0;
-                if (!node)
-                        continue;
-                cost = expr_cost(node->op, graph->types[v].dtype);
-                for (uint32_t i = 0; i < node->n_args; i++) {
-                        uint32_t arg = graph_arg(graph, node, i);
-
-                        cost += fuse->values[arg].cost;
-                        if (i > 0 && is_same_shape(&graph->types[arg], &graph->types[v]))
-                                cost += LOAD_COST;
-                }
-                fuse->values[v].cost = cost < UINT32_MAX / 4 ? (uint32_t)cost : UINT32_MAX / 4;
+        if (fuse_generator(fuse, value))
+                return GENERATE_COST;
+        if (!node) {
+                node = made_by(fuse, value);
+                return node && td_op_is_view(node->op)
+                               ? fuse->values[graph_arg(graph, node, 0)].cost
+                               : 0;
         }
+        cost = is_triangle(node) ? GENERATE_COST : expr_cost(node->op, graph->types[value].dtype);
+        for (uint32_t i = 0; i < node->n_args; i++) {
+                uint32_t arg = graph_arg(graph, node, i);
+
+                cost += fuse->values[arg].cost;
+                if (i > 0 && is_same_shape(&graph->types[arg], &graph->types[value]))
+                        cost += LOAD_COST;
+        }
+        return cost < UINT32_MAX / 4 ? (uint32_t)cost : UINT32_MAX / 4;
+}
+
+/* Do they differ by extents of 1 alone? */
+static bool is_same_but_ones(const struct td_type *a, const struct td_type *b)
+{
+        unsigned i = 0, k = 0;
+
+        for (;; i++, k++) {
+                while (i < a->ndim && a->shape[i] == 1)
+                        i++;
+                while (k < b->ndim && b->shape[k] == 1)
+                        k++;
+                if (i == a->ndim || k == b->ndim)
+                        return i == a->ndim && k == b->ndim;
+                if (a->shape[i] != b->shape[k])
+                        return false;
+        }
+}
+
+/* Of an input as it lies; results are stored in C order; views are, but for reshapes, not. */
+static bool is_flat(const struct fuse *fuse, uint32_t value, const struct place *places)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_node *node = made_by(fuse, value);
+
+        if (!node)
+                return graph->maker[value] == GRAPH_INPUT && desc_is_c(&places[value].desc);
+        if (node->op == TD_OP_RESHAPE)
+                return fuse->values[graph_arg(graph, node, 0)].is_flat;
+        if (td_op_is_view(node->op) || node->loop || node->op == TD_OP_EYE || is_triangle(node))
+                return false;
+        for (uint32_t i = 0; taken_node(graph, value) && i < node->n_args; i++) {
+                uint32_t arg = graph_arg(graph, node, i);
+
+                if (is_single(&graph->types[arg]) || fuse_constant(fuse, arg))
+                        continue;
+                if (!fuse->values[arg].is_flat ||
+                    !is_same_shape(&graph->types[arg], &graph->types[value]))
+                        return false;
+        }
+        return true;
 }
 
 /* ---- who reads ---- */
 
+static void must_store(struct fuse_value *v, uint32_t first_read)
+{
+        v->must_store = true;
+        if (first_read < v->first_read)
+                v->first_read = first_read;
+}
+
+static bool is_view(const struct fuse *fuse, uint32_t value)
+{
+        const struct td_node *node = made_by(fuse, value);
+
+        return node && td_op_is_view(node->op);
+}
+
+/* Would the group compute the value more often than it has elements? */
+static bool is_stretched(const struct fuse *fuse, uint32_t value, struct fuse_reader reader)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_type *type = &graph->types[value], *group = fuse->groups[reader.group].type;
+        const struct td_type *seen = group;
+
+        if (reader.view != FUSE_NONE) {
+                const struct td_node *node = &graph->block->nodes[fuse->views[reader.view].node];
+
+                seen = &graph->types[graph_arg(graph, node, 0)];
+        }
+        return !is_same_shape(type, seen) || td_type_n_elements(type) < td_type_n_elements(group);
+}
+
 /* A group reads the value: from memory, or by computing it, as is decided when its node comes. */
-static void note_read(struct fuse *fuse, uint32_t value, uint32_t group)
+static void note_read(struct fuse *fuse, uint32_t value, struct fuse_reader reader)
 {
         const struct td_type *type = &fuse->graph->types[value];
         struct fuse_value *v = &fuse->values[value];
-        struct fuse_group *g = &fuse->groups[group];
+        struct fuse_group *g = &fuse->groups[reader.group];
 
-        if (fuse_constant(fuse, value))
+        if (fuse_constant(fuse, value)) {
+                g->n_nodes++;
                 return;
+        }
+        if (fuse_generator(fuse, value)) {
+                g->n_nodes += GENERATE_NODES;
+                g->n_pending += GENERATE_INDICES_MAX;
+                return;
+        }
         for (unsigned i = 0; i < v->n_readers; i++)
-                if (v->readers[i] == group)
+                if (v->readers[i].group == reader.group && v->readers[i].view == reader.view)
                         return;
         g->n_pending++;
-        if (v->n_readers < FUSE_READERS_MAX) {
-                v->readers[v->n_readers++] = group;
-                if (is_same_shape(type, g->type) || is_single(type))
-                        return;
-                v->n_readers--;
+        if (v->n_readers < FUSE_READERS_MAX &&
+            (is_single(type) || is_view(fuse, value) || !is_stretched(fuse, value, reader))) {
+                v->readers[v->n_readers++] = reader;
+                return;
         }
-        v->must_store = true;
-        if (g->last < v->first_read)
-                v->first_read = g->last;
+        must_store(v, g->last);
 }
 
 static void note_outside(struct fuse *fuse, uint32_t node)
 {
         const struct td_node *n = &fuse->graph->block->nodes[node];
 
-        for (uint32_t i = 0; i < n->n_args; i++) {
-                struct fuse_value *v = &fuse->values[graph_arg(fuse->graph, n, i)];
-
-                v->must_store = true;
-                if (node < v->first_read)
-                        v->first_read = node;
-        }
+        for (uint32_t i = 0; i < n->n_args; i++)
+                must_store(&fuse->values[graph_arg(fuse->graph, n, i)], node);
 }
 
 /* ---- what becomes of a value ---- */
 
-static bool has_room(const struct fuse_group *g, const struct td_node *node)
+/* Could a group compute the node so many times? */
+static bool has_room(const struct fuse *fuse, const struct fuse_group *g,
+                     const struct td_node *node, uint32_t n_times)
 {
-        return g->n_nodes < EXPR_NODES_MAX && g->n_pending - 1 + node->n_args <= EXPR_LEAVES_MAX;
+        uint32_t n_nodes = is_triangle(node) ? GENERATE_NODES : 1;
+        uint32_t n_leaves = is_triangle(node) ? GENERATE_INDICES_MAX : 0;
+
+        for (uint32_t i = 0; i < node->n_args; i++) {
+                uint32_t arg = graph_arg(fuse->graph, node, i);
+
+                if (fuse_generator(fuse, arg)) {
+                        n_nodes += GENERATE_NODES;
+                        n_leaves += GENERATE_INDICES_MAX;
+                } else if (fuse_constant(fuse, arg)) {
+                        n_nodes++;
+                } else {
+                        n_leaves++;
+                }
+        }
+        return g->n_nodes + n_times * n_nodes <= EXPR_NODES_MAX &&
+               g->n_pending + n_times * n_leaves <= EXPR_LEAVES_MAX + n_times;
 }
 
 /* The group computes the value. */
-static void join(struct fuse *fuse, uint32_t group, const struct td_node *node)
+static void join(struct fuse *fuse, struct fuse_reader reader, const struct td_node *node)
 {
-        fuse->groups[group].n_nodes++;
-        fuse->groups[group].n_pending--;
+        struct fuse_group *g = &fuse->groups[reader.group];
+
+        g->n_nodes += is_triangle(node) ? GENERATE_NODES : 1;
+        g->n_pending += is_triangle(node) ? GENERATE_INDICES_MAX : 0;
+        g->n_pending--;
         for (uint32_t i = 0; i < node->n_args; i++)
-                note_read(fuse, graph_arg(fuse->graph, node, i), group);
+                note_read(fuse, graph_arg(fuse->graph, node, i), reader);
 }
 
 static bool may_compute_again(const struct fuse *fuse, uint32_t value, const struct td_node *node)
@@ -160,28 +275,38 @@ static bool may_compute_again(const struct fuse *fuse, uint32_t value, const str
                 return false;
         if (v->n_readers > 1 && v->cost > AGAIN_MAX && !is_single(&fuse->graph->types[value]))
                 return false;
-        for (unsigned i = 0; i < v->n_readers; i++)
-                if (!has_room(&fuse->groups[v->readers[i]], node))
+        for (unsigned i = 0; i < v->n_readers; i++) {
+                uint32_t n_times = 0;
+
+                for (unsigned k = 0; k < v->n_readers; k++)
+                        n_times += v->readers[k].group == v->readers[i].group;
+                if (!has_room(fuse, &fuse->groups[v->readers[i].group], node, n_times))
                         return false;
+        }
         return true;
 }
 
 /* The first group that computes with the value, if it may store it too; else FUSE_NONE. */
-static uint32_t find_keeper(const struct fuse *fuse, uint32_t value, const struct td_node *node)
+static uint32_t find_keeper(struct fuse *fuse, uint32_t value, const struct td_node *node)
 {
-        const struct fuse_value *v = &fuse->values[value];
+        struct fuse_value *v = &fuse->values[value];
         uint32_t keeper = FUSE_NONE;
         const struct fuse_group *g;
 
-        for (unsigned i = 0; i < v->n_readers; i++)
-                if (keeper == FUSE_NONE ||
-                    fuse->groups[v->readers[i]].last < fuse->groups[keeper].last)
-                        keeper = v->readers[i];
+        for (unsigned i = 0; i < v->n_readers; i++) {
+                const struct fuse_reader *r = &v->readers[i];
+
+                if (r->view != FUSE_NONE)
+                        must_store(v, fuse->groups[r->group].last); /* seen in memory */
+                else if (keeper == FUSE_NONE ||
+                         fuse->groups[r->group].last < fuse->groups[keeper].last)
+                        keeper = r->group;
+        }
         if (keeper == FUSE_NONE || fuse->graph->is_plain)
                 return FUSE_NONE;
         g = &fuse->groups[keeper];
         if (g->reduction != FUSE_NONE || g->last >= v->first_read ||
-            g->n_stored == EXPR_RESULTS_MAX || !has_room(g, node) ||
+            g->n_stored == EXPR_RESULTS_MAX || !has_room(fuse, g, node, 1) ||
             !is_same_shape(&fuse->graph->types[value], g->type))
                 return FUSE_NONE;
         return keeper;
@@ -216,7 +341,7 @@ static void place_value(struct fuse *fuse, uint32_t node)
                 group = group_new(fuse, node, value);
         v->stored_by = group;
         fuse->groups[group].stored[fuse->groups[group].n_stored++] = value;
-        join(fuse, group, n);
+        join(fuse, (struct fuse_reader){ group, FUSE_NONE }, n);
 }
 
 /* Its operand is computed on the way, or read from memory. */
@@ -227,7 +352,7 @@ static void place_reduction(struct fuse *fuse, uint32_t node)
 
         fuse->groups[group].reduction = node;
         fuse->groups[group].n_pending = 0;
-        note_read(fuse, arg, group);
+        note_read(fuse, arg, (struct fuse_reader){ group, FUSE_NONE });
 }
 
 static bool is_reduction(const struct fuse *fuse, uint32_t node)
@@ -235,31 +360,96 @@ static bool is_reduction(const struct fuse *fuse, uint32_t node)
         return reduce_can(fuse->graph->block->nodes[node].op) && !fuse->graph->is_plain;
 }
 
+/* ---- views ---- */
+
+uint32_t fuse_view_of(const struct fuse *fuse, uint32_t node, uint32_t view)
+{
+        uint32_t i = fuse->values[fuse->graph->first[node]].first_view;
+
+        while (i < fuse->n_views && fuse->views[i].node == node && fuse->views[i].next != view)
+                i++;
+        assert(i < fuse->n_views && fuse->views[i].node == node);
+        return i;
+}
+
+static bool may_look_through(const struct fuse *fuse, uint32_t node)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_node *n = &graph->block->nodes[node];
+        uint32_t value = graph->first[node], arg;
+
+        if (!td_op_is_view(n->op) || graph->is_plain || fuse->values[value].must_store)
+                return false;
+        arg = graph_arg(graph, n, 0);
+        return n->op != TD_OP_RESHAPE || fuse->values[arg].is_flat ||
+               is_same_but_ones(&graph->types[arg], &graph->types[value]);
+}
+
+/* Regions read what is behind the view instead. */
+static void look_through(struct fuse *fuse, uint32_t node)
+{
+        const struct td_node *n = &fuse->graph->block->nodes[node];
+        struct fuse_value *v = &fuse->values[fuse->graph->first[node]];
+
+        v->is_inline = true;
+        v->first_view = fuse->n_views;
+        for (unsigned i = 0; i < v->n_readers; i++) {
+                const struct fuse_reader *r = &v->readers[i];
+                uint32_t view = v->first_view;
+
+                while (view < fuse->n_views && fuse->views[view].next != r->view)
+                        view++;
+                if (view == fuse->n_views)
+                        fuse->views[fuse->n_views++] = (struct fuse_view){ node, r->view };
+                fuse->groups[r->group].n_pending--;
+                note_read(fuse, graph_arg(fuse->graph, n, 0),
+                          (struct fuse_reader){ r->group, view });
+        }
+}
+
 /* ---- all of them ---- */
 
-int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends)
+static void init_values(struct fuse *fuse, const bool *ends, const struct place *places)
+{
+        const struct graph *graph = fuse->graph;
+
+        for (uint32_t v = 0; v < graph->n_values; v++) {
+                fuse->values[v] = (struct fuse_value){ .stored_by = FUSE_NONE,
+                                                       .must_store = graph->is_plain,
+                                                       .first_read = UINT32_MAX };
+                fuse->values[v].is_flat = is_flat(fuse, v, places);
+                fuse->values[v].cost = cost_of(fuse, v);
+        }
+        for (uint32_t v = 0; v < graph->n_values; v++)
+                if (ends[v])
+                        fuse->values[graph->same[v]].must_store = true;
+}
+
+static uint32_t count_views(const struct td_block *block)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < block->n_nodes; i++)
+                n += td_op_is_view(block->nodes[i].op);
+        return n;
+}
+
+int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends,
+              const struct place *places)
 {
         const uint32_t n_nodes = graph->block->n_nodes;
+        const size_t n_views = (size_t)count_views(graph->block) * FUSE_READERS_MAX;
 
         *fuse = (struct fuse){ .graph = graph };
         fuse->values = reallocarray(NULL, (size_t)graph->n_values + 1, sizeof(*fuse->values));
         fuse->groups = reallocarray(NULL, (size_t)n_nodes + 1, sizeof(*fuse->groups));
         fuse->group_at = reallocarray(NULL, (size_t)n_nodes + 1, sizeof(*fuse->group_at));
-        if (!fuse->values || !fuse->groups || !fuse->group_at) {
+        fuse->views = reallocarray(NULL, n_views + 1, sizeof(*fuse->views));
+        if (!fuse->values || !fuse->groups || !fuse->group_at || !fuse->views) {
                 fuse_deinit(fuse);
                 return -ENOMEM;
         }
-        for (uint32_t v = 0; v < graph->n_values; v++) {
-                fuse->values[v].stored_by = FUSE_NONE;
-                fuse->values[v].is_inline = false;
-                fuse->values[v].must_store = graph->is_plain;
-                fuse->values[v].n_readers = 0;
-                fuse->values[v].first_read = UINT32_MAX;
-        }
-        for (uint32_t v = 0; v < graph->n_values; v++)
-                if (ends[v])
-                        fuse->values[graph->same[v]].must_store = true;
-        count_costs(fuse);
+        init_values(fuse, ends, places);
         for (uint32_t i = n_nodes; i-- > 0;) {
                 fuse->group_at[i] = FUSE_NONE;
                 if (graph_is_idle(graph, i))
@@ -268,6 +458,8 @@ int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends)
                         place_value(fuse, i);
                 else if (is_reduction(fuse, i))
                         place_reduction(fuse, i);
+                else if (may_look_through(fuse, i))
+                        look_through(fuse, i);
                 else
                         note_outside(fuse, i);
         }
@@ -279,5 +471,6 @@ void fuse_deinit(struct fuse *fuse)
         free(fuse->values);
         free(fuse->groups);
         free(fuse->group_at);
+        free(fuse->views);
         *fuse = (struct fuse){ .graph = NULL };
 }

@@ -4,12 +4,16 @@
  *
  * Element-wise nodes are gathered into regions: one pass over one space that stores one or more
  * results, or ends in a reduction. A value inside of a region has no memory. A value is stored if
- * anything but regions over the same space reads it, or if several regions read it and computing it
- * again costs more than loading it; it is then stored by the first region that computes with it,
- * where that is possible, so that storing costs no pass of its own.
+ * anything but regions reads it, or if it is read more than once and computing it again costs more
+ * than loading it; it is then stored by the first region that computes with it, where that is
+ * possible, so that storing costs no pass of its own.
+ *
+ * A view between two nodes of a region is no border: what is behind it is computed as it is seen
+ * through it, from leaves seen through it. Constants and generators are computed wherever they are
+ * read.
  *
  * A region is run where the last of its nodes stands in the block. So a value may only be stored by
- * a region that stands before everything else that reads it.
+ * a region that stands before everything else that reads it, views of it included.
  */
 #pragma once
 
@@ -21,10 +25,21 @@ enum {
         FUSE_READERS_MAX = 6, /* regions that read one value, as far as they are kept apart */
 };
 
+/* What a value is seen through: a view of it, and what that is seen through. */
+struct fuse_view {
+        uint32_t node;
+        uint32_t next; /* or FUSE_NONE */
+};
+
+struct fuse_reader {
+        uint32_t group;
+        uint32_t view; /* or FUSE_NONE: as it is */
+};
+
 struct fuse_group {
         uint32_t last;      /* node where the region is run */
-        uint32_t n_nodes;   /* inside, counted as often as they are computed again */
-        uint32_t n_pending; /* values that nodes inside read from outside, at most */
+        uint32_t n_nodes;   /* inside, counted as often as they are computed again, and constants */
+        uint32_t n_pending; /* leaves: values that nodes inside read from outside, and indices */
         uint32_t reduction; /* node that the region ends in, instead of storing; or FUSE_NONE */
         uint32_t n_stored;
         uint32_t stored[EXPR_RESULTS_MAX]; /* values, last one first */
@@ -33,10 +48,12 @@ struct fuse_group {
 
 struct fuse_value {
         uint32_t stored_by; /* group, or FUSE_NONE: not stored by a region */
-        bool is_inline;     /* computed wherever it is read */
+        bool is_inline;     /* computed wherever it is read; a view: looked through */
         bool must_store;
+        bool is_flat; /* leaves lie in C order, if it is inline too: any reshape is a view */
         uint8_t n_readers;
-        uint32_t readers[FUSE_READERS_MAX]; /* groups that compute with it */
+        struct fuse_reader readers[FUSE_READERS_MAX]; /* groups that compute with it */
+        uint32_t first_view; /* of a view that is looked through: its first one in fuse.views */
         uint32_t first_read; /* where anything else reads it: a node; UINT32_MAX: behind all */
         uint32_t cost;       /* of computing it from what is in memory, for 1000 elements */
 };
@@ -45,19 +62,29 @@ struct fuse {
         const struct graph *graph;
         struct fuse_value *values;
         struct fuse_group *groups;
-        uint32_t n_groups;
+        struct fuse_view *views;
+        uint32_t n_groups, n_views;
         uint32_t *group_at; /* of a node: the group that is run there, or FUSE_NONE */
 };
 
-/* ends: values that are needed when the block ends. 0 or -ENOMEM. */
-int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends);
+/*
+ * ends: values that are needed when the block ends; places: those of the block's inputs are read. 0
+ * or -ENOMEM.
+ */
+int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends,
+              const struct place *places);
 void fuse_deinit(struct fuse *fuse);
 
-/* Has nobody but regions use for a constant? */
+/* Has nobody but regions use for a constant, a generator or a view? */
 bool fuse_is_idle(const struct fuse *fuse, uint32_t node);
 /* Is the node left to regions? */
 bool fuse_takes(const struct graph *graph, const struct td_node *node);
 /* The node whose result is one value everywhere, which regions take as a constant; or NULL. */
 const struct td_node *fuse_constant(const struct fuse *fuse, uint32_t value);
-/* Does a group that reads the value compute it itself? */
-bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value);
+/* The node whose result regions compute from its indices; or NULL. */
+const struct td_node *fuse_generator(const struct fuse *fuse, uint32_t value);
+/* Does a group that reads the value through the view compute it itself? */
+bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value, uint32_t view);
+/* What is behind a node that is a view, seen through the given one, is seen through; FUSE_NONE: as
+ * it is. */
+uint32_t fuse_view_of(const struct fuse *fuse, uint32_t node, uint32_t view);

@@ -378,7 +378,7 @@ int code_build(struct builder *builder, struct code *code, const struct typed_bl
         r = graph_init(&graph, typed, builder->options.is_plain, live);
         if (r < 0)
                 return r;
-        r = fuse_init(&fuse, &graph, ends);
+        r = fuse_init(&fuse, &graph, ends, places);
         if (r < 0)
                 return r;
         return build_nodes(builder, code, &fuse, typed->nested, places);

@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "compute/create/create.h"
+#include "compute/create/generate.h"
 #include "compute/plan/fuse.h"
 #include "compute/plan/plan_code.h"
 #include "compute/reduce/reduce.h"
 #include "compute/region/region.h"
+#include "tensor/view.h"
 
 enum { KNOWN_MAX = EXPR_NODES_MAX + EXPR_LEAVES_MAX };
 
@@ -23,46 +25,156 @@ struct writer {
         const struct place *places;
         int32_t node; /* to be blamed for all, or -1: each for itself */
         struct expr expr;
-        uint32_t leaves[EXPR_LEAVES_MAX]; /* values */
-        uint32_t values[KNOWN_MAX];
-        uint8_t written[KNOWN_MAX]; /* as */
+        uint32_t leaves[EXPR_LEAVES_MAX]; /* values; of an index FUSE_NONE */
+        struct known {
+                uint32_t value, view;
+                uint8_t written; /* as */
+        } known[KNOWN_MAX];
         unsigned n_known;
 };
 
-/* At most EXPR_NODES_MAX deep. */
-static uint8_t write_value(struct writer *w, uint32_t value)
+/* ---- views ---- */
+
+/* Of two dtypes one shape. */
+static struct td_type shaped(enum td_dtype dtype, const struct td_type *shape)
+{
+        struct td_type type = *shape;
+
+        type.dtype = (uint8_t)dtype;
+        return type;
+}
+
+/* From what broadcasts to the view's operand. */
+static void look_through_one(const struct graph *graph, uint32_t at, struct desc *desc)
+{
+        const struct td_node *node = &graph->block->nodes[at];
+        const enum td_dtype dtype = desc->type.dtype;
+        const struct td_type from = shaped(dtype, &graph->types[graph_arg(graph, node, 0)]);
+        const struct td_type type = shaped(dtype, &graph->types[graph->first[at]]);
+        int r = 0;
+
+        view_broadcast(desc, desc, &from);
+        switch (node->op) {
+        case TD_OP_PERMUTE_DIMS:
+                view_permute(desc, desc, &node->attrs);
+                break;
+        case TD_OP_SLICE:
+                view_slice(desc, desc, &node->attrs);
+                break;
+        case TD_OP_BROADCAST_TO:
+                view_broadcast(desc, desc, &type);
+                break;
+        default:
+                r = view_reshape(desc, desc, &type);
+                break;
+        }
+        assert(r == 0);
+        (void)r;
+}
+
+static struct desc look_through(const struct writer *w, uint32_t view, const struct desc *leaf)
+{
+        const struct fuse_view *views = w->fuse->views;
+        struct desc desc = *leaf;
+
+        for (; view != FUSE_NONE; view = views[view].next)
+                look_through_one(w->fuse->graph, views[view].node, &desc);
+        return desc;
+}
+
+/* ---- values ---- */
+
+static uint8_t write_leaf(struct writer *w, uint32_t value, uint32_t view)
+{
+        const struct desc desc = look_through(w, view, &w->places[value].desc);
+
+        w->leaves[w->expr.n_leaves] = value;
+        return expr_leaf(&w->expr, &desc);
+}
+
+static void write_indices(struct writer *w, const struct td_node *node, const struct td_type *type,
+                          uint32_t view, uint8_t *indices)
+{
+        for (unsigned i = 0; i < generate_n_indices(node->op); i++) {
+                struct desc desc;
+
+                generate_index(node->op, type, i, &desc);
+                desc = look_through(w, view, &desc);
+                w->leaves[w->expr.n_leaves] = FUSE_NONE;
+                indices[i] = expr_index(&w->expr, &desc);
+        }
+}
+
+static uint8_t write_value(struct writer *w, uint32_t value, uint32_t view);
+
+static uint8_t write_node(struct writer *w, uint32_t value, uint32_t view)
 {
         const struct graph *graph = w->fuse->graph;
-        const struct td_node *constant = fuse_constant(w->fuse, value);
-        uint8_t args[EXPR_ARGS_MAX], written;
+        const uint32_t maker = graph->maker[value];
+        const struct td_node *node = &graph->block->nodes[maker];
+        const struct td_type *type = &graph->types[value];
+        uint8_t args[EXPR_ARGS_MAX], indices[GENERATE_INDICES_MAX];
 
-        for (unsigned i = 0; i < w->n_known; i++)
-                if (w->values[i] == value)
-                        return w->written[i];
-        if (constant) {
-                enum td_dtype dtype = graph->types[value].dtype;
-                union td_scalar scalar = create_constant(constant->op, &constant->attrs, dtype);
-
-                return expr_constant(&w->expr, dtype, &scalar);
+        assert(node->n_args <= EXPR_ARGS_MAX);
+        for (uint32_t i = 0; i < node->n_args; i++)
+                args[i] = write_value(w, graph_arg(graph, node, i), view);
+        if (node->op == TD_OP_TRIL || node->op == TD_OP_TRIU) {
+                write_indices(w, node, type, view, indices);
+                return generate_triangle(&w->expr, node->op, &node->attrs, type, indices, args[0]);
         }
-        if (fuse_is_inside(w->fuse, w->group, value)) {
-                uint32_t maker = graph->maker[value];
-                const struct td_node *node = &graph->block->nodes[maker];
+        return expr_apply(&w->expr, node->op, w->node < 0 ? (int32_t)maker : w->node, type->dtype,
+                          node->n_args, args);
+}
 
-                assert(node->n_args <= EXPR_ARGS_MAX);
-                for (uint32_t i = 0; i < node->n_args; i++)
-                        args[i] = write_value(w, graph_arg(graph, node, i));
-                written = expr_apply(&w->expr, node->op, w->node < 0 ? (int32_t)maker : w->node,
-                                     graph->types[value].dtype, node->n_args, args);
+/* From a view on to what it looks at. */
+static void pass_views(const struct fuse *fuse, uint32_t *value, uint32_t *view)
+{
+        const struct graph *graph = fuse->graph;
+
+        while (fuse->values[*value].is_inline) {
+                const uint32_t maker = graph->maker[*value];
+
+                if (!td_op_is_view(graph->block->nodes[maker].op))
+                        return;
+                *view = fuse_view_of(fuse, maker, *view);
+                *value = graph_arg(graph, &graph->block->nodes[maker], 0);
+        }
+}
+
+/* At most EXPR_NODES_MAX deep. */
+static uint8_t write_value(struct writer *w, uint32_t value, uint32_t view)
+{
+        uint8_t written, indices[GENERATE_INDICES_MAX];
+        const struct td_node *constant, *generator;
+        const struct td_type *type;
+
+        pass_views(w->fuse, &value, &view);
+        type = &w->fuse->graph->types[value];
+        constant = fuse_constant(w->fuse, value);
+        generator = fuse_generator(w->fuse, value);
+        if (constant) {
+                union td_scalar scalar = create_constant(constant->op, &constant->attrs,
+                                                         type->dtype);
+
+                return expr_constant(&w->expr, type->dtype, &scalar);
+        }
+        for (unsigned i = 0; i < w->n_known; i++)
+                if (w->known[i].value == value && w->known[i].view == view)
+                        return w->known[i].written;
+        if (generator) {
+                write_indices(w, generator, type, view, indices);
+                written = generate_write(&w->expr, generator->op, &generator->attrs, type, indices);
+        } else if (fuse_is_inside(w->fuse, w->group, value, view)) {
+                written = write_node(w, value, view);
         } else {
-                w->leaves[w->expr.n_leaves] = value;
-                written = expr_leaf(&w->expr, &w->places[value].desc);
+                written = write_leaf(w, value, view);
         }
         assert(w->n_known < KNOWN_MAX);
-        w->values[w->n_known] = value;
-        w->written[w->n_known++] = written;
+        w->known[w->n_known++] = (struct known){ value, view, written };
         return written;
 }
+
+/* ---- memory ---- */
 
 static int add_handover(struct builder *builder, uint32_t from, uint32_t to)
 {
@@ -132,24 +244,41 @@ static int make_results(struct builder *builder, const struct writer *w, uint32_
         return 0;
 }
 
+/* tril or triu of what lies in memory, and nothing else? */
+static const struct td_node *lone_triangle(const struct writer *w)
+{
+        const struct graph *graph = w->fuse->graph;
+        const struct fuse_group *g = &w->fuse->groups[w->group];
+        const struct td_node *node = &graph->block->nodes[graph->maker[g->stored[0]]];
+
+        return g->n_stored == 1 && g->n_nodes == GENERATE_NODES &&
+                               (node->op == TD_OP_TRIL || node->op == TD_OP_TRIU)
+                       ? node
+                       : NULL;
+}
+
 /* The step and its results' places; without a step if there are no elements. */
 static int build_stores(struct builder *builder, struct writer *w, struct instr *instr,
                         struct place *places)
 {
         const struct fuse_group *g = &w->fuse->groups[w->group];
+        const struct td_node *triangle = lone_triangle(w);
         struct desc descs[EXPR_RESULTS_MAX];
         uint32_t slots[EXPR_RESULTS_MAX];
         int r;
 
         for (uint32_t k = 0; k < g->n_stored; k++)
-                expr_result(&w->expr, write_value(w, g->stored[k]));
+                expr_result(&w->expr, write_value(w, g->stored[k], FUSE_NONE));
         r = make_results(builder, w, g->n_stored, g->stored, slots, descs, places);
         if (r < 0 || td_type_n_elements(g->type) == 0)
                 return r;
-        r = instr_init(instr, instr->op, w->expr.n_leaves, g->n_stored);
+        r = instr_init(instr, instr->op, triangle ? 1 : w->expr.n_leaves, g->n_stored);
         if (r < 0)
                 return r;
         memcpy(instr->results, slots, g->n_stored * sizeof(slots[0]));
+        if (triangle)
+                return step_new(&instr->step, triangle->op, &triangle->attrs, 1,
+                                &w->expr.leaves[0], 1, descs);
         return region_new(&instr->step, &w->expr, descs, builder->options.tile);
 }
 
@@ -159,7 +288,7 @@ static int build_reduction(struct builder *builder, struct writer *w, struct ins
         const struct graph *graph = w->fuse->graph;
         const struct fuse_group *g = &w->fuse->groups[w->group];
         const struct td_node *node = &graph->block->nodes[g->reduction];
-        uint8_t value = write_value(w, graph_arg(graph, node, 0));
+        uint8_t value = write_value(w, graph_arg(graph, node, 0), FUSE_NONE);
         uint32_t result = graph->first[g->reduction], slot;
         struct desc desc;
         int r;
@@ -172,6 +301,29 @@ static int build_reduction(struct builder *builder, struct writer *w, struct ins
                 return r;
         instr->results[0] = slot;
         return reduce_new_of(&instr->step, node->op, &node->attrs, &w->expr, value, g->type, &desc);
+}
+
+/* An index wants no memory: its slot has none. */
+static int find_args(struct builder *builder, const struct writer *w, struct instr *instr,
+                     const struct place *places)
+{
+        uint32_t nowhere = SLOT_NONE;
+
+        for (uint32_t i = 0; i < instr->n_args; i++) {
+                if (w->leaves[i] != FUSE_NONE) {
+                        instr->args[i] = places[w->leaves[i]].slot;
+                        slot_touch(builder, instr->args[i]);
+                        continue;
+                }
+                if (nowhere == SLOT_NONE) {
+                        int r = slot_new(builder, SLOT_SCRATCH, 0, 0, &nowhere);
+
+                        if (r < 0)
+                                return r;
+                }
+                instr->args[i] = nowhere;
+        }
+        return 0;
 }
 
 int region_build(struct builder *builder, struct code *code, const struct fuse *fuse,
@@ -195,10 +347,9 @@ int region_build(struct builder *builder, struct code *code, const struct fuse *
                                       : build_reduction(builder, &w, &instr, places);
         if (r < 0 || !instr.step)
                 return r;
-        for (uint32_t i = 0; i < w.expr.n_leaves; i++) {
-                instr.args[i] = places[w.leaves[i]].slot;
-                slot_touch(builder, instr.args[i]);
-        }
+        r = find_args(builder, &w, &instr, places);
+        if (r < 0)
+                return r;
         r = hand_over(builder, &w, &instr);
         if (r < 0)
                 return r;

@@ -40,13 +40,13 @@ static void split(const struct expr *expr, const struct td_type *shape, uint32_t
 }
 
 /* The leaf that most of the reading is about. */
-static unsigned main_leaf(const struct space *space)
+static unsigned main_leaf(const struct space *space, const struct expr *expr)
 {
         int64_t most = 0;
         unsigned found = 0;
 
         for (unsigned i = 0; i < space->n_operands; i++) {
-                int64_t n = 1;
+                int64_t n = !expr_is_index(expr, i);
 
                 for (unsigned d = 0; d < space->ndim; d++)
                         n *= space->strides[i][d] ? space->shape[d] : 1;
@@ -65,7 +65,7 @@ static bool wants_columns(const struct space *kept, const struct space *over, un
         int64_t kept_step = kept->ndim > 0 ? llabs(kept->strides[leaf][kept->ndim - 1]) : 0;
         int64_t over_step = over->ndim > 0 ? llabs(over->strides[leaf][over->ndim - 1]) : 0;
 
-        if (columns < KERNEL_LANES)
+        if (columns < KERNEL_LANES || kept->n_operands == 0)
                 return false;
         return (kept_step < over_step && kept_step > 0) ||
                (over->n < SHORT && columns >= 4 * KERNEL_LANES);
@@ -75,7 +75,7 @@ static bool is_direct(const struct expr *expr, const struct space *kept)
 {
         const struct expr_value *value = &expr->values[expr->results[0]];
 
-        return value->kind == EXPR_LEAF && kept->ndim > 0 &&
+        return value->kind == EXPR_LEAF && !expr_is_index(expr, value->args[0]) && kept->ndim > 0 &&
                kept->strides[value->args[0]][kept->ndim - 1] == td_dtype_size(value->dtype);
 }
 
@@ -109,7 +109,7 @@ int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *
         if (kept.n == 0 || feed->over.n == 0)
                 return 0;
         join(&space, &kept, &feed->over);
-        if (feed->over.ndim > 0 && wants_columns(&kept, &feed->over, main_leaf(&space))) {
+        if (feed->over.ndim > 0 && wants_columns(&kept, &feed->over, main_leaf(&space, expr))) {
                 layout.walk = VM_BOXES;
                 layout.row_dim = space.ndim - 1;
                 layout.column_dim = kept.ndim - 1;

@@ -17,6 +17,7 @@
 void expr_init(struct expr *expr)
 {
         expr->n_leaves = expr->n_values = expr->n_results = 0;
+        expr->indices = 0;
 }
 
 static uint8_t add(struct expr *expr, const struct expr_value *value)
@@ -35,6 +36,13 @@ uint8_t expr_leaf(struct expr *expr, const struct desc *desc)
         assert(expr->n_leaves < EXPR_LEAVES_MAX);
         expr->leaves[expr->n_leaves++] = *desc;
         return add(expr, &value);
+}
+
+uint8_t expr_index(struct expr *expr, const struct desc *desc)
+{
+        assert(desc->type.dtype == TD_INT64);
+        expr->indices |= 1u << expr->n_leaves;
+        return expr_leaf(expr, desc);
 }
 
 uint8_t expr_constant(struct expr *expr, enum td_dtype dtype, const union td_scalar *constant)

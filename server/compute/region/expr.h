@@ -3,9 +3,9 @@
  * Expressions
  *
  * Element-wise operations over leaves, as a list in which each value names only earlier ones.
- * Leaves lie in memory, strided in any way, and broadcast to the shape of the expression. Plain
- * data without memory of its own: an expression is put together on the stack, and a virtual
- * machine (vm.h) made of it.
+ * Leaves lie in memory, strided in any way, and broadcast to the shape of the expression; or they
+ * lie nowhere, and each element is its own offset: an index. Plain data without memory of its own:
+ * an expression is put together on the stack, and a virtual machine (vm.h) made of it.
  *
  * What is said twice is kept once, conversions are written out, and what depends on constants alone
  * is computed at once, unless its kernel refuses.
@@ -25,6 +25,7 @@ enum {
         EXPR_ARGS_MAX = 3,
 };
 
+static_assert(EXPR_LEAVES_MAX <= 32, "a mask of leaves has 32 bits");
 static_assert(EXPR_LEAVES_MAX + 4 * EXPR_NODES_MAX + 3 * EXPR_RESULTS_MAX <= EXPR_VALUES_MAX,
               "a full expression has room for its conversions");
 
@@ -47,6 +48,7 @@ struct expr_value {
 
 struct expr {
         unsigned n_leaves, n_values, n_results;
+        uint32_t indices; /* bit i: leaf i is an index */
         struct desc leaves[EXPR_LEAVES_MAX];
         struct expr_value values[EXPR_VALUES_MAX];
         uint8_t results[EXPR_RESULTS_MAX]; /* values */
@@ -56,12 +58,19 @@ struct expr {
 void expr_init(struct expr *expr);
 /* A new leaf; its value. */
 uint8_t expr_leaf(struct expr *expr, const struct desc *desc);
+/* A leaf whose elements, int64, are offset and strides of the descriptor added up. */
+uint8_t expr_index(struct expr *expr, const struct desc *desc);
 uint8_t expr_constant(struct expr *expr, enum td_dtype dtype, const union td_scalar *constant);
 uint8_t expr_cast(struct expr *expr, uint8_t value, enum td_dtype dtype);
 /* The operation computes in one dtype (the condition of where aside), arguments are converted. */
 uint8_t expr_apply(struct expr *expr, enum td_op op, int32_t node, enum td_dtype dtype,
                    unsigned n_args, const uint8_t *args);
 void expr_result(struct expr *expr, uint8_t value);
+
+static inline bool expr_is_index(const struct expr *expr, unsigned leaf)
+{
+        return expr->indices >> leaf & 1;
+}
 
 /* An operation that a machine can do: element by element, with kernels. */
 bool expr_can(enum td_op op);

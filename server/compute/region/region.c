@@ -291,7 +291,7 @@ bool region_may_replace(const struct step *step, unsigned arg, unsigned result)
 /* ---- preparing ---- */
 
 /* Whether a leaf runs across the rows of the results, and along which dimension it runs instead. */
-static bool find_box(const struct space *space, unsigned *dimp)
+static bool find_box(const struct space *space, const struct expr *expr, unsigned *dimp)
 {
         unsigned last = space->ndim - 1;
 
@@ -301,7 +301,7 @@ static bool find_box(const struct space *space, unsigned *dimp)
                 int64_t least = llabs(space->strides[i][last]);
                 bool is_found = false;
 
-                if (least < 64)
+                if (least < 64 || expr_is_index(expr, i))
                         continue;
                 for (unsigned d = 0; d < last; d++) {
                         int64_t stride = llabs(space->strides[i][d]);
@@ -349,7 +349,7 @@ static int prepare(struct region *r, const struct expr *expr, const struct desc 
         if (space.n == 0)
                 return 0;
         layout.space = &space;
-        if (find_box(&space, &layout.row_dim)) {
+        if (find_box(&space, expr, &layout.row_dim)) {
                 layout.walk = VM_BOXES;
                 layout.column_dim = space.ndim - 1;
         } else if (space.ndim < 2 || space.shape[space.ndim - 1] >= ROW_MIN) {
@@ -361,7 +361,8 @@ static int prepare(struct region *r, const struct expr *expr, const struct desc 
         result = vm_new(&r->vm, expr, &layout);
         if (result < 0)
                 return result;
-        if (layout.walk == VM_BOXES && r->vm->n_vector == 1 && r->vm->instrs[0].form == VM_LOAD)
+        if (layout.walk == VM_BOXES && r->vm->n_vector == 1 &&
+            r->vm->instrs[0].form == VM_LOAD && expr->indices == 0)
                 r->copies = r->vm->instrs[0].load;
         r->step.cost_ns = 50 + (uint64_t)space.n * r->vm->cost / 1000;
         return 0;

@@ -116,7 +116,7 @@ static void load(const struct vm_thread *t, const struct vm_instr *i, size_t n, 
         if (vm->leaves[leaf].is_dense && vm->walk != VM_BOXES) {
                 i->load(n, out, p, vm->leaves[leaf].item_size);
         } else if (vm->walk == VM_ROWS) {
-                i->load(n, out, p, s->strides[leaf][s->ndim - 1]);
+                i->load(n, out, p, s->ndim > 0 ? s->strides[leaf][s->ndim - 1] : 0);
         } else if (vm->walk == VM_RANGES) {
                 space_load(s, leaf, i->load, i->out_size, t->bases[leaf], t->index, n, out);
         } else {
@@ -182,7 +182,9 @@ unsigned vm_begin(struct vm_thread *t, const struct vm *vm, const void *const *l
 {
         t->vm = vm;
         for (unsigned i = 0; i < vm->n_leaves; i++) {
-                t->bases[i] = (const char *)leaves[i] + vm->leaves[i].offset;
+                const char *base = vm->leaves[i].is_index ? (const char *)VM_NOWHERE : leaves[i];
+
+                t->bases[i] = base + vm->leaves[i].offset;
                 t->at[i] = (char *)(uintptr_t)t->bases[i];
         }
         for (unsigned i = 0; i < vm->n_constants; i++)

@@ -6,7 +6,9 @@
  * tile is up to vm->tile elements that follow one another in the order of the space, or a box of
  * rows and columns of two of its dimensions. Kernels only ever see contiguous or scalar operands: a
  * leaf that lies contiguous in every tile is read in place, one that stands still is a scalar, any
- * other is loaded into a register. So is the result of every operation, unless it is stored.
+ * other is loaded into a register. So is the result of every operation, unless it is stored. An
+ * index is walked as if it lay in memory from VM_NOWHERE on, with elements of one byte; loading it
+ * takes the addresses for the elements.
  *
  * What depends on nothing that moves is computed once per thread, what stands still within a tile
  * on one element. An element's bits depend neither on its place in a tile nor on the tile.
@@ -32,6 +34,9 @@ enum {
         VM_WHOLE = 32 * 512, /* tile of a machine without registers */
 };
 
+/* Far from both ends of what a pointer can be. */
+#define VM_NOWHERE ((uintptr_t)1 << 62)
+
 struct vm;
 struct vm_instr;
 
@@ -48,6 +53,7 @@ struct vm_thread {
 struct vm_leaf {
         int64_t offset;
         int64_t item_size;
+        bool is_index; /* lies nowhere */
         bool is_dense; /* in the order of the space */
         bool is_fixed; /* one element for the whole space */
         bool is_used;
@@ -99,7 +105,8 @@ DEFINE_CLEANUP(struct vm, vm_free)
 /*
  * Each of these returns 0, or the mark of the first operation that refused its values.
  *
- * vm_begin: leaves[i] is the byte that the leaf's descriptor's offset counts from.
+ * vm_begin: leaves[i] is the byte that the leaf's descriptor's offset counts from; of an index,
+ * anything.
  * vm_range: elements [index, index + n), n <= vm->tile; VM_ROWS: within one row.
  * vm_box: n_rows * n_columns <= vm->tile elements; at: the first one's place, one index per
  * dimension of the space.

@@ -98,7 +98,7 @@ static bool is_in_place(const struct maker *m, unsigned leaf)
 {
         const struct space *s = m->layout->space;
 
-        if (m->layout->walk == VM_BOXES)
+        if (m->layout->walk == VM_BOXES || m->leaves[leaf].is_index)
                 return false;
         if (m->leaves[leaf].is_dense)
                 return true;
@@ -115,7 +115,8 @@ static void describe_leaves(struct maker *m)
 
                 leaf->offset = m->expr->leaves[i].offset;
                 leaf->item_size = td_dtype_size(m->expr->leaves[i].type.dtype);
-                leaf->is_dense = space_is_dense(s, i, leaf->item_size);
+                leaf->is_index = expr_is_index(m->expr, i);
+                leaf->is_dense = !leaf->is_index && space_is_dense(s, i, leaf->item_size);
                 leaf->is_fixed = s->n > 1 && space_is_scalar(s, i);
                 leaf->is_used = false;
                 place_new(m, leaf_motion(m, i), (size_t)leaf->item_size);
@@ -131,7 +132,40 @@ static void load_leaf(struct maker *m, unsigned leaf, kernel_load *load, uint16_
         m->vm.cost += m->leaves[leaf].is_dense ? 200 : 1000;
 }
 
+/* Addresses from VM_NOWHERE on are the elements. */
+static void load_index(size_t n, void *out, const void *in, ptrdiff_t stride)
+{
+        const int64_t first = (int64_t)((uintptr_t)in - VM_NOWHERE);
+        int64_t *o = out;
+
+        for (size_t i = 0; i < n; i++)
+                o[i] = first + (int64_t)i * stride;
+}
+
+static void make_index(struct maker *m, uint8_t v)
+{
+        const uint8_t leaf = m->expr->values[v].args[0];
+        const enum motion motion = m->motion[leaf];
+        struct vm_instr *i;
+
+        m->where[v] = place_new(m, motion, sizeof(int64_t));
+        m->leaves[leaf].is_used = true;
+        if (motion == PER_ELEMENT) {
+                load_leaf(m, leaf, load_index, m->where[v]);
+                return;
+        }
+        i = emit(m, motion, VM_CAST, m->where[v]);
+        i->load = load_index;
+        add_arg(m, i, leaf, motion);
+}
+
 /* ---- values ---- */
+
+/* A leaf in memory, read there or loaded by whoever wants it. */
+static bool is_in_memory(const struct maker *m, const struct expr_value *value)
+{
+        return value->kind == EXPR_LEAF && !m->leaves[value->args[0]].is_index;
+}
 
 static void mark_needed(struct maker *m)
 {
@@ -150,7 +184,7 @@ static uint16_t as_vector(struct maker *m, uint8_t v)
 {
         const struct expr_value *value = &m->expr->values[v];
 
-        if (value->kind != EXPR_LEAF || is_in_place(m, value->args[0]))
+        if (!is_in_memory(m, value) || is_in_place(m, value->args[0]))
                 return m->where[v];
         if (m->loaded[v] == NOWHERE) {
                 m->loaded[v] = place_new(m, PER_ELEMENT, m->sizes[m->where[v]]);
@@ -187,7 +221,7 @@ static void make_cast(struct maker *m, uint8_t v)
         struct vm_instr *i;
 
         m->where[v] = out;
-        if (from->kind == EXPR_LEAF && motion == PER_ELEMENT) {
+        if (is_in_memory(m, from) && motion == PER_ELEMENT) {
                 load_leaf(m, from->args[0], kernel, out);
                 return;
         }
@@ -281,6 +315,10 @@ static void make_values(struct maker *m)
                         continue;
                 switch (m->expr->values[v].kind) {
                 case EXPR_LEAF:
+                        if (m->leaves[m->expr->values[v].args[0]].is_index) {
+                                make_index(m, (uint8_t)v);
+                                break;
+                        }
                         m->where[v] = m->expr->values[v].args[0];
                         m->leaves[m->where[v]].is_used = true;
                         break;
@@ -320,7 +358,7 @@ static void store_result(struct maker *m, unsigned k)
         kernel_load *load = load_of(value->dtype, value->dtype);
         struct vm_instr *i;
 
-        if (m->motion[place] == PER_ELEMENT && value->kind == EXPR_LEAF) {
+        if (m->motion[place] == PER_ELEMENT && is_in_memory(m, value)) {
                 m->vm.results[k] = place_new(m, PER_ELEMENT, m->sizes[place]);
                 load_leaf(m, value->args[0], load, m->vm.results[k]);
         } else if (m->motion[place] == PER_ELEMENT && is_own(m, place, k)) {
