@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extrema of floats: part of fold.c
+ * Extrema
  *
- * NaN wins, and of equals the first one stays. The processor's own instruction keeps the
+ * Of floats NaN wins, and of equals the first one stays. The processor's own instruction keeps the
  * accumulator where the new element is not better, a NaN included; sums of the elements, NaN if one
  * of them was, tell whether to fold them again in the slow way.
  */
-#pragma once
+#include "compute/kernels/fold_rows.h"
 
 #ifdef VEC
 #if VEC == 64
@@ -209,3 +209,29 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
 #define COLUMNS_OF_FLOATS(which, T, worst, fold)                                                   \
         COLUMNS(which, T, T, T, T, 1, NO_MEAN, worst, AS_IT_IS, fold)
 #endif
+
+/* ---- all of them ---- */
+
+#define EXTREMUM_OF_INTEGERS(T, which, fold)                                                       \
+        ROWS_FREE(T, which, T, type_##T, xs[0], AS_IT_IS, fold)                                    \
+        COLUMNS(which, T, T, T, T, 1, NO_MEAN, ((const at_##T *)(const void *)rows[l])[c],         \
+                AS_IT_IS, fold)                                                                    \
+        COMBINE(which, T, 1, fold)
+INTEGERS(EXTREMUM_OF_INTEGERS, MAX, GREATER)
+INTEGERS(EXTREMUM_OF_INTEGERS, MIN, LESS)
+
+#define EXTREMUM_OF_FLOATS(which, T, f, worst, fold)                                               \
+        ROWS_EXTREMUM(which, T, f, fold)                                                           \
+        COLUMNS_OF_FLOATS(which, T, worst, fold)                                                   \
+        COMBINE(which, T, 1, fold)
+EXTREMUM_OF_FLOATS(MAX, FLOAT32, ps, -__builtin_inff(), LARGER)
+EXTREMUM_OF_FLOATS(MIN, FLOAT32, ps, __builtin_inff(), SMALLER)
+EXTREMUM_OF_FLOATS(MAX, FLOAT64, pd, -__builtin_inf(), LARGER)
+EXTREMUM_OF_FLOATS(MIN, FLOAT64, pd, __builtin_inf(), SMALLER)
+
+#define ENTER_EXTREMA(T, ...) ENTER(MAX, T, MAX, T, MAX, T) ENTER(MIN, T, MIN, T, MIN, T)
+
+KERNELS_FILL(fold_extrema)
+{
+        REALS(ENTER_EXTREMA, )
+}

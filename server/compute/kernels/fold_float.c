@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Sums, products and squares of floats and complex numbers. */
+#include "compute/kernels/fold_rows.h"
+
+/* GCC 12 contracts a product and a sum where it vectorises a sum beside a difference, whatever
+ * -ffp-contract says. */
+static __attribute__((noinline, optimize("no-tree-vectorize"))) type_COMPLEX128
+multiply_pairs(type_COMPLEX128 a, type_COMPLEX128 b)
+{
+        type_COMPLEX128 c;
+
+        __real__ c = __real__ a * __real__ b - __imag__ a * __imag__ b;
+        __imag__ c = __real__ a * __imag__ b + __imag__ a * __real__ b;
+        return c;
+}
+
+#ifdef VEC
+COMBINE_ROWS(ADD, FLOAT64, 1, FLOAT64, ADD)
+COMBINE_ROWS(ADD, FLOAT64, 2, FLOAT64, ADD)
+COMBINE_ROWS(MULTIPLY, FLOAT64, 1, FLOAT64, MULTIPLY)
+#else
+COMBINE_LANES(ADD, FLOAT64, 1, ADD)
+COMBINE_LANES(ADD, FLOAT64, 2, ADD)
+COMBINE_LANES(MULTIPLY, FLOAT64, 1, MULTIPLY)
+#endif
+COMBINE(ADD, FLOAT64, 1, ADD)
+COMBINE(ADD, COMPLEX128, 1, ADD)
+COMBINE(MULTIPLY, FLOAT64, 1, MULTIPLY)
+COMBINE(MULTIPLY, COMPLEX128, 1, MULTIPLY_PAIRS)
+
+#define SUM_OF_FLOATS(T, ...)                                                                      \
+        BOTH(SUM, T, T, FLOAT64, 1, NO_MEAN, -0.0, VECTOR_OF_##T, AS_FLOAT64, ADD)
+FLOATS(SUM_OF_FLOATS, )
+BOTH(SUM, COMPLEX64, FLOAT32, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_OF_FLOAT32, AS_FLOAT64, ADD)
+BOTH(SUM, COMPLEX128, FLOAT64, FLOAT64, 2, NO_MEAN, -0.0, VECTOR_OF_FLOAT64, AS_FLOAT64, ADD)
+
+BOTH(PROD, FLOAT64, FLOAT64, FLOAT64, 1, NO_MEAN, 1, VECTOR_OF_FLOAT64, AS_FLOAT64, MULTIPLY)
+ROWS_ONE(PROD, COMPLEX128, COMPLEX128, COMPLEX128, NO_MEAN, AS_IT_IS, MULTIPLY_PAIRS)
+COLUMNS_ONE(PROD, COMPLEX128, COMPLEX128, COMPLEX128, NO_MEAN, AS_IT_IS, MULTIPLY_PAIRS)
+
+#define SQUARES(T, ...)                                                                            \
+        BOTH(SQUARES, T, T, FLOAT64, 1, MEAN, -0.0, VECTOR_SQUARE_OF_##T, AS_SQUARE, ADD)
+FLOATS(SQUARES, )
+ROWS_ONE(SQUARES, COMPLEX128, FLOAT64, COMPLEX128, MEAN, AS_SQUARE_OF_COMPLEX, ADD)
+COLUMNS_ONE(SQUARES, COMPLEX128, FLOAT64, COMPLEX128, MEAN, AS_SQUARE_OF_COMPLEX, ADD)
+
+KERNELS_FILL(fold_float)
+{
+        FLOATS(ENTER_SAME, SUM, ADD, FLOAT64)
+        COMPLEXES(ENTER_SAME, SUM, ADD, COMPLEX128)
+        ENTER(PROD, FLOAT64, PROD, FLOAT64, MULTIPLY, FLOAT64)
+        ENTER(PROD, COMPLEX128, PROD, COMPLEX128, MULTIPLY, COMPLEX128)
+        FLOATS(ENTER_SAME, SQUARES, ADD, FLOAT64)
+        ENTER(SQUARES, COMPLEX128, SQUARES, COMPLEX128, ADD, FLOAT64)
+}
