@@ -108,7 +108,7 @@ struct td_tensor {
         uint8_t id[16];
         bool is_sealed;
         bool is_pending; /* its request is not answered */
-        bool is_f_order; /* of an unsealed one: how it was asked for */
+        uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
         bool replaces;   /* likewise: its name may be in use */
         bool has_op_id;
         uint8_t op_id[16];  /* of its create */
@@ -220,7 +220,12 @@ int tensor_store(td_tensor *tensor, td_error *error);
 
 /* ---- copy.c ---- */
 
-/* Gather a strided array into dense memory of C or F order. The item size is the type's. */
+/* Axes, the slowest first, of 'C', 'F' or 'K', the order in which strides have them. */
+void axes_in_order(uint8_t *axes, const struct td_type *type, char order, const int64_t *strides);
+/* Gather a strided array into dense memory of that order of axes; strides NULL: of C order. */
+void copy_ordered(void *to, const struct td_type *type, const uint8_t *order, const void *from,
+                  const int64_t *strides);
+/* The same in C or F order. The item size is the type's. */
 void copy_array(void *to, const struct td_type *type, char order, const void *from,
                 const int64_t *strides);
 void dense_strides(const struct td_type *type, char order, int64_t strides[TD_NDIM_MAX]);

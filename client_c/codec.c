@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "infer.h"
+#include "tensord/order.h"
 
 static const char *const method_names[] = {
 #define TD_METHOD(sym, name, ...) [METHOD_##sym] = name,
@@ -200,10 +201,31 @@ static void pack_handle(msgpack_packer *pk, uint64_t handle)
         msgpack_pack_uint64(pk, handle);
 }
 
+static bool says_order(const struct ask *ask)
+{
+        return ask->order && !td_order_is_c(ask->order, ask->type->ndim);
+}
+
+static void pack_order(msgpack_packer *pk, const uint8_t *order, unsigned ndim)
+{
+        bool is_f = true;
+
+        pack_text(pk, "order");
+        for (unsigned d = 0; d < ndim; d++)
+                is_f = is_f && order[d] == ndim - 1 - d;
+        if (is_f) {
+                pack_text(pk, "F");
+                return;
+        }
+        msgpack_pack_array(pk, ndim);
+        for (unsigned d = 0; d < ndim; d++)
+                msgpack_pack_uint8(pk, order[d]);
+}
+
 static unsigned ask_n_keys(const struct ask *ask)
 {
         return (unsigned)!!ask->handle + !!ask->name + !!ask->id + (ask->type ? 2U : 0U) +
-               (ask->order == 'F') + !!ask->data + ask->replace + ask->map + ask->writable +
+               says_order(ask) + !!ask->data + ask->replace + ask->map + ask->writable +
                !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
                !!ask->client + ask->says_version;
 }
@@ -228,7 +250,8 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
         pack_handle(&pk, ask->method == METHOD_PUT ? 0 : ask->handle);
         if (ask->type)
                 pack_type(&pk, ask->type);
-        pack_entry(&pk, "order", ask->order == 'F' ? "F" : NULL);
+        if (says_order(ask))
+                pack_order(&pk, ask->order, ask->type->ndim);
         if (ask->data) {
                 pack_text(&pk, "data");
                 pack_bytes(&pk, ask->data, ask->n_data);
@@ -336,13 +359,16 @@ void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *v
         msgpack_pack_int64(&pk, view->offset);
 }
 
-void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data,
-                         size_t n_data)
+void frame_run_immediate(struct frame *frame, const struct td_type *type, const uint8_t *order,
+                         const void *data, size_t n_data)
 {
         msgpack_packer pk = packer_of(frame);
+        bool has_order = !td_order_is_c(order, type->ndim);
 
-        msgpack_pack_map(&pk, 3);
+        msgpack_pack_map(&pk, 3 + has_order);
         pack_type(&pk, type);
+        if (has_order)
+                pack_order(&pk, order, type->ndim);
         pack_text(&pk, "data");
         pack_bytes(&pk, data, n_data);
 }

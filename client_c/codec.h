@@ -53,7 +53,7 @@ struct ask {
         const char *name;
         const uint8_t *id; /* 16 bytes */
         const struct td_type *type;
-        char order; /* 'F' is said, 'C' is not */
+        const uint8_t *order; /* axes of the type, the slowest first; C order is not said */
         const void *data;
         size_t n_data;
         bool replace;
@@ -94,8 +94,8 @@ struct view {
  */
 void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_t n_inputs);
 void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view);
-void frame_run_immediate(struct frame *frame, const struct td_type *type, const void *data,
-                         size_t n_data);
+void frame_run_immediate(struct frame *frame, const struct td_type *type, const uint8_t *order,
+                         const void *data, size_t n_data);
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
 void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
                       bool replace, bool map);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "infer.h"
+#include "tensord/order.h"
 
 #define SQUARE 32
 
@@ -32,12 +33,25 @@ void dense_strides(const struct td_type *type, char order, int64_t strides[TD_ND
         }
 }
 
-static struct axes axes_of(const struct td_type *type, char order, const int64_t *strides)
+void axes_in_order(uint8_t *axes, const struct td_type *type, char order, const int64_t *strides)
+{
+        int64_t moves[TD_NDIM_MAX];
+        const int64_t *rows[1] = { moves };
+
+        for (unsigned d = 0; d < type->ndim; d++) {
+                axes[d] = (uint8_t)(order == 'F' ? type->ndim - 1U - d : d);
+                moves[d] = strides && type->shape[d] != 1 ? strides[d] : 0;
+        }
+        if (order == 'K')
+                td_keep_order(axes, type->ndim, 1, rows);
+}
+
+static struct axes axes_of(const struct td_type *type, const uint8_t *order, const int64_t *strides)
 {
         struct axes axes = { .n = 0 };
 
         for (unsigned i = 0; i < type->ndim; i++) {
-                unsigned axis = order == 'F' ? type->ndim - 1U - i : i;
+                unsigned axis = order[i];
                 int64_t extent = type->shape[axis], stride = strides[axis];
 
                 if (extent == 1)
@@ -115,8 +129,8 @@ static uint8_t *copy_axes(uint8_t *to, const uint8_t *from, const struct axes *a
         return to;
 }
 
-void copy_array(void *to, const struct td_type *type, char order, const void *from,
-                const int64_t *strides)
+void copy_ordered(void *to, const struct td_type *type, const uint8_t *order, const void *from,
+                  const int64_t *strides)
 {
         int64_t dense[TD_NDIM_MAX];
         struct axes axes;
@@ -129,4 +143,13 @@ void copy_array(void *to, const struct td_type *type, char order, const void *fr
         }
         axes = axes_of(type, order, strides);
         copy_axes(to, from, &axes, 0, td_dtype_size(type->dtype));
+}
+
+void copy_array(void *to, const struct td_type *type, char order, const void *from,
+                const int64_t *strides)
+{
+        uint8_t axes[TD_NDIM_MAX];
+
+        axes_in_order(axes, type, order, strides);
+        copy_ordered(to, type, axes, from, strides);
 }

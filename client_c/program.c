@@ -204,6 +204,12 @@ int td_builder_input_view(td_builder *builder, const td_tensor *tensor, const st
 
 int td_builder_immediate(td_builder *builder, const struct td_type *type, const void *data)
 {
+        return td_builder_array(builder, type, data, NULL);
+}
+
+int td_builder_array(td_builder *builder, const struct td_type *type, const void *data,
+                     const int64_t *strides)
+{
         struct builder_input *input = input_add(builder, type);
         size_t n_data;
 
@@ -219,8 +225,8 @@ int td_builder_immediate(td_builder *builder, const struct td_type *type, const 
         input->data = malloc(n_data ? n_data : 1);
         if (!input->data)
                 return refuse_memory(builder);
-        if (n_data)
-                memcpy(input->data, data, n_data);
+        axes_in_order(input->order, type, 'K', strides);
+        copy_ordered(input->data, type, input->order, data, strides);
         input->n_data = n_data;
         return input_done(builder, type);
 }

@@ -14,7 +14,8 @@ struct builder_input {
         td_tensor *tensor; /* borrowed; NULL: an immediate */
         bool has_view;
         struct view view; /* type: of the value in any case */
-        uint8_t *data;    /* of an immediate */
+        uint8_t order[TD_NDIM_MAX]; /* of an immediate's axes */
+        uint8_t *data;
         size_t n_data;
 };
 

@@ -37,18 +37,18 @@ struct td_pending {
 
 /* ---- writing it ---- */
 
-/* Bytes of a small tensor, as an immediate in C order. */
+/* Bytes of a small tensor, as an immediate that lies in the same order. */
 static int encode_bytes(struct frame *frame, const struct builder_input *input, td_error *error)
 {
         const td_tensor *tensor = input->tensor;
         const struct view *view = &input->view;
-        uint8_t bytes[TD_INLINE_MAX];
+        uint8_t bytes[TD_INLINE_MAX], order[TD_NDIM_MAX];
         int64_t low = view->offset, high = view->offset + td_dtype_size(view->type.dtype);
         int64_t n_bytes = td_type_n_bytes(&view->type);
 
         if (!input->has_view) {
-                copy_array(bytes, &tensor->type, 'C', tensor->data, tensor->strides);
-                frame_run_immediate(frame, &tensor->type, bytes, tensor->n_bytes);
+                axes_in_order(order, &tensor->type, 'K', tensor->strides);
+                frame_run_immediate(frame, &tensor->type, order, tensor->data, tensor->n_bytes);
                 return TD_OK;
         }
         for (unsigned i = 0; i < view->type.ndim; i++) {
@@ -65,8 +65,9 @@ static int encode_bytes(struct frame *frame, const struct builder_input *input, 
                         td_type_text(&view->type).s, td_type_text(&tensor->type).s);
         if (n_bytes > TD_INLINE_MAX)
                 return EXCHANGE_STALE;
-        copy_array(bytes, &view->type, 'C', tensor->data + view->offset, view->strides);
-        frame_run_immediate(frame, &view->type, bytes, (size_t)n_bytes);
+        axes_in_order(order, &view->type, 'K', view->strides);
+        copy_ordered(bytes, &view->type, order, tensor->data + view->offset, view->strides);
+        frame_run_immediate(frame, &view->type, order, bytes, (size_t)n_bytes);
         return TD_OK;
 }
 
@@ -77,7 +78,8 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
         int r;
 
         if (!tensor) {
-                frame_run_immediate(frame, &input->view.type, input->data, input->n_data);
+                frame_run_immediate(frame, &input->view.type, input->order, input->data,
+                                    input->n_data);
                 return TD_OK;
         }
         if (tensor->client != client)

@@ -194,9 +194,9 @@ static int check_array(const struct td_type *type, char order, const char *name,
 
         if (td_check_type(type, &refusal))
                 return error_set(error, refusal.code, "%s", refusal.message);
-        if (order != 'C' && order != 'F')
-                return error_set(error, TD_E_BAD_ARGUMENTS, "the order is 'C' or 'F', not '%c'",
-                                 order);
+        if (order != 'C' && order != 'F' && order != 'K')
+                return error_set(error, TD_E_BAD_ARGUMENTS,
+                                 "the order is 'C', 'F' or 'K', not '%c'", order);
         return name ? check_name(name, error) : TD_OK;
 }
 
@@ -204,10 +204,10 @@ static int put_small(td_client *client, const void *data, const struct td_type *
                      const int64_t *strides, char order, const char *name, bool replace,
                      td_tensor **tensorp, td_error *error)
 {
-        uint8_t bytes[TD_INLINE_MAX], op_id[16];
+        uint8_t bytes[TD_INLINE_MAX], op_id[16], axes[TD_NDIM_MAX];
         struct ask ask = { .method = METHOD_PUT,
                            .type = type,
-                           .order = order,
+                           .order = axes,
                            .data = bytes,
                            .name = name,
                            .replace = replace };
@@ -217,7 +217,8 @@ static int put_small(td_client *client, const void *data, const struct td_type *
         if (!tensor)
                 return fail_no_memory(error);
         ask.n_data = tensor->n_bytes;
-        copy_array(bytes, type, order, data, strides);
+        axes_in_order(axes, type, order, strides);
+        copy_ordered(bytes, type, axes, data, strides);
         if (name) {
                 random_id(op_id);
                 ask.op_id = op_id;
@@ -237,7 +238,7 @@ static int tensor_create(td_tensor *tensor, td_error *error)
 {
         struct ask ask = { .method = METHOD_CREATE,
                            .type = &tensor->type,
-                           .order = tensor->is_f_order ? 'F' : 'C',
+                           .order = tensor->order,
                            .name = tensor->name,
                            .replace = tensor->replaces,
                            .handle = tensor->handle,
@@ -250,13 +251,13 @@ static int tensor_create(td_tensor *tensor, td_error *error)
 }
 
 static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *type, char order,
-                                      const char *name, bool replace)
+                                      const int64_t *strides, const char *name, bool replace)
 {
         td_tensor *tensor = tensor_new(client, type, name);
 
         if (!tensor)
                 return NULL;
-        tensor->is_f_order = order == 'F';
+        axes_in_order(tensor->order, type, order, strides);
         tensor->replaces = replace;
         tensor->handle = client_new_handle(client);
         if (name) {
@@ -274,7 +275,7 @@ int td_create(td_client *client, const struct td_type *type, char order, const c
 
         if (r)
                 return r;
-        tensor = tensor_new_unsealed(client, type, order, name, replace);
+        tensor = tensor_new_unsealed(client, type, order, NULL, name, replace);
         if (!tensor)
                 return fail_no_memory(error);
         r = tensor_create(tensor, error);
@@ -319,7 +320,6 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
 static int tensor_write(td_tensor *tensor, const void *data, const int64_t *strides,
                         td_error *error)
 {
-        char order = tensor->is_f_order ? 'F' : 'C';
         int r = TD_OK;
 
         for (unsigned i = 0; i < 3; i++) {
@@ -335,7 +335,7 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
                         return r;
                 if (mapping->mapped)
                         mapped_populate(mapping->mapped);
-                copy_array(td_mapping_data(mapping), &tensor->type, order, data, strides);
+                copy_ordered(td_mapping_data(mapping), &tensor->type, tensor->order, data, strides);
                 td_mapping_free(mapping);
                 r = tensor_seal(tensor, error);
                 if (r != EXCHANGE_LOST && r != EXCHANGE_STALE)
@@ -361,7 +361,7 @@ int td_put(td_client *client, const void *data, const struct td_type *type, cons
                         "a tensor that is put needs a name or somewhere to be referred to");
         if (td_type_n_bytes(type) <= TD_INLINE_MAX)
                 return put_small(client, data, type, strides, order, name, replace, tensorp, error);
-        tensor = tensor_new_unsealed(client, type, order, name, replace);
+        tensor = tensor_new_unsealed(client, type, order, strides, name, replace);
         if (!tensor)
                 return fail_no_memory(error);
         r = tensor_write(tensor, data, strides, error);
@@ -410,14 +410,14 @@ int tensor_store(td_tensor *tensor, td_error *error)
                            .type = &tensor->type,
                            .data = tensor->data,
                            .n_data = tensor->n_bytes };
-        uint8_t bytes[TD_INLINE_MAX];
+        uint8_t axes[TD_NDIM_MAX];
         struct description description;
         struct reader result;
         struct call call;
         int r;
 
-        copy_array(bytes, &tensor->type, 'C', tensor->data, tensor->strides);
-        ask.data = bytes;
+        axes_in_order(axes, &tensor->type, 'K', tensor->strides); /* as it lies */
+        ask.order = axes;
         ask.handle = client_new_handle(tensor->client);
         call_init(&call);
         r = client_ask(tensor->client, &ask, NULL, 0, &call, &result, error);

@@ -131,8 +131,8 @@ class Client:
         ----------
         array : array_like or Tensor
             Of dtype bool, int64, float32 or float64, with any strides and byte order. The copy is
-            dense, in Fortran order if the array is, else in C order. A tensor is given the name
-            without a copy where that is possible.
+            dense, with the axes in the order in which they lie (numpy's ``order='K'``). A tensor
+            is given the name without a copy where that is possible.
         name : str, optional
             1 to 255 bytes of UTF-8 without control characters. Named tensors outlive client and
             daemon.
@@ -167,8 +167,7 @@ class Client:
         return Tensor(self, self._put_native(array, number, name, replace))
 
     def _put_native(self, array, number, name, replace):
-        order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-        return self._native.put(array, number, order, name, replace)
+        return self._native.put(array, number, "K", name, replace)
 
     def create(self, shape, dtype="float64", name=None, order="C", replace=False):
         """Reserve a tensor to be filled in place.

@@ -62,6 +62,9 @@ bool native_int64s(PyObject *object, int code, const char *what, int64_t *values
                    size_t *np);
 /* dtype number and shape. */
 bool native_type(PyObject *dtype, PyObject *shape, struct td_type *typep);
+/* What a buffer says of its elements' places, for the dtype that the caller knows it has. */
+bool native_buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep,
+                        int64_t *strides);
 /* str or None; *namep lives as long as the object. */
 bool native_name(PyObject *object, const char **namep);
 PyObject *native_int64_tuple(const int64_t *values, size_t n);

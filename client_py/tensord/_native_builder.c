@@ -110,34 +110,27 @@ static const struct {
 #undef TD_DTYPE
 };
 
-/* Of a type whose extents are small enough to be immediate; INT64_MAX for all others. */
-static int64_t immediate_n_bytes(const struct td_type *type)
-{
-        int64_t n = dtypes[type->dtype].size;
-
-        for (unsigned i = 0; i < type->ndim; i++)
-                if (type->shape[i] < 0 || __builtin_mul_overflow(n, type->shape[i], &n))
-                        return INT64_MAX;
-        return n;
-}
-
-/* immediate(dtype, shape, buffer in C order) */
+/* immediate(dtype, array) */
 static PyObject *builder_immediate(PyObject *object, PyObject *args)
 {
         struct native_builder *self = (struct native_builder *)object;
-        PyObject *dtype, *shape, *buffer, *result;
+        PyObject *dtype, *array, *result = NULL;
+        int64_t strides[TD_NDIM_MAX];
         struct td_type type;
         Py_buffer view;
 
-        if (!PyArg_ParseTuple(args, "OOO", &dtype, &shape, &buffer) ||
-            !native_type(dtype, shape, &type) ||
-            PyObject_GetBuffer(buffer, &view, PyBUF_C_CONTIGUOUS))
+        if (!PyArg_ParseTuple(args, "OO", &dtype, &array) ||
+            PyObject_GetBuffer(array, &view, PyBUF_STRIDED_RO))
                 return NULL;
-        if (view.len != immediate_n_bytes(&type))
-                result = native_raise_code(TD_E_BAD_PROGRAM,
-                                           "%zd bytes do not fill the immediate's shape", view.len);
-        else
-                result = builder_value(self, td_builder_immediate(self->builder, &type, view.buf));
+        if (native_buffer_type(&view, dtype, &type, strides)) {
+                if (view.itemsize != dtypes[type.dtype].size)
+                        result = native_raise_code(TD_E_BAD_PROGRAM,
+                                                   "items of %zd bytes are not of the dtype",
+                                                   view.itemsize);
+                else
+                        result = builder_value(
+                                self, td_builder_array(self->builder, &type, view.buf, strides));
+        }
         PyBuffer_Release(&view);
         return result;
 }

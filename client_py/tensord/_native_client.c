@@ -125,8 +125,7 @@ static PyObject *client_ping(PyObject *object, PyObject *unused)
         Py_RETURN_NONE;
 }
 
-/* What a buffer says of its elements' places, for the dtype that the caller knows it has. */
-static bool buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep,
+bool native_buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep,
                         int64_t *strides)
 {
         PyObject *shape;
@@ -163,7 +162,8 @@ static PyObject *client_put(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OOCOp", &array, &dtype, &order, &name_object, &replace) ||
             !native_name(name_object, &name) || PyObject_GetBuffer(array, &view, PyBUF_STRIDED_RO))
                 return NULL;
-        if (!buffer_type(&view, dtype, &type, strides) || !(client = native_client_enter(self))) {
+        if (!native_buffer_type(&view, dtype, &type, strides) ||
+            !(client = native_client_enter(self))) {
                 PyBuffer_Release(&view);
                 return NULL;
         }

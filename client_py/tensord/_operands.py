@@ -56,8 +56,7 @@ class Constant:
 
     def _add_to(self, builder, client):
         if self.array.nbytes <= _native.INLINE_MAX:
-            array = numpy.ascontiguousarray(self.array)  # makes 0-d 1-d; the shape is told apart
-            return builder.immediate(self._number, self.shape, array)
+            return builder.immediate(self._number, self.array)
         if self._put is None or self._put[0] is not client:
             self._put = client, client._put_native(self.array, self._number, None, False)
         return builder.input(self._put[1])

@@ -91,15 +91,16 @@ TD_API int td_ping(td_client *client, td_error *error);
 
 /*
  * Copy a strided array into a new sealed tensor. data points to the first element, strides (bytes,
- * any sign; NULL: C order) say how the elements lie. order 'C' or 'F' is that of the copy. name
- * NULL: unnamed. replace: the name may be in use. tensor may be NULL if a name is given.
+ * any sign; NULL: C order) say how the elements lie. order is that of the copy: 'C', 'F', or 'K',
+ * axes as they lie. name NULL: unnamed. replace: the name may be in use. tensor may be NULL if a
+ * name is given.
  */
 TD_API int td_put(td_client *client, const void *data, const struct td_type *type,
                   const int64_t *strides, char order, const char *name, bool replace,
                   td_tensor **tensor, td_error *error);
 /*
  * Reserve a tensor to be written in place: map it with TD_MAP_WRITE, fill it, td_seal() it; its
- * name, if any, appears then.
+ * name, if any, appears then. order: 'C' or 'F'.
  */
 TD_API int td_create(td_client *client, const struct td_type *type, char order, const char *name,
                      bool replace, td_tensor **tensor, td_error *error);
@@ -178,6 +179,9 @@ TD_API int td_builder_input_view(td_builder *builder, const td_tensor *tensor,
                                  int64_t offset);
 /* At most TD_INLINE_MAX bytes, C order; copied. */
 TD_API int td_builder_immediate(td_builder *builder, const struct td_type *type, const void *data);
+/* The same of any strides (bytes), with the axes in the order in which they lie. */
+TD_API int td_builder_array(td_builder *builder, const struct td_type *type, const void *data,
+                            const int64_t *strides);
 /*
  * results may be NULL for an operation of one result, which is returned. attrs may be NULL. Inputs
  * must be added before operations.

@@ -6,10 +6,11 @@
  * loops. Preparing picks the kernel and folds the iteration space, so that running a prepared step
  * on small operands costs well under a microsecond.
  *
- * Operands are strided in any way (0 and negative strides too). Results are dense in C order and
- * overlap no operand. Inference has run: dtypes and shapes go together, and a step only asserts
- * that. An argument whose dtype is not the one computed in is converted on load (add of int64 and
- * float64 takes both as they are).
+ * Operands are strided in any way (0 and negative strides too). Results are dense, in C order or,
+ * of those operations that plan_order.c names, in any order of axes, and overlap no operand.
+ * Inference has run: dtypes and shapes go together, and a step only asserts that. An argument whose
+ * dtype is not the one computed in is converted on load (add of int64 and float64 takes both as
+ * they are).
  */
 #pragma once
 

@@ -107,6 +107,14 @@ static int check_defined(struct call *call, uint32_t i, const struct td_type *ty
         return -1;
 }
 
+static void immediate_desc(const struct request_input *input, struct desc *desc)
+{
+        if (input->has_order)
+                desc_init_ordered(desc, &input->type, input->order);
+        else
+                desc_init_c(desc, &input->type);
+}
+
 /* The descriptor of a tensor, or of a view of it, as the request says. */
 static int input_desc(struct call *call, uint32_t i, struct desc *desc)
 {
@@ -160,7 +168,7 @@ static int run_open(struct call *call)
                 struct desc *desc = &call->run->descs[i];
 
                 if (request->inputs[i].ref.kind == REF_NONE)
-                        desc_init_c(desc, &request->inputs[i].type);
+                        immediate_desc(&request->inputs[i], desc);
                 else if (input_desc(call, i, desc))
                         return -1;
                 if (check_defined(call, i, &desc->type))

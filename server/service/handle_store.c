@@ -10,8 +10,8 @@
 
 static void request_desc(struct desc *desc, const struct request *request)
 {
-        if (request->is_f_order)
-                desc_init_f(desc, &request->type);
+        if (request->has_order)
+                desc_init_ordered(desc, &request->type, request->order);
         else
                 desc_init_c(desc, &request->type);
 }

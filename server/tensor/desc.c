@@ -9,6 +9,11 @@
  */
 #include "tensor/desc.h"
 
+#include <assert.h>
+#include <string.h>
+
+#include "tensord/order.h"
+
 void desc_init_c(struct desc *desc, const struct td_type *type)
 {
         int64_t stride = td_dtype_size(type->dtype);
@@ -29,6 +34,38 @@ void desc_init_f(struct desc *desc, const struct td_type *type)
                 desc->strides[i] = stride;
                 stride *= type->shape[i] > 0 ? type->shape[i] : 1;
         }
+}
+
+void desc_init_ordered(struct desc *desc, const struct td_type *type, const uint8_t *order)
+{
+        int64_t stride = td_dtype_size(type->dtype);
+
+        *desc = (struct desc){ .type = *type };
+        for (unsigned i = type->ndim; i-- > 0;) {
+                desc->strides[order[i]] = stride;
+                stride *= type->shape[order[i]] > 0 ? type->shape[order[i]] : 1;
+        }
+}
+
+void desc_keep_order(uint8_t *order, const struct td_type *type, unsigned n,
+                     const struct desc *operands)
+{
+        int64_t rows[TD_ARGS_MAX][TD_NDIM_MAX];
+        const int64_t *strides[TD_ARGS_MAX];
+
+        assert(n <= TD_ARGS_MAX);
+        for (unsigned i = 0; i < n; i++) {
+                const struct td_type *own = &operands[i].type;
+                const unsigned lead = (unsigned)type->ndim - own->ndim;
+
+                assert(own->ndim <= type->ndim);
+                for (unsigned d = 0; d < type->ndim; d++)
+                        rows[i][d] = d < lead || own->shape[d - lead] == 1
+                                             ? 0
+                                             : operands[i].strides[d - lead];
+                strides[i] = rows[i];
+        }
+        td_keep_order(order, type->ndim, n, strides);
 }
 
 static bool strides_are_dense(const struct desc *desc, const struct desc *dense)
@@ -55,6 +92,21 @@ bool desc_is_f(const struct desc *desc)
 
         desc_init_f(&dense, &desc->type);
         return strides_are_dense(desc, &dense);
+}
+
+bool desc_is_dense(const struct desc *desc)
+{
+        struct desc dense;
+        uint8_t order[TD_NDIM_MAX];
+
+        desc_keep_order(order, &desc->type, 1, desc);
+        desc_init_ordered(&dense, &desc->type, order);
+        return strides_are_dense(desc, &dense);
+}
+
+bool desc_is_alike(const struct desc *a, const struct desc *b)
+{
+        return strides_are_dense(a, b);
 }
 
 int64_t desc_n_elements(const struct desc *desc)

@@ -27,9 +27,18 @@ enum { DESC_E_BOUNDS = 1 };
  */
 void desc_init_c(struct desc *desc, const struct td_type *type);
 void desc_init_f(struct desc *desc, const struct td_type *type);
+/* Axes from the slowest to the fastest. */
+void desc_init_ordered(struct desc *desc, const struct td_type *type, const uint8_t *order);
 
 bool desc_is_c(const struct desc *desc); /* dense in C order; extents of 1 have any stride */
 bool desc_is_f(const struct desc *desc);
+bool desc_is_dense(const struct desc *desc); /* in any order of axes, none of them backwards */
+/* Of one shape and item size: does each element lie as far from the first? */
+bool desc_is_alike(const struct desc *a, const struct desc *b);
+/* The order that dense results of the operands keep; they broadcast to the type. At most
+ * TD_ARGS_MAX. */
+void desc_keep_order(uint8_t *order, const struct td_type *type, unsigned n,
+                     const struct desc *operands);
 
 int64_t desc_n_elements(const struct desc *desc);
 int64_t

@@ -391,6 +391,45 @@ int decode_shape(struct decode *decode, const msgpack_object *object, struct td_
         return 0;
 }
 
+static bool is_text(const msgpack_object *object, const char *text)
+{
+        return object->type == MSGPACK_OBJECT_STR &&
+               td_is_name(text, object->via.str.ptr, object->via.str.size);
+}
+
+int decode_order(struct decode *decode, const msgpack_object *object, const struct td_type *type,
+                 uint8_t order[TD_NDIM_MAX])
+{
+        const unsigned ndim = type->ndim;
+        const bool is_f = is_text(object, "F");
+        int64_t axes[TD_NDIM_MAX];
+        uint32_t seen = 0;
+        uint8_t n = 0;
+        int r;
+
+        for (unsigned d = 0; d < ndim; d++)
+                order[d] = (uint8_t)(is_f ? ndim - 1 - d : d);
+        if (is_f || is_text(object, "C"))
+                return 0;
+        if (object->type != MSGPACK_OBJECT_ARRAY)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "order is \"C\", \"F\" or an array of axes");
+        r = decode_extents(decode, "order", object, &n, axes);
+        if (r)
+                return r;
+        for (unsigned i = 0; i < n && n == ndim; i++) {
+                if (axes[i] < 0 || axes[i] >= ndim)
+                        break;
+                seen |= 1u << axes[i];
+                order[i] = (uint8_t)axes[i];
+        }
+        if (n != ndim || seen != (1u << ndim) - 1)
+                return decode_refuse(decode, TD_E_BAD_AXIS,
+                                     "order names each axis of shape %s once",
+                                     td_type_text(type).s);
+        return 0;
+}
+
 int decode_data(struct decode *decode, const msgpack_object *object, const struct td_type *type,
                 const uint8_t **datap)
 {

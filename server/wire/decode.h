@@ -101,6 +101,9 @@ int decode_extents(struct decode *decode, const char *key, const struct msgpack_
                    uint8_t *np, int64_t extents[TD_NDIM_MAX]);
 /* The shape of a type whose dtype is set; td_check_type() has passed. */
 int decode_shape(struct decode *decode, const struct msgpack_object *object, struct td_type *type);
+/* "C", "F", or all axes of the type, which is known, the slowest first. */
+int decode_order(struct decode *decode, const struct msgpack_object *object,
+                 const struct td_type *type, uint8_t order[TD_NDIM_MAX]);
 /* Exactly the bytes of the type, at most TD_INLINE_MAX; copied, aligned for any dtype. */
 int decode_data(struct decode *decode, const struct msgpack_object *object,
                 const struct td_type *type, const uint8_t **datap);

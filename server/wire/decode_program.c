@@ -68,6 +68,12 @@ static int decode_immediate(struct decode *decode, const struct decode_map *map,
         r = decode_shape(decode, map->values[KEY_SHAPE], &input->type);
         if (r)
                 return r;
+        if (map->values[KEY_ORDER]) {
+                input->has_order = true;
+                r = decode_order(decode, map->values[KEY_ORDER], &input->type, input->order);
+                if (r)
+                        return r;
+        }
         return decode_data(decode, map->values[KEY_DATA], &input->type, &input->data);
 }
 
@@ -93,15 +99,15 @@ static int decode_input(struct decode *decode, const msgpack_object *object,
         struct decode_map map;
         int r;
 
-        r = decode_map(decode, object, 0, refs | immediates | KEY_BIT(VIEW), &map);
+        r = decode_map(decode, object, 0, refs | immediates | KEY_BIT(ORDER) | KEY_BIT(VIEW), &map);
         if (r)
                 return r;
-        if (map.given == immediates)
+        if ((map.given & ~KEY_BIT(ORDER)) == immediates)
                 return decode_immediate(decode, &map, input);
-        if (!(map.given & refs) || (map.given & immediates))
+        if (!(map.given & refs) || (map.given & (immediates | KEY_BIT(ORDER))))
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
                                      "an input has handle, name or id, and perhaps view; "
-                                     "or dtype, shape and data");
+                                     "or dtype, shape and data, and perhaps order");
         r = decode_ref(decode, &map, refs, &input->ref);
         if (r)
                 return r;

@@ -81,16 +81,6 @@ const char *method_name(enum td_method method)
 
 /* ---- parameters ---- */
 
-static int read_order(struct decode *decode, const msgpack_object *object, bool *is_f_orderp)
-{
-        if (object->type != MSGPACK_OBJECT_STR)
-                return decode_refuse_type(decode, "order", "a str", object);
-        *is_f_orderp = td_is_name("F", object->via.str.ptr, object->via.str.size);
-        if (!*is_f_orderp && !td_is_name("C", object->via.str.ptr, object->via.str.size))
-                return decode_refuse(decode, TD_E_BAD_ARGUMENTS, "order is \"C\" or \"F\"");
-        return 0;
-}
-
 /* list's prefix and after: a name, or the beginning of one, or nothing */
 static int read_name_part(struct decode *decode, const char *key, const msgpack_object *object,
                           const char **valuep)
@@ -137,7 +127,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
         case KEY_SHAPE: /* dtype is read before it, as the keys are numbered */
                 return decode_shape(decode, object, &request->type);
         case KEY_ORDER:
-                return read_order(decode, object, &request->is_f_order);
+                request->has_order = true;
+                return decode_order(decode, object, &request->type, request->order);
         case KEY_DATA:
                 request->n_data = object->type == MSGPACK_OBJECT_BIN ? object->via.bin.size : 0;
                 return decode_data(decode, object, &request->type, &request->data);

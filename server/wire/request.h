@@ -36,6 +36,8 @@ struct request_input {
         bool has_view;
         int64_t strides[TD_NDIM_MAX];
         int64_t offset;
+        bool has_order; /* of an immediate; else C order */
+        uint8_t order[TD_NDIM_MAX];
         const uint8_t *data; /* of an immediate: as many bytes as type says */
 };
 
@@ -55,7 +57,8 @@ struct request {
         uint64_t handle;  /* "handle" where it names a result; 0: none. Of open, create, put */
         const char *name; /* "name" given or taken: create, put, name, replace, delete; or NULL */
         struct td_type type; /* create, put */
-        bool is_f_order;
+        bool has_order; /* of axes, the slowest first; else C order */
+        uint8_t order[TD_NDIM_MAX];
         const uint8_t *data; /* put: exactly the type's bytes */
         size_t n_data;
         bool replace;

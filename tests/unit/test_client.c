@@ -84,7 +84,7 @@ START_TEST(put_open_map)
 }
 END_TEST
 
-/* Any strides, both orders, as the daemon then sees them. */
+/* Any strides, all orders, as the daemon then sees them. */
 START_TEST(put_strided)
 {
         td_client *client = kit_connect();
@@ -94,14 +94,15 @@ START_TEST(put_strided)
         const uint8_t *first = (const uint8_t *)data + 299 * 40 * 8;
         td_error error;
 
-        for (const char *order = "CF"; *order; order++) {
+        for (const char *order = "CFK"; *order; order++) {
+                const int64_t nearest = *order == 'C' ? 150 * 3 * 8 : 8;
                 td_tensor *tensor;
                 td_mapping *mapping;
                 const int64_t *s;
 
                 OK(td_put(client, first, &type, strides, *order, NULL, false, &tensor, &error));
                 s = td_tensor_strides(tensor);
-                ck_assert_int_eq(s[0], *order == 'C' ? 150 * 3 * 8 : 8);
+                ck_assert_int_eq(s[0], nearest);
                 OK(td_map(tensor, TD_MAP_READ, true, &mapping, &error));
                 for (int64_t i = 0; i < 40; i++)
                         for (int64_t j = 0; j < 150; j++)
@@ -357,7 +358,7 @@ START_TEST(small_results)
         struct td_type scalar = { .dtype = TD_FLOAT64 }, row = f64_1d(4);
         const double four[] = { 1, 2, 3, 4 };
         td_builder *builder = td_builder_new();
-        td_tensor *sums[2], *twice, *opened;
+        td_tensor *sums[2], *twice, *turned, *opened;
         td_output outputs[2] = { { .value = 0 }, { .value = 0 } };
         const int64_t back[] = { -8 };
         td_error error;
@@ -380,6 +381,20 @@ START_TEST(small_results)
         OK(td_run(client, builder, outputs, 1, &twice, &error));
         td_builder_free(builder);
         ck_assert_double_eq(value_of(twice), 30);
+
+        /* in the order of axes that they have, here and there */
+        builder = td_builder_new();
+        x = td_builder_array(builder, &(struct td_type){ TD_FLOAT64, 2, { 2, 2 } }, four,
+                             (int64_t[]){ 8, 16 });
+        outputs[0].value = td_builder_op(builder, TD_OP_NEGATIVE, NULL, &x, 1, NULL);
+        OK(td_run(client, builder, outputs, 1, &turned, &error));
+        td_builder_free(builder);
+        ck_assert_int_eq(td_tensor_strides(turned)[0], 8);
+        OK(td_open_id(other, td_tensor_id(turned), &opened, &error));
+        ck_assert_int_eq(td_tensor_strides(opened)[0], 8);
+        ck_assert_int_eq(td_tensor_strides(opened)[1], 16);
+        td_tensor_free(opened);
+        td_tensor_free(turned);
 
         OK(td_open_id(other, td_tensor_id(twice), &opened, &error));
         ck_assert_double_eq(value_of(opened), 30);

@@ -63,7 +63,7 @@ START_TEST(requests_are_golden)
         check_ask(3,
                   &(struct ask){ .method = METHOD_CREATE,
                                  .type = &(struct td_type){ TD_FLOAT32, 2, { 2, 3 } },
-                                 .order = 'F',
+                                 .order = (uint8_t[]){ 1, 0 },
                                  .handle = 7,
                                  .name = "grid",
                                  .replace = true,
@@ -73,7 +73,6 @@ START_TEST(requests_are_golden)
         check_ask(4,
                   &(struct ask){ .method = METHOD_CREATE,
                                  .type = &(struct td_type){ TD_BOOL, 0, { 0 } },
-                                 .order = 'C',
                                  .handle = UINT64_MAX,
                                  .retry_ms = -1 },
                   "request-create-scalar.hex");
@@ -199,7 +198,7 @@ START_TEST(run_is_put_together)
         frame_run_begin(&frame, 18, 2, 3);
         frame_run_handle(&frame, 9, NULL);
         frame_run_handle(&frame, 10, &view);
-        frame_run_immediate(&frame, &(struct td_type){ TD_FLOAT64, 0, { 0 } }, &two, 8);
+        frame_run_immediate(&frame, &(struct td_type){ TD_FLOAT64, 0, { 0 } }, NULL, &two, 8);
         frame_run_nodes(&frame, &nodes, 2);
         frame_run_output(&frame, 1, 0, NULL, false, false);
         frame_run_output(&frame, 2, 21, "steps", true, true);

@@ -134,6 +134,42 @@ START_TEST(dense_orders)
 }
 END_TEST
 
+static void check_kept(const struct desc *a, const struct desc *b, unsigned x, unsigned y,
+                       unsigned z)
+{
+        struct desc operands[] = { *a, *b }, made;
+        uint8_t order[TD_NDIM_MAX];
+
+        desc_keep_order(order, &a->type, 2, operands);
+        ck_assert(order[0] == x && order[1] == y && order[2] == z);
+        desc_init_ordered(&made, &a->type, order);
+        ck_assert(desc_is_dense(&made));
+        ck_assert_int_eq(made.strides[z], td_dtype_size(made.type.dtype));
+}
+
+START_TEST(which_order_is_kept)
+{
+        const struct td_type type = { TD_FLOAT64, 3, { 3, 4, 5 } };
+        struct desc c, f, other, row = { .type = { TD_FLOAT64, 1, { 5 } }, .strides = { 8 } };
+
+        desc_init_c(&c, &type);
+        desc_init_f(&f, &type);
+        desc_init_ordered(&other, &type, (const uint8_t[]){ 2, 0, 1 });
+        check_kept(&f, &f, 2, 1, 0);
+        check_kept(&f, &c, 0, 1, 2); /* where they disagree, C order */
+        check_kept(&f, &other, 2, 0, 1);
+        check_kept(&other, &row, 2, 0, 1); /* it says nothing of two axes */
+        for (unsigned d = 0; d < 3; d++)
+                f.strides[d] = -f.strides[d];
+        check_kept(&f, &f, 2, 1, 0);
+        ck_assert(!desc_is_dense(&f)); /* it lies backwards */
+        c.strides[1] = 0;
+        ck_assert(!desc_is_dense(&c));
+        f.strides[1] = INT64_MIN;
+        check_kept(&f, &f, 1, 2, 0);
+}
+END_TEST
+
 START_TEST(extents_of_one_and_none)
 {
         struct desc desc = { .type = { TD_INT64, 3, { 1, 4, 1 } }, .strides = { -7, 8, 1000 } };
@@ -163,6 +199,7 @@ int main(void)
         tcase_add_test(tcase, check_agrees_with_oracle);
         tcase_add_test(tcase, check_is_exact_at_both_ends);
         tcase_add_test(tcase, dense_orders);
+        tcase_add_test(tcase, which_order_is_kept);
         tcase_add_test(tcase, extents_of_one_and_none);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

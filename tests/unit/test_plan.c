@@ -29,8 +29,8 @@ START_TEST(one_operation)
         ck_assert_uint_eq(plan_n_outputs(kit.plan), 1);
         ck_assert(td_type_same(&plan_output(kit.plan, 0)->type,
                                &(struct td_type){ TD_FLOAT64, 2, { 2, 3 } }));
-        ck_assert(desc_is_c(plan_output(kit.plan, 0)));
-        ck_doubles(kit.outputs[0], 6, DOUBLES(31, 23, 15, 32, 24, 16));
+        ck_assert(desc_is_f(plan_output(kit.plan, 0)));
+        ck_doubles(kit.outputs[0], 6, DOUBLES(31, 32, 23, 24, 15, 16));
         kit_deinit(&kit);
 }
 END_TEST
@@ -79,15 +79,54 @@ START_TEST(outputs_of_every_origin)
         outputs[9] = blk_one(&p, TD_OP_NEGATIVE, outputs[8]);
         kit_do(&kit, &p, descs, inputs, 10, outputs);
         ck_ints(kit.outputs[0], 6, a);
-        ck_ints(kit.outputs[1], 6, INTS(1, 4, 2, 5, 3, 6));
+        ck_ints(kit.outputs[1], 6, a); /* in the same order */
+        ck_assert(desc_is_f(plan_output(kit.plan, 1)));
         ck_ints(kit.outputs[2], 6, INTS(-1, -2, -3, -4, -5, -6));
         ck_ints(kit.outputs[3], 6, INTS(-1, -2, -3, -4, -5, -6));
-        ck_ints(kit.outputs[4], 6, INTS(-1, -4, -2, -5, -3, -6));
+        ck_ints(kit.outputs[4], 6, INTS(-1, -2, -3, -4, -5, -6));
         ck_ints(kit.outputs[5], 6, INTS(1, 4, 2, 5, 3, 6));
         ck_ints(kit.outputs[6], 6, INTS(-1, -2, -3, -4, -5, -6));
         ck_ints(kit.outputs[7], 3, INTS(-6, -4, -2));
         ck_ints(kit.outputs[8], 6, INTS(-6, -4, -2, -6, -4, -2));
         ck_ints(kit.outputs[9], 6, INTS(6, 4, 2, 6, 4, 2));
+        kit_deinit(&kit);
+}
+END_TEST
+
+/* A chain over Fortran order lies in Fortran order, and a transposed result needs no copy. */
+START_TEST(the_order_of_axes_is_kept)
+{
+        static const double a[] = { 1, 2, 3, 4, 5, 6 }, b[] = { 10, 20, 30, 40, 50, 60 };
+        struct desc descs[2];
+        const void *inputs[] = { a, b };
+        struct kit kit;
+        struct blk p;
+        uint32_t outputs[2];
+
+        desc_init_f(&descs[0], &(struct td_type){ TD_FLOAT64, 2, { 2, 3 } });
+        desc_init_c(&descs[1], &descs[0].type);
+        blk_init(&p, 2);
+        outputs[0] = blk_one(&p, TD_OP_NEGATIVE, blk_two(&p, TD_OP_ADD, 0, 0));
+        kit_do(&kit, &p, descs, inputs, 1, outputs);
+        ck_assert(desc_is_f(plan_output(kit.plan, 0)));
+        ck_doubles(kit.outputs[0], 6, DOUBLES(-2, -4, -6, -8, -10, -12));
+        kit_deinit(&kit);
+
+        outputs[0] = blk_with(&p, TD_OP_PERMUTE_DIMS, attrs_axes(2, 1, 0), 1, outputs[0]);
+        kit_do(&kit, &p, descs, inputs, 1, outputs);
+        ck_assert(desc_is_c(plan_output(kit.plan, 0)));
+        ck_assert_uint_eq(plan_n_scratch(kit.plan), 0);
+        ck_doubles(kit.outputs[0], 6, DOUBLES(-2, -4, -6, -8, -10, -12));
+        kit_deinit(&kit);
+
+        /* what is stored in two orders is stored by two regions */
+        blk_init(&p, 2);
+        outputs[0] = blk_two(&p, TD_OP_MULTIPLY, 0, 0);
+        outputs[1] = blk_two(&p, TD_OP_ADD, outputs[0], 1);
+        kit_do(&kit, &p, descs, inputs, 2, outputs);
+        ck_assert(desc_is_f(plan_output(kit.plan, 0)) && desc_is_c(plan_output(kit.plan, 1)));
+        ck_doubles(kit.outputs[0], 6, DOUBLES(1, 4, 9, 16, 25, 36));
+        ck_doubles(kit.outputs[1], 6, DOUBLES(11, 29, 55, 44, 66, 96));
         kit_deinit(&kit);
 }
 END_TEST
@@ -384,6 +423,7 @@ int main(void)
         tcase_add_test(tcase, one_operation);
         tcase_add_test(tcase, an_output_needs_no_copy);
         tcase_add_test(tcase, outputs_of_every_origin);
+        tcase_add_test(tcase, the_order_of_axes_is_kept);
         tcase_add_test(tcase, views_of_views);
         tcase_add_test(tcase, dead_nodes_leave_nothing);
         tcase_add_test(tcase, nothing_and_scalars);

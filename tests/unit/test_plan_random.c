@@ -265,6 +265,17 @@ static void interpret_block(const struct td_block *block, struct value *values)
 
 /* ---- the comparison ---- */
 
+/* Element e of an output, in C order. */
+static int64_t element(const struct kit *kit, uint32_t i, int64_t e)
+{
+        const struct desc *desc = plan_output(kit->plan, i);
+        const char *at = kit->outputs[i];
+
+        for (unsigned d = desc->type.ndim; d-- > 0; e /= desc->type.shape[d])
+                at += e % desc->type.shape[d] * desc->strides[d];
+        return *(const int64_t *)(const void *)at;
+}
+
 static void compare(const struct kit *kit, uint32_t i, const struct value *value)
 {
         const struct desc *desc = plan_output(kit->plan, i);
@@ -276,7 +287,7 @@ static void compare(const struct kit *kit, uint32_t i, const struct value *value
                 ck_assert_int_eq(n, td_type_n_elements(&value->type) *
                                             (value->n_rows < 0 ? 1 : value->n_rows));
         for (int64_t e = 0; e < n; e++)
-                ck_assert_int_eq(((int64_t *)kit->outputs[i])[e], value->at[e]);
+                ck_assert_int_eq(element(kit, i, e), value->at[e]);
 }
 
 START_TEST(programs_compute_what_they_say)

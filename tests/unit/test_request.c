@@ -149,7 +149,8 @@ START_TEST(tensors)
         ck_assert_uint_eq(request->type.ndim, 2);
         ck_assert_int_eq(request->type.shape[0], 2);
         ck_assert_int_eq(request->type.shape[1], 3);
-        ck_assert(request->is_f_order && request->replace && request->has_op_id &&
+        ck_assert(request->has_order && request->order[0] == 1);
+        ck_assert(request->replace && request->has_op_id &&
                   request->is_retry);
         ck_assert_str_eq(request->name, "grid");
         ck_assert_uint_eq(request->op_id[15], 15);

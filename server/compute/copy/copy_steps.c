@@ -108,7 +108,7 @@ int assign_new(struct step **stepp, const struct td_attrs *attrs, const struct d
         if (!c)
                 return error_origin(-ENOMEM);
         add(c, 0, &args[0], result);
-        c->parts[0].is_whole = args[0].offset == 0 && desc_is_c(&args[0]);
+        c->parts[0].is_whole = args[0].offset == 0 && desc_is_alike(&args[0], result);
         view_slice(&region, result, attrs);
         add(c, 1, &args[1], &region);
         *stepp = &c->step;

@@ -362,7 +362,7 @@ int put_new(struct step **stepp, const struct td_attrs *attrs, uint32_t n_args,
         g->step.class = &put_class;
         g->op = TD_OP_PUT;
         copy_init(&g->copy, &args[0], result);
-        g->is_x_whole = args[0].offset == 0 && desc_is_c(&args[0]);
+        g->is_x_whole = args[0].offset == 0 && desc_is_alike(&args[0], result);
         prepare_value(g, &args[1], result->type.dtype, &value);
         gather_space_init_put(&g->space, attrs, &value, result, n_args - 2, args + 2);
         choose_row(g, result->type.dtype);

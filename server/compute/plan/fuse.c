@@ -139,14 +139,14 @@ static bool is_same_but_ones(const struct td_type *a, const struct td_type *b)
         }
 }
 
-/* Of an input as it lies; results are stored in C order; views are, but for reshapes, not. */
-static bool is_flat(const struct fuse *fuse, uint32_t value, const struct place *places)
+/* Views, but for reshapes, are not. */
+static bool is_flat(const struct fuse *fuse, uint32_t value)
 {
         const struct graph *graph = fuse->graph;
         const struct td_node *node = made_by(fuse, value);
 
         if (!node)
-                return graph->maker[value] == GRAPH_INPUT && desc_is_c(&places[value].desc);
+                return graph->maker[value] == GRAPH_INPUT && desc_is_c(&graph->descs[value]);
         if (node->op == TD_OP_RESHAPE)
                 return fuse->values[graph_arg(graph, node, 0)].is_flat;
         if (td_op_is_view(node->op) || node->loop || node->op == TD_OP_EYE || is_triangle(node))
@@ -160,7 +160,7 @@ static bool is_flat(const struct fuse *fuse, uint32_t value, const struct place 
                     !is_same_shape(&graph->types[arg], &graph->types[value]))
                         return false;
         }
-        return true;
+        return desc_is_c(&graph->descs[value]);
 }
 
 /* ---- who reads ---- */
@@ -286,6 +286,17 @@ static bool may_compute_again(const struct fuse *fuse, uint32_t value, const str
         return true;
 }
 
+/* What a region stores lies in one order of axes. */
+static bool is_stored_alike(const struct fuse *fuse, const struct fuse_group *g, uint32_t value)
+{
+        const struct desc *descs = fuse->graph->descs;
+        uint8_t orders[2][TD_NDIM_MAX];
+
+        desc_keep_order(orders[0], g->type, 1, &descs[value]);
+        desc_keep_order(orders[1], g->type, 1, &descs[g->stored[0]]);
+        return memcmp(orders[0], orders[1], g->type->ndim) == 0;
+}
+
 /* The first group that computes with the value, if it may store it too; else FUSE_NONE. */
 static uint32_t find_keeper(struct fuse *fuse, uint32_t value, const struct td_node *node)
 {
@@ -307,7 +318,8 @@ static uint32_t find_keeper(struct fuse *fuse, uint32_t value, const struct td_n
         g = &fuse->groups[keeper];
         if (g->reduction != FUSE_NONE || g->last >= v->first_read ||
             g->n_stored == EXPR_RESULTS_MAX || !has_room(fuse, g, node, 1) ||
-            !is_same_shape(&fuse->graph->types[value], g->type))
+            !is_same_shape(&fuse->graph->types[value], g->type) ||
+            !is_stored_alike(fuse, g, value))
                 return FUSE_NONE;
         return keeper;
 }
@@ -409,7 +421,7 @@ static void look_through(struct fuse *fuse, uint32_t node)
 
 /* ---- all of them ---- */
 
-static void init_values(struct fuse *fuse, const bool *ends, const struct place *places)
+static void init_values(struct fuse *fuse, const bool *ends)
 {
         const struct graph *graph = fuse->graph;
 
@@ -417,7 +429,7 @@ static void init_values(struct fuse *fuse, const bool *ends, const struct place 
                 fuse->values[v] = (struct fuse_value){ .stored_by = FUSE_NONE,
                                                        .must_store = graph->is_plain,
                                                        .first_read = UINT32_MAX };
-                fuse->values[v].is_flat = is_flat(fuse, v, places);
+                fuse->values[v].is_flat = is_flat(fuse, v);
                 fuse->values[v].cost = cost_of(fuse, v);
         }
         for (uint32_t v = 0; v < graph->n_values; v++)
@@ -434,8 +446,7 @@ static uint32_t count_views(const struct td_block *block)
         return n;
 }
 
-int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends,
-              const struct place *places)
+int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends)
 {
         const uint32_t n_nodes = graph->block->n_nodes;
         const size_t n_views = (size_t)count_views(graph->block) * FUSE_READERS_MAX;
@@ -449,7 +460,7 @@ int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends,
                 fuse_deinit(fuse);
                 return -ENOMEM;
         }
-        init_values(fuse, ends, places);
+        init_values(fuse, ends);
         for (uint32_t i = n_nodes; i-- > 0;) {
                 fuse->group_at[i] = FUSE_NONE;
                 if (graph_is_idle(graph, i))

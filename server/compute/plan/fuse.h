@@ -67,12 +67,8 @@ struct fuse {
         uint32_t *group_at; /* of a node: the group that is run there, or FUSE_NONE */
 };
 
-/*
- * ends: values that are needed when the block ends; places: those of the block's inputs are read. 0
- * or -ENOMEM.
- */
-int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends,
-              const struct place *places);
+/* ends: values that are needed when the block ends. graph_order() has run. 0 or -ENOMEM. */
+int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends);
 void fuse_deinit(struct fuse *fuse);
 
 /* Has nobody but regions use for a constant, a generator or a view? */

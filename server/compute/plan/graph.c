@@ -159,5 +159,6 @@ int graph_init(struct graph *graph, const struct typed_block *typed, bool is_pla
 void graph_deinit(struct graph *graph)
 {
         free(graph->same);
-        graph->same = NULL;
+        free(graph->descs);
+        *graph = (struct graph){ .same = NULL };
 }

@@ -21,12 +21,15 @@ struct graph {
         uint32_t *first; /* of a node: its first result */
         uint32_t *maker; /* of a value: its node, or GRAPH_INPUT */
         const bool *live;
+        struct desc *descs; /* how values lie, of those that live; see graph_order() */
 };
 
 enum { GRAPH_INPUT = UINT32_MAX };
 
 /* live is filled from the values marked in it, and kept. 0 or -ENOMEM. */
 int graph_init(struct graph *graph, const struct typed_block *typed, bool is_plain, bool *live);
+/* places: of the block's inputs. 0 or -ENOMEM. */
+int graph_order(struct graph *graph, const struct place *places);
 void graph_deinit(struct graph *graph);
 
 /* The value that an argument stands for. */

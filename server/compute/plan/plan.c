@@ -3,8 +3,8 @@
  * Plans
  *
  * Inference, then code for what the outputs need, then memory. A node that yields an output writes
- * it where it belongs; only an output that is an input, a view, or listed twice is copied at the
- * end.
+ * it where it belongs; only an output that is an input, a part of another value, or listed twice is
+ * copied at the end.
  */
 #include "compute/plan/plan.h"
 
@@ -106,9 +106,11 @@ static int build_outputs(struct builder *builder, const struct td_program *progr
         for (uint32_t i = 0; i < program->n_outputs; i++) {
                 const struct place *place = &places[program->outputs[i]];
                 struct place to;
+                uint8_t order[TD_NDIM_MAX];
                 int r;
 
-                desc_init_c(&plan->outputs[i], &place->desc.type);
+                desc_keep_order(order, &place->desc.type, 1, &place->desc);
+                desc_init_ordered(&plan->outputs[i], &place->desc.type, order);
                 if (plan->slots[place->slot].kind == SLOT_COUNTED) {
                         counted_output(builder, place, i);
                         continue;
@@ -118,10 +120,12 @@ static int build_outputs(struct builder *builder, const struct td_program *progr
                         plan->slots[place->slot].index = i;
                         continue;
                 }
+                to.desc = plan->outputs[i];
+                builder->time++;
                 r = slot_new(builder, SLOT_OUTPUT, i, 0, &to.slot);
                 if (r < 0)
                         return r;
-                r = code_copy(builder, &plan->code, TD_OP_RESHAPE, place, to.slot, &to);
+                r = code_copy_to(builder, &plan->code, TD_OP_RESHAPE, place, &to);
                 if (r < 0)
                         return r;
         }

@@ -59,7 +59,10 @@ struct plan *plan_free(struct plan *plan);
 DEFINE_CLEANUP(struct plan, plan_free)
 
 uint32_t plan_n_outputs(const struct plan *plan);
-/* Dense, C order, offset 0. An extent may be TD_UNKNOWN: see plan_n_counts(). */
+/*
+ * Dense, in the order of axes that NumPy would choose, offset 0. An extent may be TD_UNKNOWN: see
+ * plan_n_counts().
+ */
 const struct desc *plan_output(const struct plan *plan, uint32_t i);
 /*
  * Bytes of intermediates; what plan_run() needs as scratch, 64-byte aligned. Includes what steps

@@ -56,8 +56,9 @@ bool place_fills(const struct builder *builder, const struct place *place)
 {
         const struct slot *slot = &builder->plan->slots[place->slot];
 
-        return slot->kind == SLOT_SCRATCH && place->desc.offset == 0 && desc_is_c(&place->desc) &&
-               (uint64_t)desc_n_bytes(&place->desc) == slot->n_bytes;
+        return slot->kind == SLOT_SCRATCH && place->desc.offset == 0 &&
+               (uint64_t)desc_n_bytes(&place->desc) == slot->n_bytes &&
+               desc_is_dense(&place->desc);
 }
 
 /* ---- instructions ---- */
@@ -166,37 +167,41 @@ int code_append_step(struct builder *builder, struct code *code, struct instr *i
         return code_append(code, instr);
 }
 
-int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
-              uint32_t slot, struct place *top)
+int code_copy_to(struct builder *builder, struct code *code, enum td_op op,
+                 const struct place *from, const struct place *to)
 {
         _cleanup_(instr_deinit) struct instr instr = { .op = op };
+        int r;
+
+        if (desc_n_elements(&to->desc) == 0)
+                return 0;
+        slot_touch(builder, from->slot);
+        r = instr_init(&instr, op, 1, 1);
+        if (r < 0)
+                return r;
+        instr.args[0] = from->slot;
+        instr.results[0] = to->slot;
+        r = step_new_copy(&instr.step, &from->desc, &to->desc);
+        if (r < 0)
+                return r;
+        return code_append_step(builder, code, &instr);
+}
+
+int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
+              struct place *top)
+{
         struct place to;
         int r;
 
         builder->time++;
         desc_init_c(&to.desc, &from->desc.type);
-        to.slot = slot;
-        if (slot == SLOT_NONE) {
-                r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&to.desc), &to.slot);
-                if (r < 0)
-                        return r;
-        }
-        if (desc_n_elements(&to.desc) > 0) {
-                slot_touch(builder, from->slot);
-                r = instr_init(&instr, op, 1, 1);
-                if (r < 0)
-                        return r;
-                instr.args[0] = from->slot;
-                instr.results[0] = to.slot;
-                r = step_new_copy(&instr.step, &from->desc, &to.desc);
-                if (r < 0)
-                        return r;
-                r = code_append_step(builder, code, &instr);
-                if (r < 0)
-                        return r;
-        }
-        if (top)
-                *top = to;
+        r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&to.desc), &to.slot);
+        if (r < 0)
+                return r;
+        r = code_copy_to(builder, code, op, from, &to);
+        if (r < 0)
+                return r;
+        *top = to;
         return 0;
 }
 
@@ -224,7 +229,7 @@ static int build_step(struct builder *builder, struct code *code, const struct g
                 return r;
         builder->time++;
         for (uint32_t i = 0; i < n_results; i++) {
-                desc_init_c(&descs[i], &types[i]);
+                descs[i] = graph->descs[graph->first[node_at] + i];
                 r = td_type_is_known(&types[i])
                             ? slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[i]),
                                        &instr.results[i])
@@ -275,7 +280,7 @@ static int build_view(struct builder *builder, struct code *code, const struct t
                 assert(node->op == TD_OP_RESHAPE);
                 if (view_reshape(&result->desc, &of->desc, type) != VIEW_E_COPY)
                         return 0;
-                r = code_copy(builder, code, node->op, of, SLOT_NONE, &copy);
+                r = code_copy(builder, code, node->op, of, &copy);
                 if (r < 0)
                         return r;
                 result->slot = copy.slot;
@@ -378,7 +383,10 @@ int code_build(struct builder *builder, struct code *code, const struct typed_bl
         r = graph_init(&graph, typed, builder->options.is_plain, live);
         if (r < 0)
                 return r;
-        r = fuse_init(&fuse, &graph, ends, places);
+        r = graph_order(&graph, places);
+        if (r < 0)
+                return r;
+        r = fuse_init(&fuse, &graph, ends);
         if (r < 0)
                 return r;
         return build_nodes(builder, code, &fuse, typed->nested, places);

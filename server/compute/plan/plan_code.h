@@ -152,17 +152,17 @@ int slot_new(struct builder *builder, enum slot_kind kind, uint32_t index, uint6
 /* The slot is looked at now. */
 void slot_touch(struct builder *builder, uint32_t slot);
 /*
- * Does the place take all of a slot with memory of the plan's own, densely in C order? Then the
- * memory may be another one.
+ * Does the place take all of a slot with memory of the plan's own, densely in any order of axes?
+ * Then the memory may be another one.
  */
 bool place_fills(const struct builder *builder, const struct place *place);
 
-/*
- * Append a dense copy of a place, in C order, into a slot; SLOT_NONE makes a new one. 0 or -ENOMEM.
- *
- */
+/* Append a copy of a place into a slot of its own, dense and in C order. 0 or -ENOMEM. */
 int code_copy(struct builder *builder, struct code *code, enum td_op op, const struct place *from,
-              uint32_t slot, struct place *top);
+              struct place *top);
+/* The same into a place that is there, at the time that it is. */
+int code_copy_to(struct builder *builder, struct code *code, enum td_op op,
+                 const struct place *from, const struct place *to);
 /* Room for the slots of its arguments and results; no step, no scratch. 0 or -ENOMEM. */
 int instr_init(struct instr *instr, enum td_op op, uint32_t n_args, uint32_t n_results);
 void instr_deinit(struct instr *instr);

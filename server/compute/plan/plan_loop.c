@@ -73,7 +73,7 @@ static int enter_loop(struct builder *builder, struct code *code, struct loop *l
                 *input = *initial;
                 if (is_kept(from, i))
                         continue;
-                r = code_copy(builder, code, TD_OP_LOOP, initial, SLOT_NONE, input);
+                r = code_copy(builder, code, TD_OP_LOOP, initial, input);
                 if (r < 0)
                         return r;
                 carried->first = input->slot;
@@ -97,8 +97,9 @@ static int carry_result(struct builder *builder, struct loop *loop, const struct
         struct place written = *result;
         int r;
 
-        if (result->slot < first_slot || !place_fills(builder, result)) {
-                r = code_copy(builder, &loop->body, TD_OP_LOOP, result, SLOT_NONE, &written);
+        if (result->slot < first_slot || !place_fills(builder, result) ||
+            !desc_is_c(&result->desc)) {
+                r = code_copy(builder, &loop->body, TD_OP_LOOP, result, &written);
                 if (r < 0)
                         return r;
         }

@@ -234,7 +234,7 @@ static int make_results(struct builder *builder, const struct writer *w, uint32_
         for (uint32_t k = 0; k < n; k++) {
                 int r;
 
-                desc_init_c(&descs[k], &w->fuse->graph->types[values[k]]);
+                descs[k] = w->fuse->graph->descs[values[k]];
                 r = slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[k]),
                              &slots[k]);
                 if (r < 0)

@@ -380,20 +380,25 @@ int cumulative_new(struct step **stepp, enum td_op op, const struct td_attrs *at
         const unsigned axis = (unsigned)(attrs->axes[0] < 0 ? attrs->axes[0] + (int)ndim
                                                             : attrs->axes[0]);
         struct cumulative *s = calloc(1, sizeof(*s));
+        uint8_t order[TD_NDIM_MAX];
+        bool is_inner = false;
         int64_t inner = 1;
 
         if (!s)
                 return error_origin(-ENOMEM);
-        assert(desc_is_c(result));
+        desc_keep_order(order, &result->type, 1, result);
         s->step.class = &cumulative_class;
         s->is_product = op == TD_OP_CUMULATIVE_PROD;
         s->has_initial = (attrs->set & TD_ATTR_INCLUDE_INITIAL) && attrs->include_initial;
         choose_kernels(s, arg->type.dtype, result->type.dtype);
         s->lines = (struct space){ .n_operands = 2, .n = 1 };
-        for (unsigned d = 0; d < ndim; d++) {
+        for (unsigned k = 0; k < ndim; k++) {
+                const unsigned d = order[k];
+
+                is_inner |= d == axis;
                 if (d == axis)
                         continue;
-                inner *= d > axis ? arg->type.shape[d] : 1;
+                inner *= is_inner ? arg->type.shape[d] : 1;
                 space_push(&s->lines, arg->type.shape[d],
                            (int64_t[]){ arg->strides[d], result->strides[d] });
         }

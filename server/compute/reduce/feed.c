@@ -17,13 +17,33 @@
 
 /* ---- preparing ---- */
 
+/* Axes in the order in which they are gone through: kept ones as the result has them. */
+static void order_axes(const struct td_type *shape, uint32_t reduced, const struct desc *result,
+                       uint8_t *order)
+{
+        const bool is_gone = result->type.ndim < shape->ndim; /* what is reduced has no axis */
+        uint8_t own[TD_NDIM_MAX], axes[TD_NDIM_MAX];
+        unsigned n = 0;
+
+        for (unsigned d = 0; d < shape->ndim; d++)
+                if (!is_gone || !(reduced >> d & 1))
+                        axes[n++] = (uint8_t)d;
+        desc_keep_order(own, &result->type, 1, result);
+        for (unsigned i = 0; i < n; i++)
+                order[i] = axes[own[i]];
+        for (unsigned d = 0; is_gone && d < shape->ndim; d++)
+                if (reduced >> d & 1)
+                        order[n++] = (uint8_t)d;
+}
+
 static void split(const struct expr *expr, const struct td_type *shape, uint32_t reduced,
-                  struct space *kept, struct space *over)
+                  const uint8_t *order, struct space *kept, struct space *over)
 {
         kept->ndim = over->ndim = 0;
         kept->n = over->n = 1;
         kept->n_operands = over->n_operands = expr->n_leaves;
-        for (unsigned d = 0; d < shape->ndim; d++) {
+        for (unsigned k = 0; k < shape->ndim; k++) {
+                const unsigned d = order[k];
                 int64_t strides[SPACE_OPERANDS_MAX] = { 0 };
 
                 for (unsigned i = 0; i < expr->n_leaves; i++) {
@@ -92,13 +112,15 @@ static void join(struct space *space, const struct space *kept, const struct spa
 }
 
 int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *shape,
-              uint32_t reduced)
+              uint32_t reduced, const struct desc *result)
 {
         struct space kept, space;
+        uint8_t order[TD_NDIM_MAX];
         struct vm_layout layout = { .space = &space, .walk = VM_RANGES };
         int r;
 
-        split(expr, shape, reduced, &kept, &feed->over);
+        order_axes(shape, reduced, result, order);
+        split(expr, shape, reduced, order, &kept, &feed->over);
         feed->vm = NULL;
         feed->n_results = kept.n;
         feed->n_over = feed->over.n;

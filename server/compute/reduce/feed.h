@@ -3,8 +3,8 @@
  * What is reduced
  *
  * An expression over a shape some of whose axes are reduced, delivered in the order in which folds
- * want it: results are numbered in C order of the kept axes, the elements of one result in C order
- * of the reduced ones. Either by rows, some elements of one result or all of several, or by
+ * want it: results are numbered in the order in which they lie, the elements of one result in C
+ * order of the reduced axes. Either by rows, some elements of one result or all of several, or by
  * columns, one element each of many neighbouring results. Which of the two suits the way in which
  * memory lies is decided once.
  *
@@ -40,9 +40,12 @@ struct mouth {
         struct vm_thread vm;
 };
 
-/* The expression's first result over a shape; bit i of reduced: axis i is. 0 or -ENOMEM. */
+/*
+ * The expression's first result over a shape; bit i of reduced: axis i is. result: dense, with an
+ * axis for each that is kept, or for all of them. 0 or -ENOMEM.
+ */
 int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *shape,
-              uint32_t reduced);
+              uint32_t reduced, const struct desc *result);
 void feed_deinit(struct feed *feed);
 /* Nanoseconds for all of it. */
 uint64_t feed_cost_ns(const struct feed *feed);

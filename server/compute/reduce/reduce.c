@@ -475,9 +475,8 @@ int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *att
         enum td_dtype dtype = expr->values[value].dtype, read;
         int error;
 
-        assert(desc_is_c(result));
         if (td_op_info(op)->rule == TD_RULE_ARG_EXTREMUM)
-                return reduce_arg_new_of(stepp, op, attrs, expr, value, shape);
+                return reduce_arg_new_of(stepp, op, attrs, expr, value, shape, result);
         r = calloc(1, sizeof(*r));
         if (!r)
                 return error_origin(-ENOMEM);
@@ -487,7 +486,7 @@ int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *att
         if (op == TD_OP_VAR || op == TD_OP_STD)
                 r->squares = &kernels_get()->folds[FOLD_SQUARES][read];
         expr_result(expr, expr_cast(expr, value, read));
-        error = feed_init(&r->feed, expr, shape, reduced_axes(attrs, shape->ndim));
+        error = feed_init(&r->feed, expr, shape, reduced_axes(attrs, shape->ndim), result);
         if (error < 0) {
                 free(r);
                 return error;

@@ -249,7 +249,8 @@ static struct step *arg_free(struct step *step)
 static const struct step_class arg_class = { "reduce_arg", arg_run, arg_free };
 
 int reduce_arg_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
-                      struct expr *expr, uint8_t value, const struct td_type *shape)
+                      struct expr *expr, uint8_t value, const struct td_type *shape,
+                      const struct desc *result)
 {
         const enum td_dtype dtype = expr->values[value].dtype;
         const struct kernels *kernels = kernels_get();
@@ -264,7 +265,7 @@ int reduce_arg_new_of(struct step **stepp, enum td_op op, const struct td_attrs 
         a->find = kernels->find[dtype];
         a->copy = kernels->load[dtype][dtype];
         expr_result(expr, value);
-        r = feed_init(&a->feed, expr, shape, reduced_axes(attrs, shape->ndim));
+        r = feed_init(&a->feed, expr, shape, reduced_axes(attrs, shape->ndim), result);
         if (r < 0) {
                 free(a);
                 return r;

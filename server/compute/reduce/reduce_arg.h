@@ -11,4 +11,5 @@
 
 /* Of a value of an expression, as reduce_new_of(). The result is dense. */
 int reduce_arg_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
-                      struct expr *expr, uint8_t value, const struct td_type *shape);
+                      struct expr *expr, uint8_t value, const struct td_type *shape,
+                      const struct desc *result);

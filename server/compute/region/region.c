@@ -318,18 +318,6 @@ static bool find_box(const struct space *space, const struct expr *expr, unsigne
         return false;
 }
 
-/* The dimensions of a dense result, slowest first. */
-static void order_of(const struct desc *desc, uint8_t *order)
-{
-        for (unsigned d = 0; d < desc->type.ndim; d++) {
-                unsigned k = d;
-
-                for (; k > 0 && desc->strides[order[k - 1]] < desc->strides[d]; k--)
-                        order[k] = order[k - 1];
-                order[k] = (uint8_t)d;
-        }
-}
-
 static int prepare(struct region *r, const struct expr *expr, const struct desc *results,
                    size_t tile)
 {
@@ -339,13 +327,8 @@ static int prepare(struct region *r, const struct expr *expr, const struct desc 
         struct space space;
         int result;
 
-        if (desc_is_c(&results[0])) {
-                space_init(&space, type->ndim, type->shape, expr->n_leaves, expr->leaves);
-        } else {
-                order_of(&results[0], order);
-                space_init_ordered(&space, type->ndim, type->shape, order, expr->n_leaves,
-                                   expr->leaves);
-        }
+        desc_keep_order(order, type, 1, &results[0]);
+        space_init_ordered(&space, type->ndim, type->shape, order, expr->n_leaves, expr->leaves);
         if (space.n == 0)
                 return 0;
         layout.space = &space;

@@ -227,6 +227,7 @@ int sort_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         unsigned axis = (unsigned)(attrs->axes[0] < 0 ? attrs->axes[0] + x->type.ndim
                                                       : attrs->axes[0]);
         struct sort *s = calloc(1, sizeof(*s));
+        uint8_t order[TD_NDIM_MAX];
 
         if (!s)
                 return error_origin(-ENOMEM);
@@ -244,10 +245,14 @@ int sort_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         s->result_size = (size_t)td_dtype_size(results[0].type.dtype);
         s->out_stride = results[0].strides[axis];
         s->lines = (struct space){ .n_operands = 2, .n = 1 };
-        for (unsigned d = 0; d < x->type.ndim; d++)
+        desc_keep_order(order, &results[0].type, 1, &results[0]);
+        for (unsigned i = 0; i < x->type.ndim; i++) {
+                const unsigned d = order[i];
+
                 if (d != axis)
                         space_push(&s->lines, x->type.shape[d],
                                    (int64_t[]){ x->strides[d], results[0].strides[d] });
+        }
         space_fold(&s->lines);
         lay_out(s);
         s->step.cost_ns = 100 + (uint64_t)(s->lines.n * s->n) * 20;
