@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Element-wise operations: special values, refused dtypes, operators and Python numbers."""
 
+import operator
+
 import numpy
 import pytest
 from ops_elementwise_special import CONVERSIONS, SPECIAL
@@ -90,6 +92,39 @@ def test_operators(client):
     ]:
         assert got.dtype == want.dtype
         numpy.testing.assert_array_equal(numpy.asarray(got), want)
+
+
+COMPARISONS = {
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_signed_and_unsigned(client, name):
+    """Exact, as in NumPy 2; numpy 1.24 compares int64 and uint64 as float64."""
+    signed = [-(2**63), -1, 0, 1, 127, 2**53, 2**53 + 1, 2**63 - 1]
+    unsigned = [0, 1, 127, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1]
+    for dtype in ("int8", "int32", "int64"):
+        a = [x for x in signed if numpy.iinfo(dtype).min <= x <= numpy.iinfo(dtype).max]
+        x = client.put(numpy.array(a, dtype))
+        y = client.put(numpy.array(unsigned, "uint64"))
+        want = [[COMPARISONS[name](i, j) for j in unsigned] for i in a]
+        compare = getattr(tensord, name)
+        assert compare(x[:, None], y).tolist() == want
+        back = [[COMPARISONS[name](j, i) for i in a] for j in unsigned]
+        assert compare(y[:, None], x).tolist() == back
+        for i, row in enumerate(a):  # one against many, and constants
+            assert compare(x[i], y).tolist() == want[i]
+            assert compare(y, x[i]).tolist() == [COMPARISONS[name](j, row) for j in unsigned]
+            assert compare(numpy.array(row, dtype), y).tolist() == want[i]
+            program = tensord.Program()
+            one = program.op(name, numpy.array(row, dtype), numpy.array(2**63, "uint64"))
+            assert client.run(program, one).item() == COMPARISONS[name](row, 2**63)
 
 
 def test_clip_with_one_bound(client):

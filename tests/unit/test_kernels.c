@@ -188,6 +188,38 @@ START_TEST(test_sets)
 }
 END_TEST
 
+/* int64 with uint64: every pair of these in every form, more often than a vector is wide. */
+START_TEST(test_mixed)
+{
+        static const int64_t as[] = { INT64_MIN, -1, 0, 1, 1LL << 53, (1LL << 53) + 1, INT64_MAX };
+        static const uint64_t bs[] = { 0, 1, 1ULL << 53, (1ULL << 53) + 1, INT64_MAX,
+                                       (uint64_t)INT64_MAX + 1, UINT64_MAX };
+        const struct kernels *set = kernels_list((unsigned)_i);
+        int64_t a[40];
+        uint64_t b[40];
+        uint8_t out[40];
+
+        for (unsigned k = 0; set && k < 49; k++)
+                for (enum kernel_form form = 0; form < KERNEL_N_FORMS; form++) {
+                        int order = as[k / 7] < 0 || (uint64_t)as[k / 7] < bs[k % 7] ? -1
+                                    : (uint64_t)as[k / 7] > bs[k % 7]                ? 1
+                                                                                     : 0;
+                        const bool want[] = { order == 0, order != 0, order < 0,
+                                              order <= 0, order > 0,  order >= 0 };
+
+                        for (unsigned i = 0; i < 40; i++) {
+                                a[i] = as[k / 7];
+                                b[i] = bs[k % 7];
+                        }
+                        for (unsigned op = TD_OP_EQUAL; op <= TD_OP_GREATER_EQUAL; op++) {
+                                set->mixed[op][form](40, out, a, b);
+                                for (unsigned i = 0; i < 40; i++)
+                                        ck_assert_int_eq(out[i], want[op - TD_OP_EQUAL]);
+                        }
+                }
+}
+END_TEST
+
 START_TEST(test_where)
 {
         const struct kernels *set = kernels_list((unsigned)_i);
@@ -424,6 +456,7 @@ int main(void)
         tcase_set_timeout(tc, 60);
         tcase_add_test(tc, test_complete);
         tcase_add_loop_test(tc, test_sets, 0, 4);
+        tcase_add_loop_test(tc, test_mixed, 0, 4);
         tcase_add_loop_test(tc, test_where, 0, 4);
         tcase_add_loop_test(tc, test_clip, 0, 4);
         tcase_add_loop_test(tc, test_loads, 0, 4);

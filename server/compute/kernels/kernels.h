@@ -54,6 +54,7 @@ struct kernels {
         const char *isa;
         kernel_unary *unary[TD_N_OPS][TD_N_DTYPES];
         kernel_binary *binary[TD_N_OPS][TD_N_DTYPES][KERNEL_N_FORMS];
+        kernel_binary *mixed[TD_N_OPS][KERNEL_N_FORMS]; /* comparisons of int64 with uint64 */
         kernel_where *where[TD_N_DTYPES];
         kernel_where *clip[TD_N_DTYPES];             /* x, min, max */
         kernel_load *load[TD_N_DTYPES][TD_N_DTYPES]; /* [from][to] */
@@ -75,6 +76,13 @@ const struct kernels *kernels_plain(void);
 static inline kernel_where *kernel_of_three(enum td_op op, enum td_dtype dtype)
 {
         return op == TD_OP_CLIP ? kernels_get()->clip[dtype] : kernels_get()->where[dtype];
+}
+
+/* The kernels of one with two, by what these are; dtypes differ only where that is compared. */
+static inline kernel_binary *const *kernel_of_two(enum td_op op, enum td_dtype dtype1,
+                                                  enum td_dtype dtype2)
+{
+        return dtype1 == dtype2 ? kernels_get()->binary[op][dtype1] : kernels_get()->mixed[op];
 }
 
 static inline bool kernel_is_padded(enum td_op op, enum td_dtype dtype)

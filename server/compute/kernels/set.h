@@ -115,25 +115,28 @@ typedef double wide_FLOAT64;
                 return 0;                                                                          \
         }
 
-#define KERNEL_BINARY(T, op, R, ...) KERNEL_BINARY_(T, op, R(T), __VA_ARGS__)
-#define KERNEL_BINARY_(T, op, R, ...)                                                              \
-        KERNEL_BINARY_FORM(T, op, R, VV, READ_##T(as[i]), READ_##T(bs[i]), __VA_ARGS__)            \
-        KERNEL_BINARY_FORM(T, op, R, VS, READ_##T(as[i]), b0, __VA_ARGS__)                         \
-        KERNEL_BINARY_FORM(T, op, R, SV, a0, READ_##T(bs[i]), __VA_ARGS__)
-#define KERNEL_BINARY_FORM(T, op, R, form, index1, index2, ...)                                    \
-        static unsigned binary_##op##_##T##_##form(size_t n, void *out, const void *x1,            \
-                                                   const void *x2)                                 \
+#define KERNEL_BINARY(T, op, R, ...) KERNEL_BINARY_(binary_##op##_##T, T, T, R(T), __VA_ARGS__)
+#define KERNEL_MIXED(op, ...) KERNEL_BINARY_(mixed_##op, INT64, UINT64, BOOL, __VA_ARGS__)
+#define KERNEL_BINARY_(name, T, T2, R, ...)                                                        \
+        KERNEL_BINARY_FORM(name##_VV, T, T2, R, READ_##T(as[i]), READ_##T2(bs[i]), __VA_ARGS__)    \
+        KERNEL_BINARY_FORM(name##_VS, T, T2, R, READ_##T(as[i]), b0, __VA_ARGS__)                  \
+        KERNEL_BINARY_FORM(name##_SV, T, T2, R, a0, READ_##T2(bs[i]), __VA_ARGS__)
+#define KERNEL_BINARY_FORM(name, T, T2, R, index1, index2, ...)                                    \
+        static unsigned name(size_t n, void *out, const void *x1, const void *x2)                  \
         {                                                                                          \
                 KERNEL_TYPES(T)                                                                    \
                 at_##R *o = out;                                                                   \
-                const at_##T *as = x1, *bs = x2;                                                   \
-                const type a0 = READ_##T(as[0]), b0 = READ_##T(bs[0]);                             \
+                const at_##T *as = x1;                                                             \
+                const at_##T2 *bs = x2;                                                            \
+                const type a0 = READ_##T(as[0]);                                                   \
+                const type_##T2 b0 = READ_##T2(bs[0]);                                             \
                                                                                                    \
                 (void)a0;                                                                          \
                 (void)b0;                                                                          \
                 _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)                                \
                 {                                                                                  \
-                        const type a = index1, b = index2;                                         \
+                        const type a = index1;                                                     \
+                        const type_##T2 b = index2;                                                \
                                                                                                    \
                         o[i] = (at_##R)(__VA_ARGS__);                                              \
                 }                                                                                  \
@@ -146,6 +149,10 @@ typedef double wide_FLOAT64;
         kernels->binary[TD_OP_##op][TD_##T][KERNEL_VV] = binary_##op##_##T##_VV;                   \
         kernels->binary[TD_OP_##op][TD_##T][KERNEL_VS] = binary_##op##_##T##_VS;                   \
         kernels->binary[TD_OP_##op][TD_##T][KERNEL_SV] = binary_##op##_##T##_SV;
+#define ENTER_MIXED(op, ...)                                                                       \
+        kernels->mixed[TD_OP_##op][KERNEL_VV] = mixed_##op##_VV;                                   \
+        kernels->mixed[TD_OP_##op][KERNEL_VS] = mixed_##op##_VS;                                   \
+        kernels->mixed[TD_OP_##op][KERNEL_SV] = mixed_##op##_SV;
 #define ENTER_PADDED(T, op, ...) kernels->is_padded[TD_OP_##op][TD_##T] = true;
 
 /* ---- vectors, where they are written out ---- */

@@ -109,9 +109,59 @@ static bool fold(const struct expr *expr, const struct expr_value *value, enum t
         else if (value->n_args == 1)
                 refused = kernels->unary[value->op][computed](n, out, x[0]);
         else
-                refused = kernels->binary[value->op][computed][KERNEL_VV](n, out, x[0], x[1]);
+                refused = kernel_of_two(value->op, expr->values[value->args[0]].dtype,
+                                        computed)[KERNEL_VV](n, out, x[0], x[1]);
         *resultp = out[0];
         return !refused;
+}
+
+/* Is it a comparison of a signed integer with an uint64, which would meet in float64? */
+static bool is_mixed(enum td_op op, enum td_dtype computed, const enum td_dtype *args)
+{
+        enum td_rule rule = td_op_info(op)->rule;
+
+        return (rule == TD_RULE_PREDICATE || rule == TD_RULE_ORDER) && computed == TD_FLOAT64 &&
+               td_op_info(op)->min_args == 2 && td_dtype_is_integer(args[0]) &&
+               td_dtype_is_integer(args[1]);
+}
+
+/* The comparison of b and a that says the same as this one of a and b. */
+static enum td_op swapped(enum td_op op)
+{
+        switch (op) {
+        case TD_OP_LESS:
+                return TD_OP_GREATER;
+        case TD_OP_LESS_EQUAL:
+                return TD_OP_GREATER_EQUAL;
+        case TD_OP_GREATER:
+                return TD_OP_LESS;
+        case TD_OP_GREATER_EQUAL:
+                return TD_OP_LESS_EQUAL;
+        default:
+                return op;
+        }
+}
+
+/* Arguments in the dtypes that the kernel takes; returns that of the last one. */
+static enum td_dtype convert(struct expr *expr, struct expr_value *value, const uint8_t *args)
+{
+        enum td_dtype dtypes[EXPR_ARGS_MAX], computed;
+
+        for (unsigned i = 0; i < value->n_args; i++)
+                dtypes[i] = expr->values[args[i]].dtype;
+        computed = expr_compute_dtype(value->op, value->n_args, dtypes, value->dtype);
+        if (is_mixed(value->op, computed, dtypes)) {
+                bool is_swapped = dtypes[0] == TD_UINT64;
+
+                value->op = (uint16_t)(is_swapped ? swapped(value->op) : value->op);
+                value->args[0] = expr_cast(expr, args[is_swapped], TD_INT64);
+                value->args[1] = expr_cast(expr, args[!is_swapped], TD_UINT64);
+                return TD_UINT64;
+        }
+        for (unsigned i = 0; i < value->n_args; i++)
+                value->args[i] = expr_cast(
+                        expr, args[i], value->op == TD_OP_WHERE && i == 0 ? TD_BOOL : computed);
+        return computed;
 }
 
 uint8_t expr_apply(struct expr *expr, enum td_op op, int32_t node, enum td_dtype dtype,
@@ -122,21 +172,16 @@ uint8_t expr_apply(struct expr *expr, enum td_op op, int32_t node, enum td_dtype
                                     .n_args = (uint8_t)n_args,
                                     .op = (uint16_t)op,
                                     .node = node };
-        enum td_dtype dtypes[EXPR_ARGS_MAX], computed;
+        enum td_dtype computed;
         union td_scalar constant;
         bool is_constant = true;
 
         assert(n_args > 0 && n_args <= EXPR_ARGS_MAX);
         if (op == TD_OP_ASTYPE)
                 return expr_cast(expr, args[0], dtype);
+        computed = convert(expr, &value, args);
         for (unsigned i = 0; i < n_args; i++)
-                dtypes[i] = expr->values[args[i]].dtype;
-        computed = expr_compute_dtype(op, n_args, dtypes, dtype);
-        for (unsigned i = 0; i < n_args; i++) {
-                value.args[i] = expr_cast(expr, args[i],
-                                          op == TD_OP_WHERE && i == 0 ? TD_BOOL : computed);
                 is_constant &= expr->values[value.args[i]].kind == EXPR_CONSTANT;
-        }
         if (is_constant && fold(expr, &value, computed, &constant))
                 return expr_constant(expr, dtype, &constant);
         return find_or_add(expr, &value);

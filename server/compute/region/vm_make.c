@@ -231,9 +231,11 @@ static void make_cast(struct maker *m, uint8_t v)
         m->vm.cost += motion == PER_ELEMENT ? 300 : 0;
 }
 
-static void make_binary(struct maker *m, const struct expr_value *value, enum td_dtype computed,
-                        enum motion motion, uint16_t out)
+static void make_binary(struct maker *m, const struct expr_value *value, enum motion motion,
+                        uint16_t out)
 {
+        enum td_dtype dtype = m->expr->values[value->args[0]].dtype;
+        enum td_dtype dtype2 = m->expr->values[value->args[1]].dtype;
         uint16_t a = m->where[value->args[0]], b = m->where[value->args[1]];
         enum kernel_form form = KERNEL_VV;
         struct vm_instr *i;
@@ -249,11 +251,11 @@ static void make_binary(struct maker *m, const struct expr_value *value, enum td
                         b = as_vector(m, value->args[1]);
         }
         i = emit(m, motion, VM_BINARY, out);
-        i->binary = kernels_get()->binary[value->op][computed][form];
+        i->binary = kernel_of_two(value->op, dtype, dtype2)[form];
         if (value->op == TD_OP_DIVIDE && form == KERNEL_VS &&
-            (computed == TD_FLOAT64 || computed == TD_FLOAT32)) {
+            (dtype == TD_FLOAT64 || dtype == TD_FLOAT32)) {
                 i->form = VM_DIVIDE;
-                i->multiply = kernels_get()->binary[TD_OP_MULTIPLY][computed][form];
+                i->multiply = kernels_get()->binary[TD_OP_MULTIPLY][dtype][form];
         }
         add_arg(m, i, a, motion);
         add_arg(m, i, b, motion);
@@ -275,7 +277,7 @@ static void make_apply(struct maker *m, uint8_t v)
         out = place_new(m, motion, (size_t)td_dtype_size(value->dtype));
         m->where[v] = out;
         if (value->n_args == 2) {
-                make_binary(m, value, computed, motion, out);
+                make_binary(m, value, motion, out);
         } else {
                 for (unsigned k = 0; k < value->n_args; k++)
                         places[k] = motion == PER_ELEMENT ? as_spread(m, value->args[k])
