@@ -5,6 +5,7 @@ import operator
 
 import numpy
 
+from ._errors import error
 from ._operands import as_operand, dtype_of
 
 
@@ -69,7 +70,7 @@ class Advanced:
     Attributes
     ----------
     mask : array of bool, or None
-        The whole key, if it is one.
+        The whole key, if it is one. Beside others a mask is the indices where it is true.
     basic : tuple
         What is indexed first: the key with whole axes in place of integers and arrays.
     indices : list of operand
@@ -92,7 +93,9 @@ class Advanced:
                 basic.append(item)
                 axis += item is not None
                 continue
-            if not _is_array(item):
+            if isinstance(item, _Places):
+                item = item.fitting(shape, axis)
+            elif not _is_array(item):
                 item = _in_range(shape, axis, item)
             basic.append(slice(None))
             axes.append(place)
@@ -112,10 +115,55 @@ class Advanced:
         if not masks:
             return cls(shape, items)
         if len(items) > 1:
-            raise TypeError("a mask stands alone in an index; use nonzero() for more")
+            return cls(shape, _without_masks(items))
         advanced = cls(shape, ())
         advanced.mask = masks[0]
         return advanced
+
+
+    @classmethod
+    def of_mask(cls, shape, mask):
+        """The same places as a mask alone, by their indices."""
+        return cls(shape, _without_masks([mask]))
+
+
+class _Places:
+    """One axis of a mask: the indices along it where the mask is true."""
+
+    __slots__ = ("mask", "axis", "indices")
+
+    def __init__(self, mask, axis, indices):
+        self.mask, self.axis, self.indices = mask, axis, indices
+
+    def fitting(self, shape, axis):
+        if self.mask.shape[self.axis] != shape[axis]:
+            raise IndexError(
+                f"a mask of shape {self.mask.shape} does not fit axis {axis} "
+                f"with size {shape[axis]}"
+            )
+        return self.indices
+
+
+def _without_masks(items):
+    """The items of an index, with an item for each axis of a mask in its place."""
+    found = []
+    for item in items:
+        if not _is_array(item) or _kind(item) != "b":
+            found.append(item)
+            continue
+        if not item.shape:
+            raise TypeError("a bool, or a mask without dimensions, stands alone in an index")
+        if getattr(item, "node", None) is not None:
+            raise error(
+                "bad_program",
+                "how many places a mask has is not known before the program has run; use where()",
+            )
+        if hasattr(item, "_make"):
+            indices = item._make("nonzero", (item,))
+        else:
+            indices = numpy.nonzero(item)
+        found.extend(_Places(item, axis, indices[axis]) for axis in range(len(item.shape)))
+    return found
 
 
 def _kind(item):

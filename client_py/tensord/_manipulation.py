@@ -512,12 +512,11 @@ def assign(x, key, value, /):
     ----------
     x : Tensor, Value or array_like
     key : index expression
-        Integers, slices, ``...``, None, arrays of integers; or one array of bool, with the shape of
-        x or of its first axes.
+        Integers, slices, ``...``, None, arrays of integers, and arrays of bool with the shape of
+        the axes that they stand for.
     value : Tensor, Value, array_like or number
         Broadcasts to what the key says, and becomes the dtype of x. Where arrays of integers name a
-        place several times, the last value stays. For an array of bool it broadcasts to x beside
-        the axes of the mask.
+        place several times, the last value stays.
 
     Raises
     ------
@@ -537,7 +536,10 @@ def assign(x, key, value, /):
     if advanced is None:
         return _assign_part(x, Index(x.shape, key), value)
     if advanced.mask is not None:
-        return _assign_mask(x, as_operand(advanced.mask), value)
+        mask = as_operand(advanced.mask)
+        if len(value.shape) <= max(len(x.shape) - len(mask.shape), 0):
+            return _assign_mask(x, mask, value)
+        advanced = Advanced.of_mask(x.shape, advanced.mask)
     if advanced.is_whole:
         return call("put", (x, value, *advanced.indices), {"axes": advanced.axes})
 
@@ -587,11 +589,6 @@ def _assign_mask(x, mask, value):
     n_beside = x.ndim - len(mask.shape)
     if mask.shape != x.shape[: len(mask.shape)]:
         raise error("shape_mismatch", f"assign: a mask of shape {mask.shape} for {x.shape}")
-    if len(value.shape) > n_beside:
-        raise error(
-            "shape_mismatch",
-            f"assign: shape {value.shape}, but beside the mask x has {n_beside} dimensions",
-        )
 
     def build(x, mask, value):
         mask = mask[(...,) + (None,) * n_beside]

@@ -100,6 +100,57 @@ def test_assignment_by_a_mask(client, x):
     numpy.testing.assert_array_equal(numpy.asarray(got), expected)
 
 
+ROWS = numpy.array([[True, False, True], [False, False, True]])
+MIDDLE, LAST = ROWS[0], X[0, 0, 0] % 3 > 0
+MASKED = {
+    "rows": (ROWS,),
+    "rows and a number": (ROWS, 1),
+    "behind": (slice(None), MIDDLE),
+    "behind an ellipsis": (..., LAST),
+    "at the end": (slice(None), slice(None), slice(None), LAST),
+    "number and mask": (0, MIDDLE),
+    "mask, slice, number": (numpy.array([True, False]), slice(None), 0),
+    "mask and indices": (slice(None), numpy.array([True, False, True]), [0, -1]),
+    "two masks": (slice(None), numpy.array([True, False, True]), slice(None), X[0, 0, 0] > 2),
+    "with a new axis": (ROWS, None),
+    "nothing": (slice(None), numpy.zeros(3, bool), 1),
+}
+
+
+@pytest.mark.parametrize("key", MASKED.values(), ids=MASKED)
+def test_masks_beside_others(client, x, key):
+    part = X[key]
+    of_tensors = tuple(client.put(k) if isinstance(k, numpy.ndarray) else k for k in key)
+    for given in (key, of_tensors):
+        got = x[given]
+        assert got.shape == part.shape
+        numpy.testing.assert_array_equal(numpy.asarray(got), part)
+    if None in [k for k in key if not isinstance(k, (numpy.ndarray, list))]:
+        return
+    for value in (-1, -numpy.arange(part.size).reshape(part.shape), part[..., :1] + 5):
+        expected = X.copy()
+        expected[key] = value
+        for given in (key, of_tensors):
+            got = tensord.assign(x, given, value)
+            numpy.testing.assert_array_equal(numpy.asarray(got), expected)
+
+
+def test_masks_refused(client, x):
+    for key in [(ROWS.T, 1), (slice(None), ROWS), (ROWS, 1, 1, 1), (numpy.zeros(5, bool), 0)]:
+        with pytest.raises(IndexError):
+            X[key]
+        with pytest.raises(IndexError):
+            x[key]
+    with pytest.raises(TypeError):
+        x[numpy.array(True), 1]
+    program = tensord.Program()
+    mask = program.input(ROWS) & True
+    with pytest.raises(tensord.ArgumentError, match="where"):
+        program.input(X)[mask, 1]
+    with pytest.raises(tensord.ShapeError):
+        tensord.assign(x, ROWS, numpy.zeros((ROWS.sum() + 2, 4, 5)))
+
+
 @pytest.mark.parametrize(
     "key", [(0,), (slice(None), 1), (None, 0, slice(None, None, 2)), (..., -1), ()]
 )
