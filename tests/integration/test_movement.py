@@ -298,3 +298,20 @@ def test_within_a_program(client, x):
     with pytest.raises(IndexError) as caught:
         client.run(p, tensord.take(p.input([1.0, 2.0]) + 1, [5]))
     assert caught.value.node == 1
+
+
+def test_indices_into_nothing(client):
+    """Refused as in NumPy 2 though the result is empty, if there is an index at all."""
+    for shape, key in [((0, 3), (slice(None), [5])), ((3, 0), ([-4],)), ((0, 3), ([0],)),
+                       ((2, 0, 4), ([0, 2],)), ((2, 0, 4), ([1, 0], slice(None), [0, 4]))]:
+        x = client.put(numpy.zeros(shape))
+        with pytest.raises(tensord.OutOfRange, match="is out of range for axis"):
+            x[key]
+        with pytest.raises(tensord.OutOfRange, match="is out of range for axis"):
+            tensord.assign(x, key, 1.0)
+    nothing = numpy.zeros((0, 1), "int64")
+    for shape, key in [((0, 3), (slice(None), [2])), ((3, 0), ([-3],)), ((3, 3), ([[7]], nothing)),
+                       ((2, 0, 4), ([1, 0], slice(None), [0, 3]))]:
+        x = client.put(numpy.ones(shape))
+        assert x[key].shape == numpy.ones(shape)[key].shape
+        assert tensord.assign(x, key, 2.0).tolist() == numpy.ones(shape).tolist()

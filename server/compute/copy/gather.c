@@ -161,10 +161,10 @@ static void take_chunk(void *ctx, uint64_t chunk)
                 char *to;
 
                 gather_tile_load(&tile, &g->space, pass->indices, at, end, &misfit);
-                from = pass->from + tile.from;
-                to = pass->to + tile.to;
                 if (g->space.is_of_nothing)
                         continue;
+                from = pass->from + tile.from;
+                to = pass->to + tile.to;
                 if (!g->is_row) {
                         g->items(tile.n, from, tile.from_step, tile.offsets, to, tile.to_step);
                         continue;

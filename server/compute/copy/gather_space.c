@@ -111,8 +111,11 @@ static void init_indexed(struct gather_space *s, const struct desc *x, const str
                 if (axis == x->type.ndim)
                         continue;
                 along = stride_along(other, ndim, d++);
-                push(s, x->type.shape[axis], is_put ? along : x->strides[axis],
-                     is_put ? x->strides[axis] : along, NULL);
+                if (x->type.shape[axis] == 0)
+                        s->is_of_nothing = true; /* and yet indices are looked at */
+                else
+                        push(s, x->type.shape[axis], is_put ? along : x->strides[axis],
+                             is_put ? x->strides[axis] : along, NULL);
                 axis++;
                 left -= left > 0;
         }

@@ -25,7 +25,7 @@ struct gather_index {
 struct gather_space {
         unsigned ndim; /* at least 1 */
         int64_t n;
-        bool is_of_nothing; /* an indexed axis has extent 0, so that every index is out of range */
+        bool is_of_nothing; /* x has no element: only whether indices are in range is asked */
         int64_t from_offset, to_offset;
         int64_t shape[TD_NDIM_MAX + 1];
         int64_t from[TD_NDIM_MAX + 1];

@@ -239,8 +239,8 @@ static int build_step(struct builder *builder, struct code *code, const struct g
                 results[i] = (struct place){ .slot = instr.results[i], .desc = descs[i] };
                 is_empty = is_empty && desc_n_elements(&descs[i]) == 0;
         }
-        if (is_empty && !is_counted)
-                return 0;
+        if (is_empty && !is_counted && node->op != TD_OP_TAKE && node->op != TD_OP_PUT)
+                return 0; /* indices into nothing are looked at */
         for (uint32_t i = 0; i < instr.n_args; i++) {
                 const struct place *place = &places[graph_arg(graph, node, i)];
 
