@@ -8,7 +8,7 @@
  * An idle worker takes a queued work first, then helps a region that has chunks left; it leaves a
  * region for a work that should not wait for its end. Having helped, it spins for a moment before
  * it sleeps, since jobs open one region after the other and a wake-up costs more than a small
- * region.
+ * region. A helper that woke up on its caller's core goes to another.
  */
 #include "base/workers.h"
 
@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -42,6 +43,7 @@ struct region {
         _Atomic uint64_t next;
         unsigned n_helpers; /* under the mutex */
         unsigned n_helpers_max;
+        int cpu; /* where its caller began */
         void (*fn)(void *ctx, uint64_t chunk);
         void *ctx;
 };
@@ -200,12 +202,29 @@ static void worker_run(struct workers *workers, struct work *work)
         workers->wake(workers->wake_ctx);
 }
 
+/*
+ * A helper is often woken on the core of its caller, where both would share what one of them could
+ * have alone: the scheduler takes milliseconds to part them.
+ */
+static void worker_part_from(int cpu)
+{
+        cpu_set_t all, others;
+
+        if (sched_getcpu() != cpu || sched_getaffinity(0, sizeof(all), &all))
+                return;
+        others = all;
+        CPU_CLR((size_t)cpu, &others);
+        if (CPU_COUNT(&others) > 0 && !sched_setaffinity(0, sizeof(others), &others))
+                sched_setaffinity(0, sizeof(all), &all);
+}
+
 /* Mutex held; let go while chunks run. */
 static void worker_help(struct workers *workers, struct region *region)
 {
         region->n_helpers++;
         pthread_mutex_unlock(&workers->mutex);
 
+        worker_part_from(region->cpu);
         region_run_chunks(region, &workers->is_urgent);
 
         pthread_mutex_lock(&workers->mutex);
@@ -497,7 +516,9 @@ static void region_finish(struct workers *workers, struct region *region)
 void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ctx, uint64_t chunk),
                  void *ctx)
 {
-        struct region region = { .n_chunks = n_chunks, .fn = fn, .ctx = ctx };
+        struct region region = {
+                .n_chunks = n_chunks, .cpu = sched_getcpu(), .fn = fn, .ctx = ctx
+        };
         uint64_t n_wanted;
 
         list_init(&region.link);

@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -365,6 +366,51 @@ static void count_chunk(void *ctx, uint64_t chunk)
         atomic_fetch_sub(&n_at_once, 1);
 }
 
+static cpu_set_t allowed;
+static atomic_int n_elsewhere; /* chunks that might not run where the process may */
+
+static void look_around(void *ctx, uint64_t chunk)
+{
+        cpu_set_t mine;
+
+        count_chunk(ctx, chunk);
+        if (sched_getaffinity(0, sizeof(mine), &mine) || !CPU_EQUAL(&mine, &allowed))
+                atomic_fetch_add(&n_elsewhere, 1);
+}
+
+static void look_run(struct work *work)
+{
+        struct job *job = container_of(work, struct job, work);
+
+        for (int i = 0; i < 100; i++)
+                workers_for(job->workers, 20, look_around, NULL);
+}
+
+/* Helpers leave their caller's core, but are bound to none. */
+START_TEST(helpers_may_run_anywhere)
+{
+        for (int n = 0; n < 2; n++) {
+                struct workers *workers;
+                struct job job = { 0 };
+
+                ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+                for (size_t i = 0; i < CPU_SETSIZE && n == 1; i++)
+                        if (CPU_COUNT(&allowed) > 1)
+                                CPU_CLR(i, &allowed);
+                ck_assert_int_eq(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
+                sem_init(&woken, 0, 0);
+                ck_assert_int_eq(workers_new(&workers, 3, wake, NULL), 0);
+                job.workers = workers;
+                work_init(&job.work, look_run, job_done);
+                workers_submit(workers, &job.work);
+                workers_drain(workers);
+                ck_assert_int_eq(job.n_done, 1);
+                ck_assert_int_eq(atomic_load(&n_elsewhere), 0);
+                workers_free(workers);
+        }
+}
+END_TEST
+
 static void bounded_run(struct work *work)
 {
         struct job *job = container_of(work, struct job, work);
@@ -410,6 +456,7 @@ int main(void)
         tcase_add_test(tcase, users_take_turns);
         tcase_add_test(tcase, small_works_overtake);
         tcase_add_test(tcase, threads_of_a_work_are_bounded);
+        tcase_add_test(tcase, helpers_may_run_anywhere);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
