@@ -274,32 +274,70 @@ static struct desc fill_large(void)
         return dense(type_of(TD_FLOAT64, 2, LARGE, LARGE));
 }
 
+static uint32_t softmax(struct blk *p, uint32_t x, int axis)
+{
+        uint32_t v = blk_two(p, TD_OP_SUBTRACT, x, blk_with(p, TD_OP_MAX, along(axis), 1, x));
+
+        v = blk_one(p, TD_OP_EXP, v);
+        return blk_two(p, TD_OP_DIVIDE, v, blk_with(p, TD_OP_SUM, along(axis), 1, v));
+}
+
+/* Its exponentials are stored, where the result will lie, by the pass that adds them up. */
 START_TEST(softmax_needs_a_column)
 {
+        const void *in[] = { large };
+
+        for (int axis = 0; axis < 2; axis++) {
+                const int step = axis ? 1 : LARGE, line = axis ? LARGE : 1;
+                struct desc descs[] = { fill_large() };
+                struct kit kit;
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 1);
+                v = softmax(&p, 0, axis);
+                kit_do(&kit, &p, descs, in, 1, &v);
+                ck_assert_uint_eq(n_steps(&kit), 3);
+                ck_assert_uint_le(plan_n_scratch(kit.plan), sizeof(large) / 10);
+                for (int k = 0; k < LARGE; k++) {
+                        const double *x = large + k * line;
+                        const double *y = (double *)kit.outputs[0] + k * line;
+                        double most = -INFINITY, sum = 0;
+
+                        for (int i = 0; i < LARGE; i++)
+                                most = fmax(most, x[i * step]);
+                        for (int i = 0; i < LARGE; i++)
+                                sum += exp(x[i * step] - most);
+                        for (int i = 0; i < LARGE; i++)
+                                ck_assert_double_eq_tol(y[i * step], exp(x[i * step] - most) / sum,
+                                                        1e-15);
+                }
+                kit_deinit(&kit);
+        }
+}
+END_TEST
+
+/* Of what dies on the way, the memory is taken: the product, its exponentials, the result. */
+START_TEST(softmax_of_a_product_needs_no_more)
+{
+        static const struct plan_options plain = { .tile = 7, .is_plain = true }, fused = { 0 };
         struct desc descs[] = { fill_large() };
         const void *in[] = { large };
-        struct kit kit;
+        struct kit want, got;
         struct blk p;
         uint32_t v;
 
         blk_init(&p, 1);
-        v = blk_two(&p, TD_OP_SUBTRACT, 0, blk_with(&p, TD_OP_MAX, along(1), 1, 0));
-        v = blk_one(&p, TD_OP_EXP, v);
-        v = blk_two(&p, TD_OP_DIVIDE, v, blk_with(&p, TD_OP_SUM, along(1), 1, v));
-        kit_do(&kit, &p, descs, in, 1, &v);
-        ck_assert_uint_le(plan_n_scratch(kit.plan), sizeof(large) / 10);
-        for (int row = 0; row < LARGE; row++) {
-                const double *x = large + row * LARGE, *y = (double *)kit.outputs[0] + row * LARGE;
-                double most = -INFINITY, sum = 0;
-
-                for (int i = 0; i < LARGE; i++)
-                        most = fmax(most, x[i]);
-                for (int i = 0; i < LARGE; i++)
-                        sum += exp(x[i] - most);
-                for (int i = 0; i < LARGE; i++)
-                        ck_assert_double_eq_tol(y[i], exp(x[i] - most) / sum, 1e-15);
-        }
-        kit_deinit(&kit);
+        v = softmax(&p, blk_two(&p, TD_OP_MATMUL, 0, 0), 1);
+        plan_set_options(&plain);
+        kit_do(&want, &p, descs, in, 1, &v);
+        plan_set_options(&fused);
+        kit_do(&got, &p, descs, in, 1, &v);
+        ck_assert_uint_eq(n_steps(&got), 4);
+        ck_assert_uint_le(plan_n_scratch(got.plan), sizeof(large) / 10);
+        ck_assert_mem_eq(got.outputs[0], want.outputs[0], sizeof(large));
+        kit_deinit(&want);
+        kit_deinit(&got);
 }
 END_TEST
 
@@ -412,6 +450,7 @@ int main(void)
         tcase_add_test(tcase, long_programs_become_several_passes);
         tcase_add_test(tcase, refusals_name_the_node);
         tcase_add_test(tcase, softmax_needs_a_column);
+        tcase_add_test(tcase, softmax_of_a_product_needs_no_more);
         tcase_add_test(tcase, standardising_needs_two_rows);
         tcase_add_test(tcase, distances_need_nothing);
         tcase_add_test(tcase, division_by_powers_of_two);

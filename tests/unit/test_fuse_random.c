@@ -5,7 +5,7 @@
  *
  * The oracle computes every node by itself, seven elements at a time, on one thread. Against it
  * stand fused plans, with other tiles and on several threads. Inputs have all layouts; shapes
- * broadcast; reductions, views, generators and values that are read often stand in between.
+ * broadcast; reductions, scans, views, generators and values that are read often stand in between.
  */
 #include "compute/plan/plan.h"
 
@@ -277,6 +277,13 @@ static void random_node(struct blk *b, struct values *v)
                 break;
         case 2:
                 try_node(b, v, TD_OP_WHERE, attrs, 3, args);
+                break;
+        case 15:
+                attrs = attrs_axes(1, (int)below(2));
+                attrs.set |= TD_ATTR_INCLUDE_INITIAL;
+                attrs.include_initial = below(4) == 0;
+                try_node(b, v, below(4) ? TD_OP_CUMULATIVE_SUM : TD_OP_CUMULATIVE_PROD, attrs, 1,
+                         args);
                 break;
         case 3:
                 attrs = attrs_dtype(attrs, dtypes[below(4)]);

@@ -222,6 +222,62 @@ START_TEST(triangles_are_masks)
 }
 END_TEST
 
+/* Neighbouring lines go together, single ones are scanned alone. */
+START_TEST(scans_are_fed)
+{
+        static const int shapes[][3] = {
+                { 1, 1, ALL }, { 1, ALL, 1 }, { ROWS, 1, COLUMNS }, { 2, ROWS, COLUMNS / 2 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
+                for (int axis = 0; axis < 3; axis++) {
+                        const struct td_attrs shape = attrs_shape(3, shapes[i][0], shapes[i][1],
+                                                                  shapes[i][2]);
+                        struct blk p;
+                        uint32_t v;
+
+                        blk_init(&p, 3);
+                        v = blk_two(&p, TD_OP_MULTIPLY, blk_with(&p, TD_OP_RESHAPE, shape, 1, 0),
+                                    blk_with(&p, TD_OP_RESHAPE, shape, 1, 1));
+                        v = blk_two(&p, TD_OP_ADD, v,
+                                    blk_with(&p, TD_OP_ONES,
+                                             attrs_dtype(attrs_shape(1, 1), TD_FLOAT64), 0));
+                        check(&p, blk_with(&p, TD_OP_CUMULATIVE_SUM, attrs_axes(1, axis), 1, v), 1);
+                }
+}
+END_TEST
+
+START_TEST(long_scans_are_fed_twice)
+{
+        static const struct plan_options plain = { .tile = 7, .is_plain = true }, fused = { 0 };
+        enum { LONG = 100000 };
+
+        for (int i = 0; i < 2; i++) {
+                const struct td_attrs attrs = attrs_axes(1, 0);
+                struct desc descs[3];
+                struct kit want, got;
+                struct blk p;
+                uint32_t v;
+
+                fill(descs);
+                blk_init(&p, 3);
+                v = blk_with(&p, TD_OP_ARANGE, attrs_dtype(attrs_range_i(0, LONG, 1), TD_FLOAT64),
+                             0);
+                v = i ? blk_one(&p, TD_OP_SIN, v) : v;
+                v = blk_with(&p, TD_OP_CUMULATIVE_SUM, attrs, 1, v);
+                plan_set_options(&plain);
+                kit_do(&want, &p, descs, inputs, 1, &v);
+                plan_set_options(&fused);
+                kit_do(&got, &p, descs, inputs, 1, &v);
+                /* what is expensive is stored before */
+                ck_assert_uint_eq(got.plan->code.n_instrs, i ? 2 : 1);
+                ck_assert_mem_eq(got.outputs[0], want.outputs[0], LONG * sizeof(double));
+                kit_deinit(&want);
+                kit_deinit(&got);
+        }
+}
+END_TEST
+
 /* Constants are written down with their conversions, however many there are. */
 START_TEST(many_constants)
 {
@@ -266,6 +322,8 @@ int main(void)
         tcase_add_test(tcase, what_is_broadcast_is_computed_before);
         tcase_add_test(tcase, generators_want_no_memory);
         tcase_add_test(tcase, triangles_are_masks);
+        tcase_add_test(tcase, scans_are_fed);
+        tcase_add_test(tcase, long_scans_are_fed_twice);
         tcase_add_test(tcase, many_constants);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

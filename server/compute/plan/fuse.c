@@ -14,6 +14,7 @@
 
 #include "compute/create/create.h"
 #include "compute/create/generate.h"
+#include "compute/reduce/cumulative.h"
 #include "compute/reduce/reduce.h"
 
 /*
@@ -292,9 +293,18 @@ static bool is_stored_alike(const struct fuse *fuse, const struct fuse_group *g,
         const struct desc *descs = fuse->graph->descs;
         uint8_t orders[2][TD_NDIM_MAX];
 
+        if (g->n_stored == 0)
+                return true;
         desc_keep_order(orders[0], g->type, 1, &descs[value]);
         desc_keep_order(orders[1], g->type, 1, &descs[g->stored[0]]);
         return memcmp(orders[0], orders[1], g->type->ndim) == 0;
+}
+
+/* A reduction has one result more than it stores. */
+static bool may_store(const struct fuse *fuse, const struct fuse_group *g)
+{
+        return g->n_stored < EXPR_RESULTS_MAX - 1 &&
+               reduce_can_store(fuse->graph->block->nodes[g->reduction].op);
 }
 
 /* The first group that computes with the value, if it may store it too; else FUSE_NONE. */
@@ -316,7 +326,7 @@ static uint32_t find_keeper(struct fuse *fuse, uint32_t value, const struct td_n
         if (keeper == FUSE_NONE || fuse->graph->is_plain)
                 return FUSE_NONE;
         g = &fuse->groups[keeper];
-        if (g->reduction != FUSE_NONE || g->last >= v->first_read ||
+        if ((g->reduction != FUSE_NONE && !may_store(fuse, g)) || g->last >= v->first_read ||
             g->n_stored == EXPR_RESULTS_MAX || !has_room(fuse, g, node, 1) ||
             !is_same_shape(&fuse->graph->types[value], g->type) ||
             !is_stored_alike(fuse, g, value))
@@ -363,13 +373,23 @@ static void place_reduction(struct fuse *fuse, uint32_t node)
         uint32_t group = group_new(fuse, node, arg);
 
         fuse->groups[group].reduction = node;
-        fuse->groups[group].n_pending = 0;
+        fuse->groups[group].n_pending = 1; /* where what it stores belongs */
         note_read(fuse, arg, (struct fuse_reader){ group, FUSE_NONE });
 }
 
+/* A reduction, or a scan that does not compute twice what is better stored. */
 static bool is_reduction(const struct fuse *fuse, uint32_t node)
 {
-        return reduce_can(fuse->graph->block->nodes[node].op) && !fuse->graph->is_plain;
+        const struct td_node *n = &fuse->graph->block->nodes[node];
+        uint32_t arg;
+
+        if (fuse->graph->is_plain)
+                return false;
+        if (td_op_info(n->op)->rule != TD_RULE_SCAN)
+                return reduce_can(n->op);
+        arg = graph_arg(fuse->graph, n, 0);
+        return fuse->values[arg].cost <= AGAIN_MAX ||
+               !cumulative_reads_twice(&n->attrs, &fuse->graph->types[arg]);
 }
 
 /* ---- views ---- */

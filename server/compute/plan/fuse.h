@@ -3,10 +3,10 @@
  * Which nodes are computed together
  *
  * Element-wise nodes are gathered into regions: one pass over one space that stores one or more
- * results, or ends in a reduction. A value inside of a region has no memory. A value is stored if
- * anything but regions reads it, or if it is read more than once and computing it again costs more
- * than loading it; it is then stored by the first region that computes with it, where that is
- * possible, so that storing costs no pass of its own.
+ * results, ends in a reduction, or both. A value inside of a region has no memory. A value is
+ * stored if anything but regions reads it, or if it is read more than once and computing it again
+ * costs more than loading it; it is then stored by the first region that computes with it, where
+ * that is possible, so that storing costs no pass of its own.
  *
  * A view between two nodes of a region is no border: what is behind it is computed as it is seen
  * through it, from leaves seen through it. Constants and generators are computed wherever they are
@@ -40,7 +40,8 @@ struct fuse_group {
         uint32_t last;      /* node where the region is run */
         uint32_t n_nodes;   /* inside, counted as often as they are computed again, and constants */
         uint32_t n_pending; /* leaves: values that nodes inside read from outside, and indices */
-        uint32_t reduction; /* node that the region ends in, instead of storing; or FUSE_NONE */
+        uint32_t reduction; /* node that the region ends in, beside storing: a reduction or a scan;
+                               or FUSE_NONE */
         uint32_t n_stored;
         uint32_t stored[EXPR_RESULTS_MAX]; /* values, last one first */
         const struct td_type *type;        /* of everything inside but single elements */

@@ -13,6 +13,7 @@
 #include "compute/create/generate.h"
 #include "compute/plan/fuse.h"
 #include "compute/plan/plan_code.h"
+#include "compute/reduce/cumulative.h"
 #include "compute/reduce/reduce.h"
 #include "compute/region/region.h"
 #include "tensor/view.h"
@@ -205,7 +206,8 @@ static bool may_hand_over(const struct builder *builder, const struct writer *w,
         for (uint32_t i = 0; i < instr->n_args; i++)
                 if (i != arg && instr->args[i] == instr->args[arg])
                         return false;
-        return region_may_replace(instr->step, arg, result);
+        return region_may_replace(instr->step, arg, result) ||
+               reduce_may_replace(instr->step, arg, result);
 }
 
 static int hand_over(struct builder *builder, const struct writer *w, const struct instr *instr)
@@ -288,19 +290,35 @@ static int build_reduction(struct builder *builder, struct writer *w, struct ins
         const struct graph *graph = w->fuse->graph;
         const struct fuse_group *g = &w->fuse->groups[w->group];
         const struct td_node *node = &graph->block->nodes[g->reduction];
-        uint8_t value = write_value(w, graph_arg(graph, node, 0), FUSE_NONE);
-        uint32_t result = graph->first[g->reduction], slot;
-        struct desc desc;
+        uint32_t values[1 + EXPR_RESULTS_MAX] = { graph->first[g->reduction] };
+        uint32_t slots[1 + EXPR_RESULTS_MAX];
+        struct desc descs[1 + EXPR_RESULTS_MAX];
+        uint8_t stored[EXPR_RESULTS_MAX];
+        struct reduce_of of = {
+                .expr = &w->expr,
+                .value = write_value(w, graph_arg(graph, node, 0), FUSE_NONE),
+                .n_stored = g->n_stored,
+                .stored = stored,
+                .place = &descs[1],
+                .shape = g->type,
+        };
         int r;
 
-        r = make_results(builder, w, 1, &result, &slot, &desc, places);
-        if (r < 0 || desc_n_elements(&desc) == 0)
+        for (uint32_t k = 0; k < g->n_stored; k++) {
+                stored[k] = write_value(w, g->stored[k], FUSE_NONE);
+                values[1 + k] = g->stored[k];
+        }
+        r = make_results(builder, w, 1 + g->n_stored, values, slots, descs, places);
+        if (r < 0 || desc_n_elements(&descs[0]) == 0)
                 return r;
-        r = instr_init(instr, instr->op, w->expr.n_leaves, 1);
+        r = instr_init(instr, instr->op, w->expr.n_leaves, 1 + g->n_stored);
         if (r < 0)
                 return r;
-        instr->results[0] = slot;
-        return reduce_new_of(&instr->step, node->op, &node->attrs, &w->expr, value, g->type, &desc);
+        memcpy(instr->results, slots, (1 + g->n_stored) * sizeof(slots[0]));
+        if (td_op_info(node->op)->rule == TD_RULE_SCAN)
+                return cumulative_new_of(&instr->step, node->op, &node->attrs, of.expr, of.value,
+                                         of.shape, &descs[0]);
+        return reduce_new_of(&instr->step, node->op, &node->attrs, &of, &descs[0]);
 }
 
 /* An index wants no memory: its slot has none. */

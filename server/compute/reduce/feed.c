@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "compute/step_base.h"
+#include "compute/region/stream.h"
 #include "compute/region/vm_instr.h"
 
 #define SHORT 16 /* fewer elements of a result, and columns are better if there are many */
@@ -111,16 +112,38 @@ static void join(struct space *space, const struct space *kept, const struct spa
         }
 }
 
-int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *shape,
-              uint32_t reduced, const struct desc *result)
+/* Another leaf: in which place of the stored results an element belongs. */
+static void prepare_stored(struct feed *feed, struct expr *expr, const struct feed_of *of)
+{
+        uint64_t n_bytes = 0;
+        struct desc places;
+
+        feed->n_stored = expr->n_results - 1;
+        feed->is_streamed = false;
+        if (feed->n_stored == 0)
+                return;
+        for (unsigned i = 1; i < expr->n_results; i++)
+                n_bytes += (uint64_t)td_dtype_size(expr->values[expr->results[i]].dtype);
+        feed->is_streamed = n_bytes * (uint64_t)td_type_n_elements(of->shape) >= STREAM_MIN_BYTES;
+        places = (struct desc){ .type = *of->shape };
+        places.type.dtype = TD_INT64;
+        for (unsigned d = 0; d < of->shape->ndim; d++)
+                places.strides[d] = of->stored->strides[d] / td_dtype_size(of->stored->type.dtype);
+        feed->out = expr->n_leaves;
+        expr_index(expr, &places);
+}
+
+int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of)
 {
         struct space kept, space;
         uint8_t order[TD_NDIM_MAX];
         struct vm_layout layout = { .space = &space, .walk = VM_RANGES };
+        enum feed_way way = of->way;
         int r;
 
-        order_axes(shape, reduced, result, order);
-        split(expr, shape, reduced, order, &kept, &feed->over);
+        prepare_stored(feed, expr, of);
+        order_axes(of->shape, of->reduced, of->result, order);
+        split(expr, of->shape, of->reduced, order, &kept, &feed->over);
         feed->vm = NULL;
         feed->n_results = kept.n;
         feed->n_over = feed->over.n;
@@ -131,11 +154,14 @@ int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *
         if (kept.n == 0 || feed->over.n == 0)
                 return 0;
         join(&space, &kept, &feed->over);
-        if (feed->over.ndim > 0 && wants_columns(&kept, &feed->over, main_leaf(&space, expr))) {
+        if (way == FEED_AS_IT_LIES && feed->over.ndim > 0 &&
+            wants_columns(&kept, &feed->over, main_leaf(&space, expr)))
+                way = FEED_BY_COLUMNS;
+        if (way == FEED_BY_COLUMNS && kept.ndim > 0 && feed->over.ndim > 0) {
                 layout.walk = VM_BOXES;
                 layout.row_dim = space.ndim - 1;
                 layout.column_dim = kept.ndim - 1;
-                feed->is_direct = is_direct(expr, &kept);
+                feed->is_direct = feed->n_stored == 0 && is_direct(expr, &kept);
                 feed->leaf = expr->values[expr->results[0]].args[0];
                 feed->width = feed->is_direct ? FEED_COLUMNS : 4 * KERNEL_LANES;
         } else if (feed->over.ndim == 1 && feed->over.n >= KERNEL_BLOCK) {
@@ -155,6 +181,22 @@ void feed_deinit(struct feed *feed)
         feed->vm = vm_free(feed->vm);
 }
 
+bool feed_may_replace(const struct feed *feed, unsigned leaf, unsigned result)
+{
+        const struct vm *vm = feed->vm;
+        const int64_t size = vm ? vm->result_sizes[result] : 0;
+
+        if (!vm || vm->leaves[leaf].is_index || vm->leaves[leaf].item_size != size)
+                return false;
+        for (unsigned k = 0; k < vm->n_results; k++)
+                if (vm->results[k] == leaf)
+                        return false;
+        for (unsigned d = 0; d < vm->space->ndim; d++)
+                if (vm->space->strides[leaf][d] != vm->space->strides[feed->out][d] * size)
+                        return false;
+        return true;
+}
+
 uint64_t feed_cost_ns(const struct feed *feed)
 {
         return feed->vm ? (uint64_t)feed->vm->space->n * feed->vm->cost / 1000 : 0;
@@ -162,16 +204,79 @@ uint64_t feed_cost_ns(const struct feed *feed)
 
 /* ---- delivering ---- */
 
-unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves)
+unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves,
+                     char *const *stored)
 {
         mouth->feed = feed;
+        mouth->stored = feed->n_stored > 0 ? stored : NULL;
         return vm_begin(&mouth->vm, feed->vm, leaves);
+}
+
+void mouth_end(const struct mouth *mouth)
+{
+        if (mouth->stored && mouth->feed->is_streamed)
+                stream_end();
+}
+
+/* n elements that follow one another in a tile, step places apart in the results. */
+static void store_run(const struct mouth *mouth, size_t at, size_t n, int64_t place, int64_t step)
+{
+        const struct vm *vm = mouth->feed->vm;
+
+        for (unsigned i = 1; i < vm->n_results; i++) {
+                const size_t size = vm->result_sizes[i];
+                const char *from = vm_result(&mouth->vm, i) + at * size;
+                char *to = mouth->stored[i - 1] + place * (int64_t)size;
+
+                if (step == 1 && mouth->feed->is_streamed)
+                        stream(to, from, n * size);
+                else if (step == 1)
+                        memcpy(to, from, n * size);
+                else
+                        for (size_t k = 0; k < n; k++, to += step * (int64_t)size)
+                                memcpy(to, from + k * size, size);
+        }
+}
+
+/* A tile from an index of the space on. */
+static void store_range(const struct mouth *mouth, int64_t index, int64_t n)
+{
+        const struct space *space = mouth->feed->vm->space;
+        const unsigned out = mouth->feed->out, last = space->ndim - 1;
+        const int64_t row = space->ndim > 0 ? space->shape[last] : 1;
+        const int64_t step = space->ndim > 0 ? space->strides[out][last] : 1;
+
+        if (space->ndim <= 1 || space_is_dense(space, out, 1)) {
+                store_run(mouth, 0, (size_t)n, index * step, step);
+                return;
+        }
+        for (int64_t i = 0, run; i < n; i += run) {
+                run = row - (index + i) % row;
+                run = run < n - i ? run : n - i;
+                store_run(mouth, (size_t)i, (size_t)run, space_offset(space, out, index + i), step);
+        }
+}
+
+/* Rows of columns, from that place of the space on. */
+static void store_box(const struct mouth *mouth, const int64_t *at, int64_t n_rows)
+{
+        const struct vm *vm = mouth->feed->vm;
+        const int64_t *strides = vm->space->strides[mouth->feed->out];
+        int64_t place = 0;
+
+        for (unsigned d = 0; d < vm->space->ndim; d++)
+                place += at[d] * strides[d];
+        for (int64_t i = 0; i < n_rows; i++, place += strides[vm->row_dim])
+                store_run(mouth, (size_t)(i * mouth->n_columns), (size_t)mouth->n_columns, place,
+                          strides[vm->column_dim]);
 }
 
 unsigned mouth_rows(struct mouth *mouth, int64_t result, int64_t index, int64_t n, const char **xp)
 {
         unsigned mark = vm_range(&mouth->vm, result * mouth->feed->n_over + index, (size_t)n, NULL);
 
+        if (mouth->stored && !mark)
+                store_range(mouth, result * mouth->feed->n_over + index, n);
         *xp = vm_result(&mouth->vm, 0);
         return mark;
 }
@@ -219,6 +324,8 @@ unsigned mouth_columns(struct mouth *mouth, int64_t n, const char **rows, int64_
         n = n < left ? n : left;
         n = n < most ? n : most;
         mark = vm_box(&mouth->vm, at, n, mouth->n_columns, NULL);
+        if (mouth->stored && !mark)
+                store_box(mouth, at, n);
         x = vm_result(&mouth->vm, 0);
         row_bytes = mouth->n_columns * (int64_t)feed->item_size;
         for (int64_t i = 0; i < n; i++)

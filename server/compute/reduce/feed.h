@@ -8,8 +8,9 @@
  * columns, one element each of many neighbouring results. Which of the two suits the way in which
  * memory lies is decided once.
  *
- * Nothing is copied that lies in memory as it is wanted. A feed is const once it is made; each
- * thread has a mouth of its own, on its stack.
+ * Nothing is copied that lies in memory as it is wanted. The expression's other results are stored
+ * on the way. A feed is const once it is made; each thread has a
+ * mouth of its own, on its stack.
  */
 #pragma once
 
@@ -30,28 +31,50 @@ struct feed {
         int64_t width;  /* columns at a time, at most; 0: by rows */
         bool is_direct; /* columns are pointers to rows in memory, of a leaf */
         unsigned leaf;
+        unsigned n_stored;
+        unsigned out; /* leaf without elements that tells where in the results an element belongs */
+        bool is_streamed;
         struct space over;
 };
 
 struct mouth {
         const struct feed *feed;
+        char *const *stored; /* memory of what is stored; NULL: nothing is, this time */
         int64_t result, index, n_columns; /* by columns: what comes next */
         struct walk walk;
         struct vm_thread vm;
 };
 
+enum feed_way {
+        FEED_AS_IT_LIES,
+        FEED_BY_ROWS,
+        FEED_BY_COLUMNS, /* if some axis is kept, and some reduced one has more than one element */
+};
+
+/* How an expression is fed. */
+struct feed_of {
+        const struct td_type *shape;
+        uint32_t reduced;          /* bit i: axis i is */
+        const struct desc *result; /* dense, with an axis for each that is kept, or for all */
+        const struct desc *stored; /* all but the expression's first result lie like that, dense */
+        enum feed_way way;
+};
+
 /*
- * The expression's first result over a shape; bit i of reduced: axis i is. result: dense, with an
- * axis for each that is kept, or for all of them. 0 or -ENOMEM.
+ * The expression's first result; if there are others, it gets one leaf more for them. 0 or -ENOMEM.
  */
-int feed_init(struct feed *feed, const struct expr *expr, const struct td_type *shape,
-              uint32_t reduced, const struct desc *result);
+int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of);
+/* May what is stored lie in the very memory of a leaf, if all is delivered once? Results are
+ * numbered as the expression's, from 1 on. */
+bool feed_may_replace(const struct feed *feed, unsigned leaf, unsigned result);
 void feed_deinit(struct feed *feed);
 /* Nanoseconds for all of it. */
 uint64_t feed_cost_ns(const struct feed *feed);
 
 /* These return 0, or the mark of the first operation that refused its values. */
-unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves);
+unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves,
+                     char *const *stored);
+void mouth_end(const struct mouth *mouth);
 /* Elements from the given one of a result on, or of following results too; n <= feed->most. */
 unsigned mouth_rows(struct mouth *mouth, int64_t result, int64_t index, int64_t n, const char **xp);
 /*

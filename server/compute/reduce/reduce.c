@@ -43,6 +43,7 @@ struct pass {
         const struct reduce *r;
         const struct kernel_fold *fold; /* of this pass, if there is more than one chunk */
         char *out;
+        char *stored[EXPR_RESULTS_MAX];
         char *partial;          /* [n_chunks][results], if there is more than one chunk */
         char *means;            /* [results]; written before squares are folded */
         atomic_bool is_decided; /* any or all of everything: no more needs to be looked at */
@@ -267,8 +268,12 @@ static void run_tile(struct hand *hand, int64_t tile, const struct cut *cut)
                 return;
         }
         if (r->squares) {
+                char *const *stored = hand->mouth.stored;
+
                 make_means(r, (size_t)n, means, values);
+                hand->mouth.stored = NULL;
                 reduce_results(hand, r->squares, result, n, cut, means, values);
+                hand->mouth.stored = stored;
         }
         finish(pass, (size_t)n, values, result);
 }
@@ -285,12 +290,14 @@ static void run_item(void *ctx, uint64_t index)
                 return;
         hand.pass = pass;
         hand.n_unstopped = 0;
-        mark = mouth_begin(&hand.mouth, &r->feed, pass->base.leaves);
+        mark = mouth_begin(&hand.mouth, &r->feed, pass->base.leaves,
+                           pass->fold == r->fold ? pass->stored : NULL);
         if (mark)
                 pass_refuse(&pass->base, mark);
         for (int64_t tile = cut.first_tile; tile < cut.last_tile && pass_is_well(&pass->base);
              tile++)
                 run_tile(&hand, tile, &cut);
+        mouth_end(&hand.mouth);
 }
 
 /*
@@ -369,6 +376,8 @@ static int reduce_run(const struct step *step, const struct run *run, const void
                 finish_empty(&pass);
                 return 0;
         }
+        for (unsigned i = 0; i < r->feed.n_stored; i++)
+                pass.stored[i] = results[i + 1];
         pass.means = pass.partial + r->cuts.n_chunks * r->feed.n_results * SUM_BYTES;
         run_all(&pass, r->fold);
         if (r->cuts.n_chunks > 1 && r->squares && pass_is_well(&pass.base)) {
@@ -394,6 +403,15 @@ static struct step *reduce_free(struct step *step)
 }
 
 static const struct step_class reduce_class = { "reduce", reduce_run, reduce_free };
+
+/* Squares are fed twice. */
+bool reduce_may_replace(const struct step *step, unsigned arg, unsigned result)
+{
+        const struct reduce *r = (const struct reduce *)step;
+
+        return step->class == &reduce_class && result > 0 && !r->squares &&
+               feed_may_replace(&r->feed, arg, result);
+}
 
 /* ---- preparing ---- */
 
@@ -467,16 +485,25 @@ bool reduce_can(enum td_op op)
         }
 }
 
-int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
-                  struct expr *expr, uint8_t value, const struct td_type *shape,
-                  const struct desc *result)
+/* any and all stop where all is said, and where an extremum is is looked for again. */
+bool reduce_can_store(enum td_op op)
 {
+        return reduce_can(op) && td_op_info(op)->rule != TD_RULE_ARG_EXTREMUM &&
+               td_op_info(op)->rule != TD_RULE_TEST;
+}
+
+int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
+                  const struct reduce_of *of, const struct desc *result)
+{
+        const struct td_type *shape = of->shape;
+        struct expr *expr = of->expr;
         struct reduce *r;
-        enum td_dtype dtype = expr->values[value].dtype, read;
+        enum td_dtype dtype = expr->values[of->value].dtype, read;
         int error;
 
+        assert(of->n_stored == 0 || reduce_can_store(op));
         if (td_op_info(op)->rule == TD_RULE_ARG_EXTREMUM)
-                return reduce_arg_new_of(stepp, op, attrs, expr, value, shape, result);
+                return reduce_arg_new_of(stepp, op, attrs, expr, of->value, shape, result);
         r = calloc(1, sizeof(*r));
         if (!r)
                 return error_origin(-ENOMEM);
@@ -485,8 +512,14 @@ int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *att
         r->fold = &kernels_get()->folds[choose_fold(op, dtype, &read)][read];
         if (op == TD_OP_VAR || op == TD_OP_STD)
                 r->squares = &kernels_get()->folds[FOLD_SQUARES][read];
-        expr_result(expr, expr_cast(expr, value, read));
-        error = feed_init(&r->feed, expr, shape, reduced_axes(attrs, shape->ndim), result);
+        expr_result(expr, expr_cast(expr, of->value, read));
+        for (unsigned i = 0; i < of->n_stored; i++)
+                expr_result(expr, of->stored[i]);
+        error = feed_init(&r->feed, expr,
+                          &(struct feed_of){ .shape = shape,
+                                             .reduced = reduced_axes(attrs, shape->ndim),
+                                             .result = result,
+                                             .stored = of->place });
         if (error < 0) {
                 free(r);
                 return error;
@@ -509,7 +542,9 @@ int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *arg, const struct desc *result)
 {
         struct expr expr;
+        struct reduce_of of = { .expr = &expr, .shape = &arg->type };
 
         expr_init(&expr);
-        return reduce_new_of(stepp, op, attrs, &expr, expr_leaf(&expr, arg), &arg->type, result);
+        of.value = expr_leaf(&expr, arg);
+        return reduce_new_of(stepp, op, attrs, &of, result);
 }

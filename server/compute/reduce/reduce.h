@@ -17,10 +17,23 @@ int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
 
 /* Is it one that an expression can end in? */
 bool reduce_can(enum td_op op);
+/* Can other values of the expression be stored on the way? */
+bool reduce_can_store(enum td_op op);
 /*
  * The same of a value of an expression, over the shape that its leaves broadcast to; the step's
- * arguments are the leaves. The expression gets its result, and perhaps a conversion, here.
+ * arguments are the leaves, its results the reduced one, then the stored ones, dense. The
+ * expression gets its results, and perhaps a conversion, here.
  */
+struct reduce_of {
+        struct expr *expr;
+        uint8_t value;
+        unsigned n_stored;
+        const uint8_t *stored;
+        const struct desc *place; /* all that is stored lies like that, but for its dtype */
+        const struct td_type *shape;
+};
+
 int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
-                  struct expr *expr, uint8_t value, const struct td_type *shape,
-                  const struct desc *result);
+                  const struct reduce_of *of, const struct desc *result);
+/* May a stored result lie in the very memory of an argument that is not used any more? */
+bool reduce_may_replace(const struct step *step, unsigned arg, unsigned result);

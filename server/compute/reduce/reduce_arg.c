@@ -190,7 +190,7 @@ static void run_item(void *ctx, uint64_t index)
         if (pass_must_end(&pass->base))
                 return;
         hand.pass = pass;
-        mark = mouth_begin(&hand.mouth, &a->feed, pass->base.leaves);
+        mark = mouth_begin(&hand.mouth, &a->feed, pass->base.leaves, NULL);
         if (mark)
                 pass_refuse(&pass->base, mark);
         for (int64_t tile = cut.first_tile; tile < cut.last_tile && pass_is_well(&pass->base);
@@ -265,7 +265,10 @@ int reduce_arg_new_of(struct step **stepp, enum td_op op, const struct td_attrs 
         a->find = kernels->find[dtype];
         a->copy = kernels->load[dtype][dtype];
         expr_result(expr, value);
-        r = feed_init(&a->feed, expr, shape, reduced_axes(attrs, shape->ndim), result);
+        r = feed_init(&a->feed, expr,
+                      &(struct feed_of){ .shape = shape,
+                                         .reduced = reduced_axes(attrs, shape->ndim),
+                                         .result = result });
         if (r < 0) {
                 free(a);
                 return r;

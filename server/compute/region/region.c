@@ -12,18 +12,15 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "base/error.h"
 #include "compute/step_base.h"
+#include "compute/region/stream.h"
 #include "compute/region/vm.h"
 #include "compute/region/vm_instr.h"
 
 #define CHUNK VM_WHOLE /* elements that a thread takes at a time */
 #define ROW_MIN 256    /* rows at least this long are walked one by one */
-#define STREAM_MIN_BYTES (16 << 20)
 #define BOX_LEAST 8           /* extents below are not worth it */
 #define BOX_MIN_ELEMENTS 4096 /* below, all is in the L1 cache anyway */
 
@@ -68,40 +65,6 @@ static void pass_refuse(struct pass *pass, unsigned mark)
 }
 
 /* ---- ranges ---- */
-
-#ifdef __SSE2__
-/* Whole lines are written without being read first, and do not displace what is in the caches. */
-static void stream(char *out, const char *x, size_t n_bytes)
-{
-        size_t n = ((uintptr_t)out | (uintptr_t)x) % sizeof(__m128i) ? 0 : n_bytes & ~(size_t)63;
-
-        for (size_t i = 0; i < n; i += 64) {
-                const __m128i *from = (const __m128i *)(const void *)(x + i);
-                __m128i *to = (__m128i *)(void *)(out + i);
-                __m128i a = from[0], b = from[1], c = from[2], d = from[3];
-
-                _mm_stream_si128(to, a);
-                _mm_stream_si128(to + 1, b);
-                _mm_stream_si128(to + 2, c);
-                _mm_stream_si128(to + 3, d);
-        }
-        memcpy(out + n, x + n, n_bytes - n);
-}
-
-static void stream_end(void)
-{
-        _mm_sfence();
-}
-#else
-static void stream(char *out, const char *x, size_t n_bytes)
-{
-        memcpy(out, x, n_bytes);
-}
-
-static void stream_end(void)
-{
-}
-#endif
 
 static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
 {
