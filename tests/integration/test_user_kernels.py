@@ -52,12 +52,15 @@ def by_numpy(u, r, steps):
     return u
 
 
-def by_matrix(u, r, steps):
-    n = len(u)
+def step_matrix(n, r):
     step = numpy.eye(n)
     for i in range(1, n - 1):
         step[i, i - 1 : i + 2] += [r, -2 * r, r]
-    return numpy.linalg.matrix_power(step, steps) @ u
+    return step
+
+
+def by_matrix(u, r, steps):
+    return numpy.linalg.matrix_power(step_matrix(len(u), r), steps) @ u
 
 
 def test_heat1d(client):
@@ -69,6 +72,25 @@ def test_heat1d(client):
     numpy.testing.assert_allclose(heat1d(small, 0.25, 50), by_matrix(small, 0.25, 50), rtol=1e-12)
     for n in range(0, 5):
         assert numpy.array_equal(heat1d(u[:n], 0.25, 3), by_numpy(u[:n], 0.25, 3))
+
+
+@pytest.mark.parametrize("n", [3, 200, 20_000])
+def test_heat1d_as_programs_do_it(client, n):
+    """The same rod by slices in a loop, bit for bit; a short one also by products with a matrix."""
+    heat1d, r, steps = client.kernel("heat1d"), 0.25, 30
+    u = client.put(numpy.random.default_rng(4).random(n))
+    cooled = numpy.asarray(heat1d(u, r, steps))
+
+    def by_slices(i, u):
+        return tensord.assign(u, slice(1, -1), u[1:-1] + r * (u[:-2] - 2 * u[1:-1] + u[2:]))
+
+    p = tensord.Program()
+    assert numpy.array_equal(client.run(p, p.loop(steps, by_slices, p.input(u))), cooled)
+    if n <= 200:
+        matrix = client.put(step_matrix(n, r))
+        p = tensord.Program()
+        dense = client.run(p, p.loop(steps, lambda i, u: matrix @ u, p.input(u)))
+        numpy.testing.assert_allclose(dense, cooled, rtol=1e-12)
 
 
 def test_arguments_may_lie_anyhow(client):
