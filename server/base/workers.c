@@ -406,6 +406,13 @@ unsigned workers_n_busy(const struct workers *workers)
         return workers->n_busy;
 }
 
+unsigned workers_n_allowed(const struct workers *workers)
+{
+        unsigned n = current ? current->n_threads : 0;
+
+        return n > 0 && n < workers->n_threads ? n : workers->n_threads;
+}
+
 bool workers_is_alone(struct workers *workers)
 {
         bool is_alone;

@@ -62,6 +62,9 @@ unsigned workers_n_threads(const struct workers *workers);
 /* Works submitted and not yet reaped. */
 unsigned workers_n_busy(const struct workers *workers);
 
+/* From run() of a work: how many threads may take part in it. */
+unsigned workers_n_allowed(const struct workers *workers);
+
 /* Any thread: is one work running, and none waiting? */
 bool workers_is_alone(struct workers *workers);
 

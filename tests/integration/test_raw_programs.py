@@ -206,6 +206,24 @@ def test_cancel_a_running_job(daemon):
         assert raw.call("ping") == "pong"
 
 
+def test_cancel_lapack_when_it_returns(daemon):
+    """It cannot be interrupted: the cancelled job ends when LAPACK does, without a result."""
+    with daemon.raw() as raw, daemon.raw() as other:
+        run = raw.send("run", inputs=[], nodes=[["ones", [], {"shape": [900, 900],
+                                                              "dtype": "float64"}],
+                                                ["svdvals", [0], {}]],
+                       outputs=[{"value": 1, "handle": raw.handle()}])
+        while not other.call("stat")["jobs"]:
+            pass
+        cancel = raw.send("cancel", msgid=run)
+        answers = {}
+        while len(answers) < 2:
+            _, msgid, error, result = raw.receive()
+            answers[msgid] = (error["code"] if error else None, result)
+        assert answers == {cancel: (None, True), run: ("cancelled", None)}
+        assert raw.call("ping") == "pong"
+
+
 def test_cancel_by_handle_takes_those_that_wait_along(daemon):
     with daemon.raw() as raw:
         run = send_long(raw)

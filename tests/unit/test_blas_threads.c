@@ -1,10 +1,10 @@
 /* layer: compute */
 /* SPDX-License-Identifier: MIT */
 #include <cblas.h>
-#include <check.h>
-#include <stdlib.h>
+#include <semaphore.h>
 
 #include "compute/linalg/blas_threads.h"
+#include "step_kit.h"
 
 /* What is alone gets threads; whoever comes meanwhile takes them away, from both. */
 START_TEST(test_alone)
@@ -26,6 +26,92 @@ START_TEST(test_alone)
 }
 END_TEST
 
+/* ---- what linear algebra takes ---- */
+
+struct gate {
+        struct work work;
+        sem_t entered, open;
+};
+
+static void gate_run(struct work *work)
+{
+        struct gate *gate = container_of(work, struct gate, work);
+
+        sem_post(&gate->entered);
+        sem_wait(&gate->open);
+}
+
+static void gate_done(struct work *work)
+{
+        (void)work;
+}
+
+static int n_seen; /* when the problem began */
+
+static bool look(void *ctx)
+{
+        (void)ctx;
+        if (n_seen == 0)
+                n_seen = openblas_get_num_threads();
+        return false;
+}
+
+static struct array regular_matrix(int64_t n)
+{
+        struct array a = array_random(TD_FLOAT64, LAYOUT_C, 2, (int64_t[]){ n, n });
+
+        for (int64_t i = 0; i < n; i++)
+                item_write(array_at(&a, i * n + i), TD_FLOAT64, 40 * (double)n);
+        return a;
+}
+
+/* The threads that OpenBLAS takes for a large problem, of a work that may have so many of two. */
+static int n_taken(unsigned n_threads, bool is_beside)
+{
+        _cleanup_(workers_freep) struct workers *workers = NULL;
+        _cleanup_(step_freep) struct step *step = NULL;
+        struct array a = regular_matrix(300);
+        struct array inverse = array_new(TD_FLOAT64, LAYOUT_C, 2, a.desc.type.shape);
+        struct kit_work k = { .args = { a.bytes }, .results = { inverse.bytes } };
+        static const struct td_attrs none;
+        struct gate gate;
+
+        ck_assert_int_eq(step_new(&step, TD_OP_INV, &none, 1, &a.desc, 1, &inverse.desc), 0);
+        ck_assert_int_eq(workers_new(&workers, 2, kit_wake, NULL), 0);
+        k.step = step;
+        k.scratch = aligned_alloc(64, step_n_scratch(step) + 64);
+        k.run = (struct run){ .workers = workers, .should_stop = look };
+        work_init(&k.work, kit_work_run, kit_work_done);
+        k.work.n_threads = n_threads;
+        sem_init(&gate.entered, 0, 0);
+        sem_init(&gate.open, 0, !is_beside);
+        work_init(&gate.work, gate_run, gate_done);
+        workers_submit(workers, &gate.work);
+        sem_wait(&gate.entered);
+        if (!is_beside)
+                workers_drain(workers);
+        n_seen = 0;
+        workers_submit(workers, &k.work);
+        while (is_beside && !k.is_done)
+                workers_reap(workers);
+        sem_post(&gate.open);
+        workers_drain(workers);
+        ck_assert_int_eq(k.r, 0);
+        free(k.scratch);
+        array_free(&a);
+        array_free(&inverse);
+        return n_seen;
+}
+
+START_TEST(test_linear_algebra)
+{
+        ck_assert_int_eq(n_taken(0, false), 2);
+        ck_assert_int_eq(n_taken(2, false), 2);
+        ck_assert_int_eq(n_taken(1, false), 1);
+        ck_assert_int_eq(n_taken(0, true), 1);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("blas_threads");
@@ -34,6 +120,7 @@ int main(void)
         int n_failed;
 
         tcase_add_test(tc, test_alone);
+        tcase_add_test(tc, test_linear_algebra);
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_NORMAL);
         n_failed = srunner_ntests_failed(runner);

@@ -415,6 +415,42 @@ static uint64_t cost_of_solve(int64_t n)
         return cost;
 }
 
+static bool stops_second(void *ctx)
+{
+        return ++*(int *)ctx > 1;
+}
+
+/* It cannot be interrupted; what it returns after it was to stop is not wanted. */
+START_TEST(test_stopped_when_it_returns)
+{
+        static const enum td_op ops[] = { TD_OP_INV, TD_OP_EIGVALSH, TD_OP_SVDVALS };
+        static const struct td_attrs none;
+
+        for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+                struct array a = regular(TD_FLOAT64, LAYOUT_C, SHAPE(20, 20)), result;
+                struct td_refusal refusal;
+                struct td_type type;
+                struct step *step;
+                int n_asked = 0;
+                struct run run = { .should_stop = stops_second, .ctx = &n_asked };
+                void *scratch;
+
+                ck_assert_int_eq(td_infer(ops[i], &none, 1, &a.desc.type, &type, &refusal), TD_OK);
+                result = array_new(type.dtype, LAYOUT_C, type.ndim, type.shape);
+                ck_assert_int_eq(step_new(&step, ops[i], &none, 1, &a.desc, 1, &result.desc), 0);
+                scratch = aligned_alloc(64, step_n_scratch(step) + 64);
+                ck_assert_int_eq(step_run(step, &run, (const void *[]){ a.bytes },
+                                          (void *[]){ result.bytes }, scratch, &refusal),
+                                 PLAN_E_STOPPED);
+                ck_assert_int_eq(n_asked, 2);
+                free(scratch);
+                step_free(step);
+                array_free(&result);
+                array_free(&a);
+        }
+}
+END_TEST
+
 START_TEST(test_cost)
 {
         ck_assert_uint_lt(cost_of_solve(16), 100000);
@@ -438,6 +474,7 @@ int main(void)
         tcase_add_test(tc, test_rank_deficient);
         tcase_add_test(tc, test_rcond);
         tcase_add_test(tc, test_lstsq_refuses_nan);
+        tcase_add_test(tc, test_stopped_when_it_returns);
         tcase_add_test(tc, test_cost);
         suite_add_tcase(suite, tc);
         return kit_main(suite);

@@ -218,7 +218,7 @@ static int lapack_run(const struct step *step, const struct run *run, const void
         if (s->n_products > 1 || work < ALONE_WORK || !workers || !workers_is_alone(workers))
                 blas_enter(1);
         else
-                blas_enter(workers_n_threads(workers));
+                blas_enter(workers_n_allowed(workers));
         if (work * (double)s->n_products < SPREAD_WORK)
                 workers = NULL;
         workers_for(workers, (uint64_t)(workers ? s->n_lanes : 1), run_lane, &pass);
@@ -226,7 +226,8 @@ static int lapack_run(const struct step *step, const struct run *run, const void
         pthread_mutex_destroy(&pass.mutex);
         if (pass.failed >= 0)
                 return PLAN_E_REFUSED;
-        return pass.is_stopped ? PLAN_E_STOPPED : 0;
+        /* LAPACK cannot be interrupted, but what it left is not wanted any more */
+        return pass.is_stopped || run_should_stop(run) ? PLAN_E_STOPPED : 0;
 }
 
 static struct step *lapack_free(struct step *step)

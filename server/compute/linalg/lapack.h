@@ -7,8 +7,8 @@
  * they share (lapack.c); least squares (lapack_lstsq.c). Integers and bool compute as float64.
  *
  * The matrices of a stack are spread over the workers, one thread each. A single large matrix gets
- * all threads of OpenBLAS if nothing else runs when it begins (blas_threads.h); its last bits then
- * depend on how many there are.
+ * all threads of OpenBLAS that its job may have if nothing else runs when it begins
+ * (blas_threads.h); its last bits then depend on how many there are.
  */
 #pragma once
 

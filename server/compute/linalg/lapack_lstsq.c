@@ -318,7 +318,7 @@ static int lstsq_run(const struct step *step, const struct run *run, const void 
         *(int64_t *)results[2] = pass.rank;
         for (int i = 0; i < s->n_least; i++)
                 s->convert(1, (char *)results[3] + i * td_dtype_size(s->dtype), &pass.values[i], 0);
-        return 0;
+        return run_should_stop(run) ? PLAN_E_STOPPED : 0;
 }
 
 static struct step *lstsq_free(struct step *step)
