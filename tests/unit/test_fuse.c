@@ -401,6 +401,101 @@ START_TEST(distances_need_nothing)
 }
 END_TEST
 
+/* ---- what programs on 100 MB take beyond their operands and results: planned, not run ---- */
+
+enum { BEYOND = 8 << 20 };
+
+static uint64_t scratch_of(struct blk *p, struct td_type type, uint32_t n_outputs,
+                           uint32_t *outputs)
+{
+        struct desc descs[] = { dense(type), dense(type), dense(type) };
+        struct kit kit;
+        uint64_t n;
+
+        ck_assert_int_eq(kit_plan(&kit, p, descs, n_outputs, outputs), 0);
+        n = plan_n_scratch(kit.plan);
+        kit_deinit(&kit);
+        return n;
+}
+
+START_TEST(a_chain_takes_nothing)
+{
+        struct blk p;
+        uint32_t v;
+
+        blk_init(&p, 3);
+        v = blk_two(&p, TD_OP_ADD, blk_two(&p, TD_OP_MULTIPLY, 0, 0),
+                    blk_two(&p, TD_OP_MULTIPLY, 1, 1));
+        v = blk_two(&p, TD_OP_MULTIPLY, blk_one(&p, TD_OP_SQRT, v), 2);
+        v = blk_two(&p, TD_OP_SUBTRACT, v, blk_two(&p, TD_OP_DIVIDE, 0, 1));
+        ck_assert_uint_eq(scratch_of(&p, type_of(TD_FLOAT64, 1, 10000000), 1, &v), 0);
+}
+END_TEST
+
+START_TEST(softmax_takes_columns)
+{
+        for (int axis = 0; axis < 2; axis++) {
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 1);
+                v = softmax(&p, 0, axis);
+                ck_assert_uint_le(scratch_of(&p, type_of(TD_FLOAT64, 2, 12500, 1000), 1, &v),
+                                  BEYOND);
+        }
+}
+END_TEST
+
+/* What differs from the mean is cheap: computed again by each of its readers, never stored. */
+START_TEST(standardising_takes_rows)
+{
+        struct blk p;
+        uint32_t v, d;
+
+        blk_init(&p, 1);
+        d = blk_two(&p, TD_OP_SUBTRACT, 0, blk_with(&p, TD_OP_MEAN, along(0), 1, 0));
+        v = blk_with(&p, TD_OP_MEAN, along(0), 1, blk_two(&p, TD_OP_MULTIPLY, d, d));
+        v = blk_two(&p, TD_OP_DIVIDE, d, blk_one(&p, TD_OP_SQRT, v));
+        ck_assert_uint_le(scratch_of(&p, type_of(TD_FLOAT64, 2, 125000, 100), 1, &v), BEYOND);
+
+        blk_init(&p, 1);
+        d = blk_two(&p, TD_OP_SUBTRACT, 0, blk_with(&p, TD_OP_MEAN, attrs_axes(1, 0), 1, 0));
+        v = blk_two(&p, TD_OP_DIVIDE, d, blk_with(&p, TD_OP_STD, attrs_axes(1, 0), 1, 0));
+        ck_assert_uint_le(scratch_of(&p, type_of(TD_FLOAT64, 2, 125000, 100), 1, &v), BEYOND);
+}
+END_TEST
+
+START_TEST(distances_take_nothing)
+{
+        enum { POINTS = 3600, DIMS = 32 };
+        struct blk p;
+        uint32_t v;
+
+        blk_init(&p, 1);
+        v = blk_two(&p, TD_OP_SUBTRACT,
+                    blk_with(&p, TD_OP_RESHAPE, attrs_shape(3, POINTS, 1, DIMS), 1, 0),
+                    blk_with(&p, TD_OP_RESHAPE, attrs_shape(3, 1, POINTS, DIMS), 1, 0));
+        v = blk_with(&p, TD_OP_SUM, attrs_axes(1, 2), 1, blk_two(&p, TD_OP_MULTIPLY, v, v));
+        v = blk_one(&p, TD_OP_SQRT, v);
+        ck_assert_uint_le(scratch_of(&p, type_of(TD_FLOAT64, 2, POINTS, DIMS), 1, &v), BEYOND);
+}
+END_TEST
+
+/* Read by three passes: the first one stores it where the result will lie, which is written last. */
+START_TEST(what_is_expensive_lies_where_the_result_will)
+{
+        struct blk p;
+        uint32_t v, sum, most;
+
+        blk_init(&p, 1);
+        v = blk_one(&p, TD_OP_EXP, 0);
+        sum = blk_with(&p, TD_OP_SUM, along(1), 1, v);
+        most = blk_with(&p, TD_OP_MAX, along(0), 1, v);
+        v = blk_two(&p, TD_OP_DIVIDE, v, blk_two(&p, TD_OP_ADD, sum, most));
+        ck_assert_uint_le(scratch_of(&p, type_of(TD_FLOAT64, 2, 12500, 1000), 1, &v), BEYOND);
+}
+END_TEST
+
 /* A power of two is divided by as it is multiplied with: the bits are the same, to the edges. */
 START_TEST(division_by_powers_of_two)
 {
@@ -454,6 +549,11 @@ int main(void)
         tcase_add_test(tcase, standardising_needs_two_rows);
         tcase_add_test(tcase, distances_need_nothing);
         tcase_add_test(tcase, division_by_powers_of_two);
+        tcase_add_test(tcase, a_chain_takes_nothing);
+        tcase_add_test(tcase, softmax_takes_columns);
+        tcase_add_test(tcase, standardising_takes_rows);
+        tcase_add_test(tcase, distances_take_nothing);
+        tcase_add_test(tcase, what_is_expensive_lies_where_the_result_will);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
