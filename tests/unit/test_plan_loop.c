@@ -6,6 +6,7 @@
  */
 #include "compute/plan/plan.h"
 
+#include "compute/plan/plan_code.h"
 #include "plan_kit.h"
 
 /* ---- gradient descent and heat ---- */
@@ -154,6 +155,60 @@ START_TEST(carried_values_change_places)
         carry(1, 5, 6, INTS(8, 9));
         carry(1, 3, 2, INTS(2, 1));
         carry(0, 4, 1, INTS(1, 2)); /* no step */
+}
+END_TEST
+
+/*
+ * Two values, each computed from both: a turn is two passes that write where the next turn reads,
+ * without a copy; and beside two buffers for each, one of which is the output, there is nothing.
+ */
+START_TEST(a_turn_copies_nothing)
+{
+        enum { N = 4096, STEPS = 7 };
+        static double x[N], y[N];
+        struct desc descs[] = { dense(type_of(TD_FLOAT64, 1, N)),
+                                dense(type_of(TD_FLOAT64, 1, N)) };
+        const void *inputs[] = { x, y };
+        const struct td_attrs flip = attrs_slice(N - 1, N, -1);
+        uint32_t results[2], outputs[2];
+        const struct loop *built = NULL;
+        struct td_loop loop;
+        struct kit kit;
+        struct blk p, body;
+
+        for (int i = 0; i < N; i++) {
+                x[i] = i % 7;
+                y[i] = i % 5;
+        }
+        blk_init(&body, 3);
+        results[0] = blk_two(&body, TD_OP_ADD, 1, blk_with(&body, TD_OP_SLICE, flip, 1, 2));
+        results[1] = blk_two(&body, TD_OP_SUBTRACT, 1, 2);
+        loop = (struct td_loop){
+                .n_steps = STEPS, .body = blk_block(&body), .n_results = 2, .results = results
+        };
+        blk_init(&p, 2);
+        outputs[0] = blk_loop(&p, &loop, 2, 0, 1);
+        outputs[1] = outputs[0] + 1;
+        kit_do(&kit, &p, descs, inputs, 2, outputs);
+        for (uint32_t i = 0; i < kit.plan->code.n_instrs; i++)
+                if (kit.plan->code.instrs[i].loop)
+                        built = kit.plan->code.instrs[i].loop;
+        ck_assert_ptr_nonnull(built);
+        ck_assert_uint_eq(built->body.n_instrs, 2);
+        ck_assert_uint_le(plan_n_scratch(kit.plan), 2 * sizeof(x) + 256);
+        for (int step = 0; step < STEPS; step++) {
+                static double next[2][N];
+
+                for (int i = 0; i < N; i++) {
+                        next[0][i] = x[i] + y[N - 1 - i];
+                        next[1][i] = x[i] - y[i];
+                }
+                memcpy(x, next[0], sizeof(x));
+                memcpy(y, next[1], sizeof(y));
+        }
+        ck_doubles(kit.outputs[0], N, x);
+        ck_doubles(kit.outputs[1], N, y);
+        kit_deinit(&kit);
 }
 END_TEST
 
@@ -428,6 +483,7 @@ int main(void)
         tcase_add_test(tcase, gradient_descent);
         tcase_add_test(tcase, heat);
         tcase_add_test(tcase, carried_values_change_places);
+        tcase_add_test(tcase, a_turn_copies_nothing);
         tcase_add_test(tcase, carried_views);
         tcase_add_test(tcase, no_steps);
         tcase_add_test(tcase, a_body_that_computes_nothing_is_not_run);
