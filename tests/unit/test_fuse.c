@@ -481,7 +481,7 @@ START_TEST(distances_take_nothing)
 }
 END_TEST
 
-/* Read by three passes: the first one stores it where the result will lie, which is written last. */
+/* Read by three passes: the first one stores it where the result will lie, written last. */
 START_TEST(what_is_expensive_lies_where_the_result_will)
 {
         struct blk p;
