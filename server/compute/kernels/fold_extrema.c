@@ -39,7 +39,8 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
 #define ROWS_EXTREMUM(which, T, f, fold)                                                           \
         ROWS_ONE(SLOW_##which, T, T, T, NO_MEAN, AS_IT_IS, fold)                                   \
         INLINE void beside_##which##_##T(const size_t n_rows, size_t n, vec_##T *out,              \
-                                         vec_##T *nanp, const void *x, ptrdiff_t stride)           \
+                                         const size_t step, ptrdiff_t ahead, vec_##T *nanp,        \
+                                         const void *x, ptrdiff_t stride)                          \
         {                                                                                          \
                 enum { N = VECTORS(sizeof(type_##T)) };                                            \
                 vec_##T lanes[4][N], nans[4];                                                      \
@@ -50,25 +51,29 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
                         nans[r] = (vec_##T){ 0 };                                                  \
                         UNROLL for (size_t j = 0; j < N; j++)                                      \
                         {                                                                          \
-                                lanes[r][j] = ((const vec_##T *)ROW(x, r))[j];                     \
+                                lanes[r][j] = ((const vec_##T *)ROW(x, r * step))[j];              \
                                 nans[r] += lanes[r][j];                                            \
                         }                                                                          \
                 }                                                                                  \
                 for (; i + KERNEL_LANES <= n; i += KERNEL_LANES)                                   \
                         UNROLL for (size_t r = 0; r < n_rows; r++)                                 \
-                                UNROLL for (size_t j = 0; j < N; j++)                              \
                         {                                                                          \
-                                const vec_##T e = ((                                               \
-                                        const vec_##T *)(const void *)((const at_##T *)ROW(x, r) + \
-                                                                       i))[j];                     \
+                                const vec_##T *p = (const void *)((const at_##T *)ROW(             \
+                                                                          x, r * step) +           \
+                                                                  i);                              \
                                                                                                    \
-                                nans[r] += e;                                                      \
-                                lanes[r][j] = which##_##T(lanes[r][j], e);                         \
+                                if (sizeof(lanes[0]) == LINE)                                      \
+                                        ASK((const char *)p + ahead);                              \
+                                UNROLL for (size_t j = 0; j < N; j++)                              \
+                                {                                                                  \
+                                        nans[r] += p[j];                                           \
+                                        lanes[r][j] = which##_##T(lanes[r][j], p[j]);              \
+                                }                                                                  \
                         }                                                                          \
                 UNROLL for (size_t r = 0; r < n_rows; r++)                                         \
                 {                                                                                  \
                         if (i < n) {                                                               \
-                                const at_##T *xs = (const at_##T *)ROW(x, r) + i;                  \
+                                const at_##T *xs = (const at_##T *)ROW(x, r * step) + i;           \
                                 type_##T values[KERNEL_LANES], sum = 0;                            \
                                                                                                    \
                                 memcpy(values, lanes[r], sizeof(values));                          \
@@ -82,13 +87,17 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
                         UNROLL for (size_t half = N / 2; half;                                     \
                                     half /= 2) UNROLL for (size_t j = 0; j < half; j++)            \
                                 lanes[r][j] = which##_##T(lanes[r][j], lanes[r][j + half]);        \
-                        out[r] = lanes[r][0];                                                      \
+                        out[r * step] = lanes[r][0];                                               \
                         *nanp += nans[r];                                                          \
                 }                                                                                  \
         }                                                                                          \
         ROWS(which, T)                                                                             \
         {                                                                                          \
-                enum { GROUP = ITEMS(T), AT_ONCE = GROUP < 4 ? GROUP : 4 };                        \
+                enum {                                                                             \
+                        GROUP = ITEMS(T),                                                          \
+                        AT_ONCE = GROUP < 4 ? GROUP : 4,                                           \
+                        STEP = GROUP / AT_ONCE                                                     \
+                };                                                                                 \
                 size_t r = 0, n_done;                                                              \
                                                                                                    \
                 for (; r < n_rows; r += n_done) {                                                  \
@@ -99,15 +108,17 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
                         if (n < KERNEL_LANES) {                                                    \
                                 sum = (type_##T)__builtin_nan("");                                 \
                         } else if (n_done == 1) {                                                  \
-                                beside_##which##_##T(1, n, v, &nans, ROW(x, r), stride);           \
+                                beside_##which##_##T(1, n, v, 1, stride, &nans, ROW(x, r),         \
+                                                     stride);                                      \
                                 UNROLL for (size_t half = GROUP / 2; half; half /= 2)              \
                                         UNROLL for (size_t j = 0; j < half; j++)                   \
                                                 v[0][j] = fold(v[0][j], v[0][j + half]);           \
                                 ((at_##T *)out)[r] = v[0][0];                                      \
                         } else {                                                                   \
-                                UNROLL for (size_t k = 0; k < GROUP; k += AT_ONCE)                 \
-                                        beside_##which##_##T(AT_ONCE, n, v + k, &nans,             \
-                                                             ROW(x, r + k), stride);               \
+                                UNROLL for (size_t k = 0; k < STEP; k++)                           \
+                                        beside_##which##_##T(AT_ONCE, n, v + k, STEP,              \
+                                                             AHEAD(k, STEP, GROUP, stride),        \
+                                                             &nans, ROW(x, r + k), stride);        \
                                 v[0] = rows_to_one_##which##_##T##_1(v);                           \
                                 memcpy((at_##T *)out + r, v, sizeof(v[0]));                        \
                         }                                                                          \

@@ -19,12 +19,19 @@
 /*
  * Rows go side by side, so that additions need not wait for one another, and what is left of many
  * is folded by columns, after a transposition in steps. GROUP: how many vectors' worth of rows;
- * BESIDE: how many at a time, of N vectors each.
+ * BESIDE: how many at a time, of N vectors each, and spread over the group, so that they lie on
+ * pages of their own if rows are long.
  */
 #ifdef VEC
 #define INLINE static inline __attribute__((always_inline))
 #define BESIDE(N) ((N) <= VEC / 8 ? (N) <= VEC / 16 ? 4 : 2 : 1)
 #define ITEMS(A) (VEC / sizeof(type_##A))
+/* What the processor guesses to come next ends with a page, so the next rows are asked for, where
+ * a block is less than a page. To ask does no harm, whatever lies there. */
+#define LINE 64
+#define ASK(p) __builtin_prefetch(p)
+/* from the rows k, k + step, ... of a group to those that come next */
+#define AHEAD(k, step, group, stride) ((ptrdiff_t)((k) + 1 < (step) ? 1 : (group) - (k)) * (stride))
 typedef int32_t places_of_FLOAT32;
 typedef int64_t places_of_FLOAT64;
 /* vectors of ITEMS rows (by per) to one of their values */
@@ -53,33 +60,41 @@ typedef int64_t places_of_FLOAT64;
 
 #define ROWS_BESIDE(name, S, T, A, per, mean, vector, element, fold)                               \
         INLINE void beside_##name##_##S(const size_t n_rows, size_t n, vec_##A *out,               \
-                                        const void *x, ptrdiff_t stride, const void *means)        \
+                                        const size_t step, ptrdiff_t ahead, const void *x,         \
+                                        ptrdiff_t stride, const void *means)                       \
         {                                                                                          \
-                enum { N = KERNEL_LANES * (per) / WIDE_ITEMS };                                    \
+                enum {                                                                             \
+                        N = KERNEL_LANES * (per) / WIDE_ITEMS,                                     \
+                        BYTES = KERNEL_LANES * (per) * sizeof(type_##T)                            \
+                };                                                                                 \
                 type_##A m[4];                                                                     \
                 vec_##A lanes[4][N];                                                               \
                 size_t i = 0;                                                                      \
                                                                                                    \
                 (void)means;                                                                       \
                 (void)m;                                                                           \
+                (void)ahead;                                                                       \
                 UNROLL for (size_t r = 0; r < n_rows; r++)                                         \
                 {                                                                                  \
-                        m[r] = mean(A, r);                                                         \
+                        m[r] = mean(A, r * step);                                                  \
                         UNROLL for (size_t j = 0; j < N; j++) lanes[r][j] = BEGIN_##fold(A);       \
                 }                                                                                  \
                 for (; i + KERNEL_LANES <= n; i += KERNEL_LANES)                                   \
                         UNROLL for (size_t r = 0; r < n_rows; r++)                                 \
                         {                                                                          \
-                                const part_##T *p = (const void *)((const at_##T *)ROW(x, r) +     \
+                                const part_##T *p = (const void *)((const at_##T *)ROW(            \
+                                                                           x, r * step) +          \
                                                                    i * (per));                     \
                                                                                                    \
+                                if (BYTES == LINE)                                                 \
+                                        ASK((const char *)p + ahead);                              \
                                 UNROLL for (size_t j = 0; j < N; j++)                              \
                                         lanes[r][j] = fold(lanes[r][j], vector(p[j], m[r]));       \
                         }                                                                          \
                 UNROLL for (size_t r = 0; r < n_rows; r++)                                         \
                 {                                                                                  \
                         if (i < n) {                                                               \
-                                const at_##T *xs = (const at_##T *)ROW(x, r) + i * (per);          \
+                                const at_##T *xs = (const at_##T *)ROW(x, r * step) + i * (per);   \
                                 type_##A values[KERNEL_LANES * (per)];                             \
                                                                                                    \
                                 memcpy(values, lanes[r], sizeof(values));                          \
@@ -90,7 +105,7 @@ typedef int64_t places_of_FLOAT64;
                         UNROLL for (size_t half = N / 2; half; half /= 2)                          \
                                 UNROLL for (size_t j = 0; j < half; j++)                           \
                                         lanes[r][j] = fold(lanes[r][j], lanes[r][j + half]);       \
-                        out[r] = lanes[r][0];                                                      \
+                        out[r * step] = lanes[r][0];                                               \
                 }                                                                                  \
         }
 
@@ -105,7 +120,8 @@ typedef int64_t places_of_FLOAT64;
                 enum {                                                                             \
                         GROUP = WIDE_ITEMS / (per),                                                \
                         N = KERNEL_LANES * (per) / WIDE_ITEMS,                                     \
-                        AT_ONCE = BESIDE(N) < GROUP ? BESIDE(N) : GROUP                            \
+                        AT_ONCE = BESIDE(N) < GROUP ? BESIDE(N) : GROUP,                           \
+                        STEP = GROUP / AT_ONCE                                                     \
                 };                                                                                 \
                 const at_##A *m = means;                                                           \
                 size_t r = 0;                                                                      \
@@ -113,9 +129,10 @@ typedef int64_t places_of_FLOAT64;
                 for (; r + GROUP <= n_rows; r += GROUP) {                                          \
                         vec_##A v[GROUP];                                                          \
                                                                                                    \
-                        UNROLL for (size_t k = 0; k < GROUP; k += AT_ONCE)                         \
-                                beside_##name##_##S(AT_ONCE, n, v + k, ROW(x, r + k), stride,      \
-                                                    m ? m + (r + k) * (per) : NULL);               \
+                        UNROLL for (size_t k = 0; k < STEP; k++)                                   \
+                                beside_##name##_##S(AT_ONCE, n, v + k, STEP,                       \
+                                                    AHEAD(k, STEP, GROUP, stride), ROW(x, r + k),  \
+                                                    stride, m ? m + (r + k) * (per) : NULL);       \
                         v[0] = rows_to_one_##fold##_##A##_##per(v);                                \
                         memcpy((at_##A *)out + r * (per), v, sizeof(v[0]));                        \
                 }                                                                                  \
@@ -123,7 +140,8 @@ typedef int64_t places_of_FLOAT64;
                         vec_##A v;                                                                 \
                         type_##A values[WIDE_ITEMS];                                               \
                                                                                                    \
-                        beside_##name##_##S(1, n, &v, ROW(x, r), stride, m ? m + r *(per) : NULL); \
+                        beside_##name##_##S(1, n, &v, 1, stride, ROW(x, r), stride,                \
+                                            m ? m + r *(per) : NULL);                              \
                         memcpy(values, &v, sizeof(v));                                             \
                         UNROLL for (size_t half = WIDE_ITEMS / 2; half >= (per); half /= 2)        \
                                 UNROLL for (size_t j = 0; j < half; j++)                           \
