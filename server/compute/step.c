@@ -3,7 +3,7 @@
  * Steps
  *
  * Which family an operation belongs to. Families know nothing of one another, except that products
- * and linear algebra pack operands by copy steps.
+ * and linear algebra pack operands by copy steps, and reductions copy planes.
  */
 #include "compute/step.h"
 

@@ -337,6 +337,64 @@ START_TEST(test_bits_do_not_depend_on_layout)
 }
 END_TEST
 
+/* The same array with another dimension as the fastest one. */
+static struct array array_across(const struct array *x, unsigned fastest)
+{
+        const struct td_type *type = &x->desc.type;
+        struct array a = array_new(type->dtype, LAYOUT_C, type->ndim, type->shape);
+        int64_t size = td_dtype_size(type->dtype), stride = size * type->shape[fastest];
+
+        a.desc.strides[fastest] = size;
+        for (unsigned d = type->ndim; d-- > 0;) {
+                if (d == fastest)
+                        continue;
+                a.desc.strides[d] = stride;
+                stride *= type->shape[d];
+        }
+        for (int64_t i = 0, n = desc_n_elements(&x->desc); i < n; i++)
+                memcpy(array_at(&a, i), array_at(x, i), (size_t)size);
+        return a;
+}
+
+static void try_across(const struct td_attrs *attrs, struct array x, unsigned fastest)
+{
+        static const enum td_op tried[] = { TD_OP_SUM, TD_OP_MAX, TD_OP_ARGMAX, TD_OP_ANY,
+                                            TD_OP_VAR };
+        struct array across = array_across(&x, fastest);
+
+        for (size_t i = 0; i < sizeof(tried) / sizeof(tried[0]); i++) {
+                struct array want, got;
+
+                if (tried[i] == TD_OP_VAR && !td_dtype_is_float(x.desc.type.dtype))
+                        continue;
+                if (tried[i] == TD_OP_ARGMAX && attrs->n_axes > 1)
+                        continue;
+                want = kit_one(tried[i], attrs, 1, &x, 1);
+                got = kit_one(tried[i], attrs, 1, &across, 2);
+                EXPECT(memcmp(want.bytes, got.bytes, (size_t)desc_n_bytes(&want.desc)) == 0,
+                       "operation %d, fastest dimension %u", tried[i], fastest);
+                array_free(&want);
+                array_free(&got);
+        }
+        array_free(&across);
+        array_free(&x);
+}
+
+START_TEST(test_bits_of_what_lies_across)
+{
+        static const unsigned dtypes[] = { TD_FLOAT64, TD_FLOAT32, TD_UINT8, TD_INT64 };
+        const unsigned dtype = dtypes[_i];
+        const struct td_attrs all = { 0 }, two = over(2, (int16_t[]){ 0, 2 });
+
+        try_across(&all, array_random(dtype, LAYOUT_C, SHAPE(500, 1003)), 0);
+        try_across(&all, array_random(dtype, LAYOUT_C, SHAPE(20, 7001)), 0);
+        try_across(&all, array_random(dtype, LAYOUT_C, SHAPE(40000, 13)), 0);
+        try_across(&all, array_random(dtype, LAYOUT_C, SHAPE(70, 9, 500)), 0);
+        try_across(&all, array_random(dtype, LAYOUT_C, SHAPE(9, 70, 500)), 1);
+        try_across(&two, array_random(dtype, LAYOUT_C, SHAPE(90, 3, 700)), 0);
+}
+END_TEST
+
 START_TEST(test_large)
 {
         static const unsigned n_threads[] = { 1, 2, 7 };
@@ -485,6 +543,7 @@ int main(void)
         tcase_add_test(tc, test_empty);
         tcase_add_loop_test(tc, test_documented_order, 0, sizeof(lengths) / sizeof(lengths[0]));
         tcase_add_loop_test(tc, test_bits_do_not_depend_on_layout, 0, 2);
+        tcase_add_loop_test(tc, test_bits_of_what_lies_across, 0, 4);
         tcase_add_loop_test(tc, test_large, 0, 3 * TD_N_DTYPES);
         tcase_add_test(tc, test_special);
         tcase_add_test(tc, test_float32_accuracy);

@@ -116,7 +116,7 @@ static bool hand_begin(struct hand *hand, struct pass *pass)
 
         hand->pass = pass;
         if (pass->s->feed.vm)
-                mark = mouth_begin(&hand->mouth, &pass->s->feed, pass->base.leaves, NULL);
+                mark = mouth_begin(&hand->mouth, &pass->s->feed, pass->base.leaves, NULL, NULL);
         if (mark)
                 pass_refuse(&pass->base, mark);
         return !mark;

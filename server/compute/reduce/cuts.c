@@ -16,6 +16,7 @@
 void cuts_init(struct cuts *cuts, const struct feed *feed, int64_t size, int64_t level)
 {
         const int64_t n_over = feed->n_over, columns = feed_columns(feed);
+        int64_t least = 2 * ITEM;
 
         cuts->width = 1;
         if (feed->width > 0) {
@@ -36,9 +37,11 @@ void cuts_init(struct cuts *cuts, const struct feed *feed, int64_t size, int64_t
         cuts->n_chunks = 1;
         if (cuts->n_items >= ITEMS_WANTED || n_over <= 2 * KERNEL_BLOCK)
                 return;
+        if (feed->is_banded) /* the last band of a chunk is read in part */
+                least = 4 * feed->bands.n_rows * feed->bands.n_row;
         cuts->chunk = KERNEL_BLOCK;
         while (cuts->chunk < n_over &&
-               (cuts->chunk * cuts->width < 2 * ITEM || div_up(n_over, cuts->chunk) > CHUNKS_MAX))
+               (cuts->chunk * cuts->width < least || div_up(n_over, cuts->chunk) > CHUNKS_MAX))
                 cuts->chunk *= 2;
         cuts->n_chunks = div_up(n_over, cuts->chunk);
 }

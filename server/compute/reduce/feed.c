@@ -3,8 +3,8 @@
  * What is reduced
  *
  * The space of the machine has the kept dimensions first, each part folded for itself. By rows, its
- * tiles are ranges; by columns, boxes whose columns are results, or, for what lies in memory as it
- * is wanted, no tiles at all.
+ * tiles are ranges, or bands (band.h); by columns, boxes whose columns are results, or, for what
+ * lies in memory as it is wanted, no tiles at all.
  */
 #include "compute/reduce/feed.h"
 
@@ -133,6 +133,16 @@ static void prepare_stored(struct feed *feed, struct expr *expr, const struct fe
         expr_index(expr, &places);
 }
 
+/* Memory as it is wanted but for the order; what is few is read before its lines are lost. */
+static bool is_banded(struct feed *feed, const struct expr *expr)
+{
+        const struct expr_value *value = &expr->values[expr->results[0]];
+
+        return feed->n_stored == 0 && value->kind == EXPR_LEAF &&
+               !expr_is_index(expr, value->args[0]) && feed->n_over > BAND_MOST &&
+               bands_init(&feed->bands, &feed->over, value->args[0], value->dtype);
+}
+
 int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of)
 {
         struct space kept, space;
@@ -151,6 +161,7 @@ int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of)
         feed->item_size = (size_t)td_dtype_size(expr->values[expr->results[0]].dtype);
         feed->width = 0;
         feed->is_direct = false;
+        feed->is_banded = false;
         if (kept.n == 0 || feed->over.n == 0)
                 return 0;
         join(&space, &kept, &feed->over);
@@ -171,6 +182,10 @@ int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of)
         if (r < 0)
                 return r;
         feed->most = (int64_t)feed->vm->tile;
+        if (layout.walk == VM_RANGES && is_banded(feed, expr)) {
+                feed->is_banded = true;
+                feed->most = BAND_MOST;
+        }
         if (layout.walk == VM_BOXES && !feed->is_direct && feed->width > feed->most / KERNEL_LANES)
                 feed->width = feed->most / KERNEL_LANES;
         return 0;
@@ -205,10 +220,13 @@ uint64_t feed_cost_ns(const struct feed *feed)
 /* ---- delivering ---- */
 
 unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves,
-                     char *const *stored)
+                     char *const *stored, char *band)
 {
+        assert(band || !feed->is_banded);
         mouth->feed = feed;
         mouth->stored = feed->n_stored > 0 ? stored : NULL;
+        mouth->band_result = -1;
+        mouth->band_memory = band;
         return vm_begin(&mouth->vm, feed->vm, leaves);
 }
 
@@ -271,12 +289,35 @@ static void store_box(const struct mouth *mouth, const int64_t *at, int64_t n_ro
                           strides[vm->column_dim]);
 }
 
+/* Where the result's elements begin. */
+static const char *leaf_of_result(const struct mouth *mouth, unsigned leaf, int64_t result)
+{
+        const struct feed *feed = mouth->feed;
+        const struct space *space = feed->vm->space;
+        ptrdiff_t offset = 0;
+
+        for (unsigned d = feed->n_kept; d-- > 0; result /= space->shape[d])
+                offset += result % space->shape[d] * space->strides[leaf][d];
+        return mouth->vm.bases[leaf] + offset;
+}
+
 unsigned mouth_rows(struct mouth *mouth, int64_t result, int64_t index, int64_t n, const char **xp)
 {
-        unsigned mark = vm_range(&mouth->vm, result * mouth->feed->n_over + index, (size_t)n, NULL);
+        const struct feed *feed = mouth->feed;
+        unsigned mark;
 
+        if (feed->is_banded) {
+                if (mouth->band_result != result)
+                        band_begin(&mouth->band, &feed->bands,
+                                   leaf_of_result(mouth, feed->bands.leaf, result),
+                                   mouth->band_memory);
+                mouth->band_result = result;
+                *xp = band_read(&mouth->band, index, n);
+                return 0;
+        }
+        mark = vm_range(&mouth->vm, result * feed->n_over + index, (size_t)n, NULL);
         if (mouth->stored && !mark)
-                store_range(mouth, result * mouth->feed->n_over + index, n);
+                store_range(mouth, result * feed->n_over + index, n);
         *xp = vm_result(&mouth->vm, 0);
         return mark;
 }
@@ -284,18 +325,13 @@ unsigned mouth_rows(struct mouth *mouth, int64_t result, int64_t index, int64_t 
 void mouth_columns_begin(struct mouth *mouth, int64_t result, int64_t n_columns, int64_t index)
 {
         const struct feed *feed = mouth->feed;
-        const struct space *space = feed->vm->space;
-        const unsigned leaf = feed->leaf;
-        ptrdiff_t offset = 0;
 
         mouth->result = result;
         mouth->index = index;
         mouth->n_columns = n_columns;
-        if (!feed->is_direct)
-                return;
-        for (unsigned d = feed->n_kept; d-- > 0; result /= space->shape[d])
-                offset += result % space->shape[d] * space->strides[leaf][d];
-        walk_init(&mouth->walk, &feed->over, leaf, mouth->vm.bases[leaf] + offset, index);
+        if (feed->is_direct)
+                walk_init(&mouth->walk, &feed->over, feed->leaf,
+                          leaf_of_result(mouth, feed->leaf, result), index);
 }
 
 unsigned mouth_columns(struct mouth *mouth, int64_t n, const char **rows, int64_t *np)

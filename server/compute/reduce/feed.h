@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "compute/reduce/band.h"
 #include "compute/region/vm.h"
 
 enum {
@@ -34,6 +35,8 @@ struct feed {
         unsigned n_stored;
         unsigned out; /* leaf without elements that tells where in the results an element belongs */
         bool is_streamed;
+        bool is_banded; /* rows are read by bands, of that leaf */
+        struct bands bands;
         struct space over;
 };
 
@@ -42,6 +45,9 @@ struct mouth {
         char *const *stored; /* memory of what is stored; NULL: nothing is, this time */
         int64_t result, index, n_columns; /* by columns: what comes next */
         struct walk walk;
+        struct band band; /* of band_result */
+        int64_t band_result;
+        char *band_memory;
         struct vm_thread vm;
 };
 
@@ -71,9 +77,12 @@ void feed_deinit(struct feed *feed);
 /* Nanoseconds for all of it. */
 uint64_t feed_cost_ns(const struct feed *feed);
 
-/* These return 0, or the mark of the first operation that refused its values. */
+/*
+ * These return 0, or the mark of the first operation that refused its values. band: BAND_BYTES of
+ * memory, if the feed is banded.
+ */
 unsigned mouth_begin(struct mouth *mouth, const struct feed *feed, const void *const *leaves,
-                     char *const *stored);
+                     char *const *stored, char *band);
 void mouth_end(const struct mouth *mouth);
 /* Elements from the given one of a result on, or of following results too; n <= feed->most. */
 unsigned mouth_rows(struct mouth *mouth, int64_t result, int64_t index, int64_t n, const char **xp);

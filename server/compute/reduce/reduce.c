@@ -278,9 +278,9 @@ static void run_tile(struct hand *hand, int64_t tile, const struct cut *cut)
         finish(pass, (size_t)n, values, result);
 }
 
-static void run_item(void *ctx, uint64_t index)
+/* band: for a feed that is banded */
+static void run_item_in(struct pass *pass, uint64_t index, char *band)
 {
-        struct pass *pass = ctx;
         const struct reduce *r = pass->r;
         const struct cut cut = cuts_item(&r->cuts, &r->feed, index);
         struct hand hand;
@@ -291,13 +291,25 @@ static void run_item(void *ctx, uint64_t index)
         hand.pass = pass;
         hand.n_unstopped = 0;
         mark = mouth_begin(&hand.mouth, &r->feed, pass->base.leaves,
-                           pass->fold == r->fold ? pass->stored : NULL);
+                           pass->fold == r->fold ? pass->stored : NULL, band);
         if (mark)
                 pass_refuse(&pass->base, mark);
         for (int64_t tile = cut.first_tile; tile < cut.last_tile && pass_is_well(&pass->base);
              tile++)
                 run_tile(&hand, tile, &cut);
         mouth_end(&hand.mouth);
+}
+
+static void run_item(void *ctx, uint64_t index)
+{
+        run_item_in(ctx, index, NULL);
+}
+
+static void run_banded_item(void *ctx, uint64_t index)
+{
+        _Alignas(64) char band[BAND_BYTES];
+
+        run_item_in(ctx, index, band);
 }
 
 /*
@@ -358,7 +370,8 @@ static void run_all(struct pass *pass, const struct kernel_fold *fold)
 
         pass->fold = fold;
         workers_for(is_small ? NULL : run_workers(pass->base.run),
-                    (uint64_t)(r->cuts.n_items * r->cuts.n_chunks), run_item, pass);
+                    (uint64_t)(r->cuts.n_items * r->cuts.n_chunks),
+                    r->feed.is_banded ? run_banded_item : run_item, pass);
 }
 
 static int reduce_run(const struct step *step, const struct run *run, const void *const *args,

@@ -179,9 +179,9 @@ static void run_tile(struct hand *hand, int64_t tile, const struct cut *cut)
                (size_t)n * sizeof(*indices));
 }
 
-static void run_item(void *ctx, uint64_t index)
+/* band: for a feed that is banded */
+static void run_item_in(struct pass *pass, uint64_t index, char *band)
 {
-        struct pass *pass = ctx;
         const struct arg *a = pass->a;
         const struct cut cut = cuts_item(&a->cuts, &a->feed, index);
         struct hand hand;
@@ -190,12 +190,24 @@ static void run_item(void *ctx, uint64_t index)
         if (pass_must_end(&pass->base))
                 return;
         hand.pass = pass;
-        mark = mouth_begin(&hand.mouth, &a->feed, pass->base.leaves, NULL);
+        mark = mouth_begin(&hand.mouth, &a->feed, pass->base.leaves, NULL, band);
         if (mark)
                 pass_refuse(&pass->base, mark);
         for (int64_t tile = cut.first_tile; tile < cut.last_tile && pass_is_well(&pass->base);
              tile++)
                 run_tile(&hand, tile, &cut);
+}
+
+static void run_item(void *ctx, uint64_t index)
+{
+        run_item_in(ctx, index, NULL);
+}
+
+static void run_banded_item(void *ctx, uint64_t index)
+{
+        _Alignas(64) char band[BAND_BYTES];
+
+        run_item_in(ctx, index, band);
 }
 
 static void combine_chunks(struct pass *pass)
@@ -229,7 +241,8 @@ static int arg_run(const struct step *step, const struct run *run, const void *c
                 return 0;
         pass.bests = (char *)scratch + a->cuts.n_chunks * n * (int64_t)sizeof(int64_t);
         workers_for(is_small ? NULL : run_workers(run),
-                    (uint64_t)(a->cuts.n_items * a->cuts.n_chunks), run_item, &pass);
+                    (uint64_t)(a->cuts.n_items * a->cuts.n_chunks),
+                    a->feed.is_banded ? run_banded_item : run_item, &pass);
         if (!pass_is_well(&pass.base))
                 return pass_outcome(&pass.base, a->feed.vm, refusal);
         if (a->cuts.n_chunks > 1)
