@@ -325,7 +325,7 @@ class Bench:
             if tolerance is not None:
                 ready = self.agreeing(work, helper, ready, tolerance)
             if self.is_quick:
-                turns, rounds = max(1, turns // 2), max(3, rounds // 2)
+                turns, rounds = max(1, turns // 2), max(1, rounds // 3)
             seconds, others = self.take_turns(work, helper, ready, turns, rounds)
             for percent, suffix in suffixes.items():
                 mine = function(percentile(seconds, percent))
