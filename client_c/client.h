@@ -106,6 +106,7 @@ struct td_tensor {
         uint32_t epoch;  /* the connection that knows the handle */
         bool has_id;
         uint8_t id[16];
+        bool is_donated; /* to a run that took it: gone */
         bool is_sealed;
         bool is_pending; /* its request is not answered */
         uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
@@ -205,6 +206,12 @@ int launch_connect(td_client *client, struct connection *connection, bool is_ren
 
 /* ---- tensor.c ---- */
 
+/* TD_E_GONE if it was donated. */
+int tensor_check_donated(const td_tensor *tensor, td_error *error);
+/* Under the lock: does no array of this process, or of a forked one, use its memory? */
+bool tensor_is_unused(const td_tensor *tensor);
+/* A run that it was donated to succeeded. */
+void tensor_give_away(td_tensor *tensor);
 td_tensor *tensor_new(td_client *client, const struct td_type *type, const char *name);
 td_tensor *tensor_ref(td_tensor *tensor);
 /* Under the lock: give up a use of a mapping; the one of tensor->mapped. */

@@ -340,13 +340,14 @@ void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_
         msgpack_pack_array(&pk, n_inputs);
 }
 
-void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view)
+void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view, bool donate)
 {
         msgpack_packer pk = packer_of(frame);
 
-        msgpack_pack_map(&pk, view ? 2 : 1);
+        msgpack_pack_map(&pk, 1U + !!view + donate);
         pack_text(&pk, "handle");
         msgpack_pack_uint64(&pk, handle);
+        pack_flag(&pk, "donate", donate);
         if (!view)
                 return;
         pack_text(&pk, "view");

@@ -93,7 +93,7 @@ struct view {
  * frame_nodes() made, once.
  */
 void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_t n_inputs);
-void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view);
+void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view, bool donate);
 void frame_run_immediate(struct frame *frame, const struct td_type *type, const uint8_t *order,
                          const void *data, size_t n_data);
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);

@@ -240,6 +240,8 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
         if (tensor->is_pending)
                 return error_set(error, TD_E_BAD_ARGUMENTS,
                                  "a tensor is not mapped before td_wait()");
+        if (tensor_check_donated(tensor, error))
+                return TD_E_GONE;
         if (tensor->is_sealed && mode == TD_MAP_WRITE)
                 return error_set(error, TD_E_SEALED, "a sealed tensor is not written again");
         if (!tensor->is_sealed && mode != TD_MAP_WRITE)

@@ -202,6 +202,16 @@ int td_builder_input_view(td_builder *builder, const td_tensor *tensor, const st
         return input_done(builder, &type);
 }
 
+void td_builder_donate(td_builder *builder, int input)
+{
+        if (input >= 0 && (uint32_t)input < builder->top.block.n_inputs &&
+            builder->inputs[input].tensor)
+                builder->inputs[input].donate = true;
+        else
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "value %d is no tensor that is an input, and cannot be donated", input);
+}
+
 int td_builder_immediate(td_builder *builder, const struct td_type *type, const void *data)
 {
         return td_builder_array(builder, type, data, NULL);

@@ -13,6 +13,7 @@
 struct builder_input {
         td_tensor *tensor; /* borrowed; NULL: an immediate */
         bool has_view;
+        bool donate;
         struct view view; /* type: of the value in any case */
         uint8_t order[TD_NDIM_MAX]; /* of an immediate's axes */
         uint8_t *data;

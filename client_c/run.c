@@ -85,6 +85,8 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
         if (tensor->client != client)
                 return error_set(error, TD_E_BAD_ARGUMENTS,
                                  "a tensor of another client is no input; open it by name or id");
+        if (tensor_check_donated(tensor, error))
+                return TD_E_GONE;
         if (!tensor->handle) {
                 r = encode_bytes(frame, input, error);
                 if (r == EXCHANGE_STALE)
@@ -95,7 +97,8 @@ static int encode_input(td_client *client, struct frame *frame, struct run *run,
                 run->stale = tensor;
                 return EXCHANGE_STALE;
         }
-        frame_run_handle(frame, tensor->handle, input->has_view ? &input->view : NULL);
+        frame_run_handle(frame, tensor->handle, input->has_view ? &input->view : NULL,
+                         input->donate && tensor_is_unused(tensor));
         return TD_OK;
 }
 
@@ -295,7 +298,12 @@ static int run_finish(td_client *client, struct run *run, struct call *call, td_
         if (r == TD_E_NOT_FOUND && run->takes_stale)
                 return error_set(error, TD_E_GONE,
                                  "an unnamed tensor ended with the daemon; name what must survive");
-        return r == TD_OK ? run_read(run, call, &result, error) : r;
+        if (r == TD_OK)
+                r = run_read(run, call, &result, error);
+        for (uint32_t i = 0; r == TD_OK && i < run->n_inputs; i++)
+                if (run->inputs[i].donate)
+                        tensor_give_away(run->inputs[i].tensor);
+        return r;
 }
 
 int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs,

@@ -61,6 +61,38 @@ void tensor_detach(td_tensor *tensor)
                 tensor_unuse(tensor, mapped);
 }
 
+int tensor_check_donated(const td_tensor *tensor, td_error *error)
+{
+        if (!tensor->is_donated)
+                return TD_OK;
+        return error_set(error, TD_E_GONE, "the tensor was donated to a program");
+}
+
+bool tensor_is_unused(const td_tensor *tensor)
+{
+        const struct mapped *mapped = tensor->mapped;
+
+        if (!mapped && tensor->has_segment)
+                mapped = mappings_find(&tensor->client->mappings, tensor->segment);
+        return !mapped || (mapped->n_users == (tensor->mapped ? 1 : 0) && mapped->is_in_table &&
+                           mapped->n_forks == mapping_n_forks());
+}
+
+void tensor_give_away(td_tensor *tensor)
+{
+        td_client *client = tensor->client;
+
+        pthread_mutex_lock(&client->lock);
+        if (!tensor->is_donated) {
+                tensor->is_donated = true;
+                tensor_detach(tensor);
+                if (tensor->handle && tensor->epoch == client->epoch)
+                        exchange_released(client, tensor->handle, tensor->n_bytes);
+                tensor->handle = 0;
+        }
+        pthread_mutex_unlock(&client->lock);
+}
+
 void td_tensor_free(td_tensor *tensor)
 {
         td_client *client;
@@ -416,6 +448,9 @@ int tensor_store(td_tensor *tensor, td_error *error)
         struct call call;
         int r;
 
+        r = tensor_check_donated(tensor, error);
+        if (r)
+                return r;
         axes_in_order(axes, &tensor->type, 'K', tensor->strides); /* as it lies */
         ask.order = axes;
         ask.handle = client_new_handle(tensor->client);

@@ -370,7 +370,16 @@ class Client:
 
     # ---- programs ----
 
-    def run(self, program, *outputs, names=None, replace=False, timeout=None, threads=None):
+    def run(
+        self,
+        program,
+        *outputs,
+        names=None,
+        replace=False,
+        timeout=None,
+        threads=None,
+        donate=(),
+    ):
         """Compute values of a program, in one request.
 
         Parameters
@@ -386,6 +395,10 @@ class Client:
             Seconds after which the daemon gives up, waiting for earlier requests included.
         threads : int, optional
             So many of the daemon's threads compute it at most.
+        donate : sequence of Tensor
+            Inputs that are not needed any more. Where the program succeeds they are gone (using
+            one raises TensorGone), and a result may lie in the memory of one that no array shows
+            and nothing else refers to. Where it fails, nothing happened to them.
 
         Returns
         -------
@@ -408,7 +421,7 @@ class Client:
         names = [names] if isinstance(names, str) else names or [None] * len(outputs)
         if len(names) != len(outputs):
             raise error("bad_arguments", f"{len(outputs)} outputs, but {len(names)} names")
-        builder, numbers = emit(self, [as_operand(output) for output in outputs])
+        builder, numbers = emit(self, [as_operand(output) for output in outputs], tuple(donate))
         if timeout is not None or threads is not None:
             builder.limit(*_limits(timeout, threads))
         rows = tuple((number, name, replace, False) for number, name in zip(numbers, names))

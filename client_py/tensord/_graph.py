@@ -135,6 +135,11 @@ class Input(Value):
         super().__init__(None, 0, (leaf._number, leaf.shape))
         self._leaf = leaf
 
+    @property
+    def _source(self):
+        """What it stands for."""
+        return self._leaf
+
     def _add_to(self, builder, client):
         return self._leaf._add_to(builder, client)
 
@@ -259,8 +264,11 @@ def _emit_loop(builder, node, numbers):
     )
 
 
-def emit(client, values):
-    """A builder that computes the values, and their numbers in it."""
+def emit(client, values, donate=()):
+    """A builder that computes the values, and their numbers in it.
+
+    The tensors in `donate`, each of them an input, are given away.
+    """
     for value in values:
         if value.node is not None and value.node.block is not None:
             raise error("bad_program", "a value of a loop's body is no output; return or watch it")
@@ -268,7 +276,12 @@ def emit(client, values):
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:
-        numbers[key_of(leaf)] = leaf._add_to(builder, client)
+        number = numbers[key_of(leaf)] = leaf._add_to(builder, client)
+        if any(leaf._source is tensor for tensor in donate):
+            builder.donate(number)
+    for tensor in donate:
+        if all(leaf._source is not tensor for leaf in leaves):
+            raise error("bad_arguments", "what is donated must be a tensor that the outputs need")
     for node in nodes:
         _emit_node(builder, node, numbers)
     return builder, [numbers[key_of(value)] for value in values]

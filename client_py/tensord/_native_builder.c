@@ -574,6 +574,18 @@ static PyObject *builder_limit(PyObject *object, PyObject *args)
         Py_RETURN_NONE;
 }
 
+/* donate(input) */
+static PyObject *builder_donate(PyObject *object, PyObject *input)
+{
+        struct native_builder *self = (struct native_builder *)object;
+        long number = PyLong_AsLong(input);
+
+        if (number == -1 && PyErr_Occurred())
+                return NULL;
+        td_builder_donate(self->builder, (int)number);
+        Py_RETURN_NONE;
+}
+
 /* type(value) -> (dtype, shape) */
 static PyObject *builder_type(PyObject *object, PyObject *value_object)
 {
@@ -601,6 +613,7 @@ static PyMethodDef builder_methods[] = {
         { "while_begin", builder_while_begin, METH_VARARGS, NULL },
         { "while_end", builder_while_end, METH_O, NULL },
         { "limit", builder_limit, METH_VARARGS, NULL },
+        { "donate", builder_donate, METH_O, NULL },
         { "type", builder_type, METH_O, NULL },
         { NULL, NULL, 0, NULL },
 };

@@ -180,9 +180,12 @@ static PyObject *tensor_get_strides(PyObject *object, void *unused)
 
 static PyObject *tensor_get_id(PyObject *object, void *unused)
 {
+        const uint8_t *id = td_tensor_id(((struct native_tensor *)object)->tensor);
+
         (void)unused;
-        return PyBytes_FromStringAndSize(
-                (const char *)td_tensor_id(((struct native_tensor *)object)->tensor), 16);
+        if (!id)
+                return native_raise_code(TD_E_GONE, "the tensor is not in the daemon, or gone");
+        return PyBytes_FromStringAndSize((const char *)id, 16);
 }
 
 static PyObject *tensor_get_name(PyObject *object, void *unused)

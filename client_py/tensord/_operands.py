@@ -27,7 +27,7 @@ class Scalar:
     """A Python number that was given a dtype."""
 
     __slots__ = ("value", "_number")
-    node = None
+    node = _source = None
     shape = ()
 
     def __init__(self, value, number):
@@ -47,7 +47,7 @@ class Constant:
     """An array of this process: small ones travel with the program, larger ones are put first."""
 
     __slots__ = ("array", "shape", "_number", "_put")
-    node = None
+    node = _source = None
 
     def __init__(self, array):
         self.array, self._number = native_array(array)

@@ -63,6 +63,10 @@ class Tensor(Operators):
         return self._handle.strides if self._strides is None else self._strides
 
     @property
+    def _source(self):
+        return self
+
+    @property
     def is_sealed(self):
         """Is it complete, and so immutable?"""
         return self._handle.is_sealed

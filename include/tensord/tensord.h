@@ -177,6 +177,12 @@ TD_API int td_builder_input(td_builder *builder, const td_tensor *tensor);
 TD_API int td_builder_input_view(td_builder *builder, const td_tensor *tensor,
                                  const struct td_type *view, const int64_t *strides,
                                  int64_t offset);
+/*
+ * The tensor of that input is not needed after the run: where the run succeeds it is gone (using it
+ * yields TD_E_GONE), and its memory may have become that of a result. Where the run fails nothing
+ * happened to it. Memory that is mapped here, or that anybody else refers to, stays as it is.
+ */
+TD_API void td_builder_donate(td_builder *builder, int input);
 /* At most TD_INLINE_MAX bytes, C order; copied. */
 TD_API int td_builder_immediate(td_builder *builder, const struct td_type *type, const void *data);
 /* The same of any strides (bytes), with the axes in the order in which they lie. */

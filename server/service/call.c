@@ -10,6 +10,7 @@
 #include "service/core.h"
 #include "service/definition.h"
 #include "service/dispatch.h"
+#include "service/donate.h"
 
 /* ---- memory ---- */
 
@@ -436,8 +437,7 @@ void call_start(struct call *call)
         handlers[call->request->method].start(call);
 }
 
-/* The promise is no longer pending: whoever waited for nothing else is ready. */
-static void promise_settle(struct promise *promise, struct service *service)
+void call_settle(struct promise *promise, struct service *service)
 {
         struct wait *wait;
 
@@ -459,7 +459,7 @@ void call_set_result(struct call *call, uint32_t i, struct tensor *tensor)
         assert(promise->state == PROMISE_PENDING);
         promise->state = PROMISE_READY;
         promise->tensor = tensor_ref(tensor);
-        promise_settle(promise, call->service);
+        call_settle(promise, call->service);
 }
 
 /* Requests that name it come to know why it failed, also those that are still on their way. */
@@ -489,7 +489,7 @@ static void call_fail_result(struct call *call, struct promise *promise)
         promise->failure = malloc(sizeof(*promise->failure));
         if (promise->failure)
                 *promise->failure = call->failure;
-        promise_settle(promise, call->service);
+        call_settle(promise, call->service);
 }
 
 static void call_end_repeat(struct call *call, bool is_success)
@@ -539,6 +539,7 @@ void call_done(struct call *call, struct reply *reply)
                 if (call->results[i] && call->results[i]->state == PROMISE_PENDING)
                         call_fail_result(call, call->results[i]);
         call_end_repeat(call, true);
+        donate_end(call, true);
         call_send(call, reply);
         call_free(call);
 }
@@ -551,6 +552,7 @@ void call_fail(struct call *call)
                 if (call->results[i])
                         call_fail_result(call, call->results[i]);
         call_end_repeat(call, false);
+        donate_end(call, false);
         if (call->client && !call->request->is_notification) {
                 struct reply *reply = reply_new();
 

@@ -24,6 +24,7 @@ struct pin {
         struct wait wait;      /* by handle: wait.promise is set */
         struct tensor *tensor; /* by name or id: owned reference; of a promise: borrowed, once it is
                                   ready */
+        bool is_taken; /* donated, and its memory may become an output's: its promise is pending */
 };
 
 /* Why a call is to end before it is done. */
@@ -80,6 +81,9 @@ void call_start(struct call *call);
  * not taken over.
  */
 void call_set_result(struct call *call, uint32_t i, struct tensor *tensor);
+
+/* The promise is no longer pending: whoever waited for nothing else is ready. */
+void call_settle(struct promise *promise, struct service *service);
 
 /* An answer, begun for this call; NULL if nobody is there to read it, or if there is no memory. */
 struct reply *call_begin_reply(struct call *call);

@@ -22,6 +22,7 @@
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
+#include "service/donate.h"
 #include "service/run_state.h"
 
 /*
@@ -62,7 +63,7 @@ static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
         size_t n_descs = n_inputs <= DESCS_INSIDE ? n_inputs : 0;
         struct run_state *run = calloc(1, sizeof(*run) + n_pointers * sizeof(void *) +
                                                   n_areas * sizeof(struct area) +
-                                                  n_descs * sizeof(struct desc));
+                                                  n_descs * sizeof(struct desc) + n_inputs);
 
         if (!run)
                 return NULL;
@@ -71,6 +72,7 @@ static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
         run->areas = (struct area *)(run->outputs + n_outputs);
         run->n_areas = n_outputs + 1;
         run->descs = (struct desc *)(run->areas + n_areas);
+        run->takes = (bool *)(run->descs + n_descs);
         if (n_inputs <= DESCS_INSIDE)
                 return run;
         run->descs_are_ours = true;
@@ -174,6 +176,13 @@ static int run_open(struct call *call)
                 if (check_defined(call, i, &desc->type))
                         return -1;
         }
+        if (!call->client)
+                return 0;
+        donate_take(call);
+        for (uint32_t i = 0; i < request->n_inputs; i++)
+                call->run->takes[i] = call->pins[i].is_taken &&
+                                      (uint64_t)desc_n_bytes(&call->run->descs[i]) ==
+                                              call->pins[i].tensor->n_bytes;
         return 0;
 }
 
@@ -187,7 +196,8 @@ static void run_plan(struct call *call)
         if (user_kernels_resolve(call->service->config.user_kernels, &program->block, &refusal))
                 r = PLAN_E_REFUSED;
         else
-                r = plan_new(&call->run->fresh, program, call->run->descs, &refusal);
+                r = plan_new_taking(&call->run->fresh, program, call->run->descs, call->run->takes,
+                                    &refusal);
         if (r == PLAN_E_REFUSED)
                 failure_from_refusal(&call->failure, &refusal);
         else if (r)
@@ -210,7 +220,8 @@ static bool run_find_plan(struct call *call)
         struct plan_key key;
         struct planned *planned;
 
-        plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs);
+        plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs,
+                      call->run->takes);
         planned = plans_find(&call->service->plans, &key);
         if (planned)
                 run_take_plan(call->run, planned);
@@ -222,7 +233,8 @@ static void run_keep_plan(struct call *call)
         struct planned *planned;
         struct plan_key key;
 
-        plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs);
+        plan_key_init(&key, call->request->nodes, &call->request->program, call->run->descs,
+                      call->run->takes);
         planned = plans_add(&call->service->plans, &key, call->request->nodes,
                             steal_ptr(&call->run->fresh));
         if (planned)
@@ -339,6 +351,7 @@ static void run_compute(struct call *call, struct workers *workers)
                                 state->counts);
         else
                 r = plan_run(state->plan, &run, state->inputs, state->outputs, scratch, &refusal);
+        state->is_over = r == 0;
         if (r == PLAN_E_COUNTED)
                 r = run_count(state);
         if (r == PLAN_E_REFUSED)

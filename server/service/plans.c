@@ -54,7 +54,7 @@ static bool key_add(struct plan_key *key, const void *bytes, size_t n_bytes)
 
 /* How many inputs and outputs there are stands in front, so that no two lists look alike. */
 void plan_key_init(struct plan_key *key, const struct nodes *nodes,
-                   const struct td_program *program, const struct desc *inputs)
+                   const struct td_program *program, const struct desc *inputs, const bool *takes)
 {
         const uint32_t counts[2] = { program->block.n_inputs, program->n_outputs };
         bool fits;
@@ -66,7 +66,7 @@ void plan_key_init(struct plan_key *key, const struct nodes *nodes,
                key_add(key, program->outputs, program->n_outputs * sizeof(program->outputs[0]));
         for (uint32_t i = 0; fits && i < program->block.n_inputs; i++) {
                 const struct desc *desc = &inputs[i];
-                const uint8_t form[2] = { desc->type.dtype, desc->type.ndim };
+                const uint8_t form[3] = { desc->type.dtype, desc->type.ndim, takes[i] };
                 size_t n_bytes = desc->type.ndim * sizeof(int64_t);
 
                 fits = key_add(key, form, sizeof(form)) &&

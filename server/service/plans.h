@@ -50,7 +50,7 @@ struct plan_key {
 void plans_init(struct plans *plans);
 void plans_deinit(struct plans *plans);
 void plan_key_init(struct plan_key *key, const struct nodes *nodes,
-                   const struct td_program *program, const struct desc *inputs);
+                   const struct td_program *program, const struct desc *inputs, const bool *takes);
 /* A reference, or NULL. */
 struct planned *plans_find(struct plans *plans, const struct plan_key *key);
 /*

@@ -79,10 +79,17 @@ int run_reserve_small(struct call *call)
 static int area_reserve(struct call *call, struct area *area, bool is_scratch)
 {
         struct run_state *run = call->run;
+        const int32_t taken = is_scratch ? -1
+                                         : plan_taken(run->plan, (uint32_t)(area - run->areas));
         int r;
 
         if (area->is_small)
                 return 0;
+        if (taken >= 0) {
+                area->segment = segment_ref(call->pins[taken].tensor->segment);
+                area->is_ready = true;
+                return 0;
+        }
         r = store_reserve(call->service->store, call->user,
                           call->client && !is_scratch ? &call->client->holder : NULL, area->n_bytes,
                           &area->segment, &area->is_ready);

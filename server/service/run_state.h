@@ -23,6 +23,7 @@ struct area {
 struct run_state {
         struct desc *descs;  /* of the inputs; until there is a plan */
         bool descs_are_ours; /* allocated by themselves */
+        bool *takes;         /* by input: its memory may be taken */
         struct plan *fresh;  /* just made; owned */
         struct planned *planned;
         const struct plan *plan; /* that one's */
@@ -35,6 +36,7 @@ struct run_state {
         uint32_t n_pinned;  /* inputs whose segments are pinned */
         bool is_allocating; /* a segment must be allocated first */
         uint64_t n_scratch; /* counted in service->n_scratch */
+        bool is_over;       /* taken inputs were written over */
         bool is_sized;      /* outputs that depend on data were counted */
         int64_t *counts;    /* owned: of a plan whose outputs depend on data, once it counted */
 };

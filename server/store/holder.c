@@ -97,3 +97,16 @@ void grants_trim(struct segment *segment, uint64_t now_ms)
         list_for_each(grant, &segment->grants, segment_link)
                 grant->key.holder->trim(grant->key.holder, &segment->id, 1);
 }
+
+bool tensor_may_take(const struct tensor *tensor, uint32_t n_refs, const struct holder *holder)
+{
+        const struct segment *segment = tensor->segment;
+
+        if (!segment || tensor->heap || tensor->name || tensor->n_refs != n_refs ||
+            segment->n_refs != 1 || segment_is_poisoned(segment) || tensor->user != holder->user)
+                return false;
+        if (segment->n_handed == 0)
+                return true;
+        return segment->n_handed == 1 && segment->n_grants == 1 &&
+               list_first(&segment->grants, struct grant, segment_link)->key.holder == holder;
+}

@@ -151,6 +151,12 @@ void holder_deinit(struct store *store, struct holder *holder);
  * Record that the descriptor goes to the holder. *is_newp false: it has it already (and in the
  * wanted mode), send none.
  */
+/*
+ * May something else be written to the tensor's memory, as if it had been given back and reserved
+ * again for the holder? It lies in a segment, has no name and n_refs references, and nobody but the
+ * holder was ever sent the descriptor.
+ */
+bool tensor_may_take(const struct tensor *tensor, uint32_t n_refs, const struct holder *holder);
 int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable,
                 bool *is_newp);
 /* The holder says that it no longer maps the segment. Unknown ids are ignored. */
@@ -173,6 +179,7 @@ struct tensor {
         struct charge charge;    /* of the heap block */
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
+        bool is_taken;           /* a job writes over it: found by nobody */
         UT_hash_handle hh;       /* by id */
 };
 

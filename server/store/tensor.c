@@ -196,7 +196,7 @@ int store_find_id(struct store *store, uid_t uid, const uint8_t id[16], struct t
         struct tensor *tensor;
 
         HASH_FIND(hh, store->tensors, id, sizeof(tensor->id), tensor);
-        if (!tensor || tensor->user->uid != uid)
+        if (!tensor || tensor->user->uid != uid || tensor->is_taken)
                 return STORE_E_NOT_FOUND;
         *tensorp = tensor;
         return 0;

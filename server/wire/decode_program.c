@@ -99,18 +99,29 @@ static int decode_input(struct decode *decode, const msgpack_object *object,
         struct decode_map map;
         int r;
 
-        r = decode_map(decode, object, 0, refs | immediates | KEY_BIT(ORDER) | KEY_BIT(VIEW), &map);
+        r = decode_map(decode, object, 0,
+                       refs | immediates | KEY_BIT(ORDER) | KEY_BIT(VIEW) | KEY_BIT(DONATE), &map);
         if (r)
                 return r;
         if ((map.given & ~KEY_BIT(ORDER)) == immediates)
                 return decode_immediate(decode, &map, input);
         if (!(map.given & refs) || (map.given & (immediates | KEY_BIT(ORDER))))
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
-                                     "an input has handle, name or id, and perhaps view; "
+                                     "an input has handle, name or id, and perhaps view and "
+                                     "donate; "
                                      "or dtype, shape and data, and perhaps order");
         r = decode_ref(decode, &map, refs, &input->ref);
         if (r)
                 return r;
+        if (map.values[KEY_DONATE]) {
+                r = decode_bool(decode, "donate", map.values[KEY_DONATE], &input->donate);
+                if (r)
+                        return r;
+                if (input->donate && input->ref.kind != REF_HANDLE)
+                        return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                             "donate is for a handle, which ends by it; a name or "
+                                             "an id is not given away");
+        }
         return map.values[KEY_VIEW] ? decode_view(decode, map.values[KEY_VIEW], input) : 0;
 }
 

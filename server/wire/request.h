@@ -34,6 +34,7 @@ struct request_input {
         struct ref ref;      /* REF_NONE: an immediate */
         struct td_type type; /* of an immediate, or the view's shape (its dtype is the tensor's) */
         bool has_view;
+        bool donate; /* of a handle: it ends with the request, and its memory may be taken */
         int64_t strides[TD_NDIM_MAX];
         int64_t offset;
         bool has_order; /* of an immediate; else C order */

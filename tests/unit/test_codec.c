@@ -196,8 +196,8 @@ START_TEST(run_is_put_together)
         frame_nodes(&nodes, &(struct td_block){ .n_nodes = 0 });
         frame_init(&frame);
         frame_run_begin(&frame, 18, 2, 3);
-        frame_run_handle(&frame, 9, NULL);
-        frame_run_handle(&frame, 10, &view);
+        frame_run_handle(&frame, 9, NULL, false);
+        frame_run_handle(&frame, 10, &view, false);
         frame_run_immediate(&frame, &(struct td_type){ TD_FLOAT64, 0, { 0 } }, NULL, &two, 8);
         frame_run_nodes(&frame, &nodes, 2);
         frame_run_output(&frame, 1, 0, NULL, false, false);

@@ -44,6 +44,8 @@ static void blame(struct td_refusal *refusal, const struct instr *instr)
 /* The first result lies offset bytes behind its slot. */
 static int run_step(const struct frame *frame, const struct instr *instr, uint64_t offset)
 {
+        struct run unstopped;
+        const struct run *run = frame->run;
         const void *args[TD_ARGS_MAX];
         void *results[TD_RESULTS_MAX];
         void *scratch = instr->scratch == SLOT_NONE ? NULL : frame->slots[instr->scratch];
@@ -55,7 +57,12 @@ static int run_step(const struct frame *frame, const struct instr *instr, uint64
                 results[i] = frame->slots[instr->results[i]];
         if (offset)
                 results[0] = (char *)results[0] + offset;
-        r = step_run(instr->step, frame->run, args, results, scratch, frame->refusal);
+        if (instr->is_final && run) {
+                unstopped = *run;
+                unstopped.should_stop = NULL;
+                run = &unstopped;
+        }
+        r = step_run(instr->step, run, args, results, scratch, frame->refusal);
         if (r == PLAN_E_REFUSED)
                 blame(frame->refusal, instr);
         return r;

@@ -28,6 +28,7 @@ struct plan *plan_free(struct plan *plan)
         code_deinit(&plan->code);
         free(plan->outputs);
         free(plan->output_counts);
+        free(plan->taken);
         free(plan->counted);
         free(plan->slots);
         free(plan);
@@ -101,6 +102,10 @@ static int build_outputs(struct builder *builder, const struct td_program *progr
                                            sizeof(*plan->output_counts));
         if (!plan->output_counts)
                 return -ENOMEM;
+        plan->taken = reallocarray(NULL, (size_t)program->n_outputs + 1, sizeof(*plan->taken));
+        if (!plan->taken)
+                return -ENOMEM;
+        memset(plan->taken, 0xff, program->n_outputs * sizeof(*plan->taken));
         plan->output_twins = plan->output_counts + program->n_outputs;
         memset(plan->output_counts, 0xff, 2 * program->n_outputs * sizeof(*plan->output_counts));
         for (uint32_t i = 0; i < program->n_outputs; i++) {
@@ -146,9 +151,13 @@ static int build_program(struct builder *builder, const struct td_program *progr
         if (!places || !live)
                 return -ENOMEM;
         for (uint32_t i = 0; i < program->block.n_inputs; i++) {
+                uint64_t n_bytes = 0; /* that may be given away */
+
                 places[i].desc = inputs[i];
                 tame_strides(&places[i].desc);
-                r = slot_new(builder, SLOT_INPUT, i, 0, &places[i].slot);
+                if (builder->takes && builder->takes[i])
+                        n_bytes = (uint64_t)desc_n_bytes(&inputs[i]);
+                r = slot_new(builder, SLOT_INPUT, i, n_bytes, &places[i].slot);
                 if (r < 0)
                         return r;
         }
@@ -168,9 +177,23 @@ static void builder_deinit(struct builder *builder)
 int plan_new(struct plan **planp, const struct td_program *program, const struct desc *inputs,
              struct td_refusal *refusal)
 {
+        return plan_new_taking(planp, program, inputs, NULL, refusal);
+}
+
+int32_t plan_taken(const struct plan *plan, uint32_t i)
+{
+        assert(i < plan->n_outputs);
+        return plan->taken[i];
+}
+
+int plan_new_taking(struct plan **planp, const struct td_program *program,
+                    const struct desc *inputs, const bool *takes, struct td_refusal *refusal)
+{
         _cleanup_(plan_freep) struct plan *plan = NULL;
         _cleanup_(freep) struct td_type *types = NULL;
-        _cleanup_(builder_deinit) struct builder builder = { .node = -1, .options = options };
+        _cleanup_(builder_deinit) struct builder builder = { .node = -1,
+                                                                   .options = options,
+                                                                   .takes = takes };
         int r;
 
         r = infer_types(program, inputs, &types, refusal);

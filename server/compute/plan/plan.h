@@ -58,6 +58,20 @@ int plan_new(struct plan **planp, const struct td_program *program, const struct
 struct plan *plan_free(struct plan *plan);
 DEFINE_CLEANUP(struct plan, plan_free)
 
+/*
+ * The same, but the memory of inputs for which takes is true may become an output's: it is as long
+ * as the descriptor says, and looked at by nobody else. takes may be NULL.
+ */
+int plan_new_taking(struct plan **planp, const struct td_program *program,
+                    const struct desc *inputs, const bool *takes, struct td_refusal *refusal);
+
+/*
+ * The input whose memory the output lies in: outputs[i] is then inputs[that], or -1. It is written
+ * by what is computed last, which can neither fail nor be stopped: where plan_run() does not return
+ * 0, it is as it was.
+ */
+int32_t plan_taken(const struct plan *plan, uint32_t i);
+
 uint32_t plan_n_outputs(const struct plan *plan);
 /*
  * Dense, in the order of axes that NumPy would choose, offset 0. An extent may be TD_UNKNOWN: see
@@ -77,8 +91,9 @@ uint64_t plan_cost_ns(const struct plan *plan);
 
 /*
  * inputs[i] is the byte that the descriptor's offset counts from; outputs[i] has room for the bytes
- * of plan_output(i); outputs overlap neither each other nor inputs. 0, PLAN_E_REFUSED (an operation
- * failed on its data: singular, ...), PLAN_E_STOPPED, or a negative errno.
+ * of plan_output(i); outputs overlap neither each other nor inputs, but for those taken. 0,
+ * PLAN_E_REFUSED (an operation failed on its data: singular, ...), PLAN_E_STOPPED, or a negative
+ * errno.
  */
 int plan_run(const struct plan *plan, const struct run *run, const void *const *inputs,
              void *const *outputs, void *scratch, struct td_refusal *refusal);

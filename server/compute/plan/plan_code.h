@@ -56,6 +56,7 @@ struct instr {
         uint32_t *args;    /* slots; the instruction's own memory, results included */
         uint32_t *results; /* at most TD_RESULTS_MAX */
         uint32_t scratch;  /* slot, or SLOT_NONE */
+        bool is_final;     /* it writes over an input: not stopped once it has begun */
 };
 
 struct code {
@@ -107,6 +108,7 @@ struct plan {
         uint32_t *output_counts; /* by output: number of its count, or SLOT_NONE */
         uint32_t *output_twins;  /* by output: an earlier one with the same bytes, or SLOT_NONE;
                                     the same piece of memory */
+        int32_t *taken;              /* by output: the input whose memory it lies in, or -1 */
         uint32_t n_counted;
         uint32_t *counted; /* instructions of the outermost code */
         uint64_t n_scratch;
@@ -122,6 +124,7 @@ enum { FRAME_SLOTS = 128 };
 struct handover {
         uint64_t time;
         uint32_t from, to;
+        bool may_fail; /* what writes the one */
 };
 
 /* When the plan is finished; what a counted step needs then lives until then. */
@@ -133,6 +136,7 @@ struct builder {
         uint64_t time;
         int32_t node; /* index in the outermost block of the node at hand, -1 behind the last */
         struct plan_options options;
+        const bool *takes; /* by input: may its memory become an output's? NULL: none */
         struct handover *handovers; /* in order of time */
         uint32_t n_handovers;
         uint32_t n_handovers_allocated;

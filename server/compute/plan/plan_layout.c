@@ -98,6 +98,20 @@ static uint32_t collect_slots(struct plan *plan, struct slot **slots)
         return n;
 }
 
+/* An input's memory goes to an output where nothing comes after that, and nothing can fail. */
+static void take(struct builder *builder, const struct handover *h)
+{
+        struct plan *plan = builder->plan;
+        const struct slot *from = &plan->slots[h->from], *to = &plan->slots[h->to];
+
+        if (from->kind != SLOT_INPUT || to->kind != SLOT_OUTPUT || !builder->takes ||
+            !builder->takes[from->index] || h->time != builder->time || h->may_fail ||
+            plan->n_counted > 0 || plan->taken[to->index] >= 0)
+                return;
+        plan->taken[to->index] = (int32_t)from->index;
+        plan->code.instrs[plan->code.n_instrs - 1].is_final = true;
+}
+
 /*
  * Slots whose memory another slot takes over, at the very time that they are last looked at, share
  * one life. A slot that moves takes nothing over, since it lies elsewhere in every turn.
@@ -111,6 +125,7 @@ static void share(struct builder *builder)
                 const struct handover *h = &builder->handovers[i];
                 struct slot *from = &slots[h->from], *to = &slots[h->to];
 
+                take(builder, h);
                 if (from->kind != SLOT_SCRATCH || from->end != h->time || to->start != h->time ||
                     (to->kind != SLOT_SCRATCH && to->kind != SLOT_OUTPUT))
                         continue;

@@ -177,7 +177,7 @@ static uint8_t write_value(struct writer *w, uint32_t value, uint32_t view)
 
 /* ---- memory ---- */
 
-static int add_handover(struct builder *builder, uint32_t from, uint32_t to)
+static int add_handover(struct builder *builder, uint32_t from, uint32_t to, bool may_fail)
 {
         if (builder->n_handovers == builder->n_handovers_allocated) {
                 uint32_t n = builder->n_handovers ? 2 * builder->n_handovers : 16;
@@ -190,7 +190,10 @@ static int add_handover(struct builder *builder, uint32_t from, uint32_t to)
                 builder->n_handovers_allocated = n;
         }
         builder->handovers[builder->n_handovers++] =
-                (struct handover){ .time = builder->time, .from = from, .to = to };
+                (struct handover){ .time = builder->time,
+                                   .from = from,
+                                   .to = to,
+                                   .may_fail = may_fail };
         return 0;
 }
 
@@ -210,6 +213,19 @@ static bool may_hand_over(const struct builder *builder, const struct writer *w,
                reduce_may_replace(instr->step, arg, result);
 }
 
+/* Can it refuse values? */
+static bool may_fail(const struct expr *expr)
+{
+        for (unsigned i = 0; i < expr->n_values; i++) {
+                const struct expr_value *value = &expr->values[i];
+
+                if (value->kind == EXPR_APPLY && td_op_info(value->op)->may_fail &&
+                    !td_dtype_is_float(value->dtype) && !td_dtype_is_complex(value->dtype))
+                        return true;
+        }
+        return false;
+}
+
 static int hand_over(struct builder *builder, const struct writer *w, const struct instr *instr)
 {
         bool is_given[EXPR_LEAVES_MAX] = { false };
@@ -221,7 +237,8 @@ static int hand_over(struct builder *builder, const struct writer *w, const stru
                         if (is_given[i] || !may_hand_over(builder, w, instr, i, k))
                                 continue;
                         is_given[i] = true;
-                        r = add_handover(builder, instr->args[i], instr->results[k]);
+                        r = add_handover(builder, instr->args[i], instr->results[k],
+                                         may_fail(&w->expr));
                         if (r < 0)
                                 return r;
                         break;
