@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Linear algebra, computed in the daemon: the linalg extension of the array API standard, and more.
 
-All functions take stacks of matrices, in the last two dimensions, but lstsq. Integers and bool
-compute as float64. What can fail on its data raises `LinAlgError`, which names the matrix.
+All functions take stacks of matrices, in the last two dimensions. Integers and bool compute as
+float64. What can fail on its data raises `LinAlgError`, which names the matrix.
 """
 
 import collections
@@ -106,8 +106,9 @@ def lstsq(a, b, rcond=None):
 
     Parameters
     ----------
-    a : (m, n) Tensor, Value or array_like
-    b : (m,) or (m, k) Tensor, Value or array_like
+    a : (..., m, n) Tensor, Value or array_like
+    b : (m,) or (..., m, k) Tensor, Value or array_like
+        Leading dimensions broadcast.
     rcond : float, optional
         Singular values below rcond times the largest count as 0; max(m, n) times the machine
         epsilon where it is left out.
@@ -116,8 +117,8 @@ def lstsq(a, b, rcond=None):
     -------
     LstsqResult
         ``x``; sums of squared ``residuals``, one for each column of b, whatever the rank (numpy
-        leaves them out where it is not full); ``rank`` (0-d, int64); ``singular_values`` of a, in
-        descending order.
+        leaves them out where it is not full); ``rank`` (int64); ``singular_values`` of a, in
+        descending order. One of each for every problem of a stack.
 
     Raises
     ------

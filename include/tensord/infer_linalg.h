@@ -96,28 +96,6 @@ static inline int td_infer_solve(const struct td_call *call, struct td_type *res
         return TD_OK;
 }
 
-static inline int td_infer_lstsq(const struct td_call *call, struct td_type *results)
-{
-        const struct td_type *a = &call->args[0], *b = &call->args[1];
-        uint8_t dtype = (uint8_t)td_promote_to_float(td_promote(a->dtype, b->dtype));
-
-        if (a->ndim != 2 || b->ndim < 1 || b->ndim > 2)
-                return td_refuse_fit(call, "a matrix, and a vector or a matrix, are wanted");
-        if (a->shape[0] != b->shape[0])
-                return td_refuse_extents(call, a->shape[0], b->shape[0]);
-        results[0] = (struct td_type){ .dtype = dtype, .ndim = b->ndim, .shape = { a->shape[1] } };
-        results[1] = (struct td_type){ .dtype = dtype, .ndim = (uint8_t)(b->ndim - 1) };
-        if (b->ndim == 2)
-                results[0].shape[1] = results[1].shape[0] = b->shape[1];
-        results[2] = (struct td_type){ .dtype = TD_INT64 };
-        results[1].dtype = results[3].dtype = (uint8_t)td_dtype_real(dtype);
-        results[3].ndim = 1;
-        results[3].shape[0] = a->shape[0] < a->shape[1] ? a->shape[0] : a->shape[1];
-        return TD_OK;
-}
-
-/* ---- one matrix, or a stack of such ---- */
-
 static inline struct td_type td_stack_of(const struct td_type *lead, unsigned dtype, unsigned ndim,
                                          int64_t rows, int64_t columns)
 {
@@ -130,6 +108,35 @@ static inline struct td_type td_stack_of(const struct td_type *lead, unsigned dt
                 type.shape[type.ndim++] = columns;
         return type;
 }
+
+static inline int td_infer_lstsq(const struct td_call *call, struct td_type *results)
+{
+        const struct td_type *a = &call->args[0], *b = &call->args[1];
+        const unsigned dtype = td_promote_to_float(td_promote(a->dtype, b->dtype));
+        const unsigned real = td_dtype_real(dtype), is_stack = b->ndim > 1;
+        struct td_type lead_a, lead_b, lead = { 0 };
+        int64_t m, n, m_b, n_rhs;
+
+        if (a->ndim < 2 || b->ndim < 1)
+                return td_refuse_fit(call, "a matrix, and a vector or a matrix, are wanted");
+        m = a->shape[a->ndim - 2];
+        n = a->shape[a->ndim - 1];
+        m_b = b->shape[b->ndim - 1 - is_stack];
+        n_rhs = b->shape[b->ndim - 1];
+        if (m != m_b)
+                return td_refuse_extents(call, m, m_b);
+        lead_a = td_lead(a, 2);
+        lead_b = td_lead(b, 1 + is_stack);
+        if (!td_broadcast_two(&lead_a, &lead_b, &lead))
+                return td_refuse_fit(call, "their stacks do not broadcast");
+        results[0] = td_stack_of(&lead, dtype, 1 + is_stack, n, n_rhs);
+        results[1] = td_stack_of(&lead, real, is_stack, n_rhs, 0);
+        results[2] = td_stack_of(&lead, TD_INT64, 0, 0, 0);
+        results[3] = td_stack_of(&lead, real, 1, m < n ? m : n, 0);
+        return TD_OK;
+}
+
+/* ---- one matrix, or a stack of such ---- */
 
 static inline int td_infer_lu_solve(const struct td_call *call, struct td_type *result)
 {

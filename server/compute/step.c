@@ -45,11 +45,8 @@ static int linalg_new(struct step **stepp, enum td_op op, const struct td_attrs 
         case TD_RULE_EIG:
         case TD_RULE_EIGVALS:
         case TD_RULE_LU:
-                return lapack_new(stepp, op, attrs, n_args, args, results);
         case TD_RULE_LSTSQ:
-                if (td_dtype_is_complex(results[0].type.dtype))
-                        return lapack_new(stepp, op, attrs, n_args, args, results);
-                return lstsq_new(stepp, attrs, args, results);
+                return lapack_new(stepp, op, attrs, n_args, args, results);
         default:
                 assert(!"views and loops are not steps");
                 __builtin_unreachable();

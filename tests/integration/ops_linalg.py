@@ -101,7 +101,7 @@ def lstsq(x, y):
     """By the pseudo-inverse, as far as the dtype tells singular values from 0."""
     cut = max(x.shape[-2:]) * float(numpy.finfo(real_of(x)).eps)
     if 0 in x.shape:
-        s = numpy.zeros((*x.shape[:-2], 0))
+        s = numpy.zeros((*x.shape[:-2], min(x.shape[-2:])))
         solution = numpy.zeros((*x.shape[:-2], x.shape[-1], y.shape[-1]))
     else:
         s = numpy.linalg.svd(wide(x), compute_uv=False)
@@ -331,7 +331,7 @@ ROWS = [
     square("lu_solve", by_numpy(numpy.linalg.solve), lambda x, y: linalg.lu_solve(linalg.lu(x), y),
            domain=("dominant", "unit")),
     factors("lstsq", lstsq, call_lstsq, domain=("unit", "unit"), ulp=2000,
-            shapes=[shape for shape in RECTANGLES if len(shape) == 2] + [(80, 50)]),
+            shapes=[*SMALL, (80, 50)]),
     square("cholesky", cholesky, call_cholesky, domain="definite",
            options=lambda shape: [{"upper": False}, {"upper": True}]),
     factors("qr", qr, call_qr,

@@ -161,6 +161,34 @@ def test_lstsq_complex(client, dtype):
                 close(got.residuals, residuals, dtype, 10)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_stacks_of_lstsq(client, dtype):
+    """Each problem as if it were alone; a vector, and stacks that broadcast."""
+    for shape_a, shape_b in [((3, 1, 6, 2), (4, 6, 3)), ((5, 7, 4), (7,)), ((7, 4), (2, 7, 1)),
+                             ((300, 5, 3), (300, 5, 2)), ((0, 5, 3), (5, 2))]:
+        a, b = matrices(shape_a, dtype), matrices(shape_b, dtype, 1)
+        got = linalg.lstsq(client.put(a), client.put(b))
+        n_core = 1 if b.ndim == 1 else 2
+        lead = numpy.broadcast_shapes(shape_a[:-2], shape_b[:-n_core])
+        a = numpy.broadcast_to(a, lead + shape_a[-2:])
+        b = numpy.broadcast_to(b, lead + shape_b[-n_core:])
+        rhs = shape_b[-1:] if n_core == 2 else ()
+        shapes = [lead + (shape_a[-1], *rhs), lead + rhs, lead, lead + (min(shape_a[-2:]),)]
+        assert [part.shape for part in got] == shapes
+        for index in numpy.ndindex(lead):
+            one = linalg.lstsq(client.put(a[index]), client.put(b[index]))
+            for part, of_one in zip(got, one):
+                numpy.testing.assert_array_equal(numpy.asarray(part)[index], of_one)
+            if sum(index) > 4:
+                break
+    bad = matrices((3, 5, 2), "float64")
+    bad[1, 0, 0] = numpy.nan
+    with pytest.raises(tensord.LinAlgError, match=r"lstsq: the 5 x 2 matrix \(1,\) of the stack"):
+        linalg.lstsq(client.put(bad), numpy.ones(5))
+    with pytest.raises(tensord.ShapeError, match="stacks do not broadcast"):
+        linalg.lstsq(client.put(bad), numpy.ones((2, 5, 1)))
+
+
 # ---- failures ----
 
 

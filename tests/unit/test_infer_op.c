@@ -384,7 +384,15 @@ START_TEST(linear_algebra)
         ck_assert(td_type_same(&results[3], &(struct td_type){ TD_FLOAT64, 1, { 3 } }));
         ck_refuse(TD_OP_LSTSQ, none, 2, two(type_of(f, 2, 3, 7), type_of(f, 1, 7)),
                   TD_E_SHAPE_MISMATCH);
-        ck_refuse(TD_OP_LSTSQ, none, 2, two(type_of(f, 3, 2, 3, 7), type_of(f, 1, 3)),
+        ck_assert_int_eq(td_infer(TD_OP_LSTSQ, &none, 2,
+                                  two(type_of(f, 3, 2, 3, 7), type_of(f, 4, 5, 1, 3, 4)), results,
+                                  NULL),
+                         TD_OK);
+        ck_assert(td_type_same(&results[0], &(struct td_type){ TD_FLOAT64, 4, { 5, 2, 7, 4 } }));
+        ck_assert(td_type_same(&results[1], &(struct td_type){ TD_FLOAT64, 3, { 5, 2, 4 } }));
+        ck_assert(td_type_same(&results[2], &(struct td_type){ TD_INT64, 2, { 5, 2 } }));
+        ck_assert(td_type_same(&results[3], &(struct td_type){ TD_FLOAT64, 3, { 5, 2, 3 } }));
+        ck_refuse(TD_OP_LSTSQ, none, 2, two(type_of(f, 3, 2, 3, 7), type_of(f, 3, 4, 3, 1)),
                   TD_E_SHAPE_MISMATCH);
 }
 END_TEST

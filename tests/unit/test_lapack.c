@@ -389,10 +389,11 @@ START_TEST(test_lstsq_refuses_nan)
 
         item_write(array_at(&args[1], 3), TD_FLOAT64, INFINITY);
         expect_refusal(TD_OP_LSTSQ, 2, args, TD_E_NOT_CONVERGED,
-                       "lstsq: the right side has NaN or infinite elements");
+                       "lstsq: the 6 x 2 matrix has a right side with NaN or infinite elements");
         item_write(array_at(&args[0], 5), TD_FLOAT64, NAN);
         expect_refusal(TD_OP_LSTSQ, 2, args, TD_E_NOT_CONVERGED,
-                       "lstsq: the matrix has NaN or infinite elements");
+                       "lstsq: the 6 x 2 matrix has NaN or infinite elements: no iteration on it "
+                       "converges");
         array_free(&args[0]);
         array_free(&args[1]);
 }

@@ -120,7 +120,9 @@ static int run_one(struct pass *pass, int64_t lane, int64_t index)
 {
         const struct lapack *s = pass->s;
         struct td_refusal refusal = { 0 };
-        struct lapack_call call = { .s = s, .index = index, .refusal = &refusal };
+        struct lapack_call call = {
+                .s = s, .run = pass->run, .index = index, .refusal = &refusal
+        };
         int r;
 
         call.lane = pass->lanes + lane * (int64_t)s->lane_bytes;
@@ -129,8 +131,10 @@ static int run_one(struct pass *pass, int64_t lane, int64_t index)
         for (unsigned i = 0; i < s->n_results; i++)
                 call.results[i] = pass->results[i] + index * s->result_bytes[i];
         r = s->routine->one(&call);
-        if (!r)
-                return 0;
+        if (r == PLAN_E_STOPPED)
+                atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
+        if (!r || r == PLAN_E_STOPPED)
+                return r;
         pthread_mutex_lock(&pass->mutex);
         if (pass->failed < 0 || index < pass->failed) {
                 pass->failed = index;
@@ -244,7 +248,7 @@ static const struct step_class lapack_class = { "lapack", lapack_run, lapack_fre
 
 /* ---- preparing ---- */
 
-static const struct lapack_routine *routine_of(enum td_op op)
+static const struct lapack_routine *routine_of(enum td_op op, bool is_complex)
 {
         switch (op) {
         case TD_OP_SOLVE:
@@ -264,7 +268,7 @@ static const struct lapack_routine *routine_of(enum td_op op)
         case TD_OP_LU:
                 return &lapack_lu;
         case TD_OP_LSTSQ:
-                return &lapack_lstsq_complex;
+                return is_complex ? &lapack_lstsq_complex : &lapack_lstsq;
         case TD_OP_SVD:
                 return &lapack_svd;
         case TD_OP_SVDVALS:
@@ -299,7 +303,7 @@ static unsigned core_of_result(enum td_op op, unsigned i, const struct desc *arg
         case TD_OP_LU:
                 return i == 0 ? 2 : 1;
         case TD_OP_LSTSQ:
-                return i == 0 ? args[1].type.ndim : i == 1 ? args[1].type.ndim - 1U : i == 3;
+                return i < 2 ? (args[1].type.ndim > 1 ? 1U : 0U) + (i == 0 ? 1U : 0U) : i == 3;
         case TD_OP_EIGH:
         case TD_OP_EIG:
                 return i == 0 ? 1 : 2;
@@ -404,14 +408,15 @@ static void lay_out_lanes(struct lapack *s)
         step->n_scratch += (uint64_t)s->n_lanes * s->lane_bytes;
 }
 
-/* Complex: computed in complex128, whatever the result is. */
+/* Computed in float64 or complex128, whatever the result is. */
 static void prepare_lstsq(struct lapack *s, const struct td_attrs *attrs, const struct td_type *a)
 {
-        const double epsilon = s->result_dtype == TD_COMPLEX64 ? FLT_EPSILON : DBL_EPSILON;
-        const int64_t most = a->shape[0] > a->shape[1] ? a->shape[0] : a->shape[1];
+        const bool is_double = td_float_for(s->result_dtype) == TD_FLOAT64;
+        const double epsilon = is_double ? DBL_EPSILON : FLT_EPSILON;
+        const int64_t *shape = a->shape + a->ndim - 2, most = shape[shape[1] > shape[0]];
 
-        s->dtype = TD_COMPLEX128;
-        s->taken = s->result_dtype;
+        s->dtype = td_dtype_is_complex(s->result_dtype) ? TD_COMPLEX128 : TD_FLOAT64;
+        s->taken = s->dtype == TD_COMPLEX128 ? s->result_dtype : TD_FLOAT64;
         s->rcond = attrs->set & TD_ATTR_RCOND ? attrs->rcond : (double)most * epsilon;
         if (!(s->rcond >= 0))
                 s->rcond = epsilon;
@@ -430,7 +435,7 @@ int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         step = &s->step;
         step->class = &lapack_class;
         s->op = op;
-        s->routine = routine_of(op);
+        s->routine = routine_of(op, td_dtype_is_complex(results[0].type.dtype));
         s->n_args = n_args;
         s->n_results = (unsigned)td_op_info(op)->n_results;
         s->dtype = td_promote_to_float(args[0].type.dtype);
@@ -458,7 +463,7 @@ int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                 step->n_scratch = s->lane_bytes = 0;
         lay_out_lanes(s);
         step->cost_ns = UINT64_MAX;
-        cost = (double)s->n_products * (2000 + 4 * work_of(s));
+        cost = (double)s->n_products * ((op == TD_OP_LSTSQ ? 20000 : 2000) + 4 * work_of(s));
         if (s->m <= TINY && s->n <= TINY && s->n_rhs <= TINY && cost < 1e9)
                 step->cost_ns = (uint64_t)cost;
         *stepp = steal_ptr(&step);

@@ -16,10 +16,5 @@
 
 struct lapack;
 
-/* all but the real lstsq */
 int lapack_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, unsigned n_args,
                const struct desc *args, const struct desc *results);
-
-/* four results, float32 or float64 */
-int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct desc *args,
-              const struct desc *results);

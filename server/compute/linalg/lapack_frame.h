@@ -18,7 +18,7 @@
 #include "compute/space.h"
 #include "compute/step_base.h"
 
-enum { LAPACK_ARGS = 3, LAPACK_RESULTS = 4, LAPACK_AREAS = 8 };
+enum { LAPACK_ARGS = 3, LAPACK_RESULTS = 4, LAPACK_AREAS = 12 };
 
 /* The matrices of an operand: bytes from one element to the next along each dimension. */
 struct lapack_operand {
@@ -65,6 +65,7 @@ struct lapack {
 /* One problem, on one thread. */
 struct lapack_call {
         const struct lapack *s;
+        const struct run *run; /* to be asked within long problems; PLAN_E_STOPPED then */
         const char *args[LAPACK_ARGS];
         char *results[LAPACK_RESULTS];
         char *lane;
@@ -149,5 +150,5 @@ static inline void lapack_set_item(enum td_dtype dtype, void *x, int64_t i, doub
 extern const struct lapack_routine lapack_cholesky, lapack_qr, lapack_lu;
 extern const struct lapack_routine lapack_solve, lapack_lu_solve, lapack_inv, lapack_det,
         lapack_slogdet;
-extern const struct lapack_routine lapack_svd, lapack_svdvals, lapack_lstsq_complex;
+extern const struct lapack_routine lapack_svd, lapack_svdvals, lapack_lstsq, lapack_lstsq_complex;
 extern const struct lapack_routine lapack_eigh, lapack_eigvalsh, lapack_eig, lapack_eigvals;

@@ -9,20 +9,13 @@
  * ill-conditioned regressions come out right to the last digits. A. Bjorck, "Iterative refinement
  * of linear least squares solutions I", BIT 7 (1967).
  *
- * Everything is computed in float64, float32 too. Any thread; a step is const while it runs.
+ * Everything is computed in float64, float32 too. Complex ones are lapack_lstsq_complex.c's.
  */
-#include "compute/linalg/lapack.h"
-
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "compute/linalg/blas_threads.h"
-#include "compute/kernels/kernels.h"
-#include "compute/step_base.h"
+#include "compute/linalg/lapack_frame.h"
 
-#define TINY 16       /* matrices up to this extent may be computed on the loop thread */
 #define REFINEMENTS 5 /* at most */
 
 void dgelsd_(const int *m, const int *n, const int *n_rhs, double *a, const int *lda, double *b,
@@ -37,32 +30,36 @@ void dtrtrs_(const char *uplo, const char *trans, const char *diag, const int *n
              const double *a, const int *lda, double *b, const int *ldb, int *info, size_t n_uplo,
              size_t n_trans, size_t n_diag);
 
-struct lstsq {
-        struct step step;
-        enum td_dtype dtype;
-        bool fits; /* LAPACK can count the extents and what it needs to work */
-        int m, n, n_rhs, n_least;
-        int n_solved; /* right sides that gelsd is given: it cannot be called with none */
-        double rcond;
-        struct step *copy_a, *copy_b; /* to column-major float64 */
-        kernel_load *convert;         /* float64 to the dtype of the results */
-        int n_work, n_iwork;
-        /* in scratch */
-        uint64_t a_at, b_at;        /* as given */
-        uint64_t factor_at, tau_at; /* QR of a; a itself if it is wide */
-        uint64_t square_at, rhs_at; /* what gelsd writes over: R and Q'b */
-        uint64_t s_at, x_at, work_at, iwork_at;
-        uint64_t r_at, long_x_at; /* long double */
+enum {
+        AREA_A, /* and b: as given, by columns */
+        AREA_B,
+        AREA_FACTOR, /* QR of a; a itself if it is wide */
+        AREA_TAU,
+        AREA_SQUARE, /* and right: what gelsd writes over, R and Q'b */
+        AREA_RIGHT,
+        AREA_VALUES,
+        AREA_X,
+        AREA_WORK,
+        AREA_IWORK,
+        AREA_RESIDUAL, /* and long x: long double */
+        AREA_LONG_X,
 };
 
-/* One run: where everything lies. */
+/* One problem: where everything lies. */
 struct pass {
-        const struct lstsq *s;
+        const struct lapack_call *call;
+        const struct lapack *s;
         double *a, *b, *factor, *tau, *square, *rhs, *values, *x, *work;
         int *iwork;
         long double *residual, *long_x;
         int rank;
 };
+
+/* gelsd cannot be called with none */
+static int n_solved(const struct lapack *s)
+{
+        return s->n_rhs > 0 ? s->n_rhs : 1;
+}
 
 static bool is_finite(const double *x, int64_t n)
 {
@@ -77,25 +74,27 @@ static bool is_finite(const double *x, int64_t n)
 
 /* square is rows[n] x n with leading dimension lda, rhs has leading dimension ldb; the solutions
  * are left in rhs. */
-static int call_gelsd(struct pass *pass, int rows, int lda, int ldb, struct td_refusal *refusal)
+static int call_gelsd(struct pass *pass, int rows, int lda, int ldb)
 {
-        const struct lstsq *s = pass->s;
+        const struct lapack *s = pass->s;
+        const int n = n_solved(s);
         int info = 0;
 
-        dgelsd_(&rows, &s->n, &s->n_solved, pass->square, &lda, pass->rhs, &ldb, pass->values,
+        dgelsd_(&rows, &s->n, &n, pass->square, &lda, pass->rhs, &ldb, pass->values,
                 &s->rcond, &pass->rank, pass->work, &s->n_work, pass->iwork, &info);
         assert(info >= 0);
         if (info == 0)
                 return 0;
-        td_refuse(refusal, TD_E_NOT_CONVERGED,
-                  "lstsq: the singular values did not converge (%d superdiagonals are left)", info);
-        return PLAN_E_REFUSED;
+        return lapack_refuse(pass->call, TD_E_NOT_CONVERGED,
+                             "has singular values that did not converge (%d superdiagonals are "
+                             "left)",
+                             info);
 }
 
 /* rhs = Q' rhs or Q rhs, in place */
 static void apply_q(struct pass *pass, const char *trans, int n_rhs, double *rhs)
 {
-        const struct lstsq *s = pass->s;
+        const struct lapack *s = pass->s;
         int info = 0;
 
         dormqr_("L", trans, &s->m, &n_rhs, &s->n, pass->factor, &s->m, pass->tau, rhs, &s->m,
@@ -106,7 +105,7 @@ static void apply_q(struct pass *pass, const char *trans, int n_rhs, double *rhs
 /* x = R^-1 x or R'^-1 x, in place; R has no zero on its diagonal */
 static void apply_r_inverse(struct pass *pass, const char *trans, double *x)
 {
-        const struct lstsq *s = pass->s;
+        const struct lapack *s = pass->s;
         const int one = 1;
         int info = 0;
 
@@ -114,9 +113,9 @@ static void apply_r_inverse(struct pass *pass, const char *trans, double *x)
         assert(info == 0);
 }
 
-static int factor_tall(struct pass *pass, struct td_refusal *refusal)
+static int factor_tall(struct pass *pass)
 {
-        const struct lstsq *s = pass->s;
+        const struct lapack *s = pass->s;
         const int64_t m = s->m, n = s->n;
         int info = 0;
 
@@ -128,17 +127,17 @@ static int factor_tall(struct pass *pass, struct td_refusal *refusal)
         for (int64_t j = 0; j < n; j++)
                 for (int64_t i = 0; i < n; i++)
                         pass->square[j * n + i] = i <= j ? pass->factor[j * m + i] : 0;
-        return call_gelsd(pass, s->n, s->n, s->m, refusal);
+        return call_gelsd(pass, s->n, s->n, s->m);
 }
 
-static int factor_wide(struct pass *pass, struct td_refusal *refusal)
+static int factor_wide(struct pass *pass)
 {
-        const struct lstsq *s = pass->s;
+        const struct lapack *s = pass->s;
 
         memcpy(pass->square, pass->a, (size_t)s->m * (size_t)s->n * sizeof(double));
         for (int64_t j = 0; j < s->n_rhs; j++)
                 memcpy(pass->rhs + j * s->n, pass->b + j * s->m, (size_t)s->m * sizeof(double));
-        return call_gelsd(pass, s->m, s->m, s->n, refusal);
+        return call_gelsd(pass, s->m, s->m, s->n);
 }
 
 /* ---- refinement ---- */
@@ -234,11 +233,11 @@ static double residual_sum(struct pass *pass, const double *b, const double *x)
         return (double)sum;
 }
 
-/* x, and the sums of squares, one right side after the other */
-static int finish(struct pass *pass, const struct run *run, char *x_out, char *sums_out)
+/* x, and the sums of squares, one right side after the other; rank and singular values */
+static int finish(struct pass *pass)
 {
-        const struct lstsq *s = pass->s;
-        const int64_t size = td_dtype_size(s->dtype);
+        const struct lapack *s = pass->s;
+        char *const *results = pass->call->results;
         bool is_refined = s->n > 0 && s->m >= s->n && pass->rank == s->n;
         int ld = s->m > s->n ? s->m : s->n;
 
@@ -247,198 +246,111 @@ static int finish(struct pass *pass, const struct run *run, char *x_out, char *s
                         memcpy(pass->x + j * s->n, pass->rhs + j * ld,
                                (size_t)s->n * sizeof(double));
         for (int64_t j = 0; j < s->n_rhs; j++) {
-                double *x = pass->x + j * s->n, sum;
+                double *x = pass->x + j * s->n;
 
-                if (run_should_stop(run))
+                if (run_should_stop(pass->call->run))
                         return PLAN_E_STOPPED;
                 if (is_refined)
                         refine(pass, pass->b + j * s->m, x);
                 for (int64_t i = 0; i < s->n; i++)
-                        s->convert(1, x_out + (i * s->n_rhs + j) * size, &x[i], 0);
-                sum = residual_sum(pass, pass->b + j * s->m, x);
-                s->convert(1, sums_out + j * size, &sum, 0);
+                        lapack_set_item(s->result_dtype, results[0], i * s->n_rhs + j, x[i]);
+                lapack_set_item(s->result_dtype, results[1], j,
+                                residual_sum(pass, pass->b + j * s->m, x));
         }
+        *(int64_t *)(void *)results[2] = pass->rank;
+        for (int64_t i = 0; i < s->least; i++)
+                lapack_set_item(s->result_dtype, results[3], i, pass->values[i]);
         return 0;
 }
 
-static void place(struct pass *pass, const struct lstsq *s, char *scratch)
+static void place(struct pass *pass, const struct lapack_call *call)
 {
-        pass->s = s;
-        pass->a = (double *)(scratch + s->a_at);
-        pass->b = (double *)(scratch + s->b_at);
-        pass->factor = (double *)(scratch + s->factor_at);
-        pass->tau = (double *)(scratch + s->tau_at);
-        pass->square = (double *)(scratch + s->square_at);
-        pass->rhs = (double *)(scratch + s->rhs_at);
-        pass->values = (double *)(scratch + s->s_at);
-        pass->x = (double *)(scratch + s->x_at);
-        pass->work = (double *)(scratch + s->work_at);
-        pass->iwork = (int *)(scratch + s->iwork_at);
-        pass->residual = (long double *)(scratch + s->r_at);
-        pass->long_x = (long double *)(scratch + s->long_x_at);
-        pass->rank = 0;
+        *pass = (struct pass){
+                .call = call,
+                .s = call->s,
+                .a = lapack_area(call, AREA_A),
+                .b = lapack_area(call, AREA_B),
+                .factor = lapack_area(call, AREA_FACTOR),
+                .tau = lapack_area(call, AREA_TAU),
+                .square = lapack_area(call, AREA_SQUARE),
+                .rhs = lapack_area(call, AREA_RIGHT),
+                .values = lapack_area(call, AREA_VALUES),
+                .x = lapack_area(call, AREA_X),
+                .work = lapack_area(call, AREA_WORK),
+                .iwork = lapack_area(call, AREA_IWORK),
+                .residual = lapack_area(call, AREA_RESIDUAL),
+                .long_x = lapack_area(call, AREA_LONG_X),
+        };
 }
 
-static int lstsq_run(const struct step *step, const struct run *run, const void *const *args,
-                     void *const *results, void *scratch, struct td_refusal *refusal)
+static int one(const struct lapack_call *call)
 {
-        const struct lstsq *s = (const struct lstsq *)step;
+        const struct lapack *s = call->s;
         struct pass pass;
         int r;
 
-        if (!s->fits) {
-                td_refuse(refusal, TD_E_BAD_SHAPE,
-                          "lstsq: the matrix is larger than LAPACK can count");
-                return PLAN_E_REFUSED;
-        }
-        place(&pass, s, scratch);
-        r = step_run(s->copy_a, run, &args[0], (void *[]){ pass.a }, NULL, refusal);
-        if (!r)
-                r = step_run(s->copy_b, run, &args[1], (void *[]){ pass.b }, NULL, refusal);
+        place(&pass, call);
+        lapack_pack_columns(call, 0, pass.a);
+        lapack_pack_columns(call, 1, pass.b);
+        r = lapack_check_finite(call, pass.a, (int64_t)s->m * s->n);
         if (r)
                 return r;
-        if (!is_finite(pass.a, (int64_t)s->m * s->n) ||
-            !is_finite(pass.b, (int64_t)s->m * s->n_rhs)) {
-                td_refuse(
-                        refusal, TD_E_NOT_CONVERGED,
-                        "lstsq: the %s has NaN or infinite elements: no iteration on it converges",
-                        is_finite(pass.a, (int64_t)s->m * s->n) ? "right side" : "matrix");
-                return PLAN_E_REFUSED;
-        }
-        blas_enter(1);
+        if (!is_finite(pass.b, (int64_t)s->m * s->n_rhs))
+                return lapack_refuse(call, TD_E_NOT_CONVERGED,
+                                     "has a right side with NaN or infinite elements");
         memset(pass.rhs, 0,
-               (size_t)(s->m > s->n ? s->m : s->n) * (size_t)s->n_solved * sizeof(double));
-        if (s->n_least > 0)
-                r = s->m >= s->n ? factor_tall(&pass, refusal) : factor_wide(&pass, refusal);
-        if (!r)
-                r = finish(&pass, run, results[0], results[1]);
-        blas_leave();
-        if (r)
-                return r;
-        *(int64_t *)results[2] = pass.rank;
-        for (int i = 0; i < s->n_least; i++)
-                s->convert(1, (char *)results[3] + i * td_dtype_size(s->dtype), &pass.values[i], 0);
-        return run_should_stop(run) ? PLAN_E_STOPPED : 0;
+               (size_t)(s->m > s->n ? s->m : s->n) * (size_t)n_solved(s) * sizeof(double));
+        if (s->least > 0)
+                r = s->m >= s->n ? factor_tall(&pass) : factor_wide(&pass);
+        return r ? r : finish(&pass);
 }
-
-static struct step *lstsq_free(struct step *step)
-{
-        struct lstsq *s = (struct lstsq *)step;
-
-        step_free(s->copy_a);
-        step_free(s->copy_b);
-        free(s);
-        return NULL;
-}
-
-static const struct step_class lstsq_class = { "lstsq", lstsq_run, lstsq_free };
 
 /* ---- preparing ---- */
 
-/* How much LAPACK wants to work with; false if it cannot count it. */
-static bool query_work(struct lstsq *s)
+/* How much LAPACK wants to work with. */
+static void query_work(struct lapack *s)
 {
-        int query = -1, info = 0, rank, iwork = 1, rows = s->n_least,
-            ldb = s->m > s->n ? s->m : s->n;
+        const int query = -1, n = n_solved(s), ldb = s->m > s->n ? s->m : s->n;
+        int info = 0, rank, iwork = 1, rows = s->least;
         double work[3] = { 1, 1, 1 }, most = 1, any = 0;
 
-        dgelsd_(&rows, &s->n, &s->n_solved, &any, &rows, &any, &ldb, &any, &s->rcond, &rank,
-                &work[0], &query, &iwork, &info);
-        if (s->m >= s->n) {
+        if (s->least > 0)
+                dgelsd_(&rows, &s->n, &n, &any, &rows, &any, &ldb, &any, &s->rcond, &rank, &work[0],
+                        &query, &iwork, &info);
+        if (s->least > 0 && s->m >= s->n) {
                 dgeqrf_(&s->m, &s->n, &any, &s->m, &any, &work[1], &query, &info);
                 dormqr_("L", "T", &s->m, &s->n_rhs, &s->n, &any, &s->m, &any, &any, &s->m, &work[2],
                         &query, &info, 1, 1);
         }
         for (unsigned i = 0; i < 3; i++)
                 most = fmax(most, work[i]);
-        s->n_work = (int)fmin(most, INT32_MAX);
+        lapack_take_query(s, &most, &s->n_work);
         s->n_iwork = iwork;
-        return most < INT32_MAX && iwork > 0;
+        if (iwork < 1)
+                s->is_beyond = true;
 }
 
-static uint64_t reserve(struct lstsq *s, int64_t n, size_t size)
-{
-        uint64_t at = s->step.n_scratch;
-
-        s->step.n_scratch += align_64((uint64_t)n * size);
-        return at;
-}
-
-static void lay_out(struct lstsq *s)
+static void prepare(struct lapack *s)
 {
         const int64_t m = s->m, n = s->n, n_rhs = s->n_rhs, ld = m > n ? m : n;
 
-        s->a_at = reserve(s, m * n, sizeof(double));
-        s->b_at = reserve(s, m * n_rhs, sizeof(double));
-        s->factor_at = m >= n ? reserve(s, m * n, sizeof(double)) : s->a_at;
-        s->tau_at = reserve(s, s->n_least, sizeof(double));
-        s->square_at = reserve(s, s->n_least * n, sizeof(double));
+        query_work(s);
+        if (s->is_beyond)
+                return;
+        s->at[AREA_A] = lapack_reserve(s, m * n, sizeof(double));
+        s->at[AREA_B] = lapack_reserve(s, m * n_rhs, sizeof(double));
+        s->at[AREA_FACTOR] = m >= n ? lapack_reserve(s, m * n, sizeof(double)) : s->at[AREA_A];
+        s->at[AREA_TAU] = lapack_reserve(s, s->least, sizeof(double));
+        s->at[AREA_SQUARE] = lapack_reserve(s, s->least * n, sizeof(double));
         /* also what refine() works in: m + 2n */
-        s->rhs_at = reserve(s, ld * n_rhs > ld + 2 * n ? ld * n_rhs : ld + 2 * n, sizeof(double));
-        s->s_at = reserve(s, s->n_least, sizeof(double));
-        s->x_at = reserve(s, n * n_rhs, sizeof(double));
-        s->work_at = reserve(s, s->n_work, sizeof(double));
-        s->iwork_at = reserve(s, s->n_iwork, sizeof(int));
-        s->r_at = reserve(s, 2 * m, sizeof(long double));
-        s->long_x_at = reserve(s, n, sizeof(long double));
+        s->at[AREA_RIGHT] = lapack_reserve(
+                s, ld * n_rhs > ld + 2 * n ? ld * n_rhs : ld + 2 * n, sizeof(double));
+        s->at[AREA_VALUES] = lapack_reserve(s, s->least, sizeof(double));
+        s->at[AREA_X] = lapack_reserve(s, n * n_rhs, sizeof(double));
+        s->at[AREA_WORK] = lapack_reserve(s, s->n_work, sizeof(double));
+        s->at[AREA_IWORK] = lapack_reserve(s, s->n_iwork, sizeof(int));
+        s->at[AREA_RESIDUAL] = lapack_reserve(s, 2 * m, sizeof(long double));
+        s->at[AREA_LONG_X] = lapack_reserve(s, n, sizeof(long double));
 }
 
-static int new_column_copy(struct step **stepp, const struct desc *arg)
-{
-        struct desc from = *arg, to;
-
-        if (arg->type.ndim == 2)
-                for (unsigned d = 0; d < 2; d++) {
-                        from.type.shape[d] = arg->type.shape[1 - d];
-                        from.strides[d] = arg->strides[1 - d];
-                }
-        to.type = from.type;
-        to.type.dtype = TD_FLOAT64;
-        desc_init_c(&to, &to.type);
-        return step_new_copy(stepp, &from, &to);
-}
-
-int lstsq_new(struct step **stepp, const struct td_attrs *attrs, const struct desc *args,
-              const struct desc *results)
-{
-        _cleanup_(step_freep) struct step *step = NULL;
-        const int64_t m = args[0].type.shape[0], n = args[0].type.shape[1];
-        const int64_t n_rhs = args[1].type.ndim == 1 ? 1 : args[1].type.shape[1];
-        struct lstsq *s = calloc(1, sizeof(*s));
-        double epsilon;
-        int r;
-
-        if (!s)
-                return error_origin(-ENOMEM);
-        step = &s->step;
-        step->class = &lstsq_class;
-        step->cost_ns = UINT64_MAX;
-        s->dtype = results[0].type.dtype;
-        s->convert = kernels_get()->load[TD_FLOAT64][s->dtype];
-        epsilon = s->dtype == TD_FLOAT64 ? DBL_EPSILON : FLT_EPSILON;
-        s->rcond = attrs->set & TD_ATTR_RCOND ? attrs->rcond : (double)(m > n ? m : n) * epsilon;
-        if (!(s->rcond >= 0))
-                s->rcond = epsilon;
-        s->fits = m <= INT32_MAX && n <= INT32_MAX && n_rhs <= INT32_MAX;
-        if (s->fits) {
-                s->m = (int)m;
-                s->n = (int)n;
-                s->n_rhs = (int)n_rhs;
-                s->n_solved = n_rhs > 0 ? s->n_rhs : 1;
-                s->n_least = (int)(m < n ? m : n);
-                blas_enter(1);
-                s->fits = s->n_least == 0 || query_work(s);
-                blas_leave();
-        }
-        if (s->fits)
-                lay_out(s);
-        r = new_column_copy(&s->copy_a, &args[0]);
-        if (!r)
-                r = new_column_copy(&s->copy_b, &args[1]);
-        if (r)
-                return r;
-        if (m <= TINY && n <= TINY && n_rhs <= TINY)
-                step->cost_ns = 20000 + (uint64_t)(m * n * (n + 10 * n_rhs)) * 8;
-        *stepp = steal_ptr(&step);
-        return 0;
-}
+const struct lapack_routine lapack_lstsq = { "lstsq", prepare, one };
