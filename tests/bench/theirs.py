@@ -216,8 +216,9 @@ def chain_numexpr(n, threads):
 
 
 def reducible(n, dtype):
-    """A matrix; of bool, one that must be read to its end before anything is found."""
-    return numpy.zeros((n, n), bool) if dtype == "bool" else random(n, n, dtype=dtype)
+    """A matrix; of bool, one that must be read to its end before anything is found. Written, for
+    zeros that nobody wrote are one page."""
+    return numpy.full((n, n), False) if dtype == "bool" else random(n, n, dtype=dtype)
 
 
 def reduce(op, axis, dtype, n):
