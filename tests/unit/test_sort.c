@@ -17,6 +17,7 @@ enum pattern {
         CLUSTERS,
         OUTLIER,
         HALF,
+        MOSTLY,
         EXTREME,
         N_PATTERNS
 };
@@ -40,6 +41,8 @@ static uint64_t key_of(enum pattern pattern, uint64_t i, uint64_t n)
                 return i == n / 2 ? UINT64_MAX : kit_random() % 1000;
         case HALF:
                 return i % 2 ? 1000 : kit_random();
+        case MOSTLY:
+                return kit_random() % 20 ? UINT64_C(1) << 40 : kit_random();
         case EXTREME:
                 return i % 2 ? 0 : UINT64_MAX;
         default:
@@ -160,7 +163,7 @@ START_TEST(scratch_is_enough)
         for (unsigned i = 0; i < sizeof(n_elements) / sizeof(n_elements[0]); i++)
                 for (unsigned has_indices = 0; has_indices < 2; has_indices++) {
                         const int64_t n = n_elements[i];
-                        struct array x = pattern_array(TD_UINT64, RANDOM, n);
+                        struct array x = pattern_array(TD_UINT64, i % 2 ? MOSTLY : RANDOM, n);
                         struct space space = { .n_operands = 1, .n = 1 };
                         struct source source = { order_of(TD_UINT64, false), &space, x.bytes };
                         const uint64_t n_scratch = sort_line_n_scratch(n, has_indices);

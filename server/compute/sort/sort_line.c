@@ -6,6 +6,9 @@
  * the number of its bucket. By chunks: keys go to their buckets, chunk after chunk within each, so
  * that equal ones stay in order. By buckets: each is sorted in the cache, and its keys return to
  * where the first pass wrote them. What lies in the scratch is trusted for values, not for bounds.
+ *
+ * Where one key is so frequent that the sample has it in several splitters, keys that equal their
+ * splitter have buckets of their own, which need no sorting: no bucket holds nearly all.
  */
 #include "compute/sort/sort_line.h"
 
@@ -28,13 +31,15 @@ struct line {
         const struct source *source;
         const struct run *run;
         int64_t n, chunk, n_chunks;
-        unsigned n_levels; /* of the tree of splitters: 2 ** n_levels buckets */
+        unsigned n_levels; /* of the tree of splitters: 2 ** n_levels intervals */
+        unsigned n_bits;   /* of a bucket's number; one more if splitters have buckets too */
         uint64_t *keys[2];
         uint32_t *indices[2];
         uint16_t *numbers; /* of each key's bucket */
         uint32_t *counts;  /* by chunk and bucket; become places within the bucket's chunks */
-        int64_t starts[BUCKETS_MAX + 1];
-        uint64_t tree[BUCKETS_MAX]; /* node i has the children 2 i and 2 i + 1 */
+        int64_t starts[2 * BUCKETS_MAX + 1];
+        uint64_t tree[BUCKETS_MAX];   /* node i has the children 2 i and 2 i + 1 */
+        uint64_t lowest[BUCKETS_MAX]; /* of each interval: the splitter that it begins with */
         atomic_bool is_stopped;
 };
 
@@ -79,7 +84,13 @@ static void fill_tree(struct line *line, const uint64_t *sample)
                 unsigned first = (i - (1U << depth)) * 2 * step;
 
                 line->tree[i] = sample[(first + step) * SAMPLES - SAMPLES / 2];
+                line->lowest[first + step] = line->tree[i];
         }
+        line->lowest[0] = UINT64_MAX; /* which no key of the first interval is */
+        line->n_bits = line->n_levels;
+        for (unsigned b = 2; b < n_buckets; b++)
+                if (line->lowest[b] == line->lowest[b - 1])
+                        line->n_bits = line->n_levels + 1;
 }
 
 /* Elements of about equal distance, each somewhere within its part. */
@@ -124,6 +135,8 @@ static void number_keys(const struct line *line, const uint64_t *keys, uint16_t 
                         at = 2 * at + (keys[i] >= line->tree[at]);
                 numbers[i] = (uint16_t)(at - n_buckets);
         }
+        for (i = 0; line->n_bits > line->n_levels && i < n; i++)
+                numbers[i] = (uint16_t)(2 * numbers[i] + (keys[i] > line->lowest[numbers[i]]));
 }
 
 /* ---- passes ---- */
@@ -131,13 +144,13 @@ static void number_keys(const struct line *line, const uint64_t *keys, uint16_t 
 static void number_chunk(void *ctx, uint64_t chunk)
 {
         struct line *line = ctx;
-        uint32_t *counts = line->counts + (chunk << line->n_levels);
+        uint32_t *counts = line->counts + (chunk << line->n_bits);
         int64_t i = (int64_t)chunk * line->chunk;
         int64_t end = line->n - i < line->chunk ? line->n : i + line->chunk;
 
         if (line_must_end(line))
                 return;
-        memset(counts, 0, sizeof(*counts) << line->n_levels);
+        memset(counts, 0, sizeof(*counts) << line->n_bits);
         for (; i < end; i += TILE) {
                 size_t n = (size_t)(end - i < TILE ? end - i : TILE);
                 uint16_t *numbers = line->numbers + i;
@@ -154,12 +167,12 @@ static void place_buckets(struct line *line)
 {
         int64_t sum = 0;
 
-        for (size_t b = 0; b < (size_t)1 << line->n_levels; b++) {
+        for (size_t b = 0; b < (size_t)1 << line->n_bits; b++) {
                 uint64_t within = 0;
 
                 line->starts[b] = sum < line->n ? sum : line->n;
                 for (int64_t c = 0; c < line->n_chunks; c++) {
-                        uint32_t *count = &line->counts[((size_t)c << line->n_levels) + b];
+                        uint32_t *count = &line->counts[((size_t)c << line->n_bits) + b];
                         uint32_t n = *count;
 
                         *count = (uint32_t)within;
@@ -167,17 +180,17 @@ static void place_buckets(struct line *line)
                 }
                 sum += (int64_t)within;
         }
-        line->starts[(size_t)1 << line->n_levels] = line->n;
+        line->starts[(size_t)1 << line->n_bits] = line->n;
 }
 
 static void scatter_chunk(void *ctx, uint64_t chunk)
 {
         struct line *line = ctx;
-        const uint32_t *counts = line->counts + (chunk << line->n_levels);
+        const uint32_t *counts = line->counts + (chunk << line->n_bits);
         int64_t i = (int64_t)chunk * line->chunk;
         int64_t end = line->n - i < line->chunk ? line->n : i + line->chunk;
-        int64_t at[BUCKETS_MAX];
-        const size_t mask = ((size_t)1 << line->n_levels) - 1;
+        int64_t at[2 * BUCKETS_MAX];
+        const size_t mask = ((size_t)1 << line->n_bits) - 1;
 
         if (line_must_end(line))
                 return;
@@ -200,6 +213,12 @@ static struct keys keys_at(const struct line *line, unsigned side, int64_t i)
                               .indices = line->indices[side] ? line->indices[side] + i : NULL };
 }
 
+/* Keys that are the splitter: the even ones of such numbers, but the first, which has none. */
+static bool is_of_equals(const struct line *line, uint64_t bucket)
+{
+        return line->n_bits > line->n_levels && bucket > 0 && bucket % 2 == 0;
+}
+
 static void sort_bucket(void *ctx, uint64_t bucket)
 {
         struct line *line = ctx;
@@ -207,7 +226,7 @@ static void sort_bucket(void *ctx, uint64_t bucket)
         size_t n = (size_t)(line->starts[bucket + 1] - begin);
         struct keys to = keys_at(line, 0, begin), sorted;
 
-        if (n == 0 || line_must_end(line))
+        if (n == 0 || is_of_equals(line, bucket) || line_must_end(line))
                 return;
         sorted = sort_keys(keys_at(line, 1, begin), to, n);
         if (sorted.keys == to.keys)
@@ -215,6 +234,29 @@ static void sort_bucket(void *ctx, uint64_t bucket)
         memcpy(to.keys, sorted.keys, n * sizeof(*to.keys));
         if (to.indices)
                 memcpy(to.indices, sorted.indices, n * sizeof(*to.indices));
+}
+
+/* What lies there of such buckets, which may be longer than others by far. */
+static void copy_equals(void *ctx, uint64_t chunk)
+{
+        struct line *line = ctx;
+        int64_t low = (int64_t)chunk * line->chunk;
+        int64_t high = line->n - low < line->chunk ? line->n : low + line->chunk;
+
+        if (line_must_end(line))
+                return;
+        for (uint64_t b = 2; b < UINT64_C(1) << line->n_bits; b += 2) {
+                int64_t begin = line->starts[b] > low ? line->starts[b] : low;
+                int64_t end = line->starts[b + 1] < high ? line->starts[b + 1] : high;
+
+                if (begin >= end)
+                        continue;
+                memcpy(line->keys[0] + begin, line->keys[1] + begin,
+                       (size_t)(end - begin) * sizeof(*line->keys[0]));
+                if (line->indices[0])
+                        memcpy(line->indices[0] + begin, line->indices[1] + begin,
+                               (size_t)(end - begin) * sizeof(*line->indices[0]));
+        }
 }
 
 /* ---- all of it ---- */
@@ -233,12 +275,15 @@ static uint64_t line_lay_out(struct line *line, uintptr_t scratch, bool has_indi
         if (line->n_levels > 0)
                 at += align_64(n * sizeof(*line->numbers));
         line->counts = (uint32_t *)(scratch + at);
-        return at + align_64(((uint64_t)line->n_chunks * sizeof(*line->counts)) << line->n_levels);
+        return at + align_64(((uint64_t)line->n_chunks * sizeof(*line->counts))
+                             << (line->n_levels + 1));
 }
 
 static struct line line_of(int64_t n)
 {
         struct line line = { .n = n, .chunk = line_chunk(n), .n_levels = line_levels(n) };
+
+        line.n_bits = line.n_levels;
 
         line.n_chunks = div_up(n, line.chunk);
         return line;
@@ -291,6 +336,8 @@ int sort_line(const struct source *source, bool has_indices, const struct run *r
         workers_for(run_workers(run), (uint64_t)line.n_chunks, scatter_chunk, &line);
         if (line.is_stopped)
                 return PLAN_E_STOPPED;
-        workers_for(run_workers(run), UINT64_C(1) << line.n_levels, sort_bucket, &line);
+        workers_for(run_workers(run), UINT64_C(1) << line.n_bits, sort_bucket, &line);
+        if (line.n_bits > line.n_levels)
+                workers_for(run_workers(run), (uint64_t)line.n_chunks, copy_equals, &line);
         return line.is_stopped ? PLAN_E_STOPPED : 0;
 }
