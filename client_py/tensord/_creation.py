@@ -10,8 +10,7 @@ import numpy
 
 from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, number_of
 from ._errors import error
-from ._functions import call, shape_of
-from ._manipulation import tensor_of
+from ._functions import call, shape_of, tensor_of
 
 __all__ = [
     "arange",

@@ -5,7 +5,7 @@ Operands are tensors, values of programs, arrays and Python numbers; a number ta
 what it meets, where its kind fits (NumPy 2's rule). Shapes broadcast.
 """
 
-from ._functions import _named, _tensor, call
+from ._functions import _named, call, tensor_of
 from ._operands import as_operands
 
 _OPERANDS_DOC = """{doc}
@@ -64,7 +64,7 @@ def positive(x, /):
     ----------
     x : Tensor, Value or array_like
     """
-    return _tensor(x)
+    return tensor_of(x)
 
 
 def clip(x, /, min=None, max=None):
@@ -77,7 +77,7 @@ def clip(x, /, min=None, max=None):
         No bound where it is left out.
     """
     if min is None:
-        return _tensor(x) if max is None else call("minimum", (x, max))
+        return tensor_of(x) if max is None else call("minimum", (x, max))
     if max is None:
         return call("maximum", (x, min))
     return call("clip", (x, min, max))
@@ -147,4 +147,4 @@ def where(condition, x1, x2, /):
 
 def astype(x, dtype, /):
     """The same values in another dtype; see `Tensor.astype`."""
-    return _tensor(x).astype(dtype)
+    return tensor_of(x).astype(dtype)

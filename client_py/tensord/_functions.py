@@ -42,25 +42,24 @@ def matmul(x1, x2, /):
     return call("matmul", (x1, x2))
 
 
-def _tensor(x):
+def tensor_of(x):
+    """The argument, where it is a tensor or a value; else a tensor with its values."""
     return x if isinstance(x, Operators) else default_client().put(x)
-
-
 
 
 def permute_dims(x, /, axes):
     """The axes in the order given; negative ones count from the end. A view of a tensor."""
-    return _tensor(x).permute_dims(axes)
+    return tensor_of(x).permute_dims(axes)
 
 
 def reshape(x, /, shape):
     """The same elements, in C order, under another shape; one extent may be -1."""
-    return _tensor(x).reshape(shape_of(shape))
+    return tensor_of(x).reshape(shape_of(shape))
 
 
 def broadcast_to(x, /, shape):
     """A view of x repeated to a shape, by numpy's rule."""
-    return _tensor(x)._broadcast(shape_of(shape))
+    return tensor_of(x)._broadcast(shape_of(shape))
 
 
 def shape_of(shape):

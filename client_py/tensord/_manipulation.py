@@ -13,7 +13,7 @@ from ._client import default_client
 from ._compose import compose
 from ._errors import error
 from ._elementwise import not_equal, subtract, where
-from ._functions import call
+from ._functions import call, tensor_of
 from ._graph import Input, Value
 from ._index import Advanced, Index
 from ._operands import as_operand, as_operands
@@ -39,11 +39,6 @@ __all__ = [
     "triu",
     "unstack",
 ]
-
-
-def tensor_of(x):
-    """The argument, where it is a tensor or a value; else a tensor with its values."""
-    return x if isinstance(x, Operators) else default_client().put(x)
 
 
 def tensors_of(xs):

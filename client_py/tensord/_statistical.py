@@ -10,8 +10,7 @@ import operator
 from ._compose import compose
 from ._dtypes import number_of
 from ._errors import error
-from ._functions import call
-from ._manipulation import tensor_of
+from ._functions import call, tensor_of
 
 __all__ = [
     "all",

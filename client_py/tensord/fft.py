@@ -30,7 +30,8 @@ from ._creation import arange
 from ._dtypes import COMPLEX64, COMPLEX128, DTYPES, FLOAT32, FLOAT64, number_of
 from ._elementwise import astype
 from ._errors import error
-from ._manipulation import roll, tensor_of
+from ._functions import tensor_of
+from ._manipulation import roll
 from ._operands import Constant, Scalar, as_operand
 from ._tensor import Tensor
 

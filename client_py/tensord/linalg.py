@@ -8,14 +8,12 @@ float64. What can fail on its data raises `LinAlgError`, which names the matrix.
 import collections
 import operator
 
-from ._client import default_client
 from ._compose import compose
 from ._errors import error
-from ._functions import call, matmul
+from ._functions import call, matmul, tensor_of
 from ._graph import apply
 from ._norms import matrix_norm, vector_norm
 from ._operands import as_operand
-from ._operators import Operators
 from ._products import cross, diagonal_of, outer, tensordot, vecdot
 from ._tensor import Tensor
 
@@ -376,13 +374,9 @@ def matrix_rank(x, /, *, rtol=None):
 
 def matrix_transpose(x, /):
     """The last two axes exchanged; a view of a tensor."""
-    x = _operand(x)
+    x = tensor_of(x)
     _matrix("matrix_transpose", x)
     return x.mT
-
-
-def _operand(x):
-    return x if isinstance(x, Operators) else default_client().put(x)
 
 
 def diagonal(x, /, *, offset=0):
@@ -394,7 +388,7 @@ def diagonal(x, /, *, offset=0):
     offset : int
         0 is the main diagonal, positive ones lie above.
     """
-    x, offset = _operand(x), operator.index(offset)
+    x, offset = tensor_of(x), operator.index(offset)
     m, n = _matrix("diagonal", x)
     if not isinstance(x, Tensor):
         return diagonal_of(x, offset)
