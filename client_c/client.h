@@ -33,6 +33,11 @@ struct call {
         uint32_t epoch; /* the connection that it was sent on */
         enum call_state state;
         bool may_cancel; /* whoever waits for it may be interrupted */
+        bool has_news;   /* of its progress, to be told */
+        uint64_t n_done;
+        uint64_t n_steps;
+        bool (*tell)(void *ctx, uint64_t n_done, uint64_t n_steps); /* NULL: nobody */
+        void *tell_ctx;
         int cause;       /* CALL_LOST: the code that the daemon gave for closing, or TD_OK */
         uint8_t *reply;  /* error and result; first, or on the heap */
         size_t n_reply;

@@ -399,7 +399,7 @@ void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, cons
 }
 
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
-                   unsigned n_threads)
+                   unsigned n_threads, unsigned progress_ms)
 {
         msgpack_packer pk = packer_of(frame);
 
@@ -411,6 +411,10 @@ void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, 
         if (n_threads) {
                 pack_text(&pk, "threads");
                 msgpack_pack_uint32(&pk, n_threads);
+        }
+        if (progress_ms) {
+                pack_text(&pk, "progress_ms");
+                msgpack_pack_uint32(&pk, progress_ms);
         }
 }
 

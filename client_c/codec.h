@@ -99,9 +99,10 @@ void frame_run_immediate(struct frame *frame, const struct td_type *type, const 
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
 void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
                       bool replace, bool map);
-/* As many more keys as were announced: op_id may be NULL, times below 0 and 0 threads are none. */
+/* As many more keys as were announced: op_id may be NULL, times below 0, 0 threads and a
+ * progress_ms of 0 are none. */
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
-                   unsigned n_threads);
+                   unsigned n_threads, unsigned progress_ms);
 /* The array of nodes of a block, loops and all. */
 void frame_nodes(struct frame *frame, const struct td_block *block);
 

@@ -34,6 +34,8 @@ void call_init(struct call *call)
         call->next = NULL;
         call->state = CALL_NEW;
         call->may_cancel = false;
+        call->has_news = false;
+        call->tell = NULL;
         call->cause = TD_OK;
         call->reply = call->first;
         call->n_reply = 0;
@@ -184,6 +186,21 @@ static void client_take_trim(td_client *client, struct reader *params)
         }
 }
 
+static void client_take_progress(td_client *client, struct reader *params)
+{
+        uint32_t n = reader_array(params), msgid = (uint32_t)reader_uint(params);
+        uint64_t n_done = reader_uint(params), n_steps = reader_uint(params);
+        struct call *call = client->calls[msgid % CALL_BUCKETS];
+
+        while (call && call->msgid != msgid)
+                call = call->next;
+        if (n < 3 || params->has_failed || !call)
+                return;
+        call->n_done = n_done;
+        call->n_steps = n_steps;
+        call->has_news = true;
+}
+
 static void client_take_complaint(td_client *client, struct reader *params)
 {
         size_t n_code, n_text;
@@ -209,6 +226,8 @@ static bool client_take_message(td_client *client, const uint8_t *bytes, size_t 
                 client_take_trim(client, &message.body);
         else if (message.is_notification && text_is(message.method, message.n_method, "error"))
                 client_take_complaint(client, &message.body);
+        else if (message.is_notification && text_is(message.method, message.n_method, "progress"))
+                client_take_progress(client, &message.body);
         if (message.is_notification)
                 return true;
         if (!client_take_fds(client, &message))
@@ -579,6 +598,22 @@ static void client_abandon(td_client *client, struct call *call)
         }
 }
 
+/* Without the lock, as above. A call that is to end is cancelled. */
+static void client_tell(td_client *client, struct call *call)
+{
+        uint64_t n_done = call->n_done, n_steps = call->n_steps;
+        bool goes_on;
+
+        if (!call->has_news || !call->tell)
+                return;
+        call->has_news = false;
+        pthread_mutex_unlock(&client->lock);
+        goes_on = call->tell(call->tell_ctx, n_done, n_steps);
+        pthread_mutex_lock(&client->lock);
+        if (!goes_on)
+                client_abandon(client, call);
+}
+
 int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error)
 {
         bool is_stopping = false;
@@ -597,6 +632,7 @@ int exchange_finish(td_client *client, struct call *call, struct reader *result,
                         client_wait(client);
                 if (looks_up && call->state == CALL_SENT && client_is_interrupted(client))
                         client_abandon(client, call);
+                client_tell(client, call);
         }
         if (call->state == CALL_NEW) {
                 r = error_set(error, TD_E_CANCELLED, "interrupted while waiting for the answer");
@@ -628,6 +664,7 @@ bool exchange_poll(td_client *client, struct call *call)
         client->n_active++;
         if (call->state == CALL_SENT && !client->has_reader)
                 client_read(client, 0);
+        client_tell(client, call);
         is_there = call->state != CALL_SENT;
         client->n_active--;
         client_changed(client);

@@ -579,6 +579,16 @@ void td_builder_set_threads(td_builder *builder, unsigned n_threads)
         builder->n_threads = n_threads;
 }
 
+void td_builder_set_progress(td_builder *builder, unsigned every_ms,
+                             bool (*tell)(void *ctx, uint64_t n_done, uint64_t n_steps), void *ctx)
+{
+        builder->progress_ms = !tell                           ? 0
+                               : every_ms < TD_PROGRESS_MS_MIN ? TD_PROGRESS_MS_MIN
+                                                               : every_ms;
+        builder->tell = tell;
+        builder->tell_ctx = ctx;
+}
+
 /* ---- what there is ---- */
 
 const struct td_type *td_builder_type(const td_builder *builder, int value)

@@ -42,5 +42,8 @@ struct td_builder {
         bool has_deadline;
         int64_t deadline_ms;
         unsigned n_threads;
+        unsigned progress_ms; /* 0: nobody wants to know */
+        bool (*tell)(void *ctx, uint64_t n_done, uint64_t n_steps);
+        void *tell_ctx;
         struct td_refusal refusal;
 };

@@ -22,6 +22,9 @@ struct run {
         uint8_t op_id[16];
         int64_t deadline_ms; /* from its first sending on, -1: none */
         unsigned n_threads;  /* 0: all */
+        unsigned progress_ms; /* 0: not told */
+        bool (*tell)(void *ctx, uint64_t n_done, uint64_t n_steps);
+        void *tell_ctx;
         int64_t first_ms;    /* when it was sent first, 0: not yet */
         bool takes_stale;    /* inputs that are gone: ask for the outcome all the same */
         td_tensor *stale;    /* input to be renewed */
@@ -120,7 +123,7 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
 
         frame_run_begin(frame, msgid,
                         (unsigned)run->is_write + is_retry + (run->deadline_ms >= 0) +
-                                (run->n_threads > 0),
+                                (run->n_threads > 0) + (run->progress_ms > 0),
                         run->n_inputs);
         for (uint32_t i = 0; i < run->n_inputs; i++) {
                 int r = encode_input(client, frame, run, &run->inputs[i], error);
@@ -139,7 +142,7 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
         }
         frame_run_end(frame, run->is_write ? run->op_id : NULL,
                       is_retry ? now_ms() - run->first_ms : -1, run_deadline_ms(run),
-                      run->n_threads);
+                      run->n_threads, run->progress_ms);
         return TD_OK;
 }
 
@@ -207,6 +210,9 @@ static void run_init(struct run *run, const td_builder *builder, const td_output
         run->is_write = false;
         run->deadline_ms = builder->has_deadline ? builder->deadline_ms : -1;
         run->n_threads = builder->n_threads;
+        run->progress_ms = builder->progress_ms;
+        run->tell = builder->tell;
+        run->tell_ctx = builder->tell_ctx;
         run->first_ms = 0;
         run->takes_stale = false;
         run->stale = NULL;
@@ -226,6 +232,8 @@ static int run_begin(td_client *client, struct run *run, struct call *call, td_e
         if (run->nodes.has_failed)
                 return fail_no_memory(error);
         call->may_cancel = true;
+        call->tell = run->tell;
+        call->tell_ctx = run->tell_ctx;
         while ((r = exchange_begin(client, call, encode_run, run, error)) == EXCHANGE_STALE) {
                 r = run->stale->handle ? tensor_renew(run->stale, error)
                                        : tensor_store(run->stale, error);

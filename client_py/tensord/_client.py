@@ -27,6 +27,8 @@ Record.__doc__ = (
     "A named tensor, as `Client.list` yields it: name, shape, dtype, nbytes (bytes), id (16 bytes)."
 )
 
+PROGRESS_MS = 100  # how often a run tells how far it is
+
 _MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
 
 
@@ -379,6 +381,7 @@ class Client:
         timeout=None,
         threads=None,
         donate=(),
+        progress=None,
     ):
         """Compute values of a program, in one request.
 
@@ -399,6 +402,10 @@ class Client:
             Inputs that are not needed any more. Where the program succeeds they are gone (using
             one raises TensorGone), and a result may lie in the memory of one that no array shows
             and nothing else refers to. Where it fails, nothing happened to them.
+        progress : callable, optional
+            Called about ten times a second while the program computes, with the number of steps
+            that ended and that of all steps (each turn of a loop has its own). What it raises
+            cancels the run, and is raised.
 
         Returns
         -------
@@ -424,6 +431,8 @@ class Client:
         builder, numbers = emit(self, [as_operand(output) for output in outputs], tuple(donate))
         if timeout is not None or threads is not None:
             builder.limit(*_limits(timeout, threads))
+        if progress is not None:
+            builder.progress(progress, PROGRESS_MS)
         rows = tuple((number, name, replace, False) for number, name in zip(numbers, names))
         tensors = tuple(Tensor(self, handle) for handle in self._native.run(builder, rows))
         return tensors[0] if len(tensors) == 1 else tensors

@@ -41,6 +41,7 @@ struct native_builder {
         PyObject_HEAD
         td_builder *builder;
         PyObject *tensors; /* list: the inputs, alive until the builder is gone */
+        PyObject *tell;    /* callable, told of progress; NULL: none */
 };
 
 extern PyTypeObject *native_tensor_type;

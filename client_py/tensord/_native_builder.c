@@ -24,6 +24,7 @@ static PyObject *builder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         self = PyObject_New(struct native_builder, type);
         if (!self)
                 return NULL;
+        self->tell = NULL;
         self->builder = td_builder_new();
         self->tensors = PyList_New(0);
         if (self->builder && self->tensors)
@@ -39,6 +40,7 @@ static void builder_dealloc(PyObject *object)
 
         td_builder_free(self->builder);
         Py_XDECREF(self->tensors);
+        Py_XDECREF(self->tell);
         PyObject_Free(object);
         Py_DECREF(type);
 }
@@ -574,6 +576,35 @@ static PyObject *builder_limit(PyObject *object, PyObject *args)
         Py_RETURN_NONE;
 }
 
+/* What it raises ends the run, and is raised by it. */
+static bool tell(void *ctx, uint64_t n_done, uint64_t n_steps)
+{
+        PyGILState_STATE state = PyGILState_Ensure();
+        PyObject *result = PyObject_CallFunction(ctx, "KK", (unsigned long long)n_done,
+                                                 (unsigned long long)n_steps);
+        bool goes_on = result;
+
+        Py_XDECREF(result);
+        PyGILState_Release(state);
+        return goes_on;
+}
+
+/* progress(callable of the steps that ended and all steps, how often in ms) */
+static PyObject *builder_progress(PyObject *object, PyObject *args)
+{
+        struct native_builder *self = (struct native_builder *)object;
+        PyObject *callable;
+        unsigned every_ms;
+
+        if (!PyArg_ParseTuple(args, "OI", &callable, &every_ms))
+                return NULL;
+        Py_INCREF(callable);
+        Py_XDECREF(self->tell);
+        self->tell = callable;
+        td_builder_set_progress(self->builder, every_ms, tell, callable);
+        Py_RETURN_NONE;
+}
+
 /* donate(input) */
 static PyObject *builder_donate(PyObject *object, PyObject *input)
 {
@@ -613,6 +644,7 @@ static PyMethodDef builder_methods[] = {
         { "while_begin", builder_while_begin, METH_VARARGS, NULL },
         { "while_end", builder_while_end, METH_O, NULL },
         { "limit", builder_limit, METH_VARARGS, NULL },
+        { "progress", builder_progress, METH_VARARGS, NULL },
         { "donate", builder_donate, METH_O, NULL },
         { "type", builder_type, METH_O, NULL },
         { NULL, NULL, 0, NULL },

@@ -65,6 +65,10 @@
 /* Programs that one connection has defined. */
 #define TD_DEFINITIONS_MAX 1024
 
+/* Requests of one connection whose progress is told at a time, and how often at most, in ms. */
+#define TD_PROGRESS_MAX 16
+#define TD_PROGRESS_MS_MIN 10
+
 /* Requests of one connection that wait for an earlier job. */
 #define TD_WAITING_MAX 1024
 

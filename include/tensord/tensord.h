@@ -233,6 +233,15 @@ TD_API int td_builder_check(const td_builder *builder, td_error *error);
  */
 TD_API void td_builder_set_deadline(td_builder *builder, int64_t deadline_ms);
 TD_API void td_builder_set_threads(td_builder *builder, unsigned n_threads);
+/*
+ * While a run of this program computes, tell(ctx, steps that ended, steps of the program) is called
+ * about every so many ms (at least 10), on a thread that waits for it in td_run(), td_wait() or
+ * td_poll(); it may use the client. false: the run is ended, with TD_E_CANCELLED (td_poll() leaves
+ * that to td_wait()). What a step is says PROTOCOL.md. tell NULL: never.
+ */
+TD_API void td_builder_set_progress(td_builder *builder, unsigned every_ms,
+                                    bool (*tell)(void *ctx, uint64_t n_done, uint64_t n_steps),
+                                    void *ctx);
 
 typedef struct td_output {
         int value;

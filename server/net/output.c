@@ -70,6 +70,14 @@ bool output_is_read(struct output *output)
         return true;
 }
 
+bool output_is_drained(const struct output *output)
+{
+        int n_queued = 0;
+
+        return output_is_empty(output) && ioctl(output->fd, SIOCOUTQ, &n_queued) == 0 &&
+               n_queued == 0;
+}
+
 static bool budget_has_room(const struct output *output, unsigned n)
 {
         const struct fd_budget *budget = output->budget;

@@ -68,3 +68,5 @@ static inline bool output_is_empty(const struct output *output)
 
 /* Ask the kernel; true if no descriptor is unread now. */
 bool output_is_read(struct output *output);
+/* Ask the kernel; true if the peer has read all that it was sent, and no more waits to be sent. */
+bool output_is_drained(const struct output *output);

@@ -137,6 +137,11 @@ static void on_lost(struct reply_sink *sink)
         list_push_back(&session->sessions->dirty, &session->dirty);
 }
 
+static bool on_is_read(struct reply_sink *sink)
+{
+        return output_is_drained(&container_of(sink, struct session, sink)->output);
+}
+
 static void session_message(struct session *session, const uint8_t *bytes, size_t n_bytes)
 {
         _cleanup_(request_freep) struct request *request = NULL;
@@ -455,7 +460,7 @@ int session_new(struct sessions *sessions, int fd_in)
                 return error_origin(-ENOMEM);
         s->sessions = sessions;
         s->fd = fd;
-        s->sink = (struct reply_sink){ .send = on_reply, .lost = on_lost };
+        s->sink = (struct reply_sink){ .send = on_reply, .lost = on_lost, .is_read = on_is_read };
         list_init(&s->link);
         list_init(&s->dirty);
         list_init(&s->ready);

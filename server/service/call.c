@@ -11,6 +11,7 @@
 #include "service/definition.h"
 #include "service/dispatch.h"
 #include "service/donate.h"
+#include "service/progress.h"
 
 /* ---- memory ---- */
 
@@ -61,6 +62,7 @@ static void call_free(struct call *call)
         list_unlink(&call->queue);
         segment_unref(call->segment);
         list_unlink(&call->timed);
+        progress_unwatch(call);
         run_state_free(call->run);
         definition_unref(call->definition);
         request_free(call->request);
@@ -93,6 +95,7 @@ static int call_new(struct call **callp, struct client *client, struct request *
         call->request = request;
         list_init(&call->queue);
         list_init(&call->timed);
+        list_init(&call->watched);
         list_push_back(&client->calls, &call->link);
         client->n_calls++;
         /* What is planned from a request takes about as much again. */
@@ -401,6 +404,7 @@ void call_admit(struct client *client, struct request *request)
                 call_fail(call);
                 return;
         }
+        progress_watch(call);
         if (call->n_pending == 0)
                 list_push_back(&call->service->ready, &call->queue);
 }

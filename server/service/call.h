@@ -59,6 +59,8 @@ struct call {
         struct definition *definition; /* of a call by number: owned reference */
         struct list timed;             /* the service's, if it has a deadline */
         uint64_t deadline_ms;          /* when that is */
+        struct list watched;           /* the service's, if its progress is to be told */
+        uint64_t progress_ms;          /* when next */
         uint64_t starved_ms;           /* since when it waits for memory; 0: it never did */
 
         struct work work;

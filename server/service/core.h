@@ -51,6 +51,8 @@ struct service {
         struct list starved;       /* calls that wait for memory, longest first */
         struct list timed;         /* calls with a deadline */
         uint64_t next_deadline_ms; /* not later than the first of these, UINT64_MAX: none */
+        struct list watched;       /* calls whose progress is to be told */
+        uint64_t next_progress_ms; /* not later than the first of these is due, UINT64_MAX: none */
         struct nodes_cache nodes;
         struct plans plans;
         struct list trimmed; /* clients that are to be asked for segments */

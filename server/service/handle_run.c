@@ -337,7 +337,8 @@ static void run_compute(struct call *call, struct workers *workers)
         struct run run = { .workers = workers,
                            .should_stop = should_stop,
                            .locate = locate,
-                           .ctx = call };
+                           .ctx = call,
+                           .n_done = call->request->progress_ms ? &state->n_done : NULL };
         struct td_refusal refusal;
         void *scratch;
         int r;

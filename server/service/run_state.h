@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,6 +40,7 @@ struct run_state {
         bool is_over;       /* taken inputs were written over */
         bool is_sized;      /* outputs that depend on data were counted */
         int64_t *counts;    /* owned: of a plan whose outputs depend on data, once it counted */
+        _Atomic uint64_t n_done; /* steps of the plan, while it is computed */
 };
 
 /* Of an output whose shape depends on data: not before it was counted. */

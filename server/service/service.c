@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "service/core.h"
 #include "service/dispatch.h"
+#include "service/progress.h"
 
 uint64_t service_now_ms(void)
 {
@@ -117,7 +118,9 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->starved);
         list_init(&service->trimmed);
         list_init(&service->timed);
+        list_init(&service->watched);
         service->next_deadline_ms = UINT64_MAX;
+        service->next_progress_ms = UINT64_MAX;
         nodes_cache_init(&service->nodes);
         plans_init(&service->plans);
         repeats_init(&service->repeats);
@@ -440,6 +443,7 @@ void service_tick(struct service *service)
 {
         service_enter(service);
         service_end_late(service);
+        progress_tell(service);
         store_retry_held(service->store);
         repeats_expire(&service->repeats, service_now_ms());
         /* Starved calls look at their own clock when they are started. */
@@ -451,19 +455,20 @@ void service_tick(struct service *service)
 
 uint64_t service_tick_in_ms(const struct service *service)
 {
-        uint64_t ms = UINT64_MAX, now;
+        uint64_t ms = UINT64_MAX, next_ms = UINT64_MAX, now;
 
         if (!list_is_empty(&service->starved) || service->repeats.n_failed > 0 ||
             store_has_held(service->store))
                 ms = TICK_MS;
-        if (!list_is_empty(&service->timed)) {
-                now = service_now_ms();
-                if (service->next_deadline_ms <= now)
-                        ms = 0;
-                else if (service->next_deadline_ms - now < ms)
-                        ms = service->next_deadline_ms - now;
-        }
-        return ms;
+        if (!list_is_empty(&service->timed))
+                next_ms = service->next_deadline_ms;
+        if (!list_is_empty(&service->watched) && service->next_progress_ms < next_ms)
+                next_ms = service->next_progress_ms;
+        if (next_ms == UINT64_MAX)
+                return ms;
+        now = service_now_ms();
+        next_ms = next_ms > now ? next_ms - now : 0;
+        return next_ms < ms ? next_ms : ms;
 }
 
 struct nodes_cache *service_nodes_cache(struct service *service)

@@ -44,7 +44,7 @@ struct service_config {
 };
 
 /*
- * The other side of a connection. send() takes ownership. Neither is called again after
+ * The other side of a connection. send() takes ownership. None is called again after
  * client_deinit().
  */
 struct reply_sink {
@@ -54,6 +54,8 @@ struct reply_sink {
          * any more. To be ended soon, not from within.
          */
         void (*lost)(struct reply_sink *sink);
+        /* Has the peer read all that it was sent? */
+        bool (*is_read)(struct reply_sink *sink);
 };
 
 struct client {
@@ -69,6 +71,8 @@ struct client {
         uint32_t n_calls;    /* of these: all, */
         uint32_t n_waiting;  /* those that wait for an earlier one, */
         uint64_t n_bytes;    /* and what they take of the daemon's own memory */
+        uint32_t n_watched;  /* of its calls, for their progress */
+        uint64_t told_ms;    /* when it was told of that last */
         struct list trimmed; /* the service's list of those that have trims */
         uint64_t *trims;     /* segments to be asked back, owned */
         uint32_t n_trims;

@@ -248,6 +248,17 @@ void reply_notify_error(struct reply *reply, enum td_error_code code, const char
         put_sentence(reply, message);
 }
 
+void reply_notify_progress(struct reply *reply, uint32_t msgid, uint64_t n_done, uint64_t n_steps)
+{
+        reply_array(reply, 3);
+        reply_uint(reply, 2);
+        reply_str(reply, "progress");
+        reply_array(reply, 3);
+        reply_uint(reply, msgid);
+        reply_uint(reply, n_done);
+        reply_uint(reply, n_steps);
+}
+
 void reply_notify_trim(struct reply *reply, const uint64_t *segments, uint32_t n_segments)
 {
         reply_array(reply, 3);

@@ -48,6 +48,7 @@ void reply_begin_error(struct reply *reply, uint32_t msgid, enum td_error_code c
                        const char *message, uint32_t n_data);
 /* Notifications: [2, "error", [code, message]] and [2, "trim", [id, ...]]. */
 void reply_notify_error(struct reply *reply, enum td_error_code code, const char *message);
+void reply_notify_progress(struct reply *reply, uint32_t msgid, uint64_t n_done, uint64_t n_steps);
 void reply_notify_trim(struct reply *reply, const uint64_t *segments, uint32_t n_segments);
 /* 0 or -ENOMEM */
 int reply_finish(struct reply *reply);

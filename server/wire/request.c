@@ -25,7 +25,7 @@
 
 #define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
 #define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
-#define JOB (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS))
+#define JOB (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS) | KEY_BIT(PROGRESS_MS))
 
 struct method {
         const char *name;
@@ -168,6 +168,9 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                                    &request->deadline_ms);
         case KEY_THREADS:
                 return read_threads(decode, object, &request->n_threads);
+        case KEY_PROGRESS_MS:
+                return decode_uint(decode, "progress_ms", object, TD_PROGRESS_MS_MIN, UINT32_MAX,
+                                   &request->progress_ms);
         default:
                 return 0; /* of a program, see decode_program() */
         }

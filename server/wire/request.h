@@ -82,6 +82,7 @@ struct request {
         uint32_t n_threads; /* run, call: that may compute it, 0: all */
         bool has_deadline;
         uint64_t deadline_ms;
+        uint64_t progress_ms; /* run, call: how often to tell, at most; 0: never */
 
         uint32_t n_inputs;              /* run, define, call; = program.block.n_inputs */
         struct request_input *inputs;   /* define: types alone */

@@ -92,9 +92,10 @@ class Daemon:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
             )
         self._wait_ready()
-        with self.raw() as raw:
-            raw.call("ping")
-            self.first_fds = self.fds()
+        if self.first_fds is None:  # later, clients of the one before may be there already
+            with self.raw() as raw:
+                raw.call("ping")
+                self.first_fds = self.fds()
 
     def _wait_ready(self):
         deadline = time.monotonic() + READY_S

@@ -44,6 +44,12 @@ static inline void lose(struct reply_sink *sink)
         container_of(sink, struct peer, sink)->n_lost++;
 }
 
+static inline bool is_read(struct reply_sink *sink)
+{
+        (void)sink;
+        return true;
+}
+
 static inline struct service *start(uint64_t limit)
 {
         struct service_config config = {
@@ -67,7 +73,7 @@ static inline struct service *start(uint64_t limit)
 
 static inline void attach(struct peer *peer, struct service *service, uid_t uid)
 {
-        *peer = (struct peer){ .sink = { .send = collect, .lost = lose } };
+        *peer = (struct peer){ .sink = { .send = collect, .lost = lose, .is_read = is_read } };
         list_init(&peer->replies);
         ck_assert_int_eq(client_init(&peer->client, service, uid, &peer->sink), 0);
 }

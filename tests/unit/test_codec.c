@@ -202,7 +202,7 @@ START_TEST(run_is_put_together)
         frame_run_nodes(&frame, &nodes, 2);
         frame_run_output(&frame, 1, 0, NULL, false, false);
         frame_run_output(&frame, 2, 21, "steps", true, true);
-        frame_run_end(&frame, op_id, 77, -1, 0);
+        frame_run_end(&frame, op_id, 77, -1, 0, 0);
         ck_assert(!frame.has_failed);
 
         reader = reader_of(frame.bytes, frame.n_bytes);

@@ -6,6 +6,8 @@
  */
 #include "compute/plan/plan.h"
 
+#include <stdatomic.h>
+
 #include "compute/plan/plan_code.h"
 #include "plan_kit.h"
 
@@ -349,6 +351,7 @@ START_TEST(loops_in_loops)
         const void *inputs[] = { &start };
         uint32_t inner_result, outer_result, output, stacked[2];
         struct td_loop inner, outer;
+        _Atomic uint64_t n_done = 0;
         struct kit kit;
         struct blk p, outer_body, inner_body;
 
@@ -388,6 +391,11 @@ START_TEST(loops_in_loops)
                                &(struct td_type){ TD_INT64, 2, { 3, 2 } }));
         ck_ints(kit.outputs[1], 6, INTS(0, 0, 1, 6, 14, 34));
         ck_ints(kit.outputs[2], 3, INTS(0, 1, 2));
+
+        kit.run.n_done = &n_done;
+        ck_assert_int_eq(kit_run(&kit, inputs), 0);
+        ck_assert_uint_eq(atomic_load(&n_done), plan_n_steps(kit.plan));
+        ck_assert_uint_ge(plan_n_steps(kit.plan), 3 * 5);
         kit_deinit(&kit);
 }
 END_TEST
@@ -430,6 +438,7 @@ START_TEST(stops_and_costs)
         loop.n_steps = INT64_MAX;
         ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &output), 0);
         ck_assert_uint_eq(plan_cost_ns(kit.plan), UINT64_MAX);
+        ck_assert_uint_ge(plan_n_steps(kit.plan), INT64_MAX);
         kit.run = (struct run){ .should_stop = stop_after, .ctx = &patience };
         ck_assert_int_eq(kit_run(&kit, inputs), PLAN_E_STOPPED);
         kit_deinit(&kit);

@@ -8,6 +8,7 @@
 #include "compute/plan/plan_code.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,6 +69,15 @@ static int run_step(const struct frame *frame, const struct instr *instr, uint64
         return r;
 }
 
+/* One thread runs the plan: nobody else writes the number. */
+static void count_step(const struct run *run)
+{
+        if (run && run->n_done)
+                atomic_store_explicit(run->n_done,
+                                      atomic_load_explicit(run->n_done, memory_order_relaxed) + 1,
+                                      memory_order_relaxed);
+}
+
 static int run_loop(const struct frame *frame, const struct loop *loop);
 
 static int run_code(const struct frame *frame, const struct code *code)
@@ -81,6 +91,8 @@ static int run_code(const struct frame *frame, const struct code *code)
                 r = instr->loop ? run_loop(frame, instr->loop) : run_step(frame, instr, 0);
                 if (r)
                         return r;
+                if (!instr->loop)
+                        count_step(frame->run);
         }
         return 0;
 }

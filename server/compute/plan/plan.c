@@ -56,6 +56,11 @@ uint64_t plan_cost_ns(const struct plan *plan)
         return plan->cost_ns;
 }
 
+uint64_t plan_n_steps(const struct plan *plan)
+{
+        return code_n_steps(&plan->code);
+}
+
 /* Types of all values, the caller's to free. 0, PLAN_E_REFUSED or -ENOMEM. */
 static int infer_types(const struct td_program *program, const struct desc *inputs,
                        struct td_type **typesp, struct td_refusal *refusal)

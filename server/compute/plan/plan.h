@@ -32,6 +32,7 @@ struct run {
          */
         bool (*locate)(void *ctx, const void *at, bool is_writable, int *fdp, uint64_t *offsetp);
         void *ctx;
+        _Atomic uint64_t *n_done; /* steps that were run, of plan_n_steps(); NULL: not counted */
 };
 
 enum {
@@ -88,6 +89,8 @@ uint64_t plan_n_scratch(const struct plan *plan);
  * (LAPACK above 16 x 16).
  */
 uint64_t plan_cost_ns(const struct plan *plan);
+/* Of plan_run(): those of loops in each turn, of a while in as many as it may make. Saturating. */
+uint64_t plan_n_steps(const struct plan *plan);
 
 /*
  * inputs[i] is the byte that the descriptor's offset counts from; outputs[i] has room for the bytes

@@ -153,6 +153,21 @@ uint64_t code_cost_ns(const struct code *code)
         return cost;
 }
 
+uint64_t code_n_steps(const struct code *code)
+{
+        uint64_t n_steps = 0;
+
+        for (uint32_t i = 0; i < code->n_instrs; i++) {
+                const struct loop *loop = code->instrs[i].loop;
+
+                n_steps = add_saturating(n_steps,
+                                         loop ? multiply_saturating((uint64_t)loop->n_steps,
+                                                                    code_n_steps(&loop->body))
+                                              : 1);
+        }
+        return n_steps;
+}
+
 int code_append_step(struct builder *builder, struct code *code, struct instr *instr)
 {
         uint64_t n_scratch = step_n_scratch(instr->step);

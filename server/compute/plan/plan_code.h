@@ -177,6 +177,8 @@ int code_append(struct code *code, struct instr *instr);
 void code_deinit(struct code *code);
 /* Time on one thread, saturating. */
 uint64_t code_cost_ns(const struct code *code);
+/* Steps, those of loops in each turn; saturating. */
+uint64_t code_n_steps(const struct code *code);
 
 /*
  * Append code for the nodes of a block that live values need. places has one entry per value; those
