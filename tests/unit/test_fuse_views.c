@@ -30,25 +30,45 @@ static void fill(struct desc *descs)
         descs[2] = dense(type_of(TD_FLOAT64, 1, COLUMNS));
 }
 
-/* So many steps, no memory, and the same bits as node by node. */
-static void check(struct blk *p, uint32_t v, uint32_t n_steps)
+static void run_both(struct blk *p, uint32_t v, struct kit *wantp, struct kit *gotp)
 {
         static const struct plan_options plain = { .tile = 7, .is_plain = true }, fused = { 0 };
         struct desc descs[3];
-        struct kit want, got;
-        size_t n;
 
         fill(descs);
         plan_set_options(&plain);
-        kit_do(&want, p, descs, inputs, 1, &v);
+        kit_do(wantp, p, descs, inputs, 1, &v);
         plan_set_options(&fused);
-        kit_do(&got, p, descs, inputs, 1, &v);
+        kit_do(gotp, p, descs, inputs, 1, &v);
+}
+
+/* The same bits as node by node. */
+static void ck_same(struct kit *want, struct kit *got)
+{
+        size_t n = (size_t)desc_n_bytes(plan_output(got->plan, 0));
+
+        ck_assert_mem_eq(got->outputs[0], want->outputs[0], n);
+        kit_deinit(want);
+        kit_deinit(got);
+}
+
+static void check_values(struct blk *p, uint32_t v)
+{
+        struct kit want, got;
+
+        run_both(p, v, &want, &got);
+        ck_same(&want, &got);
+}
+
+/* So many steps, and no memory, too. */
+static void check(struct blk *p, uint32_t v, uint32_t n_steps)
+{
+        struct kit want, got;
+
+        run_both(p, v, &want, &got);
         ck_assert_uint_eq(got.plan->code.n_instrs, n_steps);
         ck_assert_uint_eq(plan_n_scratch(got.plan), 0);
-        n = (size_t)desc_n_bytes(plan_output(got.plan, 0));
-        ck_assert_mem_eq(got.outputs[0], want.outputs[0], n);
-        kit_deinit(&want);
-        kit_deinit(&got);
+        ck_same(&want, &got);
 }
 
 static uint32_t transposed(struct blk *p, uint32_t v)
@@ -306,6 +326,36 @@ START_TEST(many_constants)
 }
 END_TEST
 
+/* A view is one operand, what is behind it may want more room than its readers have left. */
+START_TEST(many_generators_behind_views)
+{
+        enum { MANY = 24, WIDE = 8 };
+        uint32_t v, seen[MANY];
+        struct blk p;
+
+        blk_init(&p, 3);
+        for (int i = 0; i < MANY; i++) {
+                struct td_attrs attrs;
+
+                if (_i == 0) {
+                        attrs = attrs_dtype(attrs_shape(2, WIDE, WIDE), TD_FLOAT64);
+                        attrs.set |= TD_ATTR_K;
+                        attrs.k = i % (2 * WIDE - 1) - WIDE + 1;
+                        seen[i] = transposed(&p, blk_with(&p, TD_OP_EYE, attrs, 0));
+                        continue;
+                }
+                attrs = attrs_dtype(attrs_range_d(i, 3 * i + 1, 0), TD_FLOAT64);
+                attrs.range[2] = (struct td_number){ .kind = TD_KIND_INT, .i = WIDE };
+                v = blk_with(&p, TD_OP_LINSPACE, attrs, 0);
+                seen[i] = blk_with(&p, TD_OP_SLICE, attrs_slice(WIDE - 1, WIDE, -1), 1, v);
+        }
+        v = seen[MANY - 1];
+        for (int i = MANY - 1; i-- > 0;)
+                v = blk_two(&p, TD_OP_ADD, seen[i], v);
+        check_values(&p, v);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("fuse_views");
@@ -325,6 +375,7 @@ int main(void)
         tcase_add_test(tcase, scans_are_fed);
         tcase_add_test(tcase, long_scans_are_fed_twice);
         tcase_add_test(tcase, many_constants);
+        tcase_add_loop_test(tcase, many_generators_behind_views, 0, 2);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

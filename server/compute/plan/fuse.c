@@ -195,6 +195,26 @@ static bool is_stretched(const struct fuse *fuse, uint32_t value, struct fuse_re
         return !is_same_shape(type, seen) || td_type_n_elements(type) < td_type_n_elements(group);
 }
 
+/* What it takes of a group to read a value or to compute a node. */
+struct room {
+        uint32_t n_nodes, n_leaves;
+};
+
+static struct room room_to_read(const struct fuse *fuse, uint32_t value)
+{
+        if (fuse_constant(fuse, value))
+                return (struct room){ .n_nodes = 1 };
+        if (fuse_generator(fuse, value))
+                return (struct room){ GENERATE_NODES, GENERATE_INDICES_MAX };
+        return (struct room){ .n_leaves = 1 };
+}
+
+static void take_room(struct fuse_group *g, struct room room)
+{
+        g->n_nodes += room.n_nodes;
+        g->n_pending += room.n_leaves;
+}
+
 /* A group reads the value: from memory, or by computing it, as is decided when its node comes. */
 static void note_read(struct fuse *fuse, uint32_t value, struct fuse_reader reader)
 {
@@ -202,19 +222,14 @@ static void note_read(struct fuse *fuse, uint32_t value, struct fuse_reader read
         struct fuse_value *v = &fuse->values[value];
         struct fuse_group *g = &fuse->groups[reader.group];
 
-        if (fuse_constant(fuse, value)) {
-                g->n_nodes++;
-                return;
-        }
-        if (fuse_generator(fuse, value)) {
-                g->n_nodes += GENERATE_NODES;
-                g->n_pending += GENERATE_INDICES_MAX;
+        if (fuse_constant(fuse, value) || fuse_generator(fuse, value)) {
+                take_room(g, room_to_read(fuse, value));
                 return;
         }
         for (unsigned i = 0; i < v->n_readers; i++)
                 if (v->readers[i].group == reader.group && v->readers[i].view == reader.view)
                         return;
-        g->n_pending++;
+        take_room(g, room_to_read(fuse, value));
         if (v->n_readers < FUSE_READERS_MAX &&
             (is_single(type) || is_view(fuse, value) || !is_stretched(fuse, value, reader))) {
                 v->readers[v->n_readers++] = reader;
@@ -233,27 +248,45 @@ static void note_outside(struct fuse *fuse, uint32_t node)
 
 /* ---- what becomes of a value ---- */
 
-/* Could a group compute the node so many times? */
-static bool has_room(const struct fuse *fuse, const struct fuse_group *g,
-                     const struct td_node *node, uint32_t n_times)
+/* Without its operands. */
+static struct room room_alone(const struct td_node *node)
 {
-        uint32_t n_nodes = is_triangle(node) ? GENERATE_NODES : 1;
-        uint32_t n_leaves = is_triangle(node) ? GENERATE_INDICES_MAX : 0;
+        return is_triangle(node) ? (struct room){ GENERATE_NODES, GENERATE_INDICES_MAX }
+                                 : (struct room){ .n_nodes = 1 };
+}
+
+static struct room room_to_compute(const struct fuse *fuse, const struct td_node *node)
+{
+        struct room room = room_alone(node);
 
         for (uint32_t i = 0; i < node->n_args; i++) {
-                uint32_t arg = graph_arg(fuse->graph, node, i);
+                struct room arg = room_to_read(fuse, graph_arg(fuse->graph, node, i));
 
-                if (fuse_generator(fuse, arg)) {
-                        n_nodes += GENERATE_NODES;
-                        n_leaves += GENERATE_INDICES_MAX;
-                } else if (fuse_constant(fuse, arg)) {
-                        n_nodes++;
-                } else {
-                        n_leaves++;
-                }
+                room.n_nodes += arg.n_nodes;
+                room.n_leaves += arg.n_leaves;
         }
-        return g->n_nodes + n_times * n_nodes <= EXPR_NODES_MAX &&
-               g->n_pending + n_times * n_leaves <= EXPR_LEAVES_MAX + n_times;
+        return room;
+}
+
+/* Could a group do that so many times, each time instead of reading one value? */
+static bool has_room(const struct fuse_group *g, struct room room, uint32_t n_times)
+{
+        return g->n_nodes + n_times * room.n_nodes <= EXPR_NODES_MAX &&
+               g->n_pending + n_times * room.n_leaves <= EXPR_LEAVES_MAX + n_times;
+}
+
+/* Could all readers of the value, instead of reading it? */
+static bool have_room(const struct fuse *fuse, const struct fuse_value *v, struct room room)
+{
+        for (unsigned i = 0; i < v->n_readers; i++) {
+                uint32_t n_times = 0;
+
+                for (unsigned k = 0; k < v->n_readers; k++)
+                        n_times += v->readers[k].group == v->readers[i].group;
+                if (!has_room(&fuse->groups[v->readers[i].group], room, n_times))
+                        return false;
+        }
+        return true;
 }
 
 /* The group computes the value. */
@@ -261,8 +294,7 @@ static void join(struct fuse *fuse, struct fuse_reader reader, const struct td_n
 {
         struct fuse_group *g = &fuse->groups[reader.group];
 
-        g->n_nodes += is_triangle(node) ? GENERATE_NODES : 1;
-        g->n_pending += is_triangle(node) ? GENERATE_INDICES_MAX : 0;
+        take_room(g, room_alone(node));
         g->n_pending--;
         for (uint32_t i = 0; i < node->n_args; i++)
                 note_read(fuse, graph_arg(fuse->graph, node, i), reader);
@@ -276,15 +308,7 @@ static bool may_compute_again(const struct fuse *fuse, uint32_t value, const str
                 return false;
         if (v->n_readers > 1 && v->cost > AGAIN_MAX && !is_single(&fuse->graph->types[value]))
                 return false;
-        for (unsigned i = 0; i < v->n_readers; i++) {
-                uint32_t n_times = 0;
-
-                for (unsigned k = 0; k < v->n_readers; k++)
-                        n_times += v->readers[k].group == v->readers[i].group;
-                if (!has_room(fuse, &fuse->groups[v->readers[i].group], node, n_times))
-                        return false;
-        }
-        return true;
+        return have_room(fuse, v, room_to_compute(fuse, node));
 }
 
 /* What a region stores lies in one order of axes. */
@@ -327,7 +351,7 @@ static uint32_t find_keeper(struct fuse *fuse, uint32_t value, const struct td_n
                 return FUSE_NONE;
         g = &fuse->groups[keeper];
         if ((g->reduction != FUSE_NONE && !may_store(fuse, g)) || g->last >= v->first_read ||
-            g->n_stored == EXPR_RESULTS_MAX || !has_room(fuse, g, node, 1) ||
+            g->n_stored == EXPR_RESULTS_MAX || !has_room(g, room_to_compute(fuse, node), 1) ||
             !is_same_shape(&fuse->graph->types[value], g->type) ||
             !is_stored_alike(fuse, g, value))
                 return FUSE_NONE;
@@ -413,6 +437,8 @@ static bool may_look_through(const struct fuse *fuse, uint32_t node)
         if (!td_op_is_view(n->op) || graph->is_plain || fuse->values[value].must_store)
                 return false;
         arg = graph_arg(graph, n, 0);
+        if (!have_room(fuse, &fuse->values[value], room_to_read(fuse, arg)))
+                return false;
         return n->op != TD_OP_RESHAPE || fuse->values[arg].is_flat ||
                is_same_but_ones(&graph->types[arg], &graph->types[value]);
 }
