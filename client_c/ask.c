@@ -59,6 +59,25 @@ static int encode_ask(td_client *client, struct frame *frame, uint32_t msgid, vo
         return TD_OK;
 }
 
+int client_repeat(td_client *client, encode_fn encode, void *ctx, bool may_repeat,
+                  struct call *call, struct reader *result, td_error *error)
+{
+        unsigned n_lost = 0;
+        int r;
+
+        while ((r = exchange_begin(client, call, encode, ctx, error)) == TD_OK &&
+               (r = exchange_finish(client, call, result, error)) == EXCHANGE_LOST) {
+                r = client_lost(call, client, ++n_lost, !may_repeat, error);
+                if (r == TD_OK && !may_repeat)
+                        r = client_unreachable(client, TD_E_CONNECTION_LOST, true, error);
+                if (r)
+                        break;
+                call_deinit(call);
+                call_init(call);
+        }
+        return r;
+}
+
 int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call,
                     struct reader *result, td_error *error)
 {

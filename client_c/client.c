@@ -115,6 +115,7 @@ static void fork_child_client(td_client *client)
         client->n_active = 0;
         client->n_waiting = 0;
         client->n_released = 0;
+        client->n_undefined = 0;
         client->n_unmapped = 0;
         for (unsigned i = 0; i < CALL_BUCKETS; i++) {
                 for (struct call *call = client->calls[i]; call; call = call->next)
@@ -202,6 +203,7 @@ static td_client *client_new(void)
                 return NULL;
         atomic_init(&client->n_refs, 1);
         atomic_init(&client->next_handle, 1);
+        atomic_init(&client->next_definition, 1);
         pthread_mutex_init(&client->lock, NULL);
         pthread_cond_init(&client->changed, NULL);
         connection_init(&client->connection);
@@ -329,24 +331,13 @@ int td_call(td_client *client, const char *method, const void *params, size_t n_
             void **resultp, size_t *n_resultp, td_error *error)
 {
         struct raw raw = { method, params, n_params };
-        bool is_write = !is_question(method);
         struct reader result;
         struct call call;
-        unsigned n_lost = 0;
         void *bytes;
         int r;
 
         call_init(&call);
-        while ((r = exchange_begin(client, &call, encode_raw, &raw, error)) == TD_OK &&
-               (r = exchange_finish(client, &call, &result, error)) == EXCHANGE_LOST) {
-                r = client_lost(&call, client, ++n_lost, is_write, error);
-                if (r == TD_OK && is_write)
-                        r = client_unreachable(client, TD_E_CONNECTION_LOST, true, error);
-                if (r)
-                        break;
-                call_deinit(&call);
-                call_init(&call);
-        }
+        r = client_repeat(client, encode_raw, &raw, is_question(method), &call, &result, error);
         if (r == TD_OK) {
                 size_t n = (size_t)(result.end - result.at);
 

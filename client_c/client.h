@@ -82,11 +82,14 @@ struct td_client {
         uint64_t released[RELEASES_MAX]; /* handles that the daemon does not know to be released */
         unsigned n_released;
         uint64_t n_released_bytes;
+        uint64_t undefined[RELEASES_MAX]; /* definitions, likewise; bytes are counted above */
+        unsigned n_undefined;
         uint64_t *unmapped; /* segments, likewise */
         size_t n_unmapped;
         size_t n_unmapped_allocated;
 
         atomic_uint_fast64_t next_handle;
+        atomic_uint_fast64_t next_definition;
 };
 
 struct td_mapping {
@@ -175,6 +178,7 @@ void exchange_flush(td_client *client);
 /* Under the lock. */
 void exchange_unmapped(td_client *client, uint64_t segment);
 void exchange_released(td_client *client, uint64_t handle, uint64_t n_bytes);
+void exchange_undefined(td_client *client, uint64_t definition, uint64_t n_bytes);
 /* Under the lock: end the connection; calls under way are lost. */
 void exchange_break(td_client *client);
 /* Under the lock: wait until nobody is inside, close. */
@@ -195,6 +199,9 @@ int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t fi
  */
 int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struct call *call,
                     struct reader *result, td_error *error);
+/* Any other request, asked again only if it may be. No tensor's handle may go in. */
+int client_repeat(td_client *client, encode_fn encode, void *ctx, bool may_repeat,
+                  struct call *call, struct reader *result, td_error *error);
 /* After EXCHANGE_LOST for the n-th time: TD_OK to try again, or the error to report. */
 int client_lost(const struct call *call, td_client *client, unsigned n_lost, bool is_write,
                 td_error *error);

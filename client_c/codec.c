@@ -328,14 +328,44 @@ void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segment
         frame_ids(frame, "unmap", "segments", segments, n_segments);
 }
 
-/* ---- run ---- */
+/* ---- run, define, call ---- */
 
-void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_t n_inputs)
+void frame_undefine(struct frame *frame, const uint64_t *numbers, size_t n_numbers)
+{
+        frame_ids(frame, "undefine", "definitions", numbers, n_numbers);
+}
+
+void frame_define(struct frame *frame, uint32_t msgid, uint64_t number,
+                  const struct definition *definition)
 {
         msgpack_packer pk = packer_of(frame);
 
-        pack_request(&pk, msgid, "run", true);
+        pack_request(&pk, msgid, method_names[METHOD_DEFINE], true);
+        msgpack_pack_map(&pk, 4);
+        pack_text(&pk, "definition");
+        msgpack_pack_uint64(&pk, number);
+        pack_text(&pk, "inputs");
+        msgpack_pack_array(&pk, definition->n_inputs);
+        for (uint32_t i = 0; i < definition->n_inputs; i++) {
+                msgpack_pack_map(&pk, 2);
+                pack_type(&pk, &definition->types[i]);
+        }
+        frame_run_nodes(frame, &definition->nodes, definition->n_values);
+        for (uint32_t i = 0; i < definition->n_values; i++)
+                frame_run_output(frame, (int)definition->values[i], 0, NULL, false, false);
+}
+
+void frame_run_begin(struct frame *frame, uint32_t msgid, uint64_t definition, unsigned n_more,
+                     size_t n_inputs)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_request(&pk, msgid, method_names[definition ? METHOD_CALL : METHOD_RUN], true);
         msgpack_pack_map(&pk, 3U + n_more);
+        if (definition) {
+                pack_text(&pk, "definition");
+                msgpack_pack_uint64(&pk, definition);
+        }
         pack_text(&pk, "inputs");
         msgpack_pack_array(&pk, n_inputs);
 }
@@ -378,20 +408,24 @@ void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_ou
 {
         msgpack_packer pk = packer_of(frame);
 
-        pack_text(&pk, "nodes");
-        frame_append(frame, nodes->bytes, nodes->n_bytes);
+        if (nodes) {
+                pack_text(&pk, "nodes");
+                frame_append(frame, nodes->bytes, nodes->n_bytes);
+        }
         pack_text(&pk, "outputs");
         msgpack_pack_array(&pk, n_outputs);
 }
 
-void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
+void frame_run_output(struct frame *frame, int value, uint64_t handle, const char *name,
                       bool replace, bool map)
 {
         msgpack_packer pk = packer_of(frame);
 
-        msgpack_pack_map(&pk, 1U + !!handle + !!name + replace + map);
-        pack_text(&pk, "value");
-        msgpack_pack_uint32(&pk, value);
+        msgpack_pack_map(&pk, (value >= 0 ? 1U : 0U) + !!handle + !!name + replace + map);
+        if (value >= 0) {
+                pack_text(&pk, "value");
+                msgpack_pack_int(&pk, value);
+        }
         pack_entry(&pk, "name", name);
         pack_flag(&pk, "replace", replace);
         pack_handle(&pk, handle);

@@ -44,8 +44,8 @@ void frame_truncate(struct frame *frame, size_t n_bytes);
 void frame_append(struct frame *frame, const void *bytes, size_t n_bytes);
 
 /*
- * The parameters of any method but run. A field that is zero, NULL or false is left out; retry_ms
- * is left out below zero.
+ * The parameters of any method but run, define and call. A field that is zero, NULL or false is
+ * left out; retry_ms is left out below zero.
  */
 struct ask {
         enum td_method method;
@@ -88,16 +88,32 @@ struct view {
         int64_t offset;
 };
 
+/* A program that is checked once and called by its number. */
+struct definition {
+        uint32_t n_inputs;
+        uint32_t n_values;
+        struct td_type *types; /* of the inputs, then of the values */
+        uint32_t *values;      /* that are asked for */
+        struct frame nodes;    /* what frame_nodes() made */
+};
+
+void frame_define(struct frame *frame, uint32_t msgid, uint64_t number,
+                  const struct definition *definition);
+/* [2, "undefine", [{"definitions": numbers}]] */
+void frame_undefine(struct frame *frame, const uint64_t *numbers, size_t n_numbers);
+
 /*
  * run, piece by piece: begin, as many inputs as announced, nodes, outputs, end. The nodes are what
- * frame_nodes() made, once.
+ * frame_nodes() made, once. A call is a run with the number of a definition (else 0), which needs
+ * no nodes (NULL) and no values (-1).
  */
-void frame_run_begin(struct frame *frame, uint32_t msgid, unsigned n_more, size_t n_inputs);
+void frame_run_begin(struct frame *frame, uint32_t msgid, uint64_t definition, unsigned n_more,
+                     size_t n_inputs);
 void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *view, bool donate);
 void frame_run_immediate(struct frame *frame, const struct td_type *type, const uint8_t *order,
                          const void *data, size_t n_data);
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
-void frame_run_output(struct frame *frame, uint32_t value, uint64_t handle, const char *name,
+void frame_run_output(struct frame *frame, int value, uint64_t handle, const char *name,
                       bool replace, bool map);
 /* As many more keys as were announced: op_id may be NULL, times below 0, 0 threads and a
  * progress_ms of 0 are none. */

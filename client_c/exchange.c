@@ -139,6 +139,7 @@ void exchange_break(td_client *client)
         mappings_detach(&client->mappings);
         client->n_released = 0;
         client->n_released_bytes = 0;
+        client->n_undefined = 0;
         client->n_unmapped = 0;
         client_settle(client);
 }
@@ -389,9 +390,12 @@ static void client_write_queued(td_client *client)
                 frame_unmap(out, client->unmapped, client->n_unmapped);
         if (client->n_released > 0)
                 frame_release(out, client->released, client->n_released);
+        if (client->n_undefined > 0)
+                frame_undefine(out, client->undefined, client->n_undefined);
         client->n_unmapped = 0;
         client->n_released = 0;
         client->n_released_bytes = 0;
+        client->n_undefined = 0;
 }
 
 void exchange_flush(td_client *client)
@@ -436,6 +440,16 @@ void exchange_released(td_client *client, uint64_t handle, uint64_t n_bytes)
         client->released[client->n_released++] = handle;
         client->n_released_bytes += n_bytes;
         if (client->n_released == RELEASES_MAX || client->n_released_bytes >= RELEASES_BYTES)
+                exchange_flush(client);
+}
+
+void exchange_undefined(td_client *client, uint64_t definition, uint64_t n_bytes)
+{
+        if (!client->is_connected)
+                return;
+        client->undefined[client->n_undefined++] = definition;
+        client->n_released_bytes += n_bytes;
+        if (client->n_undefined == RELEASES_MAX || client->n_released_bytes >= RELEASES_BYTES)
                 exchange_flush(client);
 }
 

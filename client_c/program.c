@@ -202,6 +202,16 @@ int td_builder_input_view(td_builder *builder, const td_tensor *tensor, const st
         return input_done(builder, &type);
 }
 
+int td_builder_parameter(td_builder *builder, const struct td_type *type)
+{
+        struct builder_input *input = input_add(builder, type);
+
+        if (!input)
+                return -1;
+        input->is_parameter = true;
+        return input_done(builder, type);
+}
+
 void td_builder_donate(td_builder *builder, int input)
 {
         if (input >= 0 && (uint32_t)input < builder->top.block.n_inputs &&
@@ -610,4 +620,17 @@ int td_builder_check(const td_builder *builder, td_error *error)
         if (error)
                 error->node = refusal->node;
         return refusal->code;
+}
+
+int builder_check_bound(const td_builder *builder, td_error *error)
+{
+        int r = td_builder_check(builder, error);
+
+        for (uint32_t i = 0; r == TD_OK && i < builder->top.block.n_inputs; i++)
+                if (builder->inputs[i].is_parameter)
+                        r = error_set(error, TD_E_BAD_PROGRAM,
+                                      "value %u is a parameter, which stands for nothing: only a "
+                                      "definition has some",
+                                      i);
+        return r;
 }

@@ -3,7 +3,8 @@
  * Programs, built value by value
  *
  * A builder holds a program whose types are inferred as it grows; the first refusal is kept and
- * ends it. While a loop's body is built, the blocks around it wait on a stack.
+ * ends it. While a loop's body is built, the blocks around it wait on a stack. A function is what
+ * is left of a builder once it is defined: nodes, types of inputs and of results.
  */
 #pragma once
 
@@ -11,7 +12,8 @@
 #include "infer.h"
 
 struct builder_input {
-        td_tensor *tensor; /* borrowed; NULL: an immediate */
+        td_tensor *tensor; /* borrowed; NULL: an immediate or a parameter */
+        bool is_parameter;
         bool has_view;
         bool donate;
         struct view view; /* type: of the value in any case */
@@ -47,3 +49,29 @@ struct td_builder {
         void *tell_ctx;
         struct td_refusal refusal;
 };
+
+/* TD_OK, or what was refused; a parameter, which stands for nothing yet, is refused too. */
+int builder_check_bound(const td_builder *builder, td_error *error);
+
+struct td_function {
+        td_client *client;
+        struct definition definition;
+
+        /* under the client's lock */
+        uint64_t number;
+        uint32_t epoch; /* the connection that knows the number; 0: none */
+};
+
+/* ---- function.c ---- */
+
+/* Make it known to the present connection. */
+int function_define(td_function *function, td_error *error);
+
+/* ---- run.c ---- */
+
+/*
+ * Run what was checked: the builder's program, or a function with the builder's inputs (NULL:
+ * none).
+ */
+int run_program(td_client *client, const td_builder *builder, td_function *function,
+                const td_output *outputs, size_t n_outputs, td_tensor **tensors, td_error *error);

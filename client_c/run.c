@@ -5,6 +5,7 @@
  * A run keeps what it takes to ask again: inputs, encoded nodes, outputs. Handles are written when
  * it is sent, for the connection that is there then. An output that is unnamed, small and not to be
  * mapped is asked for as bytes: nothing of it stays in the daemon, and used again it travels along.
+ * A call of a function is a run whose nodes the daemon has.
  */
 #include "program.h"
 
@@ -14,6 +15,7 @@
 struct run {
         const struct builder_input *inputs;
         uint32_t n_inputs;
+        td_function *function; /* that is called; NULL: a program with nodes of its own */
         struct frame nodes;
         const td_output *outputs;
         td_tensor **tensors; /* of the outputs */
@@ -27,7 +29,7 @@ struct run {
         void *tell_ctx;
         int64_t first_ms;    /* when it was sent first, 0: not yet */
         bool takes_stale;    /* inputs that are gone: ask for the outcome all the same */
-        td_tensor *stale;    /* input to be renewed */
+        td_tensor *stale;    /* input to be renewed; NULL: the function */
 };
 
 struct td_pending {
@@ -119,9 +121,14 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
                       td_error *error)
 {
         struct run *run = ctx;
+        td_function *function = run->function;
         bool is_retry = run->is_write && run->first_ms;
 
-        frame_run_begin(frame, msgid,
+        if (function && function->epoch != client->epoch) {
+                run->stale = NULL;
+                return EXCHANGE_STALE;
+        }
+        frame_run_begin(frame, msgid, function ? function->number : 0,
                         (unsigned)run->is_write + is_retry + (run->deadline_ms >= 0) +
                                 (run->n_threads > 0) + (run->progress_ms > 0),
                         run->n_inputs);
@@ -131,12 +138,12 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
                 if (r)
                         return r;
         }
-        frame_run_nodes(frame, &run->nodes, run->n_outputs);
+        frame_run_nodes(frame, function ? NULL : &run->nodes, run->n_outputs);
         for (size_t i = 0; i < run->n_outputs; i++) {
                 const td_output *output = &run->outputs[i];
 
                 run->tensors[i]->epoch = client->epoch;
-                frame_run_output(frame, (uint32_t)output->value, run->tensors[i]->handle,
+                frame_run_output(frame, function ? -1 : output->value, run->tensors[i]->handle,
                                  output->name, output->replace,
                                  output->map && run->tensors[i]->handle);
         }
@@ -157,7 +164,7 @@ static bool is_inline(const td_output *output, const struct td_type *type)
 static int check_outputs(const td_builder *builder, const td_output *outputs, size_t n_outputs,
                          td_error *error)
 {
-        int r = td_builder_check(builder, error);
+        int r = builder_check_bound(builder, error);
 
         if (r == TD_OK && n_outputs > TD_OUTPUTS_MAX)
                 r = error_set(error, TD_E_BAD_PROGRAM, "%zu outputs are more than the limit of %d",
@@ -181,11 +188,14 @@ static void free_tensors(td_tensor **tensors, size_t n)
 }
 
 /* Tensors for the outputs, with handles for those that stay in the daemon. */
-static int make_tensors(td_client *client, const td_builder *builder, const td_output *outputs,
-                        size_t n_outputs, bool allows_inline, td_tensor **tensors, td_error *error)
+static int make_tensors(td_client *client, const td_builder *builder, const td_function *function,
+                        const td_output *outputs, size_t n_outputs, bool allows_inline,
+                        td_tensor **tensors, td_error *error)
 {
         for (size_t i = 0; i < n_outputs; i++) {
-                const struct td_type *type = td_builder_type(builder, outputs[i].value);
+                const struct td_type *type =
+                        function ? &function->definition.types[function->definition.n_inputs + i]
+                                 : td_builder_type(builder, outputs[i].value);
 
                 tensors[i] = tensor_new(client, type, outputs[i].name);
                 if (!tensors[i]) {
@@ -199,9 +209,10 @@ static int make_tensors(td_client *client, const td_builder *builder, const td_o
         return TD_OK;
 }
 
-static void run_init(struct run *run, const td_builder *builder, const td_output *outputs,
-                     size_t n_outputs, td_tensor **tensors)
+static void run_init(struct run *run, const td_builder *builder, td_function *function,
+                     const td_output *outputs, size_t n_outputs, td_tensor **tensors)
 {
+        run->function = function;
         run->inputs = builder->inputs;
         run->n_inputs = builder->top.block.n_inputs;
         run->outputs = outputs;
@@ -217,14 +228,24 @@ static void run_init(struct run *run, const td_builder *builder, const td_output
         run->takes_stale = false;
         run->stale = NULL;
         frame_init(&run->nodes);
-        frame_nodes(&run->nodes, &builder->top.block);
+        if (!function)
+                frame_nodes(&run->nodes, &builder->top.block);
         for (size_t i = 0; i < n_outputs; i++)
                 run->is_write = run->is_write || outputs[i].name;
         if (run->is_write)
                 random_id(run->op_id);
 }
 
-/* Send, renewing inputs of an earlier connection. */
+/* An input or the function is of an earlier connection. */
+static int run_renew(struct run *run, td_error *error)
+{
+        if (!run->stale)
+                return function_define(run->function, error);
+        return run->stale->handle ? tensor_renew(run->stale, error)
+                                  : tensor_store(run->stale, error);
+}
+
+/* Send, renewing what is of an earlier connection. */
 static int run_begin(td_client *client, struct run *run, struct call *call, td_error *error)
 {
         int r;
@@ -235,8 +256,7 @@ static int run_begin(td_client *client, struct run *run, struct call *call, td_e
         call->tell = run->tell;
         call->tell_ctx = run->tell_ctx;
         while ((r = exchange_begin(client, call, encode_run, run, error)) == EXCHANGE_STALE) {
-                r = run->stale->handle ? tensor_renew(run->stale, error)
-                                       : tensor_store(run->stale, error);
+                r = run_renew(run, error);
                 if (r == TD_E_GONE && run->first_ms && run->is_write)
                         run->takes_stale = true;
                 else if (r)
@@ -314,18 +334,16 @@ static int run_finish(td_client *client, struct run *run, struct call *call, td_
         return r;
 }
 
-int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs,
-           td_tensor **tensors, td_error *error)
+int run_program(td_client *client, const td_builder *builder, td_function *function,
+                const td_output *outputs, size_t n_outputs, td_tensor **tensors, td_error *error)
 {
         struct run run;
         struct call call;
-        int r = check_outputs(builder, outputs, n_outputs, error);
+        int r = make_tensors(client, builder, function, outputs, n_outputs, true, tensors, error);
 
-        if (r == TD_OK)
-                r = make_tensors(client, builder, outputs, n_outputs, true, tensors, error);
         if (r)
                 return r;
-        run_init(&run, builder, outputs, n_outputs, tensors);
+        run_init(&run, builder, function, outputs, n_outputs, tensors);
         call_init(&call);
         r = run_begin(client, &run, &call, error);
         if (r == TD_OK)
@@ -335,6 +353,14 @@ int td_run(td_client *client, const td_builder *builder, const td_output *output
         if (r)
                 free_tensors(tensors, n_outputs);
         return r;
+}
+
+int td_run(td_client *client, const td_builder *builder, const td_output *outputs, size_t n_outputs,
+           td_tensor **tensors, td_error *error)
+{
+        int r = check_outputs(builder, outputs, n_outputs, error);
+
+        return r ? r : run_program(client, builder, NULL, outputs, n_outputs, tensors, error);
 }
 
 /* ---- in two halves ---- */
@@ -412,13 +438,13 @@ int td_submit(td_client *client, const td_builder *builder, const td_output *out
         pending = calloc(1, sizeof(*pending));
         if (!pending)
                 return fail_no_memory(error);
-        r = make_tensors(client, builder, outputs, n_outputs, false, tensors, error);
+        r = make_tensors(client, builder, NULL, outputs, n_outputs, false, tensors, error);
         if (r) {
                 free(pending);
                 return r;
         }
         pending->client = client_ref(client);
-        run_init(&pending->run, builder, outputs, n_outputs, NULL);
+        run_init(&pending->run, builder, NULL, outputs, n_outputs, NULL);
         call_init(&pending->call);
         if (!pending_take(pending, builder, outputs, tensors))
                 r = fail_no_memory(error);

@@ -36,6 +36,7 @@ typedef struct td_client td_client;
 typedef struct td_tensor td_tensor;
 typedef struct td_mapping td_mapping;
 typedef struct td_builder td_builder;
+typedef struct td_function td_function;
 typedef struct td_list td_list;
 typedef struct td_pending td_pending;
 
@@ -189,6 +190,11 @@ TD_API int td_builder_immediate(td_builder *builder, const struct td_type *type,
 TD_API int td_builder_array(td_builder *builder, const struct td_type *type, const void *data,
                             const int64_t *strides);
 /*
+ * An input of which dtype and shape are known, and no more: for td_define(). td_run() and
+ * td_submit() refuse a builder that has one.
+ */
+TD_API int td_builder_parameter(td_builder *builder, const struct td_type *type);
+/*
  * results may be NULL for an operation of one result, which is returned. attrs may be NULL. Inputs
  * must be added before operations.
  */
@@ -266,6 +272,34 @@ TD_API void td_cancel(td_pending *pending);
 TD_API bool td_poll(td_pending *pending);
 /* Block for the answer. On failure the tensors are freed for the caller. Frees pending. */
 TD_API int td_wait(td_pending *pending, td_error *error);
+
+/* ---- functions ---- */
+
+/*
+ * A program that the daemon checks once and keeps, to be called with other inputs. The builder's
+ * inputs, whatever they are, become parameters, of which dtypes and shapes count alone; nothing of
+ * the builder is needed afterwards, its deadline and threads do not count. values (n_values, at
+ * most TD_OUTPUTS_MAX) are those that a call yields. A definition belongs to a connection; after
+ * another one was made the next call defines it again.
+ *
+ * TD_E_TOO_MANY: the connection has TD_DEFINITIONS_MAX of them, or too many bytes.
+ */
+TD_API int td_define(td_client *client, const td_builder *builder, const int *values,
+                     size_t n_values, td_function **function, td_error *error);
+/*
+ * Call it. arguments is a builder of inputs alone, one per parameter, in their order: tensors,
+ * views (lying in any way) or immediates of just the parameter's dtype and shape, donated or not;
+ * and deadline and threads, if any. outputs[i] says what becomes of values[i] (its own `value` is
+ * not looked at), n_outputs is n_values; outputs[i] becomes tensors[i], as of td_run().
+ *
+ * TD_E_BAD_ARGUMENTS, TD_E_DTYPE_MISMATCH, TD_E_SHAPE_MISMATCH: number, dtype or shape of an
+ * argument is another; the message names its index, what was given and what was wanted.
+ */
+TD_API int td_function_call(td_function *function, const td_builder *arguments,
+                            const td_output *outputs, size_t n_outputs, td_tensor **tensors,
+                            td_error *error);
+/* The daemon forgets it. Calls must have ended. */
+TD_API void td_function_free(td_function *function);
 
 /* ---- anything else ---- */
 

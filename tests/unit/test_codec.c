@@ -92,7 +92,7 @@ END_TEST
 
 START_TEST(notifications_are_golden)
 {
-        const uint64_t handles[] = { 1, 2 }, segment = 5;
+        const uint64_t handles[] = { 1, 2 }, segment = 5, numbers[] = { 3, UINT64_C(1) << 40 };
         struct frame frame;
 
         frame_init(&frame);
@@ -101,6 +101,9 @@ START_TEST(notifications_are_golden)
         frame_truncate(&frame, 0);
         frame_unmap(&frame, &segment, 1);
         check_golden(&frame, "notification-unmap.hex");
+        frame_truncate(&frame, 0);
+        frame_undefine(&frame, numbers, 2);
+        check_golden(&frame, "notification-undefine.hex");
         frame_deinit(&frame);
 }
 END_TEST
@@ -182,6 +185,39 @@ START_TEST(loops_are_golden)
 }
 END_TEST
 
+START_TEST(definitions_are_golden)
+{
+        struct td_node nodes[] = {
+                { .op = TD_OP_MULTIPLY, .n_args = 2, .args = (uint32_t[]){ 0, 0 } },
+                { .op = TD_OP_SUM, .n_args = 1, .args = (uint32_t[]){ 2 } },
+        };
+        struct td_type types[] = { { TD_FLOAT64, 1, { 4 } }, { TD_INT64, 0, { 0 } } };
+        struct definition definition = { .n_inputs = 2,
+                                         .n_values = 2,
+                                         .types = types,
+                                         .values = (uint32_t[]){ 3, 1 } };
+        const int64_t seven = 7;
+        struct frame frame;
+
+        frame_init(&definition.nodes);
+        frame_nodes(&definition.nodes, &(struct td_block){ .n_nodes = 2, .nodes = nodes });
+        frame_init(&frame);
+        frame_define(&frame, 20, 3, &definition);
+        check_golden(&frame, "request-define.hex");
+        frame_truncate(&frame, 0);
+        frame_run_begin(&frame, 21, 3, 3, 2);
+        frame_run_handle(&frame, 9, NULL, false);
+        frame_run_immediate(&frame, &types[1], NULL, &seven, 8);
+        frame_run_nodes(&frame, NULL, 2);
+        frame_run_output(&frame, -1, 0, NULL, false, false);
+        frame_run_output(&frame, -1, 22, "n", true, false);
+        frame_run_end(&frame, op_id, -1, 1000, 2);
+        check_golden(&frame, "request-call.hex");
+        frame_deinit(&frame);
+        frame_deinit(&definition.nodes);
+}
+END_TEST
+
 START_TEST(run_is_put_together)
 {
         const struct view view = { .type = { TD_FLOAT64, 1, { 3 } },
@@ -195,7 +231,7 @@ START_TEST(run_is_put_together)
         frame_init(&nodes);
         frame_nodes(&nodes, &(struct td_block){ .n_nodes = 0 });
         frame_init(&frame);
-        frame_run_begin(&frame, 18, 2, 3);
+        frame_run_begin(&frame, 18, 0, 2, 3);
         frame_run_handle(&frame, 9, NULL, false);
         frame_run_handle(&frame, 10, &view, false);
         frame_run_immediate(&frame, &(struct td_type){ TD_FLOAT64, 0, { 0 } }, NULL, &two, 8);
@@ -443,6 +479,7 @@ int main(void)
         tcase_add_test(tc, notifications_are_golden);
         tcase_add_test(tc, nodes_are_golden);
         tcase_add_test(tc, loops_are_golden);
+        tcase_add_test(tc, definitions_are_golden);
         tcase_add_test(tc, run_is_put_together);
         tcase_add_test(tc, every_frame_is_scanned);
         tcase_add_test(tc, no_message_is_no_message);
