@@ -18,6 +18,7 @@ import builtins as _builtins
 
 from . import _client, _errors, _functions, _native, fft, linalg, random
 from ._client import Client, Record, connect, default_client
+from ._define import Function
 from ._creation import (
     arange,
     empty,

@@ -5,8 +5,6 @@ import collections
 import contextlib
 import functools
 import inspect
-import math
-import operator
 import os
 import threading
 import warnings
@@ -16,8 +14,9 @@ import numpy
 from . import _files, _msgpack, _native
 from ._dtypes import DTYPES, native_array, number_of
 from ._kernels import UserKernel
+from ._define import Function, watch_over, names_of, tensors_of
 from ._errors import error
-from ._graph import emit, emit_one
+from ._graph import emit, emit_definition, emit_one
 from ._operands import as_operand
 from ._program import Program
 from ._tensor import Tensor, Unsealed
@@ -26,8 +25,6 @@ Record = collections.namedtuple("Record", "name shape dtype nbytes id")
 Record.__doc__ = (
     "A named tensor, as `Client.list` yields it: name, shape, dtype, nbytes (bytes), id (16 bytes)."
 )
-
-PROGRESS_MS = 100  # how often a run tells how far it is
 
 _MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
 
@@ -425,34 +422,59 @@ class Client:
             )
         if not outputs:
             raise error("bad_program", "no output was asked for")
-        names = [names] if isinstance(names, str) else names or [None] * len(outputs)
-        if len(names) != len(outputs):
-            raise error("bad_arguments", f"{len(outputs)} outputs, but {len(names)} names")
+        names = names_of(names, len(outputs))
         builder, numbers = emit(self, [as_operand(output) for output in outputs], tuple(donate))
-        if timeout is not None or threads is not None:
-            builder.limit(*_limits(timeout, threads))
-        if progress is not None:
-            builder.progress(progress, PROGRESS_MS)
+        watch_over(builder, timeout, threads, progress)
         rows = tuple((number, name, replace, False) for number, name in zip(numbers, names))
-        tensors = tuple(Tensor(self, handle) for handle in self._native.run(builder, rows))
-        return tensors[0] if len(tensors) == 1 else tensors
+        return tensors_of(self, self._native.run(builder, rows))
+
+    def define(self, program, *values):
+        """Have the daemon check a program once and keep it, to be called with other arrays.
+
+        Parameters
+        ----------
+        program : Program
+            Its parameters (`Program.parameter`) are those of the function, in the order in which
+            they were made. Whatever else it names is kept, and the same in every call.
+        *values : Value
+            What a call yields, 64 at most.
+
+        Returns
+        -------
+        Function
+
+        Raises
+        ------
+        LimitError
+            This client has 1024 functions, or too many bytes of them.
+        ArgumentError
+            A parameter of another program.
+        UnknownOp, KernelError, ...
+            The daemon does not know a user kernel, or it refuses these shapes.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> x = p.parameter(3)
+        >>> scale = tensord.define(p, x / x.sum())
+        >>> scale([1.0, 2.0, 1.0])
+        Tensor([0.25, 0.5 , 0.25], dtype=float64)
+        """
+        if not isinstance(program, Program):
+            raise TypeError(
+                f"define() wants a Program, then its values, not {type(program).__name__}"
+            )
+        if not values:
+            raise error("bad_program", "no value was asked for")
+        parameters = tuple(program._parameters)
+        builder, numbers, bound = emit_definition(parameters, [as_operand(x) for x in values])
+        native = self._native.define(builder, tuple(numbers))
+        return Function(self, native, parameters, bound, len(numbers))
 
     def _force(self, node):
         """Compute one node now: a Tensor, or a tuple of them if it has several results."""
-        handles = self._native.run(*emit_one(self, node))
-        if len(handles) == 1:
-            return Tensor(self, handles[0])
-        return tuple(Tensor(self, handle) for handle in handles)
-
-
-def _limits(timeout, threads):
-    """(milliseconds or -1, threads or 0), as a builder takes them."""
-    if timeout is not None and not timeout >= 0:
-        raise error("bad_arguments", f"a timeout is not negative, as {timeout!r} is")
-    if threads is not None and not 1 <= threads < 2**32:
-        raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
-    ms = -1 if timeout is None else math.ceil(min(timeout, 1e12) * 1000)
-    return ms, 0 if threads is None else operator.index(threads)
+        return tensors_of(self, self._native.run(*emit_one(self, node)))
 
 
 # ---- the default client ----
@@ -520,5 +542,6 @@ FUNCTIONS = {
         "ops",
         "ping",
         "run",
+        "define",
     )
 }

@@ -13,7 +13,7 @@ becomes the loop's captures.
 
 from . import _native
 from ._errors import TensordError, error
-from ._operands import Scalar
+from ._operands import Parameter, Scalar
 from ._operators import Operators
 
 _OPS = {name: (number, n_results) for name, number, n_results, _ in _native.OPS}
@@ -264,15 +264,19 @@ def _emit_loop(builder, node, numbers):
     )
 
 
+def _sort_outputs(values):
+    for value in values:
+        if value.node is not None and value.node.block is not None:
+            raise error("bad_program", "a value of a loop's body is no output; return or watch it")
+    return sort(values, None)
+
+
 def emit(client, values, donate=()):
     """A builder that computes the values, and their numbers in it.
 
     The tensors in `donate`, each of them an input, are given away.
     """
-    for value in values:
-        if value.node is not None and value.node.block is not None:
-            raise error("bad_program", "a value of a loop's body is no output; return or watch it")
-    leaves, nodes = sort(values, None)
+    leaves, nodes = _sort_outputs(values)
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:
@@ -285,6 +289,25 @@ def emit(client, values, donate=()):
     for node in nodes:
         _emit_node(builder, node, numbers)
     return builder, [numbers[key_of(value)] for value in values]
+
+
+def emit_definition(parameters, values):
+    """A builder that computes the values from parameters alone, and their numbers in it.
+
+    Its inputs are the parameters, then what else the values need: operands, returned last.
+    """
+    leaves, nodes = _sort_outputs(values)
+    builder = _native.Builder()
+    own = set(map(id, parameters))
+    bound = [leaf for leaf in leaves if id(leaf) not in own]
+    if any(isinstance(leaf._source, Parameter) for leaf in bound):
+        raise error("bad_program", "a parameter of another program")
+    numbers = {
+        key_of(leaf): builder.parameter(leaf._number, leaf.shape) for leaf in (*parameters, *bound)
+    }
+    for node in nodes:
+        _emit_node(builder, node, numbers)
+    return builder, [numbers[key_of(value)] for value in values], bound
 
 
 def emit_one(client, node):

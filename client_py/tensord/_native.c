@@ -287,7 +287,8 @@ PyMODINIT_FUNC PyInit__native(void)
         if (!module)
                 return NULL;
         if (!native_client_add(module) || !native_tensor_add(module) ||
-            !native_builder_add(module) || !add_table(module, "DTYPES", fill_dtypes) ||
+            !native_builder_add(module) || !native_function_add(module) ||
+            !add_table(module, "DTYPES", fill_dtypes) ||
             !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||
             PyModule_AddIntConstant(module, "NDIM_MAX", TD_NDIM_MAX) ||

@@ -2,8 +2,8 @@
 /*
  * The native part of the Python package
  *
- * Four types over libtensord's public API - Client, Tensor, Mapping, Builder - without any
- * policy: arguments are positional, dtypes and operations are numbers, shapes are tuples. The
+ * Five types over libtensord's public API - Client, Tensor, Mapping, Builder, Function - without
+ * any policy: arguments are positional, dtypes and operations are numbers, shapes are tuples. The
  * Python files beside it make it pleasant.
  *
  * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
@@ -77,6 +77,19 @@ PyObject *native_int64_tuple(const int64_t *values, size_t n);
 td_client *native_client_enter(struct native_client *self);
 void native_client_leave(struct native_client *self);
 
+/* A tuple of value numbers. */
+bool native_values(PyObject *tuple, int *values, size_t max, size_t *np);
+/*
+ * A tuple of at most TD_OUTPUTS_MAX outputs, each a value's number or (number, name or None,
+ * replace, map).
+ */
+bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np);
+/* A tuple of Tensor; takes the tensors over, all or none. */
+PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n);
+
+/* Client.define */
+PyObject *native_define(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
+
 /* Takes tensor over. */
 PyObject *native_tensor_wrap(struct native_client *client, td_tensor *tensor);
 
@@ -85,3 +98,4 @@ bool native_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **typep);
 bool native_client_add(PyObject *module);
 bool native_tensor_add(PyObject *module);
 bool native_builder_add(PyObject *module);
+bool native_function_add(PyObject *module);

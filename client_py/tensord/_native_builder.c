@@ -75,6 +75,21 @@ static PyObject *builder_input(PyObject *object, PyObject *tensor_object)
         return builder_value(self, td_builder_input(self->builder, tensor->tensor));
 }
 
+/* parameter(dtype, shape) */
+static PyObject *builder_parameter(PyObject *object, PyObject *const *args, Py_ssize_t n_args)
+{
+        struct native_builder *self = (struct native_builder *)object;
+        struct td_type type;
+
+        if (n_args != 2) {
+                PyErr_SetString(PyExc_TypeError, "parameter(dtype, shape)");
+                return NULL;
+        }
+        if (!native_type(args[0], args[1], &type))
+                return NULL;
+        return builder_value(self, td_builder_parameter(self->builder, &type));
+}
+
 /* input_view(tensor, shape, strides, offset) */
 static PyObject *builder_input_view(PyObject *object, PyObject *args)
 {
@@ -365,8 +380,7 @@ static bool read_attr(PyObject *key, PyObject *value, struct td_attrs *attrs)
 
 /* ---- operations ---- */
 
-/* A tuple of value numbers. */
-static bool read_values(PyObject *tuple, int *values, size_t max, size_t *np)
+bool native_values(PyObject *tuple, int *values, size_t max, size_t *np)
 {
         Py_ssize_t n = PyTuple_Size(tuple);
 
@@ -422,7 +436,7 @@ static PyObject *builder_op(PyObject *object, PyObject *const *args, Py_ssize_t 
         }
         op = PyLong_AsLong(args[0]);
         n_results = PyLong_AsLong(args[3]);
-        if (PyErr_Occurred() || !read_values(args[1], values, TD_ARGS_MAX, &n_values))
+        if (PyErr_Occurred() || !native_values(args[1], values, TD_ARGS_MAX, &n_values))
                 return NULL;
         if (args[2] != Py_None && !PyDict_Check(args[2])) {
                 PyErr_SetString(PyExc_TypeError, "attributes are a dict");
@@ -472,7 +486,7 @@ static PyObject *builder_user(PyObject *object, PyObject *args)
 
         if (!PyArg_ParseTuple(args, "sO!O!", &name, &PyTuple_Type, &values_object, &PyTuple_Type,
                               &types_object) ||
-            !read_values(values_object, values, TD_ARGS_MAX, &n_values))
+            !native_values(values_object, values, TD_ARGS_MAX, &n_values))
                 return NULL;
         if (!read_types(types_object, types, TD_RESULTS_MAX, &n_results))
                 return PyErr_Occurred() ? NULL
@@ -494,8 +508,8 @@ static PyObject *begin_body(PyObject *object, PyObject *args, begin_fn *begin)
 
         if (!PyArg_ParseTuple(args, "LO!O!", &n_steps, &PyTuple_Type, &captures_object,
                               &PyTuple_Type, &carried_object) ||
-            !read_values(captures_object, captures, TD_ARGS_MAX, &n_captures) ||
-            !read_values(carried_object, carried, TD_ARGS_MAX, &n_carried))
+            !native_values(captures_object, captures, TD_ARGS_MAX, &n_captures) ||
+            !native_values(carried_object, carried, TD_ARGS_MAX, &n_carried))
                 return NULL;
         n = begin(self->builder, n_steps, captures, n_captures, carried, n_carried, body);
         if (n < 0)
@@ -526,7 +540,7 @@ static PyObject *builder_while_end(PyObject *object, PyObject *results_object)
                 PyErr_SetString(PyExc_TypeError, "while_end(results)");
                 return NULL;
         }
-        if (!read_values(results_object, results, TD_RESULTS_MAX, &n_results))
+        if (!native_values(results_object, results, TD_RESULTS_MAX, &n_results))
                 return NULL;
         r = td_builder_while_end(self->builder, results, n_results, values);
         return r < 0 ? builder_value(self, r) : values_tuple(values, n_results + 1);
@@ -546,8 +560,8 @@ static PyObject *builder_loop_end(PyObject *object, PyObject *args)
 
         if (!PyArg_ParseTuple(args, "O!O!LO!", &PyTuple_Type, &results_object, &PyTuple_Type,
                               &watch_object, &every, &PyTuple_Type, &at_object) ||
-            !read_values(results_object, results, TD_RESULTS_MAX, &n_results) ||
-            !read_values(watch_object, watch, TD_RESULTS_MAX, &n_watch))
+            !native_values(results_object, results, TD_RESULTS_MAX, &n_results) ||
+            !native_values(watch_object, watch, TD_RESULTS_MAX, &n_watch))
                 return NULL;
         n_entries = PyTuple_Size(at_object);
         at = PyMem_Malloc((size_t)n_entries * sizeof(*at) + 1);
@@ -634,6 +648,7 @@ static PyObject *builder_type(PyObject *object, PyObject *value_object)
 
 static PyMethodDef builder_methods[] = {
         { "input", builder_input, METH_O, NULL },
+        { "parameter", (PyCFunction)(void (*)(void))builder_parameter, METH_FASTCALL, NULL },
         { "input_view", builder_input_view, METH_VARARGS, NULL },
         { "immediate", builder_immediate, METH_VARARGS, NULL },
         { "scalar", (PyCFunction)(void (*)(void))builder_scalar, METH_FASTCALL, NULL },

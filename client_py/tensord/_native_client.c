@@ -345,7 +345,6 @@ static PyObject *client_call(PyObject *object, PyObject *args)
         return bytes;
 }
 
-/* An output is a value's number, or (number, name or None, replace, map). */
 static bool read_output(PyObject *item, td_output *outputp)
 {
         PyObject *name;
@@ -364,8 +363,26 @@ static bool read_output(PyObject *item, td_output *outputp)
         return true;
 }
 
-/* All or none: tensors that find no object are given back. */
-static PyObject *wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n)
+bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np)
+{
+        Py_ssize_t n = PyTuple_Size(tuple);
+
+        if (n < 0)
+                return false;
+        if (n > TD_OUTPUTS_MAX) {
+                native_raise_code(TD_E_BAD_PROGRAM, "%zd outputs are more than the limit of %d", n,
+                                  TD_OUTPUTS_MAX);
+                return false;
+        }
+        for (Py_ssize_t i = 0; i < n; i++)
+                if (!read_output(PyTuple_GetItem(tuple, i), &outputs[i]))
+                        return false;
+        *np = (size_t)n;
+        return true;
+}
+
+/* Tensors that find no object are given back. */
+PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n)
 {
         PyObject *tuple = PyTuple_New((Py_ssize_t)n);
 
@@ -391,30 +408,24 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         const td_builder *builder;
         td_client *client;
         td_error error;
-        Py_ssize_t n;
+        size_t n;
         int r;
 
-        if (n_args != 2 || Py_TYPE(args[0]) != native_builder_type || !PyTuple_Check(args[1])) {
+        if (n_args != 2 || Py_TYPE(args[0]) != native_builder_type) {
                 PyErr_SetString(PyExc_TypeError, "run(builder, outputs)");
                 return NULL;
         }
         builder = ((struct native_builder *)args[0])->builder;
-        n = PyTuple_Size(args[1]);
-        if (n > TD_OUTPUTS_MAX)
-                return native_raise_code(TD_E_BAD_PROGRAM,
-                                         "%zd outputs are more than the limit of %d", n,
-                                         TD_OUTPUTS_MAX);
-        for (Py_ssize_t i = 0; i < n; i++)
-                if (!read_output(PyTuple_GetItem(args[1], i), &outputs[i]))
-                        return NULL;
+        if (!native_outputs(args[1], outputs, &n))
+                return NULL;
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_run(client, builder, outputs, (size_t)n, tensors, &error);
+        Py_BEGIN_ALLOW_THREADS r = td_run(client, builder, outputs, n, tensors, &error);
         Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
                 return PyErr_Occurred() ? NULL : native_raise(&error);
-        return wrap_outputs(self, tensors, (size_t)n);
+        return native_wrap_outputs(self, tensors, n);
 }
 
 static PyObject *client_get_address(PyObject *object, void *unused)
@@ -444,6 +455,7 @@ static PyMethodDef client_methods[] = {
         { "delete", client_delete, METH_O, NULL },
         { "list", client_list, METH_O, NULL },
         { "call", client_call, METH_VARARGS, NULL },
+        { "define", (PyCFunction)(void (*)(void))native_define, METH_FASTCALL, NULL },
         { "run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL },
         { NULL, NULL, 0, NULL },
 };

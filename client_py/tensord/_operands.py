@@ -62,6 +62,20 @@ class Constant:
         return builder.input(self._put[1])
 
 
+class Parameter:
+    """What calls of a function will bring: a dtype, a shape, and no more."""
+
+    __slots__ = ("shape", "_number")
+    node = _source = None
+
+    def __init__(self, number, shape):
+        self._number = number
+        self.shape = shape
+
+    def _add_to(self, builder, client):
+        return builder.parameter(self._number, self.shape)
+
+
 def _default_number(value):
     if isinstance(value, bool):
         return BOOL

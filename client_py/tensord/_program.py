@@ -3,10 +3,11 @@
 
 import operator
 
+from . import _native
 from ._dtypes import INT64, number_of
 from ._errors import error
 from ._graph import Block, Input, Loop, Node, Value, apply, infer, innermost, sort
-from ._operands import as_operand, as_operands
+from ._operands import Parameter, as_operand, as_operands
 
 
 class Program:
@@ -23,6 +24,7 @@ class Program:
 
     def __init__(self):
         self._open = []  # (block, watched values) of the loops whose bodies are being written
+        self._parameters = []
 
     def input(self, x):
         """A value for something that exists.
@@ -40,6 +42,30 @@ class Program:
         """
         operand = as_operand(x)
         return operand if isinstance(operand, Value) else Input(operand)
+
+    def parameter(self, shape, dtype="float64"):
+        """A value for what calls will bring, once the program is defined (`Client.define`).
+
+        A program that needs its parameters cannot be run.
+
+        Parameters
+        ----------
+        shape : int or sequence of int
+        dtype : str or numpy.dtype
+
+        Returns
+        -------
+        Value
+
+        Raises
+        ------
+        ShapeError, DtypeError
+        """
+        builder = _native.Builder()
+        shape = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+        number, shape = builder.type(builder.parameter(number_of(dtype), shape))
+        self._parameters.append(Input(Parameter(number, shape)))
+        return self._parameters[-1]
 
     def op(self, name, *args, **attrs):
         """A value by the name of its operation.

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Functions: programs that the daemon checked once and keeps, and what runs and calls share."""
+
+import math
+import operator
+
+from . import _native
+from ._dtypes import DTYPES
+from ._errors import error
+from ._graph import Value
+from ._operands import as_operand
+from ._tensor import Tensor
+
+PROGRESS_MS = 100  # how often a run tells how far it is
+
+
+class Function:
+    """A program that its client's daemon knows, to be called with arrays; made by `Client.define`.
+
+    It keeps its client, and what else its program names: tensors, arrays, numbers. The daemon
+    forgets it when this object goes; where the connection is renewed, the next call defines it
+    again. May be called by several threads.
+    """
+
+    __slots__ = ("_client", "_native", "_parameters", "_bound", "_n_results", "__weakref__")
+
+    def __init__(self, client, native, parameters, bound, n_results):
+        self._client = client
+        self._native = native
+        self._parameters = parameters
+        self._bound = bound  # operands that the program named itself: arguments of every call
+        self._n_results = n_results
+
+    def __repr__(self):
+        types = ", ".join(f"{DTYPES[x._number]}{list(x.shape)}" for x in self._parameters)
+        return f"<tensord.Function ({types}) of {self._n_results} results>"
+
+    def __call__(
+        self,
+        *arrays,
+        names=None,
+        replace=False,
+        timeout=None,
+        threads=None,
+        donate=(),
+        progress=None,
+    ):
+        """Compute the values for these arguments, in one request.
+
+        Parameters
+        ----------
+        *arrays : Tensor, array_like or number
+            One for each parameter of the program, in the order in which they were made, of just
+            their shapes and dtypes; they may lie in any way (slices, transposes). Python numbers
+            take the dtype that is wanted.
+        names, replace, timeout, threads, progress
+            As of `Client.run`.
+        donate : sequence of Tensor
+            Arguments that are not needed any more, as of `Client.run`.
+
+        Returns
+        -------
+        Tensor, or tuple of Tensor where there are several values
+
+        Raises
+        ------
+        ArgumentError
+            Another number of arguments than the program has parameters.
+        ShapeError, DtypeError
+            The message names the argument by its index, what was given and what was wanted.
+        LinAlgError, ValueRefused, DeadlineExceeded, OutOfMemory, NameTaken, ...
+            As of `Client.run`.
+        """
+        names = names_of(names, self._n_results)
+        builder = self._build(arrays, tuple(donate))
+        watch_over(builder, timeout, threads, progress)
+        rows = tuple([(i, name, replace, False) for i, name in enumerate(names)])
+        return tensors_of(self._client, self._native.call(builder, rows))
+
+    def _build(self, arrays, donate):
+        if len(arrays) != len(self._parameters):
+            raise error(
+                "bad_arguments",
+                f"{len(arrays)} arguments, but the function has {len(self._parameters)} parameters",
+            )
+        builder = _native.Builder()
+        operands = [as_operand(x, p._number) for x, p in zip(arrays, self._parameters)]
+        for tensor in donate:
+            if all(operand is not tensor for operand in operands):
+                raise error("bad_arguments", "what is donated must be an argument of this call")
+        for operand in operands:
+            if isinstance(operand, Value):
+                raise TypeError("a function is called with tensors, arrays and numbers, not values")
+            number = operand._add_to(builder, self._client)
+            if any(operand is tensor for tensor in donate):
+                builder.donate(number)
+        for operand in self._bound:
+            operand._add_to(builder, self._client)
+        return builder
+
+
+def names_of(names, n):
+    """Names for n results, as an argument gave them: one, a sequence, or None."""
+    names = [names] if isinstance(names, str) else names or [None] * n
+    if len(names) != n:
+        raise error("bad_arguments", f"{n} outputs, but {len(names)} names")
+    return names
+
+
+def watch_over(builder, timeout, threads, progress):
+    """Bounds of a run, and who is told how far it is."""
+    if timeout is not None and not timeout >= 0:
+        raise error("bad_arguments", f"a timeout is not negative, as {timeout!r} is")
+    if threads is not None and not 1 <= threads < 2**32:
+        raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
+    if timeout is not None or threads is not None:
+        ms = -1 if timeout is None else math.ceil(min(timeout, 1e12) * 1000)
+        builder.limit(ms, 0 if threads is None else operator.index(threads))
+    if progress is not None:
+        builder.progress(progress, PROGRESS_MS)
+
+
+def tensors_of(client, handles):
+    """What a run yields: a Tensor, or a tuple of them if there are several."""
+    tensors = tuple([Tensor(client, handle) for handle in handles])
+    return tensors[0] if len(tensors) == 1 else tensors
