@@ -14,7 +14,7 @@ import numpy
 from . import _files, _msgpack, _native
 from ._dtypes import DTYPES, native_array, number_of
 from ._kernels import UserKernel
-from ._define import Function, watch_over, names_of, tensors_of
+from ._define import Function, names_of, tensors_of, watch_over
 from ._errors import error
 from ._graph import emit, emit_definition, emit_one
 from ._operands import as_operand

@@ -146,3 +146,14 @@ def test_two_threads_are_told_of_their_own(client):
     for thread in threads:
         thread.join()
     assert all(is_steps_of(steps, n) for n, (steps,) in told.items())
+
+
+def test_functions_tell_too(client):
+    def stop(done, steps):
+        raise KeyError("stop")
+
+    p = tensord.Program()
+    x = p.parameter((N,))
+    f = client.define(p, p.loop(N_STEPS, lambda i, u: tensord.exp(u * 0), x))
+    with pytest.raises(KeyError, match="stop"):
+        f(numpy.zeros(N), progress=stop)

@@ -211,7 +211,7 @@ START_TEST(definitions_are_golden)
         frame_run_nodes(&frame, NULL, 2);
         frame_run_output(&frame, -1, 0, NULL, false, false);
         frame_run_output(&frame, -1, 22, "n", true, false);
-        frame_run_end(&frame, op_id, -1, 1000, 2);
+        frame_run_end(&frame, op_id, -1, 1000, 2, 0);
         check_golden(&frame, "request-call.hex");
         frame_deinit(&frame);
         frame_deinit(&definition.nodes);
