@@ -252,6 +252,40 @@ START_TEST(refusals_name_the_node)
 }
 END_TEST
 
+/* any knows the answer long before the element that is refused. */
+START_TEST(refusals_behind_the_answer)
+{
+        enum { LONG = 1000000 };
+        int64_t *x = calloc(LONG, sizeof(*x));
+        struct desc desc = dense(type_of(TD_INT64, 1, LONG));
+
+        ck_assert_ptr_nonnull(x);
+        x[LONG - 1] = -1;
+        for (int i = 0; i < 4; i++) {
+                const bool is_plain = i & 1, is_all = i & 2;
+                const struct plan_options options = { .is_plain = is_plain };
+                const struct td_attrs scalar = attrs_dtype(attrs_shape(0), TD_INT64);
+                const void *in[] = { x };
+                struct kit kit;
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 1);
+                v = blk_two(&p, TD_OP_POW, blk_with(&p, TD_OP_FULL, attrs_value(scalar, 2), 0), 0);
+                v = blk_two(&p, is_all ? TD_OP_LESS : TD_OP_GREATER, v,
+                            blk_with(&p, TD_OP_ZEROS, scalar, 0));
+                v = blk_one(&p, is_all ? TD_OP_ALL : TD_OP_ANY, v);
+                plan_set_options(&options);
+                ck_assert_int_eq(kit_plan(&kit, &p, &desc, 1, &v), 0);
+                ck_assert_int_eq(kit_run(&kit, in), PLAN_E_REFUSED);
+                ck_assert_int_eq(kit.refusal.node, 1);
+                kit_deinit(&kit);
+        }
+        plan_set_options(&(struct plan_options){ .is_plain = false });
+        free(x);
+}
+END_TEST
+
 /* ---- programs of more than one pass, that need no memory of the size of their operands ---- */
 
 enum { LARGE = 200 };
@@ -544,6 +578,7 @@ int main(void)
         tcase_add_test(tcase, operands_that_live_keep_their_memory);
         tcase_add_test(tcase, long_programs_become_several_passes);
         tcase_add_test(tcase, refusals_name_the_node);
+        tcase_add_test(tcase, refusals_behind_the_answer);
         tcase_add_test(tcase, softmax_needs_a_column);
         tcase_add_test(tcase, softmax_of_a_product_needs_no_more);
         tcase_add_test(tcase, standardising_needs_two_rows);

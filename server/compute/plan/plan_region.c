@@ -213,19 +213,6 @@ static bool may_hand_over(const struct builder *builder, const struct writer *w,
                reduce_may_replace(instr->step, arg, result);
 }
 
-/* Can it refuse values? */
-static bool may_fail(const struct expr *expr)
-{
-        for (unsigned i = 0; i < expr->n_values; i++) {
-                const struct expr_value *value = &expr->values[i];
-
-                if (value->kind == EXPR_APPLY && td_op_info(value->op)->may_fail &&
-                    !td_dtype_is_float(value->dtype) && !td_dtype_is_complex(value->dtype))
-                        return true;
-        }
-        return false;
-}
-
 static int hand_over(struct builder *builder, const struct writer *w, const struct instr *instr)
 {
         bool is_given[EXPR_LEAVES_MAX] = { false };
@@ -238,7 +225,7 @@ static int hand_over(struct builder *builder, const struct writer *w, const stru
                                 continue;
                         is_given[i] = true;
                         r = add_handover(builder, instr->args[i], instr->results[k],
-                                         may_fail(&w->expr));
+                                         expr_may_fail(&w->expr));
                         if (r < 0)
                                 return r;
                         break;

@@ -33,6 +33,7 @@ struct reduce {
         kernel_finish *finish;             /* NULL: the accumulator is the result */
         double divisor;
         bool is_root;
+        bool looks_at_all; /* an element that is refused counts, whatever is decided before it */
         size_t result_size;
         struct cuts cuts;
 };
@@ -159,6 +160,8 @@ static unsigned fetch(struct hand *hand, int64_t result, int64_t index, int64_t 
 
 static bool is_decided(const struct reduce *r, const char *value)
 {
+        if (r->looks_at_all)
+                return false;
         return (r->op == TD_OP_ANY && *value) || (r->op == TD_OP_ALL && !*value);
 }
 
@@ -528,6 +531,7 @@ int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *att
         expr_result(expr, expr_cast(expr, of->value, read));
         for (unsigned i = 0; i < of->n_stored; i++)
                 expr_result(expr, of->stored[i]);
+        r->looks_at_all = expr_may_fail(expr);
         error = feed_init(&r->feed, expr,
                           &(struct feed_of){ .shape = shape,
                                              .reduced = reduced_axes(attrs, shape->ndim),

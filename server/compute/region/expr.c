@@ -198,6 +198,31 @@ bool expr_can(enum td_op op)
         return td_category(td_op_info(op)->rule) || op == TD_OP_WHERE || op == TD_OP_ASTYPE;
 }
 
+/* What only a negative exponent makes fail: is it a constant that is none? */
+static bool is_safe_power(const struct expr *expr, const struct expr_value *value)
+{
+        const struct expr_value *exponent = &expr->values[value->args[1]];
+        union td_scalar converted;
+
+        if (value->op != TD_OP_POW || exponent->kind != EXPR_CONSTANT ||
+            !td_dtype_is_integer(exponent->dtype))
+                return false;
+        kernels_get()->load[exponent->dtype][TD_INT64](1, &converted, &exponent->constant, 0);
+        return converted.i >= 0;
+}
+
+bool expr_may_fail(const struct expr *expr)
+{
+        for (unsigned i = 0; i < expr->n_values; i++) {
+                const struct expr_value *value = &expr->values[i];
+
+                if (value->kind == EXPR_APPLY && expr_op_may_fail(value->op, value->dtype) &&
+                    !is_safe_power(expr, value))
+                        return true;
+        }
+        return false;
+}
+
 enum td_dtype expr_compute_dtype(enum td_op op, unsigned n_args, const enum td_dtype *args,
                                  enum td_dtype result)
 {

@@ -74,6 +74,15 @@ static inline bool expr_is_index(const struct expr *expr, unsigned leaf)
 
 /* An operation that a machine can do: element by element, with kernels. */
 bool expr_can(enum td_op op);
+/* Can the operation, an element-wise one, refuse elements? Of floats none does. */
+static inline bool expr_op_may_fail(enum td_op op, enum td_dtype result)
+{
+        return td_op_info(op)->may_fail && !td_dtype_is_float(result) &&
+               !td_dtype_is_complex(result);
+}
+
+/* Can anything in it? */
+bool expr_may_fail(const struct expr *expr);
 /* The dtype that an element-wise operation computes in. */
 enum td_dtype expr_compute_dtype(enum td_op op, unsigned n_args, const enum td_dtype *args,
                                  enum td_dtype result);
