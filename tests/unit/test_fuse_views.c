@@ -356,6 +356,59 @@ START_TEST(many_generators_behind_views)
 }
 END_TEST
 
+/* What is not seen is refused all the same. */
+START_TEST(refusals_behind_slices)
+{
+        static const int64_t a[] = { 1, 2 }, b[] = { 1, -1 };
+        static const void *const in[] = { a, b };
+        const struct desc descs[] = { dense(type_of(TD_INT64, 1, 2)),
+                                      dense(type_of(TD_INT64, 1, 2)) };
+
+        for (int i = 0; i < 2; i++) {
+                const struct plan_options options = { .tile = 7, .is_plain = i == 0 };
+                struct kit kit;
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 2);
+                v = blk_two(&p, TD_OP_POW, 0, 1);
+                v = blk_two(&p, TD_OP_ADD, v, 0);
+                v = blk_with(&p, TD_OP_SLICE, attrs_slice(0, 1, 1), 1, v);
+                v = blk_one(&p, TD_OP_NEGATIVE, v);
+                plan_set_options(&options);
+                ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &v), 0);
+                ck_assert_int_eq(kit_run(&kit, in), PLAN_E_REFUSED);
+                ck_assert_int_eq(kit.refusal.node, 0);
+                kit_deinit(&kit);
+        }
+}
+END_TEST
+
+/* One element, stretched over none. */
+START_TEST(refusals_of_what_nobody_wants)
+{
+        static const int64_t a[] = { 2 }, b[] = { -1 };
+        static const void *const in[] = { a, b, b };
+        const struct desc descs[] = { dense(type_of(TD_INT64, 1, 1)),
+                                      dense(type_of(TD_INT64, 1, 1)),
+                                      dense(type_of(TD_INT64, 1, 0)) };
+
+        for (int i = 0; i < 2; i++) {
+                const struct plan_options options = { .tile = 7, .is_plain = i == 0 };
+                struct kit kit;
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 3);
+                v = blk_two(&p, TD_OP_ADD, blk_two(&p, TD_OP_POW, 0, 1), 2);
+                plan_set_options(&options);
+                ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &v), 0);
+                ck_assert_int_eq(kit_run(&kit, in), PLAN_E_REFUSED);
+                kit_deinit(&kit);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("fuse_views");
@@ -376,6 +429,8 @@ int main(void)
         tcase_add_test(tcase, long_scans_are_fed_twice);
         tcase_add_test(tcase, many_constants);
         tcase_add_loop_test(tcase, many_generators_behind_views, 0, 2);
+        tcase_add_test(tcase, refusals_behind_slices);
+        tcase_add_test(tcase, refusals_of_what_nobody_wants);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

@@ -300,11 +300,32 @@ static void join(struct fuse *fuse, struct fuse_reader reader, const struct td_n
                 note_read(fuse, graph_arg(fuse->graph, node, i), reader);
 }
 
+static bool sees_all(const struct fuse *fuse, struct fuse_reader reader)
+{
+        for (uint32_t i = reader.view; i != FUSE_NONE; i = fuse->views[i].next)
+                if (fuse->graph->block->nodes[fuse->views[i].node].op == TD_OP_SLICE)
+                        return false;
+        return td_type_n_elements(fuse->groups[reader.group].type) > 0;
+}
+
+/* Would elements not be computed that ought to be refused? */
+static bool hides_refusals(const struct fuse *fuse, uint32_t value, const struct td_node *node)
+{
+        const struct fuse_value *v = &fuse->values[value];
+
+        if (!expr_can(node->op) || !expr_op_may_fail(node->op, fuse->graph->types[value].dtype))
+                return false;
+        for (unsigned i = 0; i < v->n_readers; i++)
+                if (!sees_all(fuse, v->readers[i]))
+                        return true;
+        return false;
+}
+
 static bool may_compute_again(const struct fuse *fuse, uint32_t value, const struct td_node *node)
 {
         const struct fuse_value *v = &fuse->values[value];
 
-        if (v->must_store || v->n_readers == 0)
+        if (v->must_store || v->n_readers == 0 || hides_refusals(fuse, value, node))
                 return false;
         if (v->n_readers > 1 && v->cost > AGAIN_MAX && !is_single(&fuse->graph->types[value]))
                 return false;
