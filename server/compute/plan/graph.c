@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define EMPTY UINT32_MAX
@@ -19,18 +20,43 @@ static uint64_t mix(uint64_t hash, uint64_t word)
         return hash ^ hash >> 29;
 }
 
+static uint64_t mix_all(uint64_t hash, const void *bytes, size_t n_bytes)
+{
+        for (size_t i = 0; i + 8 <= n_bytes; i += 8) {
+                uint64_t word;
+
+                memcpy(&word, (const char *)bytes + i, 8);
+                hash = mix(hash, word);
+        }
+        return hash;
+}
+
+/* All that is_same() compares, but for entries beyond those given. */
+static uint64_t mix_attrs(uint64_t hash, const struct td_attrs *attrs)
+{
+        hash = mix_all(hash, attrs, offsetof(struct td_attrs, axes));
+        if (attrs->set & TD_ATTR_AXES)
+                for (unsigned i = 0; i < attrs->n_axes; i++)
+                        hash = mix(hash, (uint64_t)attrs->axes[i]);
+        if (attrs->set & TD_ATTR_SHAPE)
+                hash = mix_all(hash, attrs->shape, attrs->n_shape * sizeof(attrs->shape[0]));
+        if (attrs->set & TD_ATTR_START)
+                hash = mix_all(hash, attrs->start, attrs->n_start * sizeof(attrs->start[0]));
+        if (attrs->set & TD_ATTR_STEP)
+                hash = mix_all(hash, attrs->step, attrs->n_step * sizeof(attrs->step[0]));
+        return mix_all(hash, &attrs->value, sizeof(*attrs) - offsetof(struct td_attrs, value));
+}
+
+static_assert(offsetof(struct td_attrs, axes) % 8 == 0 && sizeof(struct td_attrs) % 8 == 0,
+              "attributes are hashed by words");
+
 static uint64_t hash_node(const struct graph *graph, const struct td_node *node)
 {
         uint64_t hash = mix(node->op, node->attrs.set);
 
         for (uint32_t i = 0; i < node->n_args; i++)
                 hash = mix(hash, graph_arg(graph, node, i));
-        if (node->attrs.set & TD_ATTR_SHAPE)
-                for (unsigned i = 0; i < node->attrs.n_shape; i++)
-                        hash = mix(hash, (uint64_t)node->attrs.shape[i]);
-        if (node->attrs.set & TD_ATTR_VALUE)
-                hash = mix(hash, node->attrs.value.u);
-        return hash;
+        return node->attrs.set ? mix_attrs(hash, &node->attrs) : hash;
 }
 
 /* Attributes are compared as bytes: that may miss some that are the same, but finds none that
