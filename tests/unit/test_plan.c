@@ -413,6 +413,33 @@ START_TEST(two_threads_share_a_plan)
 }
 END_TEST
 
+/* Memory of an input is taken by what can't be stopped, so that must not take long. */
+START_TEST(only_short_passes_take_memory)
+{
+        enum { LARGE = 1 << 26 };
+        const struct desc desc = dense(type_of(TD_COMPLEX128, 1, LARGE));
+
+        for (int i = 0; i < 2; i++) {
+                const bool takes = true;
+                struct td_refusal refusal;
+                struct plan *plan = NULL;
+                struct td_program program;
+                struct blk p;
+                uint32_t v = 0;
+
+                blk_init(&p, 1);
+                for (int k = 0; k < (i ? 40 : 1); k++)
+                        v = blk_two(&p, i ? TD_OP_POW : TD_OP_ADD, v, 0);
+                program = (struct td_program){ .block = blk_block(&p),
+                                               .n_outputs = 1,
+                                               .outputs = &v };
+                ck_assert_int_eq(plan_new_taking(&plan, &program, &desc, &takes, &refusal), 0);
+                ck_assert_int_eq(plan_taken(plan, 0), i ? -1 : 0);
+                plan_free(plan);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("plan");
@@ -435,6 +462,7 @@ int main(void)
         tcase_add_test(tcase, stops_between_steps);
         tcase_add_test(tcase, cost_adds_up);
         tcase_add_test(tcase, two_threads_share_a_plan);
+        tcase_add_test(tcase, only_short_passes_take_memory);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

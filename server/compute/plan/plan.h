@@ -68,8 +68,8 @@ int plan_new_taking(struct plan **planp, const struct td_program *program,
 
 /*
  * The input whose memory the output lies in: outputs[i] is then inputs[that], or -1. It is written
- * by what is computed last, which can neither fail nor be stopped: where plan_run() does not return
- * 0, it is as it was.
+ * by what is computed last, which can neither fail nor be stopped, and is estimated at 2 s at most:
+ * where plan_run() does not return 0, it is as it was.
  */
 int32_t plan_taken(const struct plan *plan, uint32_t i);
 

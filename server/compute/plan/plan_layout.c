@@ -13,6 +13,9 @@
 
 enum { ALIGNMENT = 64 };
 
+/* Estimated for one thread: how long a pass over a donated input may run, which can't be stopped. */
+#define UNSTOPPED_NS_MAX UINT64_C(2000000000)
+
 /* Bytes from begin to end, taken until a slot's last time. */
 struct taken {
         uint64_t begin;
@@ -98,18 +101,25 @@ static uint32_t collect_slots(struct plan *plan, struct slot **slots)
         return n;
 }
 
-/* An input's memory goes to an output where nothing comes after that, and nothing can fail. */
+/*
+ * An input's memory goes to an output where nothing comes after that, nothing can fail, and nobody
+ * would want to stop it.
+ */
 static void take(struct builder *builder, const struct handover *h)
 {
         struct plan *plan = builder->plan;
         const struct slot *from = &plan->slots[h->from], *to = &plan->slots[h->to];
+        struct instr *last;
 
         if (from->kind != SLOT_INPUT || to->kind != SLOT_OUTPUT || !builder->takes ||
             !builder->takes[from->index] || h->time != builder->time || h->may_fail ||
             plan->n_counted > 0 || plan->taken[to->index] >= 0)
                 return;
+        last = &plan->code.instrs[plan->code.n_instrs - 1];
+        if (step_cost_ns(last->step) > UNSTOPPED_NS_MAX)
+                return;
         plan->taken[to->index] = (int32_t)from->index;
-        plan->code.instrs[plan->code.n_instrs - 1].is_final = true;
+        last->is_final = true;
 }
 
 /*
