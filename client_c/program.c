@@ -214,12 +214,16 @@ int td_builder_parameter(td_builder *builder, const struct td_type *type)
 
 void td_builder_donate(td_builder *builder, int input)
 {
-        if (input >= 0 && (uint32_t)input < builder->top.block.n_inputs &&
-            builder->inputs[input].tensor)
-                builder->inputs[input].donate = true;
-        else
+        if (input < 0 || (uint32_t)input >= builder->top.block.n_inputs ||
+            !builder->inputs[input].tensor)
                 td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
                           "value %d is no tensor that is an input, and cannot be donated", input);
+        else if (builder->inputs[input].has_view)
+                td_refuse(&builder->refusal, TD_E_BAD_PROGRAM,
+                          "value %d is a view of a tensor, and only whole tensors can be donated",
+                          input);
+        else
+                builder->inputs[input].donate = true;
 }
 
 int td_builder_immediate(td_builder *builder, const struct td_type *type, const void *data)

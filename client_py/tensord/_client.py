@@ -398,7 +398,8 @@ class Client:
         donate : sequence of Tensor
             Inputs that are not needed any more. Where the program succeeds they are gone (using
             one raises TensorGone), and a result may lie in the memory of one that no array shows
-            and nothing else refers to. Where it fails, nothing happened to them.
+            and nothing else refers to. Where it fails, nothing happened to them. Meanwhile no other
+            thread maps them (ArgumentError). A view is not donated, only a whole tensor.
         progress : callable, optional
             Called about ten times a second while the program computes, with the number of steps
             that ended and that of all steps (each turn of a loop has its own). What it raises

@@ -284,6 +284,10 @@ def emit(client, values, donate=()):
         if any(leaf._source is tensor for tensor in donate):
             builder.donate(number)
     for tensor in donate:
+        if getattr(tensor, "_is_view", False):
+            raise error(
+                "bad_arguments", "a view cannot be donated, only the whole tensor that it is of"
+            )
         if all(leaf._source is not tensor for leaf in leaves):
             raise error("bad_arguments", "what is donated must be a tensor that the outputs need")
     for node in nodes:

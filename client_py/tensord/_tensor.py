@@ -67,6 +67,10 @@ class Tensor(Operators):
         return self
 
     @property
+    def _is_view(self):
+        return self._strides is not None
+
+    @property
     def is_sealed(self):
         """Is it complete, and so immutable?"""
         return self._handle.is_sealed

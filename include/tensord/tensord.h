@@ -181,7 +181,9 @@ TD_API int td_builder_input_view(td_builder *builder, const td_tensor *tensor,
 /*
  * The tensor of that input is not needed after the run: where the run succeeds it is gone (using it
  * yields TD_E_GONE), and its memory may have become that of a result. Where the run fails nothing
- * happened to it. Memory that is mapped here, or that anybody else refers to, stays as it is.
+ * happened to it. Memory that is mapped here, or that anybody else refers to, stays as it is; until
+ * td_run() or td_wait() returned the tensor is not mapped anew (TD_E_BAD_ARGUMENTS). A view of a
+ * tensor cannot be donated (TD_E_BAD_PROGRAM).
  */
 TD_API void td_builder_donate(td_builder *builder, int input);
 /* At most TD_INLINE_MAX bytes, C order; copied. */
