@@ -114,7 +114,8 @@ struct td_tensor {
         uint32_t epoch;  /* the connection that knows the handle */
         bool has_id;
         uint8_t id[16];
-        bool is_donated; /* to a run that took it: gone */
+        bool is_donated; /* to a run that succeeded: gone */
+        uint32_t n_lent; /* runs under way that it is donated to */
         bool is_sealed;
         bool is_pending; /* its request is not answered */
         uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
@@ -222,8 +223,13 @@ int launch_connect(td_client *client, struct connection *connection, bool is_ren
 int tensor_check_donated(const td_tensor *tensor, td_error *error);
 /* Under the lock: does no array of this process, or of a forked one, use its memory? */
 bool tensor_is_unused(const td_tensor *tensor);
-/* A run that it was donated to succeeded. */
-void tensor_give_away(td_tensor *tensor);
+/* Under the lock: TD_E_GONE if it was donated, TD_E_BAD_ARGUMENTS if a run may be taking it. */
+int tensor_check_lent(const td_tensor *tensor, td_error *error);
+/* A run that it is donated to begins; ends, and succeeded or not. Meanwhile it is not mapped. */
+void tensor_lend(td_tensor *tensor);
+void tensor_end_loan(td_tensor *tensor, bool is_success);
+/* Under the lock: a mapping of it is gone, perhaps the last of one that was donated. */
+void tensor_let_go(td_tensor *tensor);
 td_tensor *tensor_new(td_client *client, const struct td_type *type, const char *name);
 td_tensor *tensor_ref(td_tensor *tensor);
 /* Under the lock: give up a use of a mapping; the one of tensor->mapped. */

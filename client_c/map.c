@@ -224,11 +224,15 @@ static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *map
         if (r)
                 return r;
         pthread_mutex_lock(&client->lock);
-        mapping->mapped = tensor->mapped;
-        mapped_use(mapping->mapped);
-        mapping->data = mapping->mapped->address + tensor->offset;
+        r = tensor_check_lent(tensor, error); /* another thread may have given it away */
+        if (r == TD_OK) {
+                mapping->mapped = tensor->mapped;
+                mapped_use(mapping->mapped);
+                mapping->data = mapping->mapped->address + tensor->offset;
+        }
+        tensor_let_go(tensor);
         pthread_mutex_unlock(&client->lock);
-        return mode == TD_MAP_COW ? map_private(tensor, mapping, error) : TD_OK;
+        return r == TD_OK && mode == TD_MAP_COW ? map_private(tensor, mapping, error) : r;
 }
 
 int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mappingp,
@@ -240,8 +244,11 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
         if (tensor->is_pending)
                 return error_set(error, TD_E_BAD_ARGUMENTS,
                                  "a tensor is not mapped before td_wait()");
-        if (tensor_check_donated(tensor, error))
-                return TD_E_GONE;
+        pthread_mutex_lock(&tensor->client->lock);
+        r = tensor_check_lent(tensor, error);
+        pthread_mutex_unlock(&tensor->client->lock);
+        if (r)
+                return r;
         if (tensor->is_sealed && mode == TD_MAP_WRITE)
                 return error_set(error, TD_E_SEALED, "a sealed tensor is not written again");
         if (!tensor->is_sealed && mode != TD_MAP_WRITE)
@@ -281,6 +288,7 @@ void td_mapping_free(td_mapping *mapping)
         if (mapping->mapped) {
                 pthread_mutex_lock(&mapping->tensor->client->lock);
                 tensor_unuse(mapping->tensor, mapping->mapped);
+                tensor_let_go(mapping->tensor);
                 pthread_mutex_unlock(&mapping->tensor->client->lock);
         }
         free(mapping->copy);

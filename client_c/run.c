@@ -304,8 +304,26 @@ static int run_read(struct run *run, const struct call *call, struct reader *res
         return r;
 }
 
-/* Wait for the answer of what was begun, asking again where the connection breaks. */
-static int run_finish(td_client *client, struct run *run, struct call *call, td_error *error)
+static void run_lend(const struct run *run)
+{
+        for (uint32_t i = 0; i < run->n_inputs; i++)
+                if (run->inputs[i].donate)
+                        tensor_lend(run->inputs[i].tensor);
+}
+
+static void run_end_loans(const struct run *run, bool is_success)
+{
+        for (uint32_t i = 0; i < run->n_inputs; i++)
+                if (run->inputs[i].donate)
+                        tensor_end_loan(run->inputs[i].tensor, is_success);
+}
+
+/*
+ * Wait for the answer of what was begun, asking again where the connection breaks. What was
+ * donated is gone as soon as the daemon says that it succeeded, whatever becomes of its answer.
+ */
+static int run_finish(td_client *client, struct run *run, struct call *call, bool *is_donep,
+                      td_error *error)
 {
         struct reader result;
         unsigned n_lost = 0;
@@ -326,11 +344,10 @@ static int run_finish(td_client *client, struct run *run, struct call *call, td_
         if (r == TD_E_NOT_FOUND && run->takes_stale)
                 return error_set(error, TD_E_GONE,
                                  "an unnamed tensor ended with the daemon; name what must survive");
-        if (r == TD_OK)
+        if (r == TD_OK) {
+                *is_donep = true;
                 r = run_read(run, call, &result, error);
-        for (uint32_t i = 0; r == TD_OK && i < run->n_inputs; i++)
-                if (run->inputs[i].donate)
-                        tensor_give_away(run->inputs[i].tensor);
+        }
         return r;
 }
 
@@ -339,15 +356,18 @@ int run_program(td_client *client, const td_builder *builder, td_function *funct
 {
         struct run run;
         struct call call;
+        bool is_done = false;
         int r = make_tensors(client, builder, function, outputs, n_outputs, true, tensors, error);
 
         if (r)
                 return r;
         run_init(&run, builder, function, outputs, n_outputs, tensors);
+        run_lend(&run);
         call_init(&call);
         r = run_begin(client, &run, &call, error);
         if (r == TD_OK)
-                r = run_finish(client, &run, &call, error);
+                r = run_finish(client, &run, &call, &is_done, error);
+        run_end_loans(&run, is_done);
         call_deinit(&call);
         frame_deinit(&run.nodes);
         if (r)
@@ -448,8 +468,12 @@ int td_submit(td_client *client, const td_builder *builder, const td_output *out
         call_init(&pending->call);
         if (!pending_take(pending, builder, outputs, tensors))
                 r = fail_no_memory(error);
-        if (r == TD_OK)
+        if (r == TD_OK) {
+                run_lend(&pending->run);
                 r = run_begin(client, &pending->run, &pending->call, error);
+                if (r)
+                        run_end_loans(&pending->run, false);
+        }
         if (r) {
                 pending_free(pending);
                 free_tensors(tensors, n_outputs);
@@ -472,8 +496,10 @@ bool td_poll(td_pending *pending)
 int td_wait(td_pending *pending, td_error *error)
 {
         struct run *run = &pending->run;
-        int r = run_finish(pending->client, run, &pending->call, error);
+        bool is_done = false;
+        int r = run_finish(pending->client, run, &pending->call, &is_done, error);
 
+        run_end_loans(run, is_done);
         /* On failure the tensors end here: both references to them are ours. */
         for (size_t i = 0; r && i < run->n_outputs; i++)
                 td_tensor_free(run->tensors[i]);

@@ -4,6 +4,7 @@
  *
  * References to the daemon's tensors. A handle is released when the last of user, mappings and
  * requests under way let go of it, since a release promises that no array uses the tensor any more.
+ * That of a donated one is released behind the last mapping.
  *
  * A handle belongs to one connection. On a later one the tensor is opened again by its id: a named
  * one is found, an unnamed one ended with the daemon.
@@ -78,19 +79,53 @@ bool tensor_is_unused(const td_tensor *tensor)
                            mapped->n_forks == mapping_n_forks());
 }
 
-void tensor_give_away(td_tensor *tensor)
+int tensor_check_lent(const td_tensor *tensor, td_error *error)
 {
-        td_client *client = tensor->client;
+        if (tensor->n_lent > 0 && !tensor->is_donated)
+                return error_set(error, TD_E_BAD_ARGUMENTS,
+                                 "a tensor is not mapped while a run that it is donated to is "
+                                 "under way");
+        return tensor_check_donated(tensor, error);
+}
 
-        pthread_mutex_lock(&client->lock);
-        if (!tensor->is_donated) {
+/* Under the lock. No mapping uses it. */
+static void tensor_release(td_tensor *tensor)
+{
+        tensor_detach(tensor);
+        if (tensor->handle && tensor->epoch == tensor->client->epoch)
+                exchange_released(tensor->client, tensor->handle, tensor->n_bytes);
+        tensor->handle = 0;
+}
+
+void tensor_let_go(td_tensor *tensor)
+{
+        if (tensor->is_donated && tensor_is_unused(tensor))
+                tensor_release(tensor);
+}
+
+void tensor_lend(td_tensor *tensor)
+{
+        pthread_mutex_lock(&tensor->client->lock);
+        tensor->n_lent++;
+        pthread_mutex_unlock(&tensor->client->lock);
+}
+
+/*
+ * Where the run failed only the daemon knows what became of it, if the connection broke or nobody
+ * waited for the answer: the next mapping asks.
+ */
+void tensor_end_loan(td_tensor *tensor, bool is_success)
+{
+        pthread_mutex_lock(&tensor->client->lock);
+        tensor->n_lent--;
+        if (is_success) {
                 tensor->is_donated = true;
+                tensor_let_go(tensor);
+        } else if (tensor->is_sealed && (!tensor->mapped || tensor->mapped->n_users == 1)) {
                 tensor_detach(tensor);
-                if (tensor->handle && tensor->epoch == client->epoch)
-                        exchange_released(client, tensor->handle, tensor->n_bytes);
-                tensor->handle = 0;
+                tensor->has_segment = false;
         }
-        pthread_mutex_unlock(&client->lock);
+        pthread_mutex_unlock(&tensor->client->lock);
 }
 
 void td_tensor_free(td_tensor *tensor)
@@ -101,9 +136,7 @@ void td_tensor_free(td_tensor *tensor)
                 return;
         client = tensor->client;
         pthread_mutex_lock(&client->lock);
-        tensor_detach(tensor);
-        if (tensor->handle && tensor->epoch == client->epoch)
-                exchange_released(client, tensor->handle, tensor->n_bytes);
+        tensor_release(tensor);
         pthread_mutex_unlock(&client->lock);
         free(tensor->data);
         free(tensor->name);
@@ -525,6 +558,8 @@ int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
         struct call call;
         int r = check_name(name, error);
 
+        if (r == TD_OK)
+                r = tensor_check_donated(tensor, error);
         if (r == TD_OK && !tensor->handle)
                 r = tensor_store(tensor, error);
         if (r)
@@ -557,7 +592,7 @@ const uint8_t *td_tensor_id(const td_tensor *tensor)
 {
         td_tensor *mutable = (td_tensor *)(uintptr_t)tensor;
 
-        if (!tensor->handle && tensor_store(mutable, NULL))
+        if (tensor->is_donated || (!tensor->handle && tensor_store(mutable, NULL)))
                 return NULL;
         return tensor->has_id ? tensor->id : NULL;
 }

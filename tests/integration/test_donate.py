@@ -327,6 +327,9 @@ def test_what_failed_gave_nothing_away(client):
         program(client, t, donate=[client.put([1.0])])
     with pytest.raises(tensord.ArgumentError):
         program(client, t, donate=[p.input(t)])
+    for part in (t[:5], t[:], t.reshape((2, N // 2))):  # all of t would be given away
+        with pytest.raises(tensord.ArgumentError, match="view"):
+            program(client, part)
     assert int(t[5]) == 5
 
 
@@ -347,3 +350,18 @@ def test_a_child_keeps_what_was_mapped_before_the_fork(client):
     os.waitpid(child, 0)
     for fd in (ours, theirs, back, answer):
         os.close(fd)
+
+
+@pytest.mark.parametrize("is_view", [False, True])
+def test_what_an_array_shows_stays(client, is_view):
+    t = client.put(numpy.ones(N))
+    array = numpy.asarray(t[1:] if is_view else t)
+    results = [program(client, t)]
+    del t
+    for _ in range(4):
+        results.append(program(client, results[-1], donate=[]))
+        assert (array == 1.0).all()
+    before = client.stat()["memory"]["live"]
+    del array
+    client.ping()
+    assert client.stat()["memory"]["live"] < before

@@ -407,56 +407,6 @@ START_TEST(small_results)
 }
 END_TEST
 
-/* What is donated is gone where the run succeeds, and its memory is the result's. */
-START_TEST(donated_tensors)
-{
-        td_client *client = kit_connect();
-        double *data = ramp(100000);
-        struct td_type type = f64_1d(100000);
-        td_tensor *x, *y, *tensors[1];
-        td_output output = { .value = 0 };
-        td_builder *builder;
-        td_mapping *mapping;
-        td_error error;
-        int value;
-
-        OK(td_put(client, data, &type, NULL, 'C', NULL, false, &x, &error));
-        for (int is_submitted = 0; is_submitted < 2; is_submitted++) {
-                td_pending *pending;
-
-                builder = td_builder_new();
-                value = td_builder_input(builder, x);
-                td_builder_donate(builder, value);
-                output.value = td_builder_op(builder, TD_OP_NEGATIVE, NULL, &value, 1, NULL);
-                if (is_submitted) {
-                        OK(td_submit(client, builder, &output, 1, &y, &pending, &error));
-                        OK(td_wait(pending, &error));
-                } else {
-                        OK(td_run(client, builder, &output, 1, &y, &error));
-                }
-                FAILS(td_run(client, builder, &output, 1, tensors, &error), TD_E_GONE);
-                FAILS(td_map(x, TD_MAP_READ, true, &mapping, &error), TD_E_GONE);
-                FAILS(td_name(x, "donated", false, &error), TD_E_GONE);
-                ck_assert_ptr_null(td_tensor_id(x));
-                td_builder_free(builder);
-                td_tensor_free(x);
-                x = y;
-        }
-        OK(td_map(x, TD_MAP_READ, true, &mapping, &error));
-        ck_assert_mem_eq(td_mapping_data(mapping), data, 100000 * sizeof(*data));
-        td_mapping_free(mapping);
-
-        builder = td_builder_new();
-        td_builder_immediate(builder, &(struct td_type){ .dtype = TD_FLOAT64 }, data);
-        td_builder_donate(builder, 0);
-        FAILS(td_builder_check(builder, &error), TD_E_BAD_PROGRAM);
-        td_builder_free(builder);
-        td_tensor_free(x);
-        td_close(client);
-        free(data);
-}
-END_TEST
-
 START_TEST(views_that_reach_outside)
 {
         td_client *client = kit_connect();
@@ -672,7 +622,6 @@ int main(void)
         tcase_add_test(tc, naming_later);
         tcase_add_test(tc, small_results);
         tcase_add_test(tc, views_that_reach_outside);
-        tcase_add_test(tc, donated_tensors);
         tcase_add_test(tc, pipelined);
         tcase_add_test(tc, a_full_socket);
         tcase_add_test(tc, several_threads);

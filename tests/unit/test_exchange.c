@@ -411,6 +411,39 @@ START_TEST(segments_are_asked_back)
 }
 END_TEST
 
+static bool hand_out_and_babble(int fd, const struct said *said)
+{
+        if (strcmp(said->method, "run") != 0)
+                return hand_out(fd, said);
+        reply_to(fd, said->msgid, "\xc0", 1, NULL, 0);
+        return true;
+}
+
+/* The daemon says that the run succeeded, in whatever words: what was donated is gone. */
+START_TEST(donated_to_what_cannot_be_read)
+{
+        td_builder *builder = td_builder_new();
+        td_tensor *x, *y;
+        td_mapping *mapping;
+        td_client *client;
+        td_output output = { .value = 0 };
+        td_error error;
+        int value;
+
+        answer = hand_out_and_babble;
+        client = connect_here();
+        ck_assert_int_eq(td_open(client, "a", &x, &error), TD_OK);
+        value = td_builder_input(builder, x);
+        td_builder_donate(builder, value);
+        output.value = td_builder_op(builder, TD_OP_LOGICAL_NOT, NULL, &value, 1, NULL);
+        ck_assert_int_eq(td_run(client, builder, &output, 1, &y, &error), TD_E_MALFORMED);
+        ck_assert_int_eq(td_map(x, TD_MAP_READ, true, &mapping, &error), TD_E_GONE);
+        td_builder_free(builder);
+        td_tensor_free(x);
+        td_close(client);
+}
+END_TEST
+
 /* Small ones are told together with the next request, large ones and many at once. */
 START_TEST(releases_are_told)
 {
@@ -448,6 +481,7 @@ int main(void)
         tcase_add_test(tc, broken_again_and_again);
         tcase_add_test(tc, replies_in_any_order);
         tcase_add_test(tc, segments_are_asked_back);
+        tcase_add_test(tc, donated_to_what_cannot_be_read);
         tcase_add_test(tc, releases_are_told);
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_NORMAL);
