@@ -13,7 +13,7 @@
 
 enum { ALIGNMENT = 64 };
 
-/* Estimated for one thread: how long a pass over a donated input may run, which can't be stopped. */
+/* How long a pass over a donated input may run, estimated for one thread: it can't be stopped. */
 #define UNSTOPPED_NS_MAX UINT64_C(2000000000)
 
 /* Bytes from begin to end, taken until a slot's last time. */
