@@ -30,6 +30,17 @@ void donate_take(struct call *call)
         }
 }
 
+/* Was its memory an output's, and written? */
+static bool is_over(const struct call *call, uint32_t i)
+{
+        if (!call->run || !call->run->is_over)
+                return false;
+        for (uint32_t k = 0; k < call->n_results; k++)
+                if (run_taken(call, k) == (int32_t)i)
+                        return true;
+        return false;
+}
+
 void donate_end(struct call *call, bool is_success)
 {
         for (uint32_t i = 0; request_is_run(call->request) && i < call->n_pins; i++) {
@@ -42,7 +53,7 @@ void donate_end(struct call *call, bool is_success)
                 if (pin->is_taken) {
                         pin->is_taken = false;
                         pin->tensor->is_taken = false;
-                        is_gone = is_success || (call->run && call->run->is_over);
+                        is_gone = is_success || is_over(call, i);
                         promise->state = is_gone ? PROMISE_FAILED : PROMISE_READY;
                         if (is_gone)
                                 promise->failure = malloc(sizeof(*promise->failure));

@@ -42,6 +42,7 @@ struct run_state *run_state_free(struct run_state *run)
                 if (run->areas[i].is_pinned)
                         segment_unpin(run->areas[i].segment);
                 segment_unref(run->areas[i].segment);
+                tensor_unref(run->areas[i].tensor);
         }
         plan_free(run->fresh);
         planned_unref(run->planned);
@@ -387,6 +388,12 @@ static int run_make_tensors(struct call *call, struct tensor **tensors)
                 if (area->is_pinned)
                         segment_unpin(area->segment);
                 area->is_pinned = false;
+                if (area->tensor) {
+                        tensors[i] = steal_ptr(&area->tensor);
+                        if (area->n_bytes > 0)
+                                memcpy(tensors[i]->heap, area->data, area->n_bytes);
+                        continue;
+                }
                 r = tensor_new(&tensors[i], call->service->store, call->user, &desc,
                                steal_ptr(&area->segment), area->is_small ? area->data : NULL, NULL);
                 if (!r && tensors[i]->segment)

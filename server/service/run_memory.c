@@ -4,6 +4,9 @@
  *
  * One piece of the heap for all that is small; a segment for each other output, and for a large
  * scratch. Inputs are pinned while it computes.
+ *
+ * Where an output takes the memory of an input, nothing may fail once that is written over: what
+ * small outputs need to become tensors is reserved before, too.
  */
 #include "service/run_state.h"
 
@@ -32,6 +35,29 @@ static size_t area_small_bytes(const struct call *call, uint32_t i)
         return align(call->run->areas[i].n_bytes);
 }
 
+int32_t run_taken(const struct call *call, uint32_t i)
+{
+        return call->run->areas[i].n_bytes <= TD_INLINE_MAX ? -1 : plan_taken(call->run->plan, i);
+}
+
+static bool takes_any(const struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (run_taken(call, i) >= 0)
+                        return true;
+        return false;
+}
+
+static bool is_small(const struct call *call, uint32_t i)
+{
+        uint64_t n_bytes = call->run->areas[i].n_bytes;
+
+        if (i == call->n_results)
+                return n_bytes <= SCRATCH_MAX;
+        return n_bytes <= TD_INLINE_MAX &&
+               !(n_bytes > 0 && call->request->outputs[i].map && takes_any(call));
+}
+
 /*
  * One piece of memory for all that is small: aligned copies of the inline inputs, which lie
  * anywhere in the message, then the small areas. 0 or -ENOMEM.
@@ -49,8 +75,7 @@ int run_reserve_small(struct call *call)
         for (uint32_t i = 0; i < run->n_areas; i++) {
                 struct area *area = &run->areas[i];
 
-                area->is_small = area->n_bytes <=
-                                 (i == call->n_results ? SCRATCH_MAX : TD_INLINE_MAX);
+                area->is_small = is_small(call, i);
                 n += area->is_small ? area_small_bytes(call, i) : 0;
         }
         run->small = malloc(n);
@@ -75,16 +100,27 @@ int run_reserve_small(struct call *call)
         return 0;
 }
 
+/* The tensor of a small output, whose bytes are not computed yet. */
+static int area_make_tensor(struct call *call, uint32_t i)
+{
+        struct area *area = &call->run->areas[i];
+
+        if (area->tensor || !call->request->outputs[i].handle || !takes_any(call))
+                return 0;
+        return tensor_new(&area->tensor, call->service->store, call->user,
+                          plan_output(call->run->plan, i), NULL, area->data, NULL);
+}
+
 /* 0, a store outcome or a negative errno. */
 static int area_reserve(struct call *call, struct area *area, bool is_scratch)
 {
         struct run_state *run = call->run;
-        const int32_t taken = is_scratch ? -1
-                                         : plan_taken(run->plan, (uint32_t)(area - run->areas));
+        const uint32_t i = (uint32_t)(area - run->areas);
+        const int32_t taken = is_scratch ? -1 : run_taken(call, i);
         int r;
 
         if (area->is_small)
-                return 0;
+                return is_scratch ? 0 : area_make_tensor(call, i);
         if (taken >= 0) {
                 area->segment = segment_ref(call->pins[taken].tensor->segment);
                 area->is_ready = true;

@@ -19,6 +19,7 @@ struct area {
         bool is_pinned;
         bool is_small;
         void *data; /* what is computed into */
+        struct tensor *tensor; /* owned: made before, so that nothing fails behind; usually NULL */
 };
 
 struct run_state {
@@ -49,6 +50,8 @@ static inline bool run_knows_output(const struct call *call, uint32_t i)
         return td_type_is_known(&plan_output(call->run->plan, i)->type);
 }
 
+/* The input whose memory the output lies in, -1: its own. */
+int32_t run_taken(const struct call *call, uint32_t i);
 /* Copies of the inline inputs, and room for what is small. 0 or -ENOMEM. */
 int run_reserve_small(struct call *call);
 /* Memory for those areas that have a size and none yet. 0, a store outcome or a negative errno. */

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import tensord
-from raw import Raw, eventually
+from raw import Raw, Refused, eventually
 
 MIB = 1 << 20
 N = MIB  # of float64: 8 MiB
@@ -97,6 +97,41 @@ def test_a_failed_job_leaves_it_as_it_was(make_own_daemon, ending):
         assert refused.code == code
         assert total(raw, x) == 4.0 * N
         assert raw.call("open", id=raw.call("stat", handle=x)["tensor"]["id"], handle=98)
+
+
+@pytest.mark.parametrize("what", ["small", "small and mapped", "not taken"])
+def test_a_small_output_without_memory_leaves_it(make_own_daemon, what):
+    daemon = make_own_daemon("--memory", str(N * 8 * 2))
+    with Raw(daemon.path) as raw:
+        x = fill(raw)
+        room = raw.put([0.0] * 512)
+        fillers, n_bytes = [], N * 8
+        while n_bytes >= 8:
+            handle = raw.handle()
+            try:
+                raw.run([["zeros", [], {"shape": [n_bytes], "dtype": "bool"}]],
+                        outputs=[{"value": 0, "handle": handle}])
+                fillers.append(handle)
+            except Refused as refused:
+                assert refused.code == "memory_limit"
+                n_bytes //= 2
+        if what == "small and mapped":  # there is room for its bytes, not for a segment
+            raw.notify("release", handles=[room])
+        nodes = [["full", [], {"shape": [512], "dtype": "float64", "value": 1.0}],
+                 ["sum" if what == "not taken" else "negative", [0], {}]]
+        first = {} if what == "not taken" else {"handle": 997}
+        refused = raw.refusal("run", inputs=[donated(x)], nodes=nodes, outputs=[
+            {"value": 2, **first}, {"value": 1, "handle": 998, "map": what.endswith("mapped")}])
+        assert refused.code == "memory_limit"
+        raw.notify("release", handles=fillers)
+        assert total(raw, x) == 4.0 * N
+        y = raw.handle()  # and with memory it is taken
+        made = raw.run(nodes, inputs=[donated(x)], outputs=[
+            {"value": 2, **first}, {"value": 1, "handle": y, "map": what.endswith("mapped")}])
+        assert total(raw, y) == 512.0
+        if first:
+            assert made[0]["segment"] == SEGMENTS[x] and total(raw, 997) == -4.0 * N
+        assert raw.refusal("map", handle=x).code == "not_found"
 
 
 def test_whoever_names_it_behind_waits(raw):
