@@ -440,6 +440,36 @@ START_TEST(only_short_passes_take_memory)
 }
 END_TEST
 
+/* What an input might give at the end alone keeps no intermediate from giving it now. */
+START_TEST(an_intermediate_gives_its_memory_first)
+{
+        const struct desc desc = dense(type_of(TD_FLOAT64, 1, 1 << 16));
+        const struct td_attrs attrs = attrs_axes(1, 0);
+        uint64_t n_scratch[2];
+
+        for (int i = 0; i < 2; i++) {
+                const bool takes = i;
+                struct td_refusal refusal;
+                struct plan *plan = NULL;
+                struct td_program program;
+                struct blk p;
+                uint32_t v;
+
+                blk_init(&p, 1);
+                v = blk_with(&p, TD_OP_SORT, attrs, 1, 0);
+                v = blk_two(&p, TD_OP_ADD, 0, v);
+                v = blk_with(&p, TD_OP_SORT, attrs, 1, v);
+                program = (struct td_program){ .block = blk_block(&p),
+                                               .n_outputs = 1,
+                                               .outputs = &v };
+                ck_assert_int_eq(plan_new_taking(&plan, &program, &desc, &takes, &refusal), 0);
+                n_scratch[i] = plan_n_scratch(plan);
+                plan_free(plan);
+        }
+        ck_assert_uint_eq(n_scratch[1], n_scratch[0]);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("plan");
@@ -463,6 +493,7 @@ int main(void)
         tcase_add_test(tcase, cost_adds_up);
         tcase_add_test(tcase, two_threads_share_a_plan);
         tcase_add_test(tcase, only_short_passes_take_memory);
+        tcase_add_test(tcase, an_intermediate_gives_its_memory_first);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

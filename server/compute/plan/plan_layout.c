@@ -137,7 +137,8 @@ static void share(struct builder *builder)
 
                 take(builder, h);
                 if (from->kind != SLOT_SCRATCH || from->end != h->time || to->start != h->time ||
-                    (to->kind != SLOT_SCRATCH && to->kind != SLOT_OUTPUT))
+                    (to->kind != SLOT_SCRATCH && to->kind != SLOT_OUTPUT) ||
+                    (to->kind == SLOT_OUTPUT && builder->plan->taken[to->index] >= 0))
                         continue;
                 to->start = from->start;
                 from->kind = SLOT_SHARED;

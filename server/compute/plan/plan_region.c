@@ -213,23 +213,31 @@ static bool may_hand_over(const struct builder *builder, const struct writer *w,
                reduce_may_replace(instr->step, arg, result);
 }
 
+/*
+ * One input and one intermediate for each result: the input's memory is taken at the very end only,
+ * and if it is, the intermediate's is not.
+ */
 static int hand_over(struct builder *builder, const struct writer *w, const struct instr *instr)
 {
         bool is_given[EXPR_LEAVES_MAX] = { false };
 
-        for (uint32_t k = 0; k < instr->n_results; k++)
-                for (uint32_t i = 0; i < instr->n_args; i++) {
-                        int r;
+        for (uint32_t k = 0; k < instr->n_results; k++) {
+                bool has_giver[2] = { false };
 
-                        if (is_given[i] || !may_hand_over(builder, w, instr, i, k))
-                                continue;
-                        is_given[i] = true;
-                        r = add_handover(builder, instr->args[i], instr->results[k],
-                                         expr_may_fail(&w->expr));
-                        if (r < 0)
-                                return r;
-                        break;
-                }
+                for (int wants_input = 1; wants_input >= 0; wants_input--)
+                        for (uint32_t i = 0; i < instr->n_args && !has_giver[wants_input]; i++) {
+                                bool is_input =
+                                        builder->plan->slots[instr->args[i]].kind == SLOT_INPUT;
+
+                                if (is_input != wants_input || is_given[i] ||
+                                    !may_hand_over(builder, w, instr, i, k))
+                                        continue;
+                                is_given[i] = has_giver[wants_input] = true;
+                                if (add_handover(builder, instr->args[i], instr->results[k],
+                                                 expr_may_fail(&w->expr)) < 0)
+                                        return -ENOMEM;
+                        }
+        }
         return 0;
 }
 
