@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -204,18 +205,24 @@ static void worker_run(struct workers *workers, struct work *work)
 
 /*
  * A helper is often woken on the core of its caller, where both would share what one of them could
- * have alone: the scheduler takes milliseconds to part them.
+ * have alone: the scheduler takes milliseconds to part them. If the cores that it may have change
+ * meanwhile, it may have all that there are (the kernel leaves out what its cpuset does not allow).
  */
 static void worker_part_from(int cpu)
 {
+        static atomic_bool has_complained;
         cpu_set_t all, others;
 
         if (sched_getcpu() != cpu || sched_getaffinity(0, sizeof(all), &all))
                 return;
         others = all;
         CPU_CLR((size_t)cpu, &others);
-        if (CPU_COUNT(&others) > 0 && !sched_setaffinity(0, sizeof(others), &others))
-                sched_setaffinity(0, sizeof(all), &all);
+        if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) ||
+            !sched_setaffinity(0, sizeof(all), &all))
+                return;
+        memset(&all, 0xff, sizeof(all));
+        if (sched_setaffinity(0, sizeof(all), &all) && !atomic_exchange(&has_complained, true))
+                log_warning("a worker stays off core %d: %s", cpu, strerror(errno));
 }
 
 /* Mutex held; let go while chunks run. */
