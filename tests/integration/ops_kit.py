@@ -154,12 +154,16 @@ class Operands:
     def __init__(self, client):
         self.client = client
         self._made = {}
+        self._values = {}
 
     def get(self, dtype, domain, shape, layout, seed):
         """(tensor, array); the array has the tensor's values."""
         key = dtype, domain, shape, layout, seed
         if key not in self._made:
-            self._made[key] = self._make(values(shape, dtype, domain, seed), layout)
+            of = dtype, domain, shape, seed  # one array for all layouts but broadcast
+            if of not in self._values:
+                self._values[of] = values(shape, dtype, domain, seed)
+            self._made[key] = self._make(self._values[of], layout)
         return self._made[key]
 
     def _make(self, array, layout):
@@ -219,6 +223,8 @@ def run_row(operands, row, dtype):
     """All shapes and layouts of one row and dtype; returns how many calls were compared."""
     function, n = row.function(), 0
     for shape in filter(row.accepts, row.shapes):
+        options = row.options(shape)
+        known = {}  # what is expected of the same arrays in other layouts
         for i, layout in enumerate(LAYOUTS if shape and row.domains else ["C"]):
             pairs = [
                 operands.get(dtype, domain, shape, LAYOUTS[(i + 2 * k) % len(LAYOUTS)], k)
@@ -226,12 +232,15 @@ def run_row(operands, row, dtype):
             ]
             tensors = [tensor for tensor, _ in pairs]
             arrays = [array for _, array in pairs]
-            for keywords in row.options(shape):
+            for j, keywords in enumerate(options):
                 if not row.domains:
                     keywords = {**keywords, "dtype": dtype}
                 context = f"{row.name} {dtype} {shape} {layout} {keywords}"
-                with numpy.errstate(all="ignore"):
-                    expected = row.expected(*arrays, **keywords)
+                key = j, *map(id, arrays)
+                if key not in known:
+                    with numpy.errstate(all="ignore"):
+                        known[key] = row.expected(*arrays, **keywords)
+                expected = known[key]
                 if isinstance(expected, type):
                     try:
                         function(*tensors, **keywords)
