@@ -11,6 +11,7 @@
 #include "compute/step.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 struct step_class {
         const char *name;
@@ -35,6 +36,17 @@ struct step {
 static inline bool run_should_stop(const struct run *run)
 {
         return run && run->should_stop && run->should_stop(run->ctx);
+}
+
+/* The same for the threads of a run: what one of them was told, all know. */
+static inline bool run_must_end(const struct run *run, atomic_bool *is_stopped)
+{
+        if (atomic_load_explicit(is_stopped, memory_order_relaxed))
+                return true;
+        if (!run_should_stop(run))
+                return false;
+        atomic_store_explicit(is_stopped, true, memory_order_relaxed);
+        return true;
 }
 
 static inline struct workers *run_workers(const struct run *run)

@@ -170,3 +170,20 @@ static inline void kit_teardown(void)
         kit_clean(kit_directory);
         ck_assert_msg(n == 0, "%u objects stayed in /dev/shm", n);
 }
+
+/* ---- what tests put ---- */
+
+static inline struct td_type f64_1d(int64_t n)
+{
+        return (struct td_type){ .dtype = TD_FLOAT64, .ndim = 1, .shape = { n } };
+}
+
+static inline double *ramp(size_t n)
+{
+        double *data = malloc(n * sizeof(*data));
+
+        ck_assert_ptr_nonnull(data);
+        for (size_t i = 0; i < n; i++)
+                data[i] = (double)i;
+        return data;
+}

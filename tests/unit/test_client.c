@@ -8,21 +8,6 @@
 #include <math.h>
 #include <pthread.h>
 
-static struct td_type f64_1d(int64_t n)
-{
-        return (struct td_type){ .dtype = TD_FLOAT64, .ndim = 1, .shape = { n } };
-}
-
-static double *ramp(size_t n)
-{
-        double *data = malloc(n * sizeof(*data));
-
-        ck_assert_ptr_nonnull(data);
-        for (size_t i = 0; i < n; i++)
-                data[i] = (double)i;
-        return data;
-}
-
 static bool is_mapped_writable(const void *address)
 {
         unsigned long begin, end;

@@ -12,11 +12,6 @@
 
 #define N_LARGE 200000
 
-static struct td_type f64_1d(int64_t n)
-{
-        return (struct td_type){ .dtype = TD_FLOAT64, .ndim = 1, .shape = { n } };
-}
-
 static double *constant(size_t n, double value)
 {
         double *data = malloc(n * sizeof(*data));

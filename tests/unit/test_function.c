@@ -9,11 +9,6 @@
 
 #define N_LARGE 200000
 
-static struct td_type f64_1d(int64_t n)
-{
-        return (struct td_type){ .dtype = TD_FLOAT64, .ndim = 1, .shape = { n } };
-}
-
 /* x, y -> x * y, sum(x * y) + 1; of n elements */
 static td_function *define_dot(td_client *client, int64_t n)
 {

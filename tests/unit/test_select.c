@@ -1,45 +1,6 @@
 /* layer: compute */
 /* SPDX-License-Identifier: MIT */
-#include "step_kit.h"
-
-/* Both halves of a counted step on n_threads; the result is made here. */
-struct halves {
-        struct work work;
-        struct step *step;
-        struct run run;
-        const void *args[2];
-        void *results[4];
-        void *scratch;
-        int64_t count;
-        bool is_second;
-        int r;
-};
-
-static void halves_work(struct work *work)
-{
-        struct halves *h = container_of(work, struct halves, work);
-
-        if (h->is_second)
-                h->r = step_finish(h->step, &h->run, h->args, h->results, h->scratch, h->count);
-        else
-                h->r = step_run(h->step, &h->run, h->args, h->results, h->scratch, NULL);
-}
-
-static void halves_done(struct work *work)
-{
-        (void)work;
-}
-
-static void halves_half(struct halves *h, unsigned n_threads)
-{
-        struct workers *workers;
-
-        ck_assert_int_eq(workers_new(&workers, n_threads, kit_wake, NULL), 0);
-        h->run.workers = workers;
-        work_init(&h->work, halves_work, halves_done);
-        workers_submit(workers, &h->work);
-        workers_free(workers);
-}
+#include "counted_kit.h"
 
 /* change: called between the halves. */
 static struct array select_of(enum td_op op, const struct array *args, unsigned n_args,

@@ -135,16 +135,6 @@ static void keep_misfit(struct pass *pass, const struct gather_misfit *misfit)
         atomic_flag_clear_explicit(&pass->is_misfit_held, memory_order_release);
 }
 
-static bool must_stop(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 static void take_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
@@ -153,7 +143,7 @@ static void take_chunk(void *ctx, uint64_t chunk)
         int64_t at = (int64_t)chunk * g->n_chunk, end = at + g->n_chunk;
         struct gather_tile tile;
 
-        if (must_stop(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         end = end < g->n_points ? end : g->n_points;
         for (; at < end; at += tile.n) {
@@ -219,7 +209,7 @@ static void put_part(void *ctx, uint64_t part)
         const int64_t none = 0;
 
         for (int64_t at = 0; at < g->n_points; at += tile.n) {
-                if (at % (64 * GATHER_TILE) == 0 && must_stop(pass))
+                if (at % (64 * GATHER_TILE) == 0 && run_must_end(pass->run, &pass->is_stopped))
                         return;
                 gather_tile_load(&tile, &g->space, pass->indices, at, g->n_points, &misfit);
                 if (g->space.is_of_nothing)

@@ -47,16 +47,6 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-static bool must_stop(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 /* Count a chunk's keys by buckets, or place them there. */
 static void scan_chunk(void *ctx, uint64_t chunk)
 {
@@ -66,7 +56,7 @@ static void scan_chunk(void *ctx, uint64_t chunk)
         struct philox_words words;
 
         end = end < p->n ? end : p->n;
-        while (index < end && !must_stop(pass)) {
+        while (index < end && !run_must_end(pass->run, &pass->is_stopped)) {
                 int64_t n = end - index < 2 * PHILOX_BLOCKS ? end - index : 2 * PHILOX_BLOCKS;
 
                 philox_words(&p->philox, (uint64_t)index / 2, &words);
@@ -143,7 +133,7 @@ static void finish_bucket(void *ctx, uint64_t bucket)
         int64_t begin = bucket ? ends[(int64_t)(bucket - 1) * p->n_chunks] : 0;
         int64_t end = ends[(int64_t)bucket * p->n_chunks];
 
-        if (must_stop(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         sort(pass->entries + begin, end - begin);
         for (int64_t i = begin; i < end; i++)

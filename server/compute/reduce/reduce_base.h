@@ -21,12 +21,7 @@ struct pass_base {
 
 static inline bool pass_must_end(struct pass_base *pass)
 {
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
+        return run_must_end(pass->run, &pass->is_stopped);
 }
 
 /* The first operation is blamed, whichever thread comes to it first. */

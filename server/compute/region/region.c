@@ -44,16 +44,6 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-static bool pass_must_end(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 /* The first operation is blamed, whichever thread comes to it first. */
 static void pass_refuse(struct pass *pass, unsigned mark)
 {
@@ -106,7 +96,7 @@ static void run_chunk(void *ctx, uint64_t chunk)
         int64_t begin = (int64_t)chunk * CHUNK, end = begin + CHUNK;
         unsigned mark;
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         if (end > pass->region->vm->space->n)
                 end = pass->region->vm->space->n;
@@ -168,7 +158,7 @@ static void run_band(void *ctx, uint64_t chunk)
         struct vm_thread thread;
         unsigned mark = 0;
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         n_rows = n_rows < VM_BOX_ROWS ? n_rows : VM_BOX_ROWS;
         for (unsigned d = s->ndim; d-- > 0; size *= s->shape[d]) {

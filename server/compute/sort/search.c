@@ -46,16 +46,6 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-static bool pass_must_end(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 /* ---- one tile ---- */
 
 /* n searches in keys that ascend; where each key belongs. */
@@ -95,7 +85,7 @@ static void search_chunk(void *ctx, uint64_t chunk)
         int64_t i = (int64_t)chunk * CHUNK, n_what = s->what.space.n;
         int64_t end = n_what - i < CHUNK ? n_what : i + CHUNK;
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         for (; i < end; i += TILE) {
                 size_t n = (size_t)(end - i < TILE ? end - i : TILE);
@@ -128,7 +118,7 @@ static void load_chunk(void *ctx, uint64_t chunk)
         int64_t i = (int64_t)chunk * CHUNK, n_among = s->among.space.n;
         int64_t end = n_among - i < CHUNK ? n_among : i + CHUNK;
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         for (; i < end; i += TILE) {
                 size_t n = (size_t)(end - i < TILE ? end - i : TILE);

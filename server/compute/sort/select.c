@@ -54,16 +54,6 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-static bool pass_must_end(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 /* ---- counting ---- */
 
 /* Eight bytes that are 0 or 1, the first into the lowest bit. */
@@ -92,7 +82,7 @@ static void count_chunk(void *ctx, uint64_t chunk)
         int64_t end = s->flags.n - index < s->chunk ? s->flags.n : index + s->chunk, n = 0;
         uint8_t tile[TILE];
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         for (; index < end; index += TILE) {
                 size_t n_tile = (size_t)(end - index < TILE ? end - index : TILE);
@@ -204,7 +194,7 @@ static int64_t write_bits(struct pass *pass, int64_t chunk, int64_t at, int64_t 
                                 put_row(pass,
                                         pass->x + cursor.offset + (index - cursor.begin) * step,
                                         at++);
-                        if (is_large && pass_must_end(pass))
+                        if (is_large && run_must_end(pass->run, &pass->is_stopped))
                                 return at;
                 }
         }
@@ -249,7 +239,7 @@ static void write_chunk(void *ctx, uint64_t chunk)
         const int64_t n_lists = s->is_mask ? 1 : (int64_t)s->ndim;
         int64_t at = pass->starts[chunk], end = pass->starts[chunk + 1];
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         end = end < 0 ? 0 : end > pass->count ? pass->count : end;
         at = at < 0 ? 0 : at > end ? end : at;

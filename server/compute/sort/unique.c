@@ -46,16 +46,6 @@ struct pass {
         atomic_bool is_stopped;
 };
 
-static bool pass_must_end(struct pass *pass)
-{
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(pass->run))
-                return false;
-        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 static bool begins_run(const struct pass *pass, int64_t i)
 {
         uint64_t key = pass->sorted.keys[i], nan = pass->u->order->nan;
@@ -87,7 +77,7 @@ static void invert_chunk(void *ctx, uint64_t chunk)
         struct pass *pass = ctx;
         int64_t run = pass->starts[chunk] - 1;
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++) {
                 run += begins_run(pass, i);
@@ -153,7 +143,7 @@ static void write_chunk(void *ctx, uint64_t chunk)
         const struct unique *u = pass->u;
         int64_t run = pass->starts[chunk], last = pass->starts[chunk + 1];
 
-        if (pass_must_end(pass))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
         last = last < 0 ? 0 : last > pass->count ? pass->count : last;
         run = run < 0 ? 0 : run;
