@@ -45,8 +45,9 @@ def searchsorted(x1, x2, /, *, side="left", sorter=None):
     Parameters
     ----------
     x1 : (n,) Tensor, Value or array_like
-        In ascending order, NaN last; or `sorter` says how it would be.
+        In ascending order, NaN last; or `sorter` says how it would be. Not complex.
     x2 : Tensor, Value or array_like
+        Of another dtype, if need be; int64 and uint64 are compared exactly.
     side : "left" or "right"
         Before those that are equal, or behind them.
     sorter : (n,) Tensor, Value or array_like, optional

@@ -22,8 +22,8 @@ def unique_values(x, /):
     Parameters
     ----------
     x : Tensor, Value or array_like
-        Of a real dtype or bool. Each NaN is distinct; -0.0 equals 0.0, and the first stands for
-        both.
+        Each NaN is distinct; -0.0 equals 0.0, and the first stands for both. Complex numbers
+        ascend by their real, then by their imaginary parts; those with a NaN in either are last.
 
     Examples
     --------
@@ -55,6 +55,7 @@ def isin(x1, x2, /, *, invert=False):
     Parameters
     ----------
     x1, x2 : Tensor, Value, array_like or number
+        Of any dtypes; int64 and uint64 are compared exactly.
     invert : bool
         Whether it is not.
 

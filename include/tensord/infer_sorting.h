@@ -9,7 +9,7 @@
 
 #include "tensord/infer_call.h"
 
-/* Sorting wants an order; complex numbers have none. */
+/* Sorting wants an order that means something; complex numbers have none. */
 static inline int td_check_ordered(const struct td_call *call, unsigned dtype)
 {
         if (td_dtype_is_complex(dtype))
@@ -94,12 +94,9 @@ static inline int td_infer_searchsorted(const struct td_call *call, struct td_ty
 
 static inline int td_infer_isin(const struct td_call *call, struct td_type *result)
 {
-        int r;
-
         *result = call->args[0];
         result->dtype = TD_BOOL;
-        r = td_check_length(call, td_type_n_elements(&call->args[1]));
-        return r ? r : td_check_ordered(call, td_promote(call->args[0].dtype, call->args[1].dtype));
+        return td_check_length(call, td_type_n_elements(&call->args[1]));
 }
 
 /* ---- shapes that depend on data ---- */
@@ -160,9 +157,8 @@ static inline int td_infer_unique(const struct td_call *call, enum td_op op,
 {
         const struct td_type *a = &call->args[0];
         const int64_t n = td_type_n_elements(a);
-        int r = td_check_ordered(call, a->dtype);
+        int r = td_check_length(call, n);
 
-        r = r ? r : td_check_length(call, n);
         *results = (struct td_type){ .dtype = a->dtype, .ndim = 1 };
         r = r ? r : td_infer_counted(call, 0, n, results);
         if (op == TD_OP_UNIQUE_ALL && !r) {

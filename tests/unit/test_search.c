@@ -83,6 +83,97 @@ START_TEST(isin_finds_elements)
 }
 END_TEST
 
+/* Both parts tell, also where one of them is as frequent as can be. */
+START_TEST(isin_finds_complex_elements)
+{
+        const unsigned dtype = _i == 0 ? TD_COMPLEX64 : TD_COMPLEX128, part = td_float_for(dtype);
+        const int64_t size = td_dtype_size(part);
+        struct array args[2] = { array_new(dtype, LAYOUT_F, SHAPE(40, 1000)),
+                                 array_new(dtype, LAYOUT_SLICED, SHAPE(70000)) };
+        bool is_there[300][7] = { { false } };
+        struct array first;
+
+        for (unsigned a = 0; a < 2; a++)
+                for (int64_t i = 0; i < desc_n_elements(&args[a].desc); i++) {
+                        uint64_t re = kit_random() % 300, im = kit_random() % (a ? 3 : 7);
+
+                        item_write(array_at(&args[a], i), part, (double)re - 100);
+                        item_write(array_at(&args[a], i) + size, part, (double)im - 3);
+                        is_there[re][im] = is_there[re][im] || a == 1;
+                }
+        item_write(array_at(&args[0], 5) + size, part, (double)NAN);
+        item_write(array_at(&args[1], 5) + size, part, (double)NAN);
+        first = kit_one(TD_OP_ISIN, NULL, 2, args, 0);
+        for (int64_t i = 0; i < 40 * 1000; i++) {
+                union td_scalar im = { 0 };
+                int64_t re = (int64_t)array_get(&args[0], i) + 100;
+
+                memcpy(&im, array_at(&args[0], i) + size, (size_t)size);
+                EXPECT(array_get_int(&first, i) ==
+                               (i != 5 && is_there[re][(int)scalar_get(im, part) + 3]),
+                       "%ld", (long)i);
+        }
+        for (unsigned t = 1; t < 4; t++) {
+                struct array again = kit_one(TD_OP_ISIN, NULL, 2, args, n_threads[t]);
+
+                ck_assert_mem_eq(first.bytes, again.bytes, 40 * 1000);
+                array_free(&again);
+        }
+        array_free(&first);
+        array_free(&args[0]);
+        array_free(&args[1]);
+}
+END_TEST
+
+static void check_places(enum td_op op, const struct td_attrs *attrs, const struct array *args,
+                         const int64_t *expected)
+{
+        struct array result = kit_one(op, attrs, 2, args, 0);
+
+        for (int64_t i = 0; i < desc_n_elements(&result.desc); i++)
+                ck_assert_int_eq(array_get_int(&result, i), expected[i]);
+        array_free(&result);
+}
+
+/* Signed integers beside uint64, as they are: as float64 most of these would be equal. */
+START_TEST(mixed_integers_are_compared_exactly)
+{
+        const struct td_attrs right = { .set = TD_ATTR_RIGHT, .right = true };
+        const int64_t i64[] = { INT64_MIN, -1, 0, (INT64_C(1) << 53) + 1, INT64_MAX };
+        const uint64_t u64[] = { 0, (UINT64_C(1) << 53) + 1, INT64_MAX, UINT64_C(1) << 63,
+                                 UINT64_MAX };
+        struct array of_i64 = array_new(TD_INT64, LAYOUT_C, SHAPE(5));
+        struct array of_u64 = array_new(TD_UINT64, LAYOUT_C, SHAPE(5));
+        struct array of_i8 = array_of(TD_INT8, 3, (double[]){ -1, 0, 1 });
+
+        memcpy(of_i64.bytes, i64, sizeof(i64));
+        memcpy(of_u64.bytes, u64, sizeof(u64));
+        check_places(TD_OP_SEARCHSORTED, NULL, (struct array[]){ of_i64, of_u64 },
+                     (int64_t[]){ 2, 3, 4, 5, 5 });
+        check_places(TD_OP_SEARCHSORTED, &right, (struct array[]){ of_i64, of_u64 },
+                     (int64_t[]){ 3, 4, 5, 5, 5 });
+        check_places(TD_OP_SEARCHSORTED, NULL, (struct array[]){ of_u64, of_i64 },
+                     (int64_t[]){ 0, 0, 0, 1, 2 });
+        check_places(TD_OP_SEARCHSORTED, &right, (struct array[]){ of_u64, of_i64 },
+                     (int64_t[]){ 0, 0, 1, 2, 3 });
+        check_places(TD_OP_ISIN, NULL, (struct array[]){ of_i64, of_u64 },
+                     (int64_t[]){ 0, 0, 1, 1, 1 });
+        check_places(TD_OP_ISIN, NULL, (struct array[]){ of_u64, of_i64 },
+                     (int64_t[]){ 1, 1, 1, 0, 0 });
+        check_places(TD_OP_ISIN, NULL, (struct array[]){ of_u64, of_i8 },
+                     (int64_t[]){ 1, 0, 0, 0, 0 });
+        check_places(TD_OP_SEARCHSORTED, &right, (struct array[]){ of_i8, of_u64 },
+                     (int64_t[]){ 2, 3, 3, 3, 3 });
+        of_u64.desc.offset = 3 * sizeof(u64[0]); /* from 2 ** 63 on: the bits of negative ones */
+        of_u64.desc.type.shape[0] = 2;
+        check_places(TD_OP_ISIN, NULL, (struct array[]){ of_i64, of_u64 },
+                     (int64_t[]){ 0, 0, 0, 0, 0 });
+        array_free(&of_i64);
+        array_free(&of_u64);
+        array_free(&of_i8);
+}
+END_TEST
+
 START_TEST(nothing_is_in_nothing)
 {
         struct array args[2] = { array_random(TD_INT32, LAYOUT_C, SHAPE(3)),
@@ -109,6 +200,8 @@ int main(void)
         tcase_set_timeout(test, 60);
         tcase_add_loop_test(test, searchsorted_finds_places, 0, 10);
         tcase_add_test(test, isin_finds_elements);
+        tcase_add_loop_test(test, isin_finds_complex_elements, 0, 2);
+        tcase_add_test(test, mixed_integers_are_compared_exactly);
         tcase_add_test(test, nothing_is_in_nothing);
         suite_add_tcase(suite, test);
         return kit_main(suite);

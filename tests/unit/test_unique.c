@@ -66,6 +66,39 @@ static void free_all(struct array *results)
                 array_free(&results[i]);
 }
 
+struct number {
+        double re, im;
+};
+
+static struct number number_at(const struct array *a, int64_t index)
+{
+        struct number number = { .re = array_get(a, index) };
+        float im;
+
+        if (a->desc.type.dtype == TD_COMPLEX128)
+                memcpy(&number.im, array_at(a, index) + sizeof(double), sizeof(number.im));
+        if (a->desc.type.dtype != TD_COMPLEX64)
+                return number;
+        memcpy(&im, array_at(a, index) + sizeof(im), sizeof(im));
+        number.im = im;
+        return number;
+}
+
+static bool is_nan(struct number a)
+{
+        return isnan(a.re) || isnan(a.im);
+}
+
+static bool is_equal(struct number a, struct number b)
+{
+        return is_nan(a) ? is_nan(b) : a.re == b.re && a.im == b.im;
+}
+
+static bool is_less(struct number a, struct number b)
+{
+        return a.re < b.re || (a.re == b.re && a.im < b.im);
+}
+
 /* Values ascend, NaN last and each alone; everything else follows from inverse and x. */
 static void check_all(const struct array *x, const struct array *results)
 {
@@ -74,27 +107,26 @@ static void check_all(const struct array *x, const struct array *results)
 
         for (int64_t i = 0; i < n; i++) {
                 int64_t at = array_get_int(&results[INVERSE], i);
-                double value = array_get(x, i);
 
                 EXPECT(at >= 0 && at < count, "inverse");
-                EXPECT(value != value ? isnan(array_get(&results[VALUES], at))
-                                      : value == array_get(&results[VALUES], at),
-                       "value %ld", (long)i);
+                EXPECT(is_equal(number_at(x, i), number_at(&results[VALUES], at)), "value %ld",
+                       (long)i);
                 if (seen[at]++ == 0)
                         EXPECT(array_get_int(&results[INDICES], at) == i, "first");
-                n_nans += value != value;
+                n_nans += is_nan(number_at(x, i));
         }
         for (int64_t i = 0; i < count; i++) {
-                double value = array_get(&results[VALUES], i);
+                struct number value = number_at(&results[VALUES], i);
+                struct number first = number_at(x, array_get_int(&results[INDICES], i));
 
                 EXPECT(seen[i] > 0 && array_get_int(&results[COUNTS], i) == seen[i], "count");
-                EXPECT(isnan(value) == (i >= count - n_nans), "NaN");
-                EXPECT(i == 0 || isnan(value) || array_get(&results[VALUES], i - 1) < value,
+                EXPECT(is_nan(value) == (i >= count - n_nans), "NaN");
+                EXPECT(i == 0 || is_nan(value) ||
+                               is_less(number_at(&results[VALUES], i - 1), value),
                        "order");
-                if (value == 0)
-                        EXPECT(signbit(value) ==
-                                       signbit(array_get(x, array_get_int(&results[INDICES], i))),
-                               "sign");
+                EXPECT(!signbit(value.re) == !signbit(first.re) &&
+                               !signbit(value.im) == !signbit(first.im),
+                       "sign");
         }
         free(seen);
 }
@@ -102,18 +134,25 @@ static void check_all(const struct array *x, const struct array *results)
 static struct array special(unsigned dtype, enum layout layout, unsigned ndim, const int64_t *shape)
 {
         const double values[] = { (double)NAN, 0.0, -0.0, (double)INFINITY, 1 };
+        const unsigned part = td_dtype_is_complex(dtype) ? td_float_for(dtype) : dtype;
+        const int64_t size = td_dtype_size(part);
         struct array x = array_random(dtype, layout, ndim, shape);
 
-        for (int64_t i = 0, n = desc_n_elements(&x.desc);
-             td_dtype_kind(dtype) == TD_KIND_FLOAT && i < n; i += 3)
-                item_write(array_at(&x, i), dtype, values[kit_random() % 5]);
+        for (int64_t i = 0, n = desc_n_elements(&x.desc); td_dtype_is_float(part) && i < n; i++) {
+                if (i % 3 == 0)
+                        item_write(array_at(&x, i), part, values[kit_random() % 5]);
+                if (part != dtype)
+                        item_write(array_at(&x, i) + size, part,
+                                   i % 5 ? 1.0 - (double)(i % 4) : values[kit_random() % 5]);
+        }
         return x;
 }
 
 START_TEST(finds_distinct_elements)
 {
         const unsigned n_threads[] = { 1, 2, 7 };
-        const unsigned dtypes[] = { TD_BOOL, TD_INT8, TD_INT64, TD_UINT16, TD_FLOAT32, TD_FLOAT64 };
+        const unsigned dtypes[] = { TD_BOOL,    TD_INT8,    TD_INT64,     TD_UINT16,
+                                    TD_FLOAT32, TD_FLOAT64, TD_COMPLEX64, TD_COMPLEX128 };
         const struct {
                 unsigned ndim;
                 int64_t shape[2];
@@ -146,7 +185,7 @@ static void change_elements(const struct array *x, char *scratch, size_t n_scrat
         (void)scratch;
         (void)n_scratch;
         for (int64_t i = 0; i < desc_n_elements(&x->desc); i++)
-                item_write(array_at(x, i), TD_FLOAT64, i % 2 ? 0.0 : (double)NAN);
+                item_write(array_at(x, i), x->desc.type.dtype, i % 2 ? 0.0 : (double)NAN);
 }
 
 static void lose_scratch(const struct array *x, char *scratch, size_t n_scratch)
@@ -173,9 +212,10 @@ START_TEST(nothing_is_overrun)
         void (*changes[])(const struct array *, char *, size_t) = { change_elements, lose_scratch,
                                                                     spoil_scratch,
                                                                     spoil_scratch_7f };
-        struct array x = special(TD_FLOAT64, LAYOUT_C, SHAPE(301, 401)), results[N_RESULTS];
+        struct array x = special(_i < 4 ? TD_FLOAT64 : TD_COMPLEX128, LAYOUT_C, SHAPE(301, 401));
+        struct array results[N_RESULTS];
 
-        unique_all(&x, 2, results, changes[_i]);
+        unique_all(&x, 2, results, changes[_i % 4]);
         free_all(results);
         array_free(&x);
 }
@@ -187,8 +227,8 @@ int main(void)
         TCase *test = tcase_create("unique");
 
         tcase_set_timeout(test, 60);
-        tcase_add_loop_test(test, finds_distinct_elements, 0, 6);
-        tcase_add_loop_test(test, nothing_is_overrun, 0, 4);
+        tcase_add_loop_test(test, finds_distinct_elements, 0, 8);
+        tcase_add_loop_test(test, nothing_is_overrun, 0, 8);
         suite_add_tcase(suite, test);
         return kit_main(suite);
 }

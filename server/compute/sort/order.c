@@ -3,10 +3,12 @@
  * Order
  *
  * A signed integer becomes a key by turning its sign bit, a float also by turning all bits if it is
- * negative. A descending key is the complement. Keys of narrow dtypes are small numbers.
+ * negative. A descending key is the complement. Keys of narrow dtypes are small numbers; both of a
+ * complex64 are one.
  */
 #include "compute/sort/order.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "compute/sort/items.h"
@@ -112,9 +114,29 @@ BOTH_WAYS(float64, double, 8, value != value)
 ORDER(truth, _up, uint8_t, 1, UINT64_C(0), false)
 ORDER(truth, _down, uint8_t, 1, UINT64_C(1), false)
 
+/* key: of the parts of a complex number. */
+#define LOAD_COMPLEX(name, T, key)                                                                 \
+        static void load_##name(size_t n, void *out, const void *in, ptrdiff_t stride)             \
+        {                                                                                          \
+                const char *p = in;                                                                \
+                uint64_t *keys = out;                                                              \
+                                                                                                   \
+                for (size_t i = 0; i < n; i++, p += stride) {                                      \
+                        T re, im;                                                                  \
+                                                                                                   \
+                        memcpy(&re, p, sizeof(re));                                                \
+                        memcpy(&im, p + sizeof(re), sizeof(im));                                   \
+                        keys[i] = re != re || im != im ? UINT64_MAX : (key);                       \
+                }                                                                                  \
+        }
+
+LOAD_COMPLEX(complex64, float, key_float32(re) << 32 | key_float32(im))
+LOAD_COMPLEX(complex128, double, key_float64(re))
+LOAD_COMPLEX(complex128_minor, double, key_float64(im))
+
 #define ROW(name, way, size, nan_key, zero_key)                                                    \
         {                                                                                          \
-                load_##name##way, store_##name##way, nan_key, zero_key, size                       \
+                load_##name##way, NULL, store_##name##way, nan_key, zero_key, size                 \
         }
 #define ROWS(name, size)                                                                           \
         {                                                                                          \
@@ -140,8 +162,12 @@ const struct order *order_of(unsigned dtype, bool is_descending)
                 [TD_UINT64] = ROWS(uint64, 8),
                 [TD_FLOAT32] = FLOAT_ROWS(float32, 4),
                 [TD_FLOAT64] = FLOAT_ROWS(float64, 8),
+                [TD_COMPLEX64] = { { load_complex64, NULL, NULL, UINT64_MAX, 0, 8 } },
+                [TD_COMPLEX128] = { { load_complex128, load_complex128_minor, NULL, UINT64_MAX, 0,
+                                      16 } },
         };
 
+        assert(rows[dtype][is_descending].load);
         return &rows[dtype][is_descending];
 }
 

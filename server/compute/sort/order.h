@@ -2,8 +2,10 @@
 /*
  * Order
  *
- * Elements of any real dtype as keys: unsigned integers that compare as the elements do, equal
- * where they are. -0.0 is 0.0, and all NaN are one key behind all others, in both directions.
+ * Elements of any dtype as keys: unsigned integers that compare as the elements do, equal where
+ * they are. -0.0 is 0.0, and all NaN are one key behind all others, in both directions. Complex
+ * numbers are in the order of their real parts, where these are equal of their imaginary ones; NaN
+ * is each that has one in either.
  */
 #pragma once
 
@@ -11,14 +13,18 @@
 
 struct order {
         kernel_load *load; /* to uint64_t */
-        /* Back again, stride bytes apart: 0.0 for either zero, one NaN for all. */
+        /* What one of 64 bits cannot tell: the same of a minor key, which counts where keys are
+         * equal; else NULL. */
+        kernel_load *load_minor;
+        /* Back again, stride bytes apart: 0.0 for either zero, one NaN for all. NULL of complex
+         * dtypes: too many elements have one key. */
         void (*store)(size_t n, char *out, ptrdiff_t stride, const uint64_t *keys);
         uint64_t nan; /* key of NaN; 0: the dtype has none */
         uint64_t zero;
         size_t item_size;
 };
 
-/* Not of complex dtypes. */
+/* Of complex dtypes there is no descending order. */
 const struct order *order_of(unsigned dtype, bool is_descending);
 
 /* Elements of an operand, in the order of its space, as keys. */

@@ -2,8 +2,9 @@
 /*
  * Steps that look for elements
  *
- * Both operands become keys of the dtype that they promote to. The one that is searched lies in the
- * scratch, private and (for isin, which sorts it) in order, so that no element that changes
+ * Both operands become keys of the dtype that they promote to; but where signed integers meet
+ * uint64, which have none in common, each of its own with 64 bits. The one that is searched lies in
+ * the scratch, private and (for isin, which sorts it) in order, so that no element that changes
  * meanwhile leads a search astray.
  */
 #include "compute/sort/search.h"
@@ -12,13 +13,14 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "compute/sort/sort_line.h"
+#include "compute/sort/sort_parts.h"
 #include "compute/step_base.h"
 
 enum {
         TILE = 512,
         ABREAST = 8, /* searches that go on together */
         CHUNK = 16 * 1024,
+        ITEM_MAX = 16, /* bytes */
 };
 
 /* An operand, and how its elements become those of the common dtype. */
@@ -31,7 +33,9 @@ struct operand {
 struct search {
         struct step step;
         bool is_isin, is_right;
-        const struct order *order;
+        bool is_mixed; /* signed integers and uint64: equal bits below the highest are equal */
+        int64_t mixed; /* there belongs what the dtype of those that are searched does not reach */
+        const struct order *order; /* of what is searched */
         struct operand among, what;
         uint64_t sort_offset; /* behind the elements of the common dtype */
 };
@@ -41,70 +45,103 @@ struct pass {
         const struct run *run;
         const char *among, *what;
         char *items;
-        const uint64_t *keys;
+        struct sorted sorted;
         void *out;
         atomic_bool is_stopped;
 };
 
 /* ---- one tile ---- */
 
-/* n searches in keys that ascend; where each key belongs. */
-static void find(const uint64_t *keys, int64_t n_keys, bool is_right, const uint64_t *what,
-                 int64_t *at, size_t n)
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* Does the key that lies there come before the one that is looked for? Behind equal ones, if
+ * is_right. */
+ALWAYS bool precedes(const struct sorted *among, int64_t at, uint64_t key, uint64_t minor,
+                     bool is_right, bool has_minor)
+{
+        uint64_t there = among->keys[at];
+
+        if (!has_minor)
+                return there < key || (is_right && there == key);
+        if (there != key)
+                return there < key;
+        return among->minor[at] < minor || (is_right && among->minor[at] == minor);
+}
+
+/* n searches in n_keys that ascend; where each key belongs. */
+ALWAYS void find_either(const struct sorted *among, int64_t n_keys, bool is_right,
+                        const uint64_t *keys, const uint64_t *minor, int64_t *at, size_t n,
+                        bool has_minor)
 {
         for (size_t k = 0; k < n; k += ABREAST) {
-                size_t n_abreast = n - k < ABREAST ? n - k : ABREAST;
+                size_t end = n - k < ABREAST ? n : k + ABREAST;
                 int64_t left = n_keys;
 
-                for (size_t i = 0; i < n_abreast; i++)
-                        at[k + i] = 0;
+                for (size_t i = k; i < end; i++)
+                        at[i] = 0;
                 while (left > 1) {
                         int64_t half = left / 2;
 
-                        for (size_t i = k; i < k + n_abreast; i++) {
-                                uint64_t key = keys[at[i] + half - 1];
-
-                                at[i] += key < what[i] || (is_right && key == what[i]) ? half : 0;
-                        }
+                        for (size_t i = k; i < end; i++)
+                                at[i] += precedes(among, at[i] + half - 1, keys[i],
+                                                  has_minor ? minor[i] : 0, is_right, has_minor)
+                                                 ? half
+                                                 : 0;
                         left -= half;
                 }
-                for (size_t i = k; i < k + n_abreast && n_keys > 0; i++) {
-                        uint64_t key = keys[at[i]];
-
-                        at[i] += key < what[i] || (is_right && key == what[i]);
-                }
+                for (size_t i = k; i < end && n_keys > 0; i++)
+                        at[i] += precedes(among, at[i], keys[i], has_minor ? minor[i] : 0, is_right,
+                                          has_minor);
         }
+}
+
+static void find(const struct sorted *among, int64_t n_keys, bool is_right, const uint64_t *keys,
+                 const uint64_t *minor, int64_t *at, size_t n)
+{
+        if (among->minor)
+                find_either(among, n_keys, is_right, keys, minor, at, n, true);
+        else
+                find_either(among, n_keys, is_right, keys, NULL, at, n, false);
+}
+
+/* From i on. */
+static void search_tile(const struct pass *pass, int64_t i, size_t n)
+{
+        const struct search *s = pass->s;
+        const struct sorted *among = &pass->sorted;
+        const ptrdiff_t size = (ptrdiff_t)s->order->item_size;
+        const uint64_t nan = s->order->nan;
+        const int64_t n_keys = s->among.space.n;
+        uint64_t items[TILE * ITEM_MAX / 8], keys[TILE], minor[TILE];
+        int64_t at[TILE];
+
+        space_load(&s->what.space, 0, s->what.load, (size_t)size, pass->what, i, n, items);
+        s->order->load(n, keys, items, size);
+        if (among->minor)
+                s->order->load_minor(n, minor, items, size);
+        find(among, n_keys, s->is_right, keys, minor, at, n);
+        for (size_t k = 0; s->is_mixed && k < n; k++)
+                at[k] = items[k] >> 63 ? s->mixed : at[k];
+        for (size_t k = 0; k < n; k++)
+                if (s->is_isin)
+                        ((uint8_t *)pass->out)[i + (int64_t)k] =
+                                at[k] < n_keys && among->keys[at[k]] == keys[k] &&
+                                (!among->minor || among->minor[at[k]] == minor[k]) &&
+                                !(nan && keys[k] == nan);
+                else
+                        ((int64_t *)pass->out)[i + (int64_t)k] = at[k];
 }
 
 static void search_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
-        const struct search *s = pass->s;
-        const uint64_t nan = s->order->nan;
-        const int64_t n_keys = s->among.space.n;
-        int64_t i = (int64_t)chunk * CHUNK, n_what = s->what.space.n;
+        int64_t i = (int64_t)chunk * CHUNK, n_what = pass->s->what.space.n;
         int64_t end = n_what - i < CHUNK ? n_what : i + CHUNK;
 
         if (run_must_end(pass->run, &pass->is_stopped))
                 return;
-        for (; i < end; i += TILE) {
-                size_t n = (size_t)(end - i < TILE ? end - i : TILE);
-                uint64_t items[TILE], keys[TILE];
-                int64_t at[TILE];
-
-                space_load(&s->what.space, 0, s->what.load, s->order->item_size, pass->what, i, n,
-                           items);
-                s->order->load(n, keys, items, (ptrdiff_t)s->order->item_size);
-                find(pass->keys, n_keys, s->is_right, keys, at, n);
-                for (size_t k = 0; k < n; k++)
-                        if (s->is_isin)
-                                ((uint8_t *)pass->out)[i + (int64_t)k] = at[k] < n_keys &&
-                                                                         pass->keys[at[k]] ==
-                                                                                 keys[k] &&
-                                                                         !(nan && keys[k] == nan);
-                        else
-                                ((int64_t *)pass->out)[i + (int64_t)k] = at[k];
-        }
+        for (; i < end; i += TILE)
+                search_tile(pass, i, (size_t)(end - i < TILE ? end - i : TILE));
 }
 
 /* ---- what is searched ---- */
@@ -127,8 +164,7 @@ static void load_chunk(void *ctx, uint64_t chunk)
 
                 space_load(&s->among.space, 0, s->among.load, size, pass->among, i, n, items);
                 if (!s->is_isin)
-                        s->order->load(n, (uint64_t *)(uintptr_t)pass->keys + i, items,
-                                       (ptrdiff_t)size);
+                        s->order->load(n, pass->sorted.keys + i, items, (ptrdiff_t)size);
         }
 }
 
@@ -141,15 +177,15 @@ static int load_among(struct pass *pass, struct workers *workers, char *scratch)
         int r;
 
         pass->items = scratch;
-        pass->keys = s->is_isin ? NULL : (uint64_t *)(void *)scratch;
+        pass->sorted = (struct sorted){ .keys = (uint64_t *)(void *)scratch };
         workers_for(workers, (uint64_t)div_up(n, CHUNK), load_chunk, pass);
         if (pass->is_stopped)
                 return PLAN_E_STOPPED;
         if (!s->is_isin)
                 return 0;
         space_push(&dense, n, (int64_t[]){ (int64_t)s->order->item_size });
-        r = n > 0 ? sort_line(&source, false, pass->run, scratch + s->sort_offset) : 0;
-        pass->keys = sort_line_at(n, false, scratch + s->sort_offset).keys;
+        r = n > 0 ? sort_parts(&source, false, pass->run, scratch + s->sort_offset) : 0;
+        pass->sorted = sort_parts_at(s->order, n, false, scratch + s->sort_offset);
         return r;
 }
 
@@ -189,10 +225,26 @@ static void operand_init(struct operand *operand, const struct desc *desc, unsig
         operand->load = kernels_get()->load[desc->type.dtype][dtype];
 }
 
+/* Nanoseconds, of loading or also sorting what is searched. */
+static uint64_t cost_of_key(const struct search *s)
+{
+        if (!s->is_isin)
+                return 2;
+        return s->order->load_minor ? 70 : 22;
+}
+
+/* Of integers. */
+static unsigned widest(const struct desc *desc)
+{
+        return td_dtype_kind(desc->type.dtype) == TD_KIND_INT ? TD_INT64 : TD_UINT64;
+}
+
 int search_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *args, const struct desc *results)
 {
-        unsigned dtype = td_promote(args[0].type.dtype, args[1].type.dtype), depth = 1;
+        const struct desc *among = &args[op == TD_OP_ISIN ? 1 : 0];
+        const struct desc *what = &args[op == TD_OP_ISIN ? 0 : 1];
+        unsigned dtype = td_promote(among->type.dtype, what->type.dtype), depth = 1;
         struct search *s = calloc(1, sizeof(*s));
         uint64_t n;
 
@@ -202,18 +254,23 @@ int search_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
         s->step.class = &search_class;
         s->is_isin = op == TD_OP_ISIN;
         s->is_right = (attrs->set & TD_ATTR_RIGHT) && attrs->right;
-        s->order = order_of(dtype, false);
-        operand_init(&s->among, &args[s->is_isin ? 1 : 0], dtype);
-        operand_init(&s->what, &args[s->is_isin ? 0 : 1], dtype);
+        s->is_mixed = td_dtype_is_float(dtype) && td_dtype_is_integer(among->type.dtype) &&
+                      td_dtype_is_integer(what->type.dtype);
+        operand_init(&s->among, among, s->is_mixed ? widest(among) : dtype);
+        operand_init(&s->what, what, s->is_mixed ? widest(what) : dtype);
+        s->order = order_of(s->is_mixed ? widest(among) : dtype, false);
         n = (uint64_t)s->among.space.n;
+        if (s->is_isin || among->type.dtype != TD_UINT64)
+                s->mixed = s->among.space.n;
         s->step.n_scratch = align_64(n * sizeof(uint64_t) + 1);
         if (s->is_isin) {
                 s->sort_offset = align_64(n * s->order->item_size);
-                s->step.n_scratch = s->sort_offset + sort_line_n_scratch((int64_t)n, false) + 64;
+                s->step.n_scratch = s->sort_offset +
+                                    sort_parts_n_scratch(s->order, (int64_t)n, false) + 64;
         }
         for (uint64_t left = n; left > 1; left /= 2)
                 depth++;
-        s->step.cost_ns = 100 + n * (s->is_isin ? 22 : 2) + (uint64_t)s->what.space.n * depth * 4;
+        s->step.cost_ns = 100 + n * cost_of_key(s) + (uint64_t)s->what.space.n * depth * 4;
         *stepp = &s->step;
         return 0;
 }

@@ -163,7 +163,7 @@ static void sort_slot(void *ctx, uint64_t slot)
                 for (int64_t i = 0; indices && i < s->n; i++)
                         indices[i] = (uint32_t)i;
                 sorted = sort_keys(from, room, (size_t)s->n);
-                line.sorted = (struct sorted){ sorted.keys, sorted.indices };
+                line.sorted = (struct sorted){ .keys = sorted.keys, .indices = sorted.indices };
                 put(&line, line.values, line.indices, 0, s->k);
                 if (s->has_values)
                         restore(s, &source, sorted.keys, line.values);

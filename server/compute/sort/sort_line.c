@@ -301,7 +301,9 @@ struct sorted sort_line_at(int64_t n, bool has_indices, void *scratch)
         struct line line = line_of(n);
 
         line_lay_out(&line, (uintptr_t)scratch, has_indices);
-        return (struct sorted){ line.keys[0], line.indices[0] };
+        return (struct sorted){ .keys = line.keys[0],
+                                .indices = line.indices[0],
+                                .room = line.keys[1] };
 }
 
 /* A short one: no buckets, one thread. */

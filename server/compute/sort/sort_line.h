@@ -17,6 +17,8 @@
 struct sorted {
         uint64_t *keys;
         uint32_t *indices; /* in the order of the source; NULL if not wanted */
+        uint64_t *room;    /* for as many keys, free again when all are sorted */
+        uint64_t *minor;   /* of sort_parts(): what is in order where keys are equal, or NULL */
 };
 
 /* Bytes of scratch, 64-byte aligned. */

@@ -2,9 +2,9 @@
 /*
  * Steps that find the distinct elements
  *
- * Elements are sorted as keys, with their indices if these are wanted; each key that differs from
- * the one before it begins a run, and each NaN does. Runs are counted by chunks; the second half
- * walks the same keys again.
+ * Elements are sorted as keys, with their indices if these are wanted or if values are found by
+ * them; each key that differs from the one before it begins a run, and each NaN does. Runs are
+ * counted by chunks; the second half walks the same keys again.
  *
  * Scratch: the count, a start for each chunk and one for the end, then what sorting takes.
  */
@@ -15,7 +15,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "compute/sort/sort_line.h"
+#include "compute/sort/items.h"
+#include "compute/sort/sort_parts.h"
 #include "compute/step_base.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 struct unique {
         struct step step;
         const struct order *order;
+        kernel_load *copy; /* of an element */
         struct space space;
         int64_t offset;
         bool has_sorted_indices;
@@ -37,6 +39,7 @@ struct unique {
 struct pass {
         const struct unique *u;
         const struct run *run;
+        struct source source;
         struct sorted sorted;
         int64_t *starts; /* runs before each chunk */
         char *values;
@@ -48,9 +51,11 @@ struct pass {
 
 static bool begins_run(const struct pass *pass, int64_t i)
 {
-        uint64_t key = pass->sorted.keys[i], nan = pass->u->order->nan;
+        const uint64_t *keys = pass->sorted.keys, *minor = pass->sorted.minor;
+        uint64_t nan = pass->u->order->nan;
 
-        return i == 0 || key != pass->sorted.keys[i - 1] || (nan && key == nan);
+        return i == 0 || keys[i] != keys[i - 1] || (minor && minor[i] != minor[i - 1]) ||
+               (nan && keys[i] == nan);
 }
 
 static int64_t chunk_end(const struct pass *pass, uint64_t chunk)
@@ -87,13 +92,15 @@ static void invert_chunk(void *ctx, uint64_t chunk)
 }
 
 static void pass_init(struct pass *pass, const struct unique *u, const struct run *run,
-                      const void *scratch)
+                      const void *x, const void *scratch)
 {
         char *bytes = (char *)(uintptr_t)scratch;
 
         *pass = (struct pass){ .u = u, .run = run };
+        pass->source = (struct source){ u->order, &u->space, (const char *)x + u->offset };
         pass->starts = (int64_t *)(void *)(bytes + HEAD_BYTES);
-        pass->sorted = sort_line_at(u->space.n, u->has_sorted_indices, bytes + u->sort_offset);
+        pass->sorted = sort_parts_at(u->order, u->space.n, u->has_sorted_indices,
+                                     bytes + u->sort_offset);
         atomic_init(&pass->zero, -1);
 }
 
@@ -101,16 +108,15 @@ static int unique_run(const struct step *step, const struct run *run, const void
                       void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct unique *u = (const struct unique *)step;
-        struct source source = { u->order, &u->space, (const char *)args[0] + u->offset };
         struct workers *workers = u->space.n < SPREAD_BYTES / 8 ? NULL : run_workers(run);
         struct pass pass;
         int r = 0;
 
         (void)refusal;
-        pass_init(&pass, u, run, scratch);
+        pass_init(&pass, u, run, args[0], scratch);
         if (u->space.n > 0)
-                r = sort_line(&source, u->has_sorted_indices, run,
-                              (char *)scratch + u->sort_offset);
+                r = sort_parts(&pass.source, u->has_sorted_indices, run,
+                               (char *)scratch + u->sort_offset);
         if (r)
                 return r;
         pass.starts[0] = 0;
@@ -137,6 +143,21 @@ static int64_t run_length(const struct pass *pass, int64_t begin)
         return i - begin;
 }
 
+/* What begins at i becomes the value of its run. */
+static void put_value(const struct pass *pass, int64_t run, int64_t i)
+{
+        const struct unique *u = pass->u;
+        char *to = pass->values + run * (int64_t)u->order->item_size;
+        int64_t index;
+
+        if (u->order->store) {
+                u->order->store(1, to, 0, &pass->sorted.keys[i]);
+                return;
+        }
+        index = pass->sorted.indices[i] < u->space.n ? pass->sorted.indices[i] : 0;
+        u->copy(1, to, pass->source.base + space_offset(&u->space, 0, index), 0);
+}
+
 static void write_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
@@ -151,8 +172,7 @@ static void write_chunk(void *ctx, uint64_t chunk)
                 if (!begins_run(pass, i) || run >= last)
                         continue;
                 if (pass->values)
-                        u->order->store(1, pass->values + run * (int64_t)u->order->item_size, 0,
-                                        &pass->sorted.keys[i]);
+                        put_value(pass, run, i);
                 if (u->order->nan && pass->sorted.keys[i] == u->order->zero)
                         atomic_store(&pass->zero, run);
                 if (pass->indices)
@@ -173,7 +193,7 @@ static void write_chunk(void *ctx, uint64_t chunk)
 }
 
 /* The first zero and every NaN as they came. */
-static void restore(struct pass *pass, const struct source *source)
+static void restore(struct pass *pass)
 {
         const struct order *order = pass->u->order;
         int64_t zero = atomic_load(&pass->zero), n_nans = 0;
@@ -186,19 +206,18 @@ static void restore(struct pass *pass, const struct source *source)
         to.n_zeros = zero >= 0;
         to.nans = pass->values + (pass->count - n_nans) * to.stride;
         to.n_nans = n_nans;
-        order_restore(source, &to);
+        order_restore(&pass->source, &to);
 }
 
 static int unique_finish(const struct step *step, const struct run *run, const void *const *args,
                          void *const *results, const void *scratch, int64_t count)
 {
         const struct unique *u = (const struct unique *)step;
-        struct source source = { u->order, &u->space, (const char *)args[0] + u->offset };
         struct pass pass;
 
         if (count == 0)
                 return 0;
-        pass_init(&pass, u, run, scratch);
+        pass_init(&pass, u, run, args[0], scratch);
         pass.count = count;
         pass.values = results[0];
         pass.indices = u->indices < 0 ? NULL : results[u->indices];
@@ -207,8 +226,8 @@ static int unique_finish(const struct step *step, const struct run *run, const v
                     write_chunk, &pass);
         if (pass.is_stopped)
                 return PLAN_E_STOPPED;
-        if (pass.values && u->order->nan)
-                restore(&pass, &source);
+        if (pass.values && u->order->store && u->order->nan)
+                restore(&pass);
         return 0;
 }
 
@@ -234,17 +253,19 @@ int unique_new(struct step **stepp, enum td_op op, const struct desc *args,
         u->step.class = &unique_class;
         u->step.finish = unique_finish;
         u->order = order_of(args[0].type.dtype, false);
+        u->copy = items_copy(args[0].type.dtype);
         u->offset = args[0].offset;
         space_init(&u->space, args[0].type.ndim, args[0].type.shape, 1, &args[0]);
         u->indices = op == TD_OP_UNIQUE_ALL ? n++ : -1;
         u->inverse = op == TD_OP_UNIQUE_ALL || op == TD_OP_UNIQUE_INVERSE ? n++ : -1;
         u->counts = op == TD_OP_UNIQUE_ALL || op == TD_OP_UNIQUE_COUNTS ? n++ : -1;
-        u->has_sorted_indices = u->indices >= 0 || u->inverse >= 0;
+        u->has_sorted_indices = u->indices >= 0 || u->inverse >= 0 || !u->order->store;
         u->n_chunks = div_up(u->space.n, CHUNK);
         u->sort_offset = align_64(HEAD_BYTES + (uint64_t)(u->n_chunks + 1) * sizeof(int64_t));
-        u->step.n_scratch = u->sort_offset + sort_line_n_scratch(u->space.n, u->has_sorted_indices);
+        u->step.n_scratch = u->sort_offset +
+                            sort_parts_n_scratch(u->order, u->space.n, u->has_sorted_indices);
         u->step.count_max = u->space.n;
-        u->step.cost_ns = 200 + (uint64_t)u->space.n * 30;
+        u->step.cost_ns = 200 + (uint64_t)u->space.n * (u->order->load_minor ? 90 : 30);
         *stepp = &u->step;
         return 0;
 }
