@@ -272,12 +272,20 @@ static struct td_node *node_add(td_builder *builder, enum td_op op, uint32_t *ar
         return node;
 }
 
+/* The next node of a block is to blame. */
+static int refuse_node_of(td_builder *builder, const struct builder_block *b)
+{
+        builder->refusal.node = (int32_t)b->block.n_nodes;
+        for (; b->outer; b = b->outer) {
+                td_refuse_body(&builder->refusal, b->loop->is_while);
+                builder->refusal.node = (int32_t)b->outer->block.n_nodes;
+        }
+        return -1;
+}
+
 static int refuse_node(td_builder *builder)
 {
-        struct builder_block *top = &builder->top;
-
-        builder->refusal.node = (int32_t)top->block.n_nodes;
-        return -1;
+        return refuse_node_of(builder, builder->current);
 }
 
 int td_builder_op(td_builder *builder, enum td_op op, const struct td_attrs *attrs, const int *args,
@@ -452,7 +460,7 @@ static int loop_begin(td_builder *builder, bool is_while, int64_t n_steps, const
         inner->n_args = n_inputs - 1;
         inner->args = take_values(builder, "loop", args, inner->n_args, outer->n_values);
         if (!inner->args || !values_reserve(builder, n_inputs))
-                return refuse_node(builder);
+                return refuse_node_of(builder, outer);
         for (uint32_t i = 0; i < inner->n_args; i++)
                 inner->types[i < n_captures ? i : i + 1] = outer->types[inner->args[i]];
         inner->types[n_captures] = (struct td_type){ .dtype = TD_INT64 };
@@ -559,7 +567,7 @@ int td_builder_loop_end(td_builder *builder, const int *body_results, size_t n_r
         }
         if (!loop_complete(builder, inner, body_results, n_results, watch, n_watch, every, at,
                            n_at))
-                return refuse_node(builder);
+                return refuse_node_of(builder, inner->outer);
         builder->current = inner->outer;
         first = loop_close(builder, inner);
         for (uint32_t i = 0; first >= 0 && results && i < loop_n_results(inner->loop); i++)

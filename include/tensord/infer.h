@@ -83,10 +83,13 @@ static inline int td_check_counts(const struct td_block *block, unsigned depth, 
                         r = td_refuse(refusal, TD_E_BAD_PROGRAM, "%s: nested deeper than %d loops",
                                       td_op_name(node->op), TD_LOOP_DEPTH_MAX);
                 *np += n_results ? n_results : 1;
-                if (!r && node->loop && *np <= TD_VALUES_MAX)
+                if (!r && node->loop && *np <= TD_VALUES_MAX) {
                         r = td_check_counts(&node->loop->body, depth + 1, np, refusal);
+                        if (r)
+                                td_refuse_body(refusal, node->loop->is_while);
+                }
                 if (r) {
-                        if (depth == 0 && refusal)
+                        if (refusal)
                                 refusal->node = (int32_t)i;
                         return r;
                 }
@@ -281,8 +284,10 @@ static inline int td_infer_loop(const struct td_node *node, unsigned depth,
         for (uint32_t i = 0; i < loop->n_results; i++)
                 body[loop->n_captures + 1 + i] = args[loop->n_captures + i];
         r = td_infer_block(&loop->body, depth + 1, body, freep, refusal);
-        if (r)
+        if (r) {
+                td_refuse_body(refusal, loop->is_while);
                 return r;
+        }
         return td_infer_loop_results(loop, args, body, n_body, results, refusal);
 }
 
@@ -323,7 +328,7 @@ static inline int td_infer_block(const struct td_block *block, unsigned depth,
                         r = td_infer(node->op, &node->attrs, node->n_args, args, values + n_values,
                                      refusal);
                 if (r) {
-                        if (depth == 0 && refusal)
+                        if (refusal)
                                 refusal->node = (int32_t)i;
                         return r;
                 }

@@ -23,7 +23,7 @@
 
 struct td_refusal {
         enum td_error_code code;
-        int32_t node; /* index in the outermost block, -1 if no node is to blame */
+        int32_t node; /* index in its block, at last in the outermost; -1: none is to blame */
         char message[480];
 };
 
@@ -42,6 +42,37 @@ static inline int td_refuse(struct td_refusal *refusal, enum td_error_code code,
         vsnprintf(refusal->message, sizeof(refusal->message), format, args);
         va_end(args);
         return code;
+}
+
+/* Put words, at most 63 bytes of them, in front of the sentence. */
+__attribute__((format(printf, 2, 3)))
+static inline void td_refusal_prefix(struct td_refusal *refusal, const char *format, ...)
+{
+        const size_t last = sizeof(refusal->message) - 1;
+        char prefix[64];
+        size_t n;
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(prefix, sizeof(prefix), format, args);
+        va_end(args);
+        n = strlen(prefix);
+        memmove(refusal->message + n, refusal->message, last - n);
+        memcpy(refusal->message, prefix, n);
+        refusal->message[last] = '\0';
+}
+
+/*
+ * A refusal of a node in a body becomes one of the loop, whose sentence says which node it was:
+ * "loop: node 2 of its body: add: ...". The number of the loop's own node is the caller's to say.
+ */
+static inline void td_refuse_body(struct td_refusal *refusal, bool is_while)
+{
+        if (!refusal || refusal->node < 0)
+                return;
+        td_refusal_prefix(refusal, "%s: node %" PRId32 " of its body: ",
+                          is_while ? "while" : "loop", refusal->node);
+        refusal->node = -1;
 }
 
 /* ---- dtypes ---- */

@@ -29,25 +29,32 @@ const char *key_name(enum wire_key key)
 
 /* ---- refusals ---- */
 
-static size_t write_place(const struct decode *decode, char *out, size_t n_out)
+/* "node 3 (loop): node 2 of its body (add): " */
+static int write_nodes(const struct decode *decode, char *out, size_t n_out)
 {
-        const char *op = decode->op ? decode->op : "", *open = decode->op ? " (" : "",
-                   *close = decode->op ? ")" : "";
         int n = 0;
 
+        for (unsigned i = 0; i <= decode->depth; i++) {
+                const char *op = decode->nodes[i].op;
+
+                n += snprintf(out + n, n_out - (size_t)n,
+                              "node %" PRIu32 "%s%s%s%s: ", decode->nodes[i].index,
+                              i ? " of its body" : "", op ? " (" : "", op ? op : "", op ? ")" : "");
+        }
+        return n;
+}
+
+static size_t write_place(const struct decode *decode, char *out, size_t n_out)
+{
+        int n = snprintf(out, n_out, "%s: ", decode->method);
+
+        out += n;
+        n_out -= (size_t)n;
         switch (decode->place) {
-        case AT_PARAMS: n = snprintf(out, n_out, "%s: ", decode->method); break;
-        case AT_INPUT:
-                n = snprintf(out, n_out, "%s: input %" PRIu32 ": ", decode->method, decode->index);
-                break;
-        case AT_NODE:
-                n = snprintf(out, n_out, "%s: %snode %" PRIu32 "%s%s%s: ", decode->method,
-                             decode->depth ? "in the loop of " : "", decode->index, open, op,
-                             close);
-                break;
-        case AT_OUTPUT:
-                n = snprintf(out, n_out, "%s: output %" PRIu32 ": ", decode->method, decode->index);
-                break;
+        case AT_PARAMS: break;
+        case AT_INPUT: n += snprintf(out, n_out, "input %" PRIu32 ": ", decode->index); break;
+        case AT_NODE: n += write_nodes(decode, out, n_out); break;
+        case AT_OUTPUT: n += snprintf(out, n_out, "output %" PRIu32 ": ", decode->index); break;
         }
         return (size_t)n;
 }
@@ -59,7 +66,7 @@ int decode_refuse(struct decode *decode, enum td_error_code code, const char *fo
         va_list args;
 
         refusal->code = code;
-        refusal->node = decode->place == AT_NODE ? (int32_t)decode->index : -1;
+        refusal->node = decode->place == AT_NODE ? (int32_t)decode->nodes[0].index : -1;
         va_start(args, format);
         vsnprintf(refusal->message + n, sizeof(refusal->message) - n, format, args);
         va_end(args);

@@ -45,9 +45,12 @@ struct decode {
         const char *method;
         /* where we are, for the refusal's sentence */
         enum { AT_PARAMS, AT_INPUT, AT_NODE, AT_OUTPUT } place;
-        uint32_t index;    /* of input, outermost node or output */
-        unsigned depth;    /* loops around the current node */
-        const char *op;    /* of the current node, NULL: not known yet */
+        uint32_t index; /* of input or output */
+        unsigned depth; /* loops around the current node */
+        struct {
+                uint32_t index;
+                const char *op; /* NULL: not known yet */
+        } nodes[TD_LOOP_DEPTH_MAX + 1]; /* the current one's loops, and itself at depth */
         uint32_t n_values; /* inputs and nodes so far */
         size_t n_bytes;    /* allocated so far */
         const struct nodes_source *source;

@@ -305,7 +305,7 @@ static int decode_attrs(struct decode *decode, const msgpack_object *object, str
 /* ---- nodes ---- */
 
 static int decode_nodes(struct decode *decode, const char *key, const msgpack_object *object,
-                        struct td_block *block);
+                        unsigned depth, struct td_block *block);
 
 static int decode_watch(struct decode *decode, const struct decode_map *map, struct td_loop *loop)
 {
@@ -349,11 +349,12 @@ static int decode_watch(struct decode *decode, const struct decode_map *map, str
 
 static int decode_loop(struct decode *decode, const struct decode_map *map, struct td_node *node)
 {
+        const unsigned depth = decode->depth;
         struct td_loop *loop;
         uint64_t n_steps, n_captures;
         int r;
 
-        if (decode->depth == TD_LOOP_DEPTH_MAX)
+        if (depth == TD_LOOP_DEPTH_MAX)
                 return decode_refuse(decode, TD_E_BAD_PROGRAM, "loops are nested at most %d deep",
                                      TD_LOOP_DEPTH_MAX);
         loop = decode_alloc(decode, 1, sizeof(*loop));
@@ -385,9 +386,8 @@ static int decode_loop(struct decode *decode, const struct decode_map *map, stru
         node->attrs.set |= TD_ATTR_LOOP;
         node->loop = loop;
 
-        decode->depth++;
-        r = decode_nodes(decode, "body", map->values[KEY_BODY], &loop->body);
-        decode->depth--;
+        r = decode_nodes(decode, "body", map->values[KEY_BODY], depth + 1, &loop->body);
+        decode->depth = depth;
         return r;
 }
 
@@ -402,7 +402,7 @@ static int decode_user(struct decode *decode, const msgpack_object *object, size
                 return r;
         node->name = name + n_user;
         node->op = TD_OP_USER;
-        decode->op = td_op_name(TD_OP_USER);
+        decode->nodes[decode->depth].op = td_op_name(TD_OP_USER);
         return 0;
 }
 
@@ -423,7 +423,7 @@ static int decode_op(struct decode *decode, const msgpack_object *object, struct
                 return decode_refuse(decode, TD_E_UNKNOWN_OP, "there is no operation \"%s\"", text);
         }
         node->op = (enum td_op)op;
-        decode->op = td_op_name((unsigned)op);
+        decode->nodes[decode->depth].op = td_op_name((unsigned)op);
         return 0;
 }
 
@@ -434,7 +434,6 @@ static int decode_node(struct decode *decode, const msgpack_object *object, stru
         uint32_t n;
         int r;
 
-        decode->op = NULL;
         r = decode_array(decode, "a node", object, 3, &n, &elements);
         if (r)
                 return r;
@@ -458,7 +457,7 @@ static int decode_node(struct decode *decode, const msgpack_object *object, stru
 }
 
 static int decode_nodes(struct decode *decode, const char *key, const msgpack_object *object,
-                        struct td_block *block)
+                        unsigned depth, struct td_block *block)
 {
         const msgpack_object *elements;
         int r;
@@ -473,17 +472,16 @@ static int decode_nodes(struct decode *decode, const char *key, const msgpack_ob
         if (!block->nodes)
                 return -ENOMEM;
         for (uint32_t i = 0; i < block->n_nodes; i++) {
-                if (decode->depth == 0) {
-                        decode->place = AT_NODE;
-                        decode->index = i;
-                }
+                decode->place = AT_NODE;
+                decode->depth = depth;
+                decode->nodes[depth].index = i;
+                decode->nodes[depth].op = NULL;
                 r = decode_node(decode, &elements[i], &block->nodes[i]);
                 if (r)
                         return r;
         }
-        if (decode->depth == 0)
+        if (depth == 0)
                 decode->place = AT_PARAMS;
-        decode->op = NULL;
         return 0;
 }
 
@@ -578,7 +576,7 @@ static int read_nodes(struct decode *decode, const msgpack_object *object, struc
         if (!zone)
                 return -ENOMEM;
         decode->zone = zone;
-        r = decode_nodes(decode, "nodes", object, &block);
+        r = decode_nodes(decode, "nodes", object, 0, &block);
         decode->zone = outer_zone;
         if (r) {
                 msgpack_zone_free(zone);

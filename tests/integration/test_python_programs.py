@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Programs written by hand: many operations and loops in one request."""
 
+import re
+
 import numpy
 import pytest
 
@@ -215,6 +217,28 @@ def test_failure_names_the_node(client):
     assert caught.value.code == "singular"
     assert caught.value.node == 2
     assert isinstance(caught.value, numpy.linalg.LinAlgError)
+
+
+def test_failure_in_a_body_says_where(client):
+    def rows(p, m, k):
+        """Rows k, k + 1 ... of m, three in a turn: beyond its end in the second turn."""
+
+        def turn(_, row, k):
+            return p.loop(3, lambda j, row, k: (m[k], k + 1), row, k)
+
+        return p.while_loop(lambda row, k: k < 9, turn, numpy.zeros(2), k, max_steps=9)[0]
+
+    p = tensord.Program()
+    f = client.define(p, rows(p, p.parameter((4, 2)), p.parameter((), "int64")))
+    q = tensord.Program()
+    x = rows(q, q.input(numpy.ones((4, 2))), q.input(0))
+    for run in (lambda: f(numpy.ones((4, 2)), 0), lambda: client.run(q, x)):
+        with pytest.raises(tensord.OutOfRange) as caught:
+            run()
+        assert re.match(
+            r"while: node \d of its body: loop: node \d of its body: take: index 4 is",
+            str(caught.value),
+        )
 
 
 def test_run_refused(client):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a program is refused with: the node's index, its operation, dtypes and shapes; of a run and
-of a definition alike, within loops too. And what becomes of jobs whose client went away."""
+of a definition alike, and within loops the place in their bodies. And what becomes of jobs whose
+client went away."""
 
 import pytest
 
@@ -9,11 +10,16 @@ from raw import Raw, eventually, immediate
 A = immediate([1.0, 2, 3])
 B = immediate([1, 2, 3, 4], "int64")
 M = immediate([0.0] * 4, shape=[2, 2])
+TRUE = immediate([True], "bool", [])
 FIRST = ["negative", [0], {}]
 
 
 def loop(body, results, captures=0):
     return {"steps": 2, "captures": captures, "body": body, "results": results}
+
+
+def turns(body, results):
+    return {"max_steps": 2, "captures": 0, "body": body, "results": results}
 
 
 # nodes, inputs, code, node, words
@@ -29,12 +35,24 @@ CHECKED = {
     "key": ([FIRST, ["abs", [0], {"zzz": 1}]], [A], "bad_program", 1, ["abs", "zzz"]),
     "attribute": ([FIRST, ["astype", [0], {}]], [A], "bad_program", 1, ["astype", "dtype"]),
     "body": ([FIRST, ["loop", [1, 0], loop([["abs", [2], {}], ["add", [3, 0], {}]], [4], 1)]],
-             [A, B], "shape_mismatch", 1, ["add", "(3,)", "(4,)"]),
+             [A, B], "shape_mismatch", 1,
+             ["loop: node 1 of its body: add: ", "(3,)", "(4,)"]),
     "operation in a body": ([FIRST, ["loop", [0], loop([["nonsense", [1], {}]], [2])]], [A],
-                            "unknown_op", 1, ["in the loop of node 1", "nonsense"]),
+                            "unknown_op", 1,
+                            [": node 1 (loop): node 0 of its body: ", "nonsense"]),
+    "key in a body in a body": ([FIRST, ["loop", [0], loop([
+        ["abs", [1], {}], ["loop", [1], loop([["abs", [1], {"zzz": 1}]], [2])]], [3])]], [A],
+        "bad_program", 1,
+        [": node 1 (loop): node 1 of its body (loop): node 0 of its body (abs): ", "zzz"]),
+    "no body in a body": ([FIRST, ["loop", [0], loop([["loop", [1], loop(7, [2])]], [2])]], [A],
+                          "bad_program", 1,
+                          [": node 1 (loop): node 0 of its body (loop): body is an array"]),
+    "kernel in a body": ([FIRST, ["loop", [0], loop([["user.none", [1], {}]], [2])]], [A],
+                         "unknown_op", 1, ["loop: node 0 of its body: ", '"none"']),
     "body in a body": ([FIRST, ["loop", [0], loop([
-        ["loop", [1], loop([["bitwise_and", [1, 1], {}]], [2])]], [2])]], [A],
-        "unsupported_dtype", 1, ["bitwise_and", "float64"]),
+        ["abs", [1], {}], ["loop", [1], loop([["bitwise_and", [1, 1], {}]], [2])]], [3])]], [A],
+        "unsupported_dtype", 1,
+        ["loop: node 1 of its body: loop: node 0 of its body: bitwise_and: ", "float64"]),
     "carried": ([FIRST, ["loop", [0], loop([["sum", [1], {}]], [2])]], [A], "loop_shape", 1,
                 ["loop", "float64", "(3,)", "()"]),
     "counted in a body": ([FIRST, ["loop", [0], loop([["nonzero", [1], {}]], [1])]], [A],
@@ -43,7 +61,14 @@ CHECKED = {
 ON_DATA = {
     "step": ([FIRST, ["inv", [0], {}]], [M], "singular", 1, ["inv", "2 x 2"]),
     "in a body": ([FIRST, ["loop", [0], loop([["abs", [1], {}], ["inv", [2], {}]], [3])]], [M],
-                  "singular", 1, ["inv", "2 x 2"]),
+                  "singular", 1, ["loop: node 1 of its body: inv: ", "2 x 2"]),
+    "in a while": ([FIRST, ["while", [1, 0], turns(
+        [["abs", [2], {}], ["inv", [3], {}]], [1, 4])]], [M, TRUE],
+        "singular", 1, ["while: node 1 of its body: inv: ", "2 x 2"]),
+    "in a while in a loop": ([FIRST, ["loop", [1, 0], loop(
+        [["abs", [2], {}], ["while", [1, 3], turns([["take", [2, 2], {"axes": [0]}]], [1, 3])]],
+        [4, 5])]], [B, TRUE], "index_out_of_range", 1,
+        ["loop: node 1 of its body: while: node 0 of its body: take: index 4", "extent 4"]),
     "in a region": ([["negative", [1], {}], ["pow", [1, 2], {}], ["add", [3, 0], {}]], [B, B],
                     "bad_value", 1, ["pow"]),
 }

@@ -157,6 +157,31 @@ START_TEST(refusals)
 }
 END_TEST
 
+START_TEST(refusals_in_a_body)
+{
+        int a, body[2];
+        td_builder *builder;
+
+        builder = td_builder_new();
+        a = immediate(builder, 2, 3);
+        td_builder_while_begin(builder, 3, NULL, 0, &a, 1, body);
+        td_builder_op(builder, TD_OP_NEGATIVE, NULL, &body[1], 1, NULL);
+        td_builder_loop_begin(builder, 3, NULL, 0, &body[1], 1, body);
+        ck_assert_int_eq(
+                td_builder_op(builder, TD_OP_MATMUL, NULL, (int[]){ body[1], body[1] }, 2, NULL),
+                -1);
+        check_refused(builder, TD_E_SHAPE_MISMATCH, 0,
+                      "while: node 1 of its body: loop: node 0 of its body: matmul: ");
+
+        builder = td_builder_new();
+        a = immediate(builder, 2, 2);
+        td_builder_loop_begin(builder, 3, NULL, 0, &a, 1, body);
+        ck_assert_int_eq(td_builder_loop_begin(builder, 3, NULL, 0, (int[]){ 2 }, 1, body), -1);
+        check_refused(builder, TD_E_BAD_PROGRAM, 0,
+                      "loop: node 0 of its body: loop: there is no value 2");
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("builder");
@@ -167,6 +192,7 @@ int main(void)
         tcase_add_test(tc, values_and_types);
         tcase_add_test(tc, loops);
         tcase_add_test(tc, refusals);
+        tcase_add_test(tc, refusals_in_a_body);
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_NORMAL);
         n_failed = srunner_ntests_failed(runner);

@@ -141,8 +141,8 @@ START_TEST(watching_adds_a_dimension)
 }
 END_TEST
 
-/* A loop within loops; each carries its one value as it is. */
-static int infer_nested(unsigned depth)
+/* Loops within loops, innermost an operation; each body has a node before that one. */
+static int infer_nested(unsigned depth, enum td_op op)
 {
         static struct blk blocks[8];
         static struct td_loop loops[8];
@@ -151,8 +151,9 @@ static int infer_nested(unsigned depth)
 
         for (unsigned i = depth; i-- > 0;) {
                 blk_init(&blocks[i], 2);
+                blk_one(&blocks[i], TD_OP_ABS, 1);
                 carried[i] = i + 1 < depth ? blk_loop(&blocks[i], &loops[i + 1], 1, 1)
-                                           : blk_one(&blocks[i], TD_OP_EXP, 1);
+                                           : blk_one(&blocks[i], op, 1);
                 loops[i] = (struct td_loop){
                         .n_steps = 2,
                         .body = blk_block(&blocks[i]),
@@ -167,9 +168,40 @@ static int infer_nested(unsigned depth)
 
 START_TEST(loops_within_loops)
 {
-        ck_assert_int_eq(infer_nested(TD_LOOP_DEPTH_MAX), TD_OK);
-        ck_assert_int_eq(infer_nested(TD_LOOP_DEPTH_MAX + 1), TD_E_BAD_PROGRAM);
+        ck_assert_int_eq(infer_nested(TD_LOOP_DEPTH_MAX, TD_OP_EXP), TD_OK);
+        ck_assert_int_eq(infer_nested(TD_LOOP_DEPTH_MAX + 1, TD_OP_EXP), TD_E_BAD_PROGRAM);
         ck_assert_int_eq(refusal_of.node, 0);
+        ck_assert_str_eq(refusal_of.message,
+                         "loop: node 1 of its body: loop: node 1 of its body: "
+                         "loop: node 1 of its body: loop: nested deeper than 3 loops");
+}
+END_TEST
+
+START_TEST(bodies_say_which_node_it_was)
+{
+        ck_assert_int_eq(infer_nested(2, TD_OP_BITWISE_INVERT), TD_E_UNSUPPORTED_DTYPE);
+        ck_assert_int_eq(refusal_of.node, 0);
+        ck_assert_ptr_nonnull(strstr(refusal_of.message, "float32"));
+        ck_assert_ptr_eq(strstr(refusal_of.message, "loop: node 1 of its body: "
+                                                    "loop: node 1 of its body: bitwise_invert: "),
+                         refusal_of.message);
+}
+END_TEST
+
+START_TEST(long_sentences_keep_their_beginning)
+{
+        struct td_refusal refusal;
+        const size_t last = sizeof(refusal.message) - 1;
+
+        td_refuse(&refusal, TD_E_BAD_VALUE, "%0*d", (int)last, 7);
+        ck_assert_int_eq(refusal.message[last - 1], '7');
+        refusal.node = INT32_MAX;
+        td_refuse_body(&refusal, true);
+        ck_assert_int_eq(refusal.node, -1);
+        ck_assert_uint_eq(strlen(refusal.message), last);
+        ck_assert_ptr_eq(strstr(refusal.message, "while: node 2147483647 of its body: 000"),
+                         refusal.message);
+        ck_assert_int_eq(refusal.message[last - 1], '0');
 }
 END_TEST
 
@@ -230,6 +262,8 @@ int main(void)
         tcase_add_test(tcase, loop_lies);
         tcase_add_test(tcase, watching_adds_a_dimension);
         tcase_add_test(tcase, loops_within_loops);
+        tcase_add_test(tcase, bodies_say_which_node_it_was);
+        tcase_add_test(tcase, long_sentences_keep_their_beginning);
         tcase_add_test(tcase, programs_that_lie);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

@@ -445,15 +445,21 @@ START_TEST(stops_and_costs)
 }
 END_TEST
 
-START_TEST(refusals_in_a_body_name_the_outermost_node)
+static void ck_refused_at(const struct kit *kit, const char *place)
+{
+        ck_assert_msg(strncmp(kit->refusal.message, place, strlen(place)) == 0, "%s",
+                      kit->refusal.message);
+}
+
+START_TEST(refusals_in_a_body_name_its_node)
 {
         static const int64_t a[] = { 2, 1 };
         struct desc descs[] = { dense(type_of(TD_INT64, 1, 2)) };
         const void *inputs[] = { a };
-        uint32_t result, output;
-        struct td_loop loop;
+        uint32_t result, outer_result, output;
+        struct td_loop loop, outer;
         struct kit kit;
-        struct blk p, body;
+        struct blk p, outer_body, body;
 
         /* 3 ** (1 - step) is an integer for two steps */
         blk_init(&body, 2);
@@ -477,7 +483,25 @@ START_TEST(refusals_in_a_body_name_the_outermost_node)
         ck_assert_int_eq(kit_run(&kit, inputs), PLAN_E_REFUSED);
         ck_assert_int_eq(kit.refusal.code, TD_E_BAD_VALUE);
         ck_assert_int_eq(kit.refusal.node, 1);
-        ck_assert_int_eq(strncmp(kit.refusal.message, "pow: ", 5), 0);
+        ck_refused_at(&kit, "loop: node 2 of its body: pow: ");
+        kit_deinit(&kit);
+
+        blk_init(&outer_body, 2);
+        outer_result = blk_one(&outer_body, TD_OP_ABS, 1);
+        outer_result = blk_loop(&outer_body, &loop, 1, outer_result);
+        outer = (struct td_loop){
+                .n_steps = 1,
+                .body = blk_block(&outer_body),
+                .n_results = 1,
+                .results = &outer_result,
+        };
+        blk_init(&p, 1);
+        output = blk_one(&p, TD_OP_NEGATIVE, 0);
+        output = blk_loop(&p, &outer, 1, output);
+        ck_assert_int_eq(kit_plan(&kit, &p, descs, 1, &output), 0);
+        ck_assert_int_eq(kit_run(&kit, inputs), PLAN_E_REFUSED);
+        ck_assert_int_eq(kit.refusal.node, 1);
+        ck_refused_at(&kit, "loop: node 1 of its body: loop: node 2 of its body: pow: ");
         kit_deinit(&kit);
 }
 END_TEST
@@ -499,7 +523,7 @@ int main(void)
         tcase_add_test(tcase, an_unread_stack_takes_no_memory);
         tcase_add_test(tcase, loops_in_loops);
         tcase_add_test(tcase, stops_and_costs);
-        tcase_add_test(tcase, refusals_in_a_body_name_the_outermost_node);
+        tcase_add_test(tcase, refusals_in_a_body_name_its_node);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "compute/step_base.h"
@@ -25,7 +24,6 @@ static void blame(struct td_refusal *refusal, const struct instr *instr)
 {
         const char *name = td_op_name(instr->op);
         size_t n = strlen(name);
-        char message[sizeof(refusal->message)];
 
         if (!refusal)
                 return;
@@ -34,12 +32,8 @@ static void blame(struct td_refusal *refusal, const struct instr *instr)
         refusal->node = instr->node;
         if (instr->op == TD_OP_USER)
                 return; /* says "user." and its own name */
-        if (strncmp(refusal->message, name, n) == 0 && refusal->message[n] == ':')
-                return;
-        memcpy(message, refusal->message, sizeof(message));
-        message[sizeof(message) - 1] = '\0';
-        snprintf(refusal->message, sizeof(refusal->message), "%s: %.*s", name,
-                 (int)(sizeof(message) - n - 3), message);
+        if (strncmp(refusal->message, name, n) != 0 || refusal->message[n] != ':')
+                td_refusal_prefix(refusal, "%s: ", name);
 }
 
 /* The first result lies offset bytes behind its slot. */
@@ -50,7 +44,6 @@ static int run_step(const struct frame *frame, const struct instr *instr, uint64
         const void *args[TD_ARGS_MAX];
         void *results[TD_RESULTS_MAX];
         void *scratch = instr->scratch == SLOT_NONE ? NULL : frame->slots[instr->scratch];
-        int r;
 
         for (uint32_t i = 0; i < instr->n_args; i++)
                 args[i] = frame->slots[instr->args[i]];
@@ -63,10 +56,7 @@ static int run_step(const struct frame *frame, const struct instr *instr, uint64
                 unstopped.should_stop = NULL;
                 run = &unstopped;
         }
-        r = step_run(instr->step, run, args, results, scratch, frame->refusal);
-        if (r == PLAN_E_REFUSED)
-                blame(frame->refusal, instr);
-        return r;
+        return step_run(instr->step, run, args, results, scratch, frame->refusal);
 }
 
 /* One thread runs the plan: nobody else writes the number. */
@@ -89,6 +79,8 @@ static int run_code(const struct frame *frame, const struct code *code)
                 if (run_should_stop(frame->run))
                         return PLAN_E_STOPPED;
                 r = instr->loop ? run_loop(frame, instr->loop) : run_step(frame, instr, 0);
+                if (r == PLAN_E_REFUSED)
+                        blame(frame->refusal, instr);
                 if (r)
                         return r;
                 if (!instr->loop)
@@ -168,6 +160,8 @@ static int run_loop(const struct frame *frame, const struct loop *loop)
                         break;
                 *(int64_t *)slots[loop->index] = k;
                 r = run_code(frame, &loop->body);
+                if (r == PLAN_E_REFUSED)
+                        td_refuse_body(frame->refusal, loop->is_while);
                 if (r)
                         return r;
                 if (k + 1 == next) {

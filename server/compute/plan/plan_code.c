@@ -362,22 +362,20 @@ static int build_nodes(struct builder *builder, struct code *code, const struct 
 {
         const struct graph *graph = fuse->graph;
         const struct td_block *block = graph->block;
-        bool is_outermost = builder->node < 0;
+        const int32_t outer_node = builder->node;
 
         for (uint32_t i = 0; i < block->n_nodes; i++) {
                 const struct td_loop *loop = block->nodes[i].loop;
                 int r;
 
-                if (is_outermost)
-                        builder->node = (int32_t)i;
+                builder->node = (int32_t)i;
                 r = build_node(builder, code, fuse, i, nested, places);
                 if (r < 0)
                         return r;
                 if (loop)
                         nested += td_block_n_values(&loop->body) + block_n_nested(&loop->body);
         }
-        if (is_outermost)
-                builder->node = -1;
+        builder->node = outer_node;
         for (uint32_t v = 0; v < graph->n_values; v++)
                 if (graph->same[v] != v)
                         places[v] = places[graph->same[v]];

@@ -50,7 +50,7 @@ struct instr {
         struct step *step; /* NULL: a loop */
         struct loop *loop;
         enum td_op op;
-        int32_t node; /* in the outermost block, to be blamed */
+        int32_t node; /* index in its block, to be blamed */
         uint32_t n_args;
         uint32_t n_results;
         uint32_t *args;    /* slots; the instruction's own memory, results included */
@@ -134,7 +134,7 @@ struct handover {
 struct builder {
         struct plan *plan;
         uint64_t time;
-        int32_t node; /* index in the outermost block of the node at hand, -1 behind the last */
+        int32_t node; /* index in its block of the node at hand, -1 behind the outermost ones */
         struct plan_options options;
         const bool *takes; /* by input: may its memory become an output's? NULL: none */
         struct handover *handovers; /* in order of time */

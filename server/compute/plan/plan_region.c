@@ -24,7 +24,6 @@ struct writer {
         const struct fuse *fuse;
         uint32_t group;
         const struct place *places;
-        int32_t node; /* to be blamed for all, or -1: each for itself */
         struct expr expr;
         uint32_t leaves[EXPR_LEAVES_MAX]; /* values; of an index FUSE_NONE */
         struct known {
@@ -123,8 +122,7 @@ static uint8_t write_node(struct writer *w, uint32_t value, uint32_t view)
                 write_indices(w, node, type, view, indices);
                 return generate_triangle(&w->expr, node->op, &node->attrs, type, indices, args[0]);
         }
-        return expr_apply(&w->expr, node->op, w->node < 0 ? (int32_t)maker : w->node, type->dtype,
-                          node->n_args, args);
+        return expr_apply(&w->expr, node->op, (int32_t)maker, type->dtype, node->n_args, args);
 }
 
 /* From a view on to what it looks at. */
@@ -368,8 +366,6 @@ int region_build(struct builder *builder, struct code *code, const struct fuse *
         w.fuse = fuse;
         w.group = group;
         w.places = places;
-        w.node = builder->node == (int32_t)g->last && code == &builder->plan->code ? -1
-                                                                                   : builder->node;
         w.n_known = 0;
         expr_init(&w.expr);
         builder->time++;

@@ -222,8 +222,11 @@ int user_kernels_resolve(const struct user_kernels *kernels, struct td_block *bl
                                 r = td_refuse(refusal, TD_E_UNKNOWN_OP,
                                               "there is no user kernel \"%s\"", node->name);
                 }
-                if (node->loop)
+                if (node->loop) {
                         r = user_kernels_resolve(kernels, &node->loop->body, refusal);
+                        if (r)
+                                td_refuse_body(refusal, node->loop->is_while);
+                }
                 if (r) {
                         if (refusal)
                                 refusal->node = (int32_t)i;
