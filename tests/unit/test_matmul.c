@@ -150,16 +150,22 @@ START_TEST(test_mixed_dtypes)
 }
 END_TEST
 
-/* Every cut: tiles, cuts of k, groups of small products; any number of threads, and the same bits.
- */
+/* Every cut: bands of rows, of many columns too, halves, cuts of k, of what a vector is multiplied
+ * with, groups of small products; any number of threads, and the same bits. */
+static const int64_t shapes[][2][3] = {
+        { { 0, 700, 300 }, { 0, 300, 900 } },   { { 0, 1100, 40 }, { 0, 40, 4100 } },
+        { { 0, 170, 200 }, { 0, 200, 170 } },   { { 0, 10, 50000 }, { 0, 50000, 12 } },
+        { { 0, 1, 200000 }, { 0, 200000, 1 } }, { { 0, 3000, 400 }, { 0, 400, 1 } },
+        { { 0, 1, 400 }, { 0, 400, 3000 } },    { { 0, 100, 9000 }, { 0, 9000, 1 } },
+        { { 0, 1, 9000 }, { 0, 9000, 100 } },   { { 0, 2000, 1500 }, { 0, 1500, 1 } },
+        { { 0, 1, 1500 }, { 0, 1500, 2000 } },  { { 5000, 3, 3 }, { 5000, 3, 3 } },
+        { { 6, 100, 80 }, { 6, 80, 120 } },     { { 3, 200, 180 }, { 3, 180, 190 } },
+        { { 40, 30, 80 }, { 0, 80, 120 } },
+};
+enum { N_SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
+
 START_TEST(test_threads)
 {
-        static const int64_t shapes[][2][3] = {
-                { { 0, 700, 300 }, { 0, 300, 900 } },   { { 0, 10, 50000 }, { 0, 50000, 12 } },
-                { { 0, 1, 200000 }, { 0, 200000, 1 } }, { { 0, 3000, 400 }, { 0, 400, 1 } },
-                { { 0, 1, 400 }, { 0, 400, 3000 } },    { { 5000, 3, 3 }, { 5000, 3, 3 } },
-                { { 6, 100, 80 }, { 6, 80, 120 } },     { { 40, 30, 80 }, { 0, 80, 120 } },
-        };
         static const unsigned n_threads[] = { 0, 1, 2, 7 };
         unsigned which = (unsigned)_i / N_DTYPES, dtype = (unsigned)_i % N_DTYPES;
         const int64_t *sa = shapes[which][0], *sb = shapes[which][1];
@@ -211,7 +217,7 @@ int main(void)
         tcase_add_loop_test(tc, test_shapes, 0, N_DTYPES);
         tcase_add_test(tc, test_empty);
         tcase_add_test(tc, test_mixed_dtypes);
-        tcase_add_loop_test(tc, test_threads, 0, 8 * N_DTYPES);
+        tcase_add_loop_test(tc, test_threads, 0, N_SHAPES * N_DTYPES);
         tcase_add_test(tc, test_nan);
         suite_add_tcase(suite, tc);
         return kit_main(suite);
