@@ -11,13 +11,14 @@ does not depend on the step stays outside of the loop by itself; what a body use
 becomes the loop's captures.
 """
 
+import itertools
+
 from . import _native
 from ._errors import TensordError, error
-from ._operands import Parameter, Scalar
+from ._operands import Parameter
 from ._operators import Operators
 
 _OPS = {name: (number, n_results) for name, number, n_results, _ in _native.OPS}
-_ZEROS = _OPS["zeros"][0]
 
 
 def lookup(op):
@@ -63,10 +64,13 @@ def innermost(operands):
     return found
 
 
+_serials = itertools.count()
+
+
 class Node:
     """One operation on operands; op None: a value that a loop hands to its body."""
 
-    __slots__ = ("op", "args", "attrs", "block", "loop")
+    __slots__ = ("op", "args", "attrs", "block", "loop", "serial")
 
     def __init__(self, op, args=(), attrs=None, block=None, loop=None):
         self.op = op
@@ -74,6 +78,7 @@ class Node:
         self.attrs = attrs
         self.block = block
         self.loop = loop
+        self.serial = next(_serials)  # above those of its operands' nodes
 
 
 class Loop:
@@ -102,12 +107,12 @@ class Value(Operators):
     dtype : numpy.dtype
     """
 
-    __slots__ = ("node", "index", "shape", "_number")
+    __slots__ = ("node", "key", "shape", "_number")
     _rank = 2
 
-    def __init__(self, node, index, type_):
+    def __init__(self, node, key, type_):
         self.node = node
-        self.index = index
+        self.key = key
         self._number, self.shape = type_
 
     def __repr__(self):
@@ -132,7 +137,7 @@ class Input(Value):
     __slots__ = ("_leaf",)
 
     def __init__(self, leaf):
-        super().__init__(None, 0, (leaf._number, leaf.shape))
+        super().__init__(None, id(self), (leaf._number, leaf.shape))
         self._leaf = leaf
 
     @property
@@ -144,44 +149,45 @@ class Input(Value):
         return self._leaf._add_to(builder, client)
 
 
-def key_of(operand):
-    """What tells operands apart in the tables of values' numbers."""
-    node = operand.node
-    if node is not None:
-        return id(node), operand.index
-    return operand.key if type(operand) is Scalar else id(operand)
-
-
 def apply(op, args, attrs=None):
     """Value of an operation on operands; a tuple of values if the operation has several results."""
     node = Node(op, args, attrs, innermost(args))
-    values = tuple(Value(node, i, type_) for i, type_ in enumerate(infer(node)))
-    return values[0] if len(values) == 1 else values
+    types = infer(node)
+    if len(types) == 1:
+        return Value(node, (node.serial, 0), types[0])
+    return values_of(node, types)
+
+
+def values_of(node, types):
+    """The results of a node, of these types."""
+    return tuple([Value(node, (node.serial, i), type_) for i, type_ in enumerate(types)])
 
 
 def infer(node):
     """(dtype number, shape) of each result of a node; raises what is wrong with it."""
-    builder = _native.Builder()
-    numbers = {}
-    for arg in node.args:  # what they are is all that counts
+    for arg in node.args:
         if None in arg.shape:
             raise error(
                 "bad_program",
                 f"{node.op}: the shape of an argument depends on data; a result of such a shape "
                 "can only be an output",
             )
-        attrs = {"shape": arg.shape, "dtype": arg._number}
-        numbers[key_of(arg)] = builder.op(_ZEROS, (), attrs, 1)
+    if node.loop is not None:
+        return _infer_loop(node)
+    if type(node.attrs) is tuple:  # of a user kernel, for which the daemon was asked
+        return node.attrs
+    return _native.infer(lookup(node.op)[0], node.args, node.attrs)
+
+
+def _infer_loop(node):
+    builder = _native.Builder()
+    numbers = {arg.key: builder.parameter(arg._number, arg.shape) for arg in node.args}
     try:
-        _emit_node(builder, node, numbers)
+        results = _emit_loop(builder, node, numbers)
     except TensordError as problem:
         problem.node = None  # the number is that of this trial
         raise
-    results = (
-        number for key, number in numbers.items() if type(key) is tuple and key[0] == id(node)
-    )
-    types = map(builder.type, results)
-    return [(dtype, tuple(None if n < 0 else n for n in shape)) for dtype, shape in types]
+    return [builder.type(number) for number in results]
 
 
 def sort(values, block):
@@ -195,30 +201,15 @@ def sort(values, block):
         Each after those that it needs.
     """
     outside, nodes = {}, {}
-    stack = list(reversed(values))
-    while stack:
-        operand = stack.pop()
+    operands = list(values)
+    for operand in operands:  # those of the nodes that are met are appended
         node = operand.node
         if node is None or (block is not None and node.block is not block):
-            outside[key_of(operand)] = operand
-        elif node.op is not None and id(node) not in nodes:
-            todo = [arg for arg in node.args if arg.node is None or id(arg.node) not in nodes]
-            todo = [arg for arg in todo if not _is_ready(arg, block, outside)]
-            if todo:
-                stack.append(operand)
-                stack.extend(reversed(todo))
-            else:
-                nodes[id(node)] = node
-    return list(outside.values()), list(nodes.values())
-
-
-def _is_ready(operand, block, outside):
-    """Needs no node of this block first; notes what comes from outside."""
-    node = operand.node
-    if node is None or (block is not None and node.block is not block):
-        outside[key_of(operand)] = operand
-        return True
-    return node.op is None
+            outside[operand.key] = operand
+        elif node.op is not None and node.serial not in nodes:
+            nodes[node.serial] = node
+            operands += node.args
+    return list(outside.values()), [nodes[serial] for serial in sorted(nodes)]
 
 
 def _add_op(builder, node, args):
@@ -234,31 +225,30 @@ def _emit_node(builder, node, numbers):
     if node.loop is not None:
         results = _emit_loop(builder, node, numbers)
     else:
-        args = tuple([numbers[key_of(arg)] for arg in node.args])
-        results = _add_op(builder, node, args)
+        results = _add_op(builder, node, tuple([numbers[arg.key] for arg in node.args]))
         if type(results) is int:
-            numbers[id(node), 0] = results
+            numbers[node.serial, 0] = results
             return
     for i, number in enumerate(results):
-        numbers[id(node), i] = number
+        numbers[node.serial, i] = number
 
 
 def _emit_loop(builder, node, numbers):
     loop = node.loop
-    args = tuple([numbers[key_of(arg)] for arg in node.args])
+    args = tuple([numbers[arg.key] for arg in node.args])
     begin = builder.while_begin if loop.is_while else builder.loop_begin
     body = begin(loop.n_steps, args[: loop.n_captures], args[loop.n_captures :])
-    inner = {key_of(arg): number for arg, number in zip(node.args[: loop.n_captures], body)}
+    inner = {arg.key: number for arg, number in zip(node.args[: loop.n_captures], body)}
     for parameter, number in zip(loop.parameters, body[loop.n_captures :]):
-        inner[key_of(parameter)] = number
+        inner[parameter.key] = number
     for inner_node in loop.nodes:
         _emit_node(builder, inner_node, inner)
-    results = tuple([inner[key_of(value)] for value in loop.results])
+    results = tuple([inner[value.key] for value in loop.results])
     if loop.is_while:
         return builder.while_end(results)
     return builder.loop_end(
         results,
-        tuple([inner[key_of(value)] for value in loop.watch]),
+        tuple([inner[value.key] for value in loop.watch]),
         loop.every,
         loop.at,
     )
@@ -280,8 +270,8 @@ def emit(client, values, donate=()):
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:
-        number = numbers[key_of(leaf)] = leaf._add_to(builder, client)
-        if any(leaf._source is tensor for tensor in donate):
+        number = numbers[leaf.key] = leaf._add_to(builder, client)
+        if donate and any(leaf._source is tensor for tensor in donate):
             builder.donate(number)
     for tensor in donate:
         if getattr(tensor, "_is_view", False):
@@ -292,7 +282,7 @@ def emit(client, values, donate=()):
             raise error("bad_arguments", "what is donated must be a tensor that the outputs need")
     for node in nodes:
         _emit_node(builder, node, numbers)
-    return builder, [numbers[key_of(value)] for value in values]
+    return builder, [numbers[value.key] for value in values]
 
 
 def emit_definition(parameters, values):
@@ -307,11 +297,11 @@ def emit_definition(parameters, values):
     if any(isinstance(leaf._source, Parameter) for leaf in bound):
         raise error("bad_program", "a parameter of another program")
     numbers = {
-        key_of(leaf): builder.parameter(leaf._number, leaf.shape) for leaf in (*parameters, *bound)
+        leaf.key: builder.parameter(leaf._number, leaf.shape) for leaf in (*parameters, *bound)
     }
     for node in nodes:
         _emit_node(builder, node, numbers)
-    return builder, [numbers[key_of(value)] for value in values], bound
+    return builder, [numbers[value.key] for value in values], bound
 
 
 def emit_one(client, node):

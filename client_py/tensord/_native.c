@@ -268,6 +268,8 @@ static bool add_table(PyObject *module, const char *name, bool (*fill)(PyObject 
 static PyMethodDef module_methods[] = {
         { "set_error_factory", module_set_error_factory, METH_O,
           "The callable that makes exceptions." },
+        { "infer", (PyCFunction)(void (*)(void))native_infer, METH_FASTCALL,
+          "What an operation yields, as [(dtype, shape), ...]." },
         { NULL, NULL, 0, NULL },
 };
 

@@ -90,6 +90,13 @@ PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors,
 /* Client.define */
 PyObject *native_define(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
 
+/* A dict, or None for no attributes. */
+bool native_attrs(PyObject *object, struct td_attrs *attrs);
+/* (dtype, shape); an extent that depends on data is None. */
+PyObject *native_type_tuple(const struct td_type *type);
+/* infer(number of the operation, operands, attributes or None) -> [(dtype, shape), ...] */
+PyObject *native_infer(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
+
 /* Takes tensor over. */
 PyObject *native_tensor_wrap(struct native_client *client, td_tensor *tensor);
 

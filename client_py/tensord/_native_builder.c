@@ -415,6 +415,23 @@ static PyObject *values_tuple(const int *values, size_t n)
         return tuple;
 }
 
+bool native_attrs(PyObject *object, struct td_attrs *attrs)
+{
+        PyObject *key, *value;
+        Py_ssize_t at = 0;
+
+        if (object == Py_None)
+                return true;
+        if (!PyDict_Check(object)) {
+                PyErr_SetString(PyExc_TypeError, "attributes are a dict");
+                return false;
+        }
+        while (PyDict_Next(object, &at, &key, &value))
+                if (!read_attr(key, value, attrs))
+                        return false;
+        return true;
+}
+
 /*
  * op(number, values, attributes or None, number of results) -> value, or tuple of values if there
  * are several
@@ -424,8 +441,6 @@ static PyObject *builder_op(PyObject *object, PyObject *const *args, Py_ssize_t 
         struct native_builder *self = (struct native_builder *)object;
         int values[TD_ARGS_MAX], results[TD_RESULTS_MAX];
         struct td_attrs attrs = { .set = 0 };
-        PyObject *key, *value;
-        Py_ssize_t at = 0;
         long op, n_results;
         size_t n_values;
         int r;
@@ -436,15 +451,9 @@ static PyObject *builder_op(PyObject *object, PyObject *const *args, Py_ssize_t 
         }
         op = PyLong_AsLong(args[0]);
         n_results = PyLong_AsLong(args[3]);
-        if (PyErr_Occurred() || !native_values(args[1], values, TD_ARGS_MAX, &n_values))
+        if (PyErr_Occurred() || !native_values(args[1], values, TD_ARGS_MAX, &n_values) ||
+            !native_attrs(args[2], &attrs))
                 return NULL;
-        if (args[2] != Py_None && !PyDict_Check(args[2])) {
-                PyErr_SetString(PyExc_TypeError, "attributes are a dict");
-                return NULL;
-        }
-        while (args[2] != Py_None && PyDict_Next(args[2], &at, &key, &value))
-                if (!read_attr(key, value, &attrs))
-                        return NULL;
         r = td_builder_op(self->builder, (enum td_op)op, &attrs, values, n_values, results);
         if (r < 0 || n_results == 1)
                 return builder_value(self, r < 0 ? r : results[0]);
@@ -643,7 +652,7 @@ static PyObject *builder_type(PyObject *object, PyObject *value_object)
         type = td_builder_type(self->builder, (int)value);
         if (!type)
                 return native_raise_code(TD_E_BAD_PROGRAM, "there is no value %ld", value);
-        return Py_BuildValue("iN", (int)type->dtype, native_int64_tuple(type->shape, type->ndim));
+        return native_type_tuple(type);
 }
 
 static PyMethodDef builder_methods[] = {

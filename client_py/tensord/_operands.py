@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What operations take: tensors, values of programs, and the leaves here, numbers and arrays.
 
-Every operand has ``shape``, ``_number`` (of its dtype) and ``node``, which is None for whatever
-exists before the graph runs.
+Every operand has ``shape``, ``_number`` (of its dtype), ``node``, which is None for whatever exists
+before the graph runs, and ``key``, which tells it apart from the others of a program.
 """
 
 import numpy
@@ -54,6 +54,10 @@ class Constant:
         self.shape = self.array.shape
         self._put = None  # (client, native tensor), for as long as the graph lives
 
+    @property
+    def key(self):
+        return id(self)
+
     def _add_to(self, builder, client):
         if self.array.nbytes <= _native.INLINE_MAX:
             return builder.immediate(self._number, self.array)
@@ -71,6 +75,10 @@ class Parameter:
     def __init__(self, number, shape):
         self._number = number
         self.shape = shape
+
+    @property
+    def key(self):
+        return id(self)
 
     def _add_to(self, builder, client):
         return builder.parameter(self._number, self.shape)

@@ -6,7 +6,7 @@ import operator
 from . import _native
 from ._dtypes import INT64, number_of
 from ._errors import error
-from ._graph import Block, Input, Loop, Node, Value, apply, infer, innermost, sort
+from ._graph import Block, Input, Loop, Node, Value, apply, infer, innermost, sort, values_of
 from ._operands import Parameter, as_operand, as_operands
 
 
@@ -190,7 +190,7 @@ class Program:
         loop.is_while = is_while
         loop.n_steps = operator.index(n_steps)
         types = [(INT64, ()), *((x._number, x.shape) for x in carried)]
-        loop.parameters = [Value(Node(None, block=block), 0, type_) for type_ in types]
+        loop.parameters = [values_of(Node(None, block=block), [type_])[0] for type_ in types]
         try:
             self._write_body(loop, block, body, carried)
         finally:
@@ -202,7 +202,7 @@ class Program:
         loop.n_captures = len(captures)
         args = (*captures, *carried)
         node = Node("loop", args, None, innermost(args), loop)
-        values = tuple(Value(node, i, type_) for i, type_ in enumerate(infer(node)))
+        values = values_of(node, infer(node))
         return values[0] if len(values) == 1 else values
 
     def _write_body(self, loop, block, body, carried):

@@ -338,6 +338,7 @@ def test_values_know_what_they_will_be():
         (lambda p, x: x.transpose(0, 0), tensord.AxisError, ["permute_dims"]),
         (lambda p, x: x.reshape(5, 2), tensord.ShapeError, ["reshape"]),
         (lambda p, x: p.op("nonesuch", x), tensord.UnknownOp, ["nonesuch"]),
+        (lambda p, x: p.op("user.nonesuch", x), tensord.UnknownOp, ["user.nonesuch"]),
         (lambda p, x: p.op("add", x), tensord.ArgumentError, ["add"]),
         (lambda p, x: p.op("zeros", shape=(-1,), dtype="float64"), tensord.ShapeError, ["zeros"]),
         (
