@@ -70,3 +70,9 @@ void loop_note_message(struct loop *loop)
         else if (loop->busy_poll_ns)
                 loop->last_message_ns = uv_hrtime();
 }
+
+void loop_note_answer(struct loop *loop)
+{
+        if (loop->last_message_ns)
+                loop->last_message_ns = uv_hrtime();
+}

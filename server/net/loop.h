@@ -41,6 +41,9 @@ void loop_finish(struct loop *loop);
 /* A message came: the next one may be near. */
 void loop_note_message(struct loop *loop);
 
+/* A message was answered only now: not before this is the next one to be expected. */
+void loop_note_answer(struct loop *loop);
+
 /* Of the turn, not of the moment. */
 static inline uint64_t loop_now_ms(const struct loop *loop)
 {

@@ -13,18 +13,27 @@ static void sessions_flush(struct sessions *sessions)
 
         while ((session = list_first(&sessions->dirty, struct session, dirty)))
                 session_update(session);
+}
+
+static void sessions_end_turn(struct sessions *sessions)
+{
+        sessions_flush(sessions);
+        if (service_end_turn(sessions->service)) {
+                sessions_flush(sessions);
+                loop_note_answer(sessions->loop);
+        }
         if (list_is_empty(&sessions->ready))
                 uv_idle_stop(&sessions->idle);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-        sessions_flush(prepare->data);
+        sessions_end_turn(prepare->data);
 }
 
 static void on_check(uv_check_t *check)
 {
-        sessions_flush(check->data);
+        sessions_end_turn(check->data);
 }
 
 static void on_idle(uv_idle_t *idle)

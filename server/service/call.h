@@ -64,7 +64,8 @@ struct call {
         uint64_t starved_ms;           /* since when it waits for memory; 0: it never did */
 
         struct work work;
-        bool is_submitted; /* the work is the workers' */
+        bool is_submitted; /* the work is under way */
+        bool is_kept;      /* it is the loop thread's, until its turn ends; else the workers' */
         void (*done)(struct call *call);
         _Atomic(enum call_stop) stop; /* a job looks at it now and then */
         int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */

@@ -68,6 +68,7 @@ struct service {
         uint64_t started_ms;
         uint64_t n_requests;
         uint64_t n_jobs;    /* under way */
+        struct call *kept;  /* the one of them that waits for the turn's end; NULL: none */
         uint64_t n_scratch; /* bytes reserved as scratch by jobs */
 };
 
@@ -86,10 +87,20 @@ void client_send(struct client *client, struct reply *reply);
 void service_pump(struct service *service);
 
 /*
- * Put a call's work on the workers; done() comes back on the loop thread. cost_ns: estimated, on
- * one thread.
+ * Around each of the loop's entries. Segments are asked back when the last is left: one may be
+ * asked for in each turn of a long list.
+ */
+void service_enter(struct service *service);
+void service_leave(struct service *service);
+
+/* ---- jobs.c ---- */
+
+/*
+ * Have a call's work done; done() comes back on the loop thread. cost_ns: estimated, on one thread.
  */
 void service_submit(struct service *service, struct call *call, uint64_t cost_ns,
                     void (*run)(struct work *), void (*done)(struct call *));
-/* Take it back if no worker has begun it: true, and done() will not be called. */
+/* Take it back if nobody has begun it: true, and done() will not be called. */
 bool service_withdraw(struct service *service, struct call *call);
+/* The job that was kept for the turn's end becomes the workers'. */
+void service_give_kept(struct service *service);

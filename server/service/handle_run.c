@@ -5,7 +5,7 @@
  * A program is planned against the descriptors of its inputs, a long one on a worker, unless that
  * was done before (service/plans); memory for
  * outputs and scratch is reserved, inputs are pinned; then it is computed, at once if it is tiny
- * and nothing has to be reserved, else on a worker. Back on the loop thread its outputs are sealed,
+ * and nothing has to be reserved, else as a job. Back on the loop thread its outputs are sealed,
  * all names committed in one step, and only then does anybody hear of them.
  *
  * Reserving may have to wait for memory; handle_run() is then entered again and goes on where it
@@ -31,6 +31,8 @@
  */
 #define PLAN_AT_ONCE_BYTES (32 * 1024)
 #define PLAN_NS 8 /* a byte of it */
+
+#define FRESH_BYTE_NS 1 /* to reserve and first touch it */
 
 #define DESCS_INSIDE 4
 
@@ -331,7 +333,7 @@ static int run_count(struct run_state *run)
         return 0;
 }
 
-/* On a worker, or on the loop thread for a tiny one. */
+/* On a worker, or on the loop thread, without workers. */
 static void run_compute(struct call *call, struct workers *workers)
 {
         struct run_state *state = call->run;
@@ -368,7 +370,7 @@ static void run_work(struct work *work)
 {
         struct call *call = container_of(work, struct call, work);
 
-        run_compute(call, call->service->workers);
+        run_compute(call, call->is_kept ? NULL : call->service->workers);
 }
 
 /* ---- the end ---- */
@@ -554,6 +556,21 @@ static void run_finish(struct call *call)
 
 /* ---- the way there ---- */
 
+/* An estimate, with the memory that is to be reserved first. */
+static uint64_t run_cost_ns(const struct run_state *run)
+{
+        uint64_t cost = plan_cost_ns(run->plan);
+
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                const struct area *area = &run->areas[i];
+
+                if (area->segment && !area->is_ready &&
+                    __builtin_add_overflow(cost, area->n_bytes * FRESH_BYTE_NS, &cost))
+                        return UINT64_MAX;
+        }
+        return cost;
+}
+
 /* Of a plan whose outputs depend on data this is entered twice, to count and to write them. */
 static void run_begin(struct call *call)
 {
@@ -583,7 +600,7 @@ static void run_begin(struct call *call)
                 run_compute(call, NULL);
                 run_finish(call);
         } else {
-                service_submit(call->service, call, plan_cost_ns(run->plan), run_work, run_finish);
+                service_submit(call->service, call, run_cost_ns(run), run_work, run_finish);
         }
 }
 

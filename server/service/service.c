@@ -147,6 +147,7 @@ static void service_drain(struct service *service)
 
         do {
                 service_pump(service);
+                service_give_kept(service);
                 if (workers_n_busy(service->workers) == 0)
                         while ((call = list_first(&service->starved, struct call, queue)))
                                 call_refuse(call, TD_E_SHUTTING_DOWN, "the daemon is stopping");
@@ -191,13 +192,12 @@ static void client_send_trims(struct client *client)
         list_unlink(&client->trimmed);
 }
 
-static void service_enter(struct service *service)
+void service_enter(struct service *service)
 {
         service->n_entered++;
 }
 
-/* Segments are asked back when all are known: one may be asked for in each turn of a long list. */
-static void service_leave(struct service *service)
+void service_leave(struct service *service)
 {
         struct client *client;
 
@@ -375,37 +375,6 @@ void service_refuse(struct client *client, const struct request *request,
                 failure_write(&failure, reply, request->msgid);
         }
         client_send(client, reply);
-}
-
-static void on_job_done(struct work *work)
-{
-        struct call *call = container_of(work, struct call, work);
-
-        call->service->n_jobs--;
-        call->is_submitted = false;
-        call->done(call);
-}
-
-void service_submit(struct service *service, struct call *call, uint64_t cost_ns,
-                    void (*run)(struct work *), void (*done)(struct call *))
-{
-        service->n_jobs++;
-        call->done = done;
-        call->is_submitted = true;
-        work_init(&call->work, run, on_job_done);
-        call->work.queue = &call->user->works;
-        call->work.cost_ns = cost_ns;
-        call->work.n_threads = call->request->n_threads;
-        workers_submit(service->workers, &call->work);
-}
-
-bool service_withdraw(struct service *service, struct call *call)
-{
-        if (!workers_withdraw(service->workers, &call->work))
-                return false;
-        service->n_jobs--;
-        call->is_submitted = false;
-        return true;
 }
 
 unsigned service_reap(struct service *service)

@@ -113,6 +113,11 @@ void service_refuse(struct client *client, const struct request *request,
 /* Finished jobs: publish results, answer, start what waited for them. Returns how many. */
 unsigned service_reap(struct service *service);
 /*
+ * Before the loop sleeps, once in a turn, when what was read is handled and replies are sent: does
+ * a short job, if one was kept for that. Did it?
+ */
+bool service_end_turn(struct service *service);
+/*
  * Now and then: held segments, requests that wait for memory, old repeats, compaction, deadlines.
  * service_tick_in_ms() says when it wants to be called next, UINT64_MAX: not before something
  * happens.

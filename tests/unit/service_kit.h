@@ -91,6 +91,8 @@ static inline void detach(struct peer *peer)
 static inline void await(struct peer *peer, unsigned n)
 {
         while (peer->n_replies < n) {
+                if (service_end_turn(peer->client.service))
+                        continue;
                 ck_assert(service_is_busy(peer->client.service));
                 sem_wait(&woken);
                 service_reap(peer->client.service);
@@ -227,8 +229,8 @@ static inline void send_run(struct peer *peer, const char *op, uint64_t n, uint6
         submit(peer, message);
 }
 
-/* sum of a handle, inline */
-static inline void send_sum(struct peer *peer, uint64_t handle)
+/* An operation on a handle; result: its handle, 0: inline. */
+static inline void send_op(struct peer *peer, const char *op, uint64_t handle, uint64_t result)
 {
         struct reply *message = begin("run", 3);
 
@@ -239,15 +241,23 @@ static inline void send_sum(struct peer *peer, uint64_t handle)
         reply_key(message, "nodes");
         reply_array(message, 1);
         reply_array(message, 3);
-        reply_str(message, "sum");
+        reply_str(message, op);
         reply_array(message, 1);
         reply_uint(message, 0);
         reply_map(message, 0);
         reply_key(message, "outputs");
         reply_array(message, 1);
-        reply_map(message, 1);
+        reply_map(message, 1u + !!result);
         key_uint(message, "value", 1);
+        if (result)
+                key_uint(message, "handle", result);
         submit(peer, message);
+}
+
+/* sum of a handle, inline */
+static inline void send_sum(struct peer *peer, uint64_t handle)
+{
+        send_op(peer, "sum", handle, 0);
 }
 
 static inline void send_name(struct peer *peer, const char *method, const char *name)

@@ -112,6 +112,95 @@ START_TEST(client_ends_named_job_finishes)
 }
 END_TEST
 
+/* 1 + 1 of 150 x 150 ones: too large to be tiny, too small for workers to be faster. */
+static void send_short(struct peer *peer, uint64_t handle)
+{
+        send_run(peer, "add", 150, handle, NULL, 0);
+}
+
+START_TEST(short_job_alone_waits_for_the_end_of_the_turn)
+{
+        struct service *service = start(1 << 28);
+        struct peer peer;
+
+        attach(&peer, service, 1000);
+        ck_assert(!service_end_turn(service));
+        send_short(&peer, 1);
+        ck_assert_uint_eq(peer.n_replies, 0);
+        ck_assert_uint_eq(workers_n_busy(service->workers), 0);
+        ck_assert(service_end_turn(service));
+        ck_assert(next_reply_has(&peer, "outputs"));
+        ck_assert(!service_end_turn(service));
+        finish(service, &peer, NULL);
+}
+END_TEST
+
+START_TEST(short_jobs_together_are_the_workers)
+{
+        struct service *service = start(1 << 28);
+        struct peer peer;
+
+        attach(&peer, service, 1000);
+        send_short(&peer, 1);
+        send_short(&peer, 2);
+        ck_assert_uint_eq(workers_n_busy(service->workers), 2);
+        send_short(&peer, 3);
+        ck_assert_uint_eq(workers_n_busy(service->workers), 3);
+        ck_assert(!service_end_turn(service));
+        await(&peer, 3);
+        finish(service, &peer, NULL);
+}
+END_TEST
+
+/* One that waits for it is not done in the same turn. */
+START_TEST(one_short_job_in_a_turn)
+{
+        struct service *service = start(1 << 28);
+        struct peer peer;
+
+        attach(&peer, service, 1000);
+        send_short(&peer, 1);
+        send_op(&peer, "negative", 1, 2);
+        ck_assert_uint_eq(workers_n_busy(service->workers), 0);
+        ck_assert(service_end_turn(service));
+        ck_assert_uint_eq(peer.n_replies, 1);
+        ck_assert_uint_eq(workers_n_busy(service->workers), 1);
+        await(&peer, 2);
+        finish(service, &peer, NULL);
+}
+END_TEST
+
+START_TEST(short_job_ends_with_its_client)
+{
+        struct service *service = start(1 << 28);
+        struct peer peer;
+
+        attach(&peer, service, 1000);
+        send_short(&peer, 1);
+        detach(&peer);
+        ck_assert(!service_end_turn(service));
+        ck_assert_uint_eq(service->n_jobs, 0);
+        attach(&peer, service, 1000);
+        finish(service, &peer, NULL);
+}
+END_TEST
+
+START_TEST(short_named_job_outlives_its_client)
+{
+        struct service *service = start(1 << 28);
+        struct tensor *tensor;
+        struct peer peer;
+
+        attach(&peer, service, 1000);
+        send_run(&peer, "add", 150, 1, "kept", 0);
+        detach(&peer);
+        ck_assert(service_end_turn(service));
+        ck_assert_int_eq(store_find(service->store, 1000, "kept", &tensor), 0);
+        attach(&peer, service, 1000);
+        finish(service, &peer, "kept");
+}
+END_TEST
+
 START_TEST(named_write_is_done_once)
 {
         struct service *service = start(1 << 28);
@@ -245,6 +334,11 @@ int main(void)
         tcase_add_test(tcase, requests_wait_for_unfinished_handles);
         tcase_add_test(tcase, failure_is_inherited);
         tcase_add_test(tcase, client_ends_named_job_finishes);
+        tcase_add_test(tcase, short_job_alone_waits_for_the_end_of_the_turn);
+        tcase_add_test(tcase, short_jobs_together_are_the_workers);
+        tcase_add_test(tcase, one_short_job_in_a_turn);
+        tcase_add_test(tcase, short_job_ends_with_its_client);
+        tcase_add_test(tcase, short_named_job_outlives_its_client);
         tcase_add_test(tcase, named_write_is_done_once);
         tcase_add_test(tcase, created_name_appears_at_seal);
         tcase_add_test(tcase, big_create_waits_for_its_pages);

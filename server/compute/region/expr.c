@@ -258,6 +258,6 @@ uint64_t expr_cost(enum td_op op, enum td_dtype dtype)
         case TD_OP_NEXTAFTER:
                 return 6500;
         default:
-                return 400;
+                return 200;
         }
 }
