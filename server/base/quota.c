@@ -73,6 +73,8 @@ void charge_adopt(struct charge *charge, struct user *user, uint64_t n_bytes)
         charge->n_bytes = n_bytes;
         user->n_bytes += n_bytes;
         user->users->n_bytes += n_bytes;
+        if (user->users->n_bytes_most < user->users->n_bytes)
+                user->users->n_bytes_most = user->users->n_bytes;
 }
 
 void charge_drop(struct charge *charge)

@@ -20,8 +20,9 @@ enum { CHARGE_E_LIMIT = 1 };
 
 struct users {
         struct user *by_uid;
-        uint64_t n_bytes; /* sum over users */
-        uint64_t limit;   /* bytes, of all users together */
+        uint64_t n_bytes;      /* sum over users */
+        uint64_t n_bytes_most; /* that ever were charged at once */
+        uint64_t limit;        /* bytes, of all users together */
 };
 
 struct user {

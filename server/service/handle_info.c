@@ -207,11 +207,12 @@ static void stat_daemon(struct call *call)
 
         if (reply) {
                 store_figures(service->store, &figures);
-                reply_map(reply, 17);
+                reply_map(reply, 18);
                 write_str(reply, "version", TENSORD_VERSION);
                 write_uint(reply, "pid", (uint64_t)getpid());
                 write_uint(reply, "uptime_ms", service_now_ms() - service->started_ms);
                 write_memory(reply, &figures, service->n_scratch);
+                write_uint(reply, "memory_peak", figures.peak);
                 write_uint(reply, "tensors", figures.n_tensors);
                 write_uint(reply, "names", figures.n_names);
                 write_uint(reply, "lost", figures.n_lost);

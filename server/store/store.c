@@ -284,6 +284,7 @@ void store_figures(struct store *store, struct store_figures *figures)
         *figures = (struct store_figures){
                 .limit = store->config.limit,
                 .used = store->users.n_bytes,
+                .peak = store->users.n_bytes_most,
                 .live = n_bytes[SEGMENT_LIVE],
                 .idle = n_bytes[SEGMENT_IDLE] + n_bytes[SEGMENT_DISPOSING],
                 .parked = n_bytes[SEGMENT_PARKED] + n_bytes[SEGMENT_SHARED],

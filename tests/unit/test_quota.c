@@ -41,6 +41,7 @@ START_TEST(test_charges_add_up)
         ck_assert_ptr_null(two.user);
         ck_assert_uint_eq(b->n_bytes, 0);
         ck_assert_int_eq(charge_take(&two, b, UINT64_MAX), CHARGE_E_LIMIT);
+        ck_assert_uint_eq(users.n_bytes_most, 60); /* what was refused never was */
         ck_assert_int_eq(charge_take(&two, b, 40), 0);
         ck_assert_uint_eq(users.n_bytes, 100);
         ck_assert_uint_eq(a->n_bytes, 60);
@@ -55,6 +56,7 @@ START_TEST(test_charges_add_up)
         charge_drop(&three);
         charge_drop(&three);
         ck_assert_uint_eq(users.n_bytes, 60);
+        ck_assert_uint_eq(users.n_bytes_most, 150);
         ck_assert_int_eq(charge_take(&two, a, 40), 0);
         charge_drop(&one);
         charge_drop(&two);
