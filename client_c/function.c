@@ -201,3 +201,13 @@ int td_function_call(td_function *function, const td_builder *arguments, const t
                  : run_program(function->client, arguments, function, outputs, n_outputs, tensors,
                                error);
 }
+
+int td_function_submit(td_function *function, const td_builder *arguments, const td_output *outputs,
+                       size_t n_outputs, td_tensor **tensors, td_pending **pending, td_error *error)
+{
+        int r = check_call(&function->definition, arguments, outputs, n_outputs, error);
+
+        return r ? r
+                 : submit_program(function->client, arguments, function, outputs, n_outputs,
+                                  tensors, pending, error);
+}

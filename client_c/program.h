@@ -75,3 +75,7 @@ int function_define(td_function *function, td_error *error);
  */
 int run_program(td_client *client, const td_builder *builder, td_function *function,
                 const td_output *outputs, size_t n_outputs, td_tensor **tensors, td_error *error);
+/* The first half of the same: td_wait() is the second. */
+int submit_program(td_client *client, const td_builder *builder, td_function *function,
+                   const td_output *outputs, size_t n_outputs, td_tensor **tensors,
+                   td_pending **pendingp, td_error *error);

@@ -181,10 +181,8 @@ static int check_outputs(const td_builder *builder, const td_output *outputs, si
 
 static void free_tensors(td_tensor **tensors, size_t n)
 {
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++)
                 td_tensor_free(tensors[i]);
-                tensors[i] = NULL;
-        }
 }
 
 /* Tensors for the outputs, with handles for those that stay in the daemon. */
@@ -354,14 +352,15 @@ static int run_finish(td_client *client, struct run *run, struct call *call, boo
 int run_program(td_client *client, const td_builder *builder, td_function *function,
                 const td_output *outputs, size_t n_outputs, td_tensor **tensors, td_error *error)
 {
+        td_tensor *made[TD_OUTPUTS_MAX];
         struct run run;
         struct call call;
         bool is_done = false;
-        int r = make_tensors(client, builder, function, outputs, n_outputs, true, tensors, error);
+        int r = make_tensors(client, builder, function, outputs, n_outputs, true, made, error);
 
         if (r)
                 return r;
-        run_init(&run, builder, function, outputs, n_outputs, tensors);
+        run_init(&run, builder, function, outputs, n_outputs, made);
         run_lend(&run);
         call_init(&call);
         r = run_begin(client, &run, &call, error);
@@ -371,7 +370,9 @@ int run_program(td_client *client, const td_builder *builder, td_function *funct
         call_deinit(&call);
         frame_deinit(&run.nodes);
         if (r)
-                free_tensors(tensors, n_outputs);
+                free_tensors(made, n_outputs);
+        for (size_t i = 0; !r && i < n_outputs; i++)
+                tensors[i] = made[i];
         return r;
 }
 
@@ -447,26 +448,25 @@ static bool pending_take(td_pending *pending, const td_builder *builder, const t
         return true;
 }
 
-int td_submit(td_client *client, const td_builder *builder, const td_output *outputs,
-              size_t n_outputs, td_tensor **tensors, td_pending **pendingp, td_error *error)
+int submit_program(td_client *client, const td_builder *builder, td_function *function,
+                   const td_output *outputs, size_t n_outputs, td_tensor **tensors,
+                   td_pending **pendingp, td_error *error)
 {
-        td_pending *pending;
-        int r = check_outputs(builder, outputs, n_outputs, error);
+        td_tensor *made[TD_OUTPUTS_MAX];
+        td_pending *pending = calloc(1, sizeof(*pending));
+        int r;
 
-        if (r)
-                return r;
-        pending = calloc(1, sizeof(*pending));
         if (!pending)
                 return fail_no_memory(error);
-        r = make_tensors(client, builder, NULL, outputs, n_outputs, false, tensors, error);
+        r = make_tensors(client, builder, function, outputs, n_outputs, false, made, error);
         if (r) {
                 free(pending);
                 return r;
         }
         pending->client = client_ref(client);
-        run_init(&pending->run, builder, NULL, outputs, n_outputs, NULL);
+        run_init(&pending->run, builder, function, outputs, n_outputs, NULL);
         call_init(&pending->call);
-        if (!pending_take(pending, builder, outputs, tensors))
+        if (!pending_take(pending, builder, outputs, made))
                 r = fail_no_memory(error);
         if (r == TD_OK) {
                 run_lend(&pending->run);
@@ -476,11 +476,23 @@ int td_submit(td_client *client, const td_builder *builder, const td_output *out
         }
         if (r) {
                 pending_free(pending);
-                free_tensors(tensors, n_outputs);
+                free_tensors(made, n_outputs);
                 return r;
         }
+        for (size_t i = 0; i < n_outputs; i++)
+                tensors[i] = made[i];
         *pendingp = pending;
         return TD_OK;
+}
+
+int td_submit(td_client *client, const td_builder *builder, const td_output *outputs,
+              size_t n_outputs, td_tensor **tensors, td_pending **pending, td_error *error)
+{
+        int r = check_outputs(builder, outputs, n_outputs, error);
+
+        return r ? r
+                 : submit_program(client, builder, NULL, outputs, n_outputs, tensors, pending,
+                                  error);
 }
 
 void td_cancel(td_pending *pending)

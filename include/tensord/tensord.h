@@ -42,7 +42,8 @@ typedef struct td_pending td_pending;
 
 typedef struct td_error {
         int code;     /* enum td_error_code */
-        int32_t node; /* of a program; -1 if no node is to blame */
+        int32_t node; /* of a program's outermost block, the message says where in a loop's body it
+                         was; -1 if no node is to blame */
         char message[512];
 } td_error;
 
@@ -181,9 +182,10 @@ TD_API int td_builder_input_view(td_builder *builder, const td_tensor *tensor,
 /*
  * The tensor of that input is not needed after the run: where the run succeeds it is gone (using it
  * yields TD_E_GONE), and its memory may have become that of a result. Where the run fails nothing
- * happened to it. Memory that is mapped here, or that anybody else refers to, stays as it is; until
- * td_run() or td_wait() returned the tensor is not mapped anew (TD_E_BAD_ARGUMENTS). A view of a
- * tensor cannot be donated (TD_E_BAD_PROGRAM).
+ * happened to it, unless all was computed and what came behind failed: TD_E_POISONED of another
+ * input, TD_E_INTERNAL; using it yields TD_E_NOT_FOUND then. Memory that is mapped here, or that
+ * anybody else refers to, stays as it is; until td_run() or td_wait() returned the tensor is not
+ * mapped anew (TD_E_BAD_ARGUMENTS). A view of a tensor cannot be donated (TD_E_BAD_PROGRAM).
  */
 TD_API void td_builder_donate(td_builder *builder, int input);
 /* At most TD_INLINE_MAX bytes, C order; copied. */
@@ -257,7 +259,7 @@ typedef struct td_output {
         bool replace;
         bool map; /* its memory will be mapped: saves a round trip */
 } td_output;
-/* Run it; outputs[i] becomes tensors[i]. Small results bring their bytes along. */
+/* Run it; outputs[i] becomes tensors[i], all of them or none. Small results bring their bytes. */
 TD_API int td_run(td_client *client, const td_builder *builder, const td_output *outputs,
                   size_t n_outputs, td_tensor **tensors, td_error *error);
 /*
@@ -272,7 +274,10 @@ TD_API int td_submit(td_client *client, const td_builder *builder, const td_outp
 TD_API void td_cancel(td_pending *pending);
 /* Is the answer there? Reads what has arrived, does not block. */
 TD_API bool td_poll(td_pending *pending);
-/* Block for the answer. On failure the tensors are freed for the caller. Frees pending. */
+/*
+ * Block for the answer. On failure the tensors that td_submit() wrote are freed for the caller.
+ * Frees pending.
+ */
 TD_API int td_wait(td_pending *pending, td_error *error);
 
 /* ---- functions ---- */
@@ -300,7 +305,18 @@ TD_API int td_define(td_client *client, const td_builder *builder, const int *va
 TD_API int td_function_call(td_function *function, const td_builder *arguments,
                             const td_output *outputs, size_t n_outputs, td_tensor **tensors,
                             td_error *error);
-/* The daemon forgets it. Calls must have ended. */
+/*
+ * The same in two halves, as td_submit(): one program over many inputs, several of them under way:
+ *
+ *      for (i = 0; i < n; i++)
+ *              td_function_submit(f, inputs[i], outputs, 1, &results[i], &pending[i], &error);
+ *      for (i = 0; i < n; i++)
+ *              td_wait(pending[i], &error);
+ */
+TD_API int td_function_submit(td_function *function, const td_builder *arguments,
+                              const td_output *outputs, size_t n_outputs, td_tensor **tensors,
+                              td_pending **pending, td_error *error);
+/* The daemon forgets it. Calls must have ended, td_wait() of those in two halves included. */
 TD_API void td_function_free(td_function *function);
 
 /* ---- anything else ---- */

@@ -18,6 +18,7 @@ void donate_take(struct call *call);
 /*
  * The call ends. Well: so do the handles. Badly: they are what they were, but those that an output
  * was written over, since what failed is what comes behind computing: another input was truncated,
- * or the daemon itself has no memory (what the limit allows was reserved before).
+ * or the system gave the daemon no heap, descriptor or write (all shared memory was reserved
+ * before).
  */
 void donate_end(struct call *call, bool is_success);

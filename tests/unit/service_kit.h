@@ -229,15 +229,20 @@ static inline void send_run(struct peer *peer, const char *op, uint64_t n, uint6
         submit(peer, message);
 }
 
-/* An operation on a handle; result: its handle, 0: inline. */
-static inline void send_op(struct peer *peer, const char *op, uint64_t handle, uint64_t result)
+/* An operation on a handle, which may be donated; result: its handle, 0: inline. */
+static inline void send_op_on(struct peer *peer, const char *op, uint64_t handle, bool is_donated,
+                              uint64_t result)
 {
         struct reply *message = begin("run", 3);
 
         reply_key(message, "inputs");
         reply_array(message, 1);
-        reply_map(message, 1);
+        reply_map(message, 1u + is_donated);
         key_uint(message, "handle", handle);
+        if (is_donated) {
+                reply_key(message, "donate");
+                reply_bool(message, true);
+        }
         reply_key(message, "nodes");
         reply_array(message, 1);
         reply_array(message, 3);
@@ -252,6 +257,11 @@ static inline void send_op(struct peer *peer, const char *op, uint64_t handle, u
         if (result)
                 key_uint(message, "handle", result);
         submit(peer, message);
+}
+
+static inline void send_op(struct peer *peer, const char *op, uint64_t handle, uint64_t result)
+{
+        send_op_on(peer, op, handle, false, result);
 }
 
 /* sum of a handle, inline */

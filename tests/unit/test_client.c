@@ -570,6 +570,37 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* What stood there before a call that failed is still the caller's. */
+START_TEST(out_arguments_are_written_on_success_only)
+{
+        td_client *client = kit_connect();
+        struct td_type scalar = { .dtype = TD_INT64 };
+        const int64_t minus_one = -1;
+        td_builder *builder = td_builder_new();
+        int x = td_builder_immediate(builder, &scalar, &minus_one);
+        td_output outputs[2] = { { .value = x }, { .value = -1 } };
+        td_tensor *const kept[2] = { (void *)&scalar, (void *)&outputs };
+        td_tensor *tensors[2] = { kept[0], kept[1] };
+        td_pending *pending = (void *)client;
+        td_error error;
+
+        FAILS(td_run(client, builder, outputs, 2, tensors, &error), TD_E_BAD_PROGRAM);
+        FAILS(td_submit(client, builder, outputs, 2, tensors, &pending, &error), TD_E_BAD_PROGRAM);
+        outputs[1].value = td_builder_op(builder, TD_OP_POW, NULL, (int[]){ x, x }, 2, NULL);
+        FAILS(td_run(client, builder, outputs, 2, tensors, &error), TD_E_BAD_VALUE);
+        outputs[0].map = true;
+        FAILS(td_run(client, builder, outputs, 2, tensors, &error), TD_E_BAD_VALUE);
+        ck_assert_mem_eq(tensors, kept, sizeof(kept));
+        ck_assert_ptr_eq(pending, (void *)client);
+        OK(td_run(client, builder, outputs, 1, tensors, &error));
+        ck_assert_ptr_ne(tensors[0], kept[0]);
+        ck_assert_ptr_eq(tensors[1], kept[1]);
+        td_tensor_free(tensors[0]);
+        td_builder_free(builder);
+        td_close(client);
+}
+END_TEST
+
 START_TEST(addresses)
 {
         char path[256];
@@ -611,6 +642,7 @@ int main(void)
         tcase_add_test(tc, a_full_socket);
         tcase_add_test(tc, several_threads);
         tcase_add_test(tc, refusals);
+        tcase_add_test(tc, out_arguments_are_written_on_success_only);
         tcase_add_test(tc, addresses);
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_NORMAL);

@@ -121,6 +121,81 @@ START_TEST(calls)
 }
 END_TEST
 
+/* Many under way at once; arguments and outputs may end before the answers are there. */
+START_TEST(calls_in_two_halves)
+{
+        enum { N_CALLS = 20 };
+        td_client *client = kit_connect();
+        td_function *function = define_dot(client, N_LARGE);
+        td_tensor *x = put_ramp(client, N_LARGE, "x"), *tensors[N_CALLS][2], *refused[2] = { x, x };
+        td_pending *pending[N_CALLS], *late;
+        td_error error;
+
+        for (int restart = 0; restart < 2; restart++) {
+                for (int i = 0; i < N_CALLS; i++) {
+                        char name[] = "product";
+                        const td_output outputs[2] = { { .name = i ? NULL : name,
+                                                         .replace = true } };
+                        td_builder *arguments = dot_arguments(x, false, i);
+
+                        OK(td_function_submit(function, arguments, outputs, 2, tensors[i],
+                                              &pending[i], &error));
+                        FAILS(td_function_submit(function, arguments, outputs, 1, refused, &late,
+                                                 &error),
+                              TD_E_BAD_ARGUMENTS);
+                        ck_assert_ptr_eq(refused[0], x);
+                        td_builder_free(arguments);
+                        memset(name, 'z', sizeof(name) - 1);
+                }
+                for (int i = N_CALLS; i-- > 0;) {
+                        OK(td_wait(pending[i], &error));
+                        ck_assert_double_eq(value_at(tensors[i][0], 3), 6);
+                        ck_assert_double_eq(value_at(tensors[i][1], 0),
+                                            (double)N_LARGE * (N_LARGE - 1) + i);
+                        td_tensor_free(tensors[i][0]);
+                        td_tensor_free(tensors[i][1]);
+                }
+                OK(td_delete(client, "product", &error));
+                kit_stop(SIGKILL);
+                kit_start();
+        }
+        td_tensor_free(x);
+        td_function_free(function);
+        OK(td_delete(client, "x", &error));
+        td_close(client);
+}
+END_TEST
+
+/* td_wait() says so and frees the tensors; what was donated stays. */
+START_TEST(calls_that_are_late)
+{
+        td_client *client = kit_connect();
+        td_function *function = define_dot(client, N_LARGE);
+        td_tensor *x = put_ramp(client, N_LARGE, NULL), *tensors[2];
+        const td_output outputs[2] = { { .value = 0 } };
+        td_builder *arguments = dot_arguments(x, false, 1);
+        td_pending *pending;
+        td_error error;
+
+        td_builder_donate(arguments, 0);
+        td_builder_set_deadline(arguments, 0);
+        OK(td_function_submit(function, arguments, outputs, 2, tensors, &pending, &error));
+        FAILS(td_wait(pending, &error), TD_E_DEADLINE);
+        ck_assert_double_eq(value_at(x, 3), 3);
+        td_builder_set_deadline(arguments, -1);
+        OK(td_function_submit(function, arguments, outputs, 2, tensors, &pending, &error));
+        OK(td_wait(pending, &error));
+        FAILS(td_function_submit(function, arguments, outputs, 2, tensors, &pending, &error),
+              TD_E_GONE);
+        td_builder_free(arguments);
+        td_tensor_free(tensors[0]);
+        td_tensor_free(tensors[1]);
+        td_tensor_free(x);
+        td_function_free(function);
+        td_close(client);
+}
+END_TEST
+
 /* A tensor that is donated is gone; where the call is refused it is not. */
 START_TEST(donated_arguments)
 {
@@ -431,6 +506,8 @@ int main(void)
         tcase_add_checked_fixture(tc, kit_setup, kit_teardown);
         tcase_set_timeout(tc, 60);
         tcase_add_test(tc, calls);
+        tcase_add_test(tc, calls_in_two_halves);
+        tcase_add_test(tc, calls_that_are_late);
         tcase_add_test(tc, donated_arguments);
         tcase_add_test(tc, a_closed_client);
         tcase_add_test(tc, wrong_arguments);

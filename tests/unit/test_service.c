@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "service_kit.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 START_TEST(put_open_delete)
 {
         struct service *service = start(1 << 26);
@@ -321,6 +324,46 @@ START_TEST(freed_memory_serves_the_next)
 }
 END_TEST
 
+/* Files that the process writes may have so many bytes, until it is told otherwise. */
+static void limit_writes(rlim_t n_bytes)
+{
+        const struct rlimit limit = { .rlim_cur = n_bytes, .rlim_max = RLIM_INFINITY };
+
+        signal(SIGXFSZ, SIG_IGN);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Computed, and then the system lets no tensor be made of it: what was written over is gone. */
+START_TEST(what_fails_behind_computing_takes_what_was_donated)
+{
+        struct service *service = start(1 << 26);
+        struct store_figures figures;
+        struct peer peer;
+
+        attach(&peer, service, 1000);
+        for (int is_limited = 0; is_limited < 2; is_limited++) {
+                send_run(&peer, "add", 200, 1, NULL, 0);
+                await(&peer, 1);
+                ck_assert(next_reply_has(&peer, "sealed"));
+                limit_writes(is_limited ? 0 : RLIM_INFINITY);
+                send_op_on(&peer, "negative", 1, true, 2);
+                await(&peer, 1);
+                ck_assert(next_reply_has(&peer, is_limited ? "internal" : "sealed"));
+                limit_writes(RLIM_INFINITY);
+                send_sum(&peer, 1);
+                await(&peer, 1);
+                ck_assert(next_reply_has(&peer, "not_found"));
+                if (is_limited)
+                        continue;
+                send_release(&peer, 2);
+                ck_assert(next_reply_has(&peer, "\xc0\xc0"));
+        }
+        store_figures(service->store, &figures);
+        ck_assert_uint_eq(figures.n_tensors, 0);
+        finish(service, &peer, NULL);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("service");
@@ -344,6 +387,7 @@ int main(void)
         tcase_add_test(tcase, big_create_waits_for_its_pages);
         tcase_add_test(tcase, limit_is_an_error_with_figures);
         tcase_add_test(tcase, freed_memory_serves_the_next);
+        tcase_add_test(tcase, what_fails_behind_computing_takes_what_was_donated);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
