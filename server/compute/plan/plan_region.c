@@ -88,7 +88,8 @@ static uint8_t write_leaf(struct writer *w, uint32_t value, uint32_t view)
 {
         const struct desc desc = look_through(w, view, &w->places[value].desc);
 
-        w->leaves[w->expr.n_leaves] = value;
+        if (w->expr.n_leaves < EXPR_LEAVES_MAX)
+                w->leaves[w->expr.n_leaves] = value;
         return expr_leaf(&w->expr, &desc);
 }
 
@@ -100,7 +101,8 @@ static void write_indices(struct writer *w, const struct td_node *node, const st
 
                 generate_index(node->op, type, i, &desc);
                 desc = look_through(w, view, &desc);
-                w->leaves[w->expr.n_leaves] = FUSE_NONE;
+                if (w->expr.n_leaves < EXPR_LEAVES_MAX)
+                        w->leaves[w->expr.n_leaves] = FUSE_NONE;
                 indices[i] = expr_index(&w->expr, &desc);
         }
 }
@@ -168,8 +170,8 @@ static uint8_t write_value(struct writer *w, uint32_t value, uint32_t view)
         } else {
                 written = write_leaf(w, value, view);
         }
-        assert(w->n_known < KNOWN_MAX);
-        w->known[w->n_known++] = (struct known){ value, view, written };
+        if (w->n_known < KNOWN_MAX) /* those that are not are written again */
+                w->known[w->n_known++] = (struct known){ value, view, written };
         return written;
 }
 

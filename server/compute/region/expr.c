@@ -17,12 +17,17 @@
 void expr_init(struct expr *expr)
 {
         expr->n_leaves = expr->n_values = expr->n_results = 0;
+        expr->is_overfull = false;
         expr->indices = 0;
 }
 
+/* Without room: any value, since nothing comes of the expression. */
 static uint8_t add(struct expr *expr, const struct expr_value *value)
 {
-        assert(expr->n_values < EXPR_VALUES_MAX);
+        if (expr->n_values == EXPR_VALUES_MAX) {
+                expr->is_overfull = true;
+                return 0;
+        }
         expr->values[expr->n_values] = *value;
         return (uint8_t)expr->n_values++;
 }
@@ -33,16 +38,23 @@ uint8_t expr_leaf(struct expr *expr, const struct desc *desc)
                                     .dtype = desc->type.dtype,
                                     .args = { (uint8_t)expr->n_leaves } };
 
-        assert(expr->n_leaves < EXPR_LEAVES_MAX);
+        if (expr->n_leaves == EXPR_LEAVES_MAX) {
+                expr->is_overfull = true;
+                return 0;
+        }
         expr->leaves[expr->n_leaves++] = *desc;
         return add(expr, &value);
 }
 
 uint8_t expr_index(struct expr *expr, const struct desc *desc)
 {
+        const unsigned leaf = expr->n_leaves;
+        const uint8_t value = expr_leaf(expr, desc);
+
         assert(desc->type.dtype == TD_INT64);
-        expr->indices |= 1u << expr->n_leaves;
-        return expr_leaf(expr, desc);
+        if (expr->n_leaves > leaf)
+                expr->indices |= 1u << leaf;
+        return value;
 }
 
 uint8_t expr_constant(struct expr *expr, enum td_dtype dtype, const union td_scalar *constant)
@@ -174,7 +186,7 @@ uint8_t expr_apply(struct expr *expr, enum td_op op, int32_t node, enum td_dtype
                                     .node = node };
         enum td_dtype computed;
         union td_scalar constant;
-        bool is_constant = true;
+        bool is_constant = !expr->is_overfull;
 
         assert(n_args > 0 && n_args <= EXPR_ARGS_MAX);
         if (op == TD_OP_ASTYPE)
@@ -189,8 +201,10 @@ uint8_t expr_apply(struct expr *expr, enum td_op op, int32_t node, enum td_dtype
 
 void expr_result(struct expr *expr, uint8_t value)
 {
-        assert(expr->n_results < EXPR_RESULTS_MAX);
-        expr->results[expr->n_results++] = value;
+        if (expr->n_results == EXPR_RESULTS_MAX)
+                expr->is_overfull = true;
+        else
+                expr->results[expr->n_results++] = value;
 }
 
 bool expr_can(enum td_op op)

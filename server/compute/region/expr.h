@@ -9,6 +9,9 @@
  *
  * What is said twice is kept once, conversions are written out, and what depends on constants alone
  * is computed at once, unless its kernel refuses.
+ *
+ * Whoever puts one together keeps to the bounds (fuse.c counts). An expression that is given more
+ * all the same takes no harm: it is marked, keeps what it had, and no machine is made of it.
  */
 #pragma once
 
@@ -48,6 +51,7 @@ struct expr_value {
 
 struct expr {
         unsigned n_leaves, n_values, n_results;
+        bool is_overfull; /* it was given more than there is room for */
         uint32_t indices; /* bit i: leaf i is an index */
         struct desc leaves[EXPR_LEAVES_MAX];
         struct expr_value values[EXPR_VALUES_MAX];

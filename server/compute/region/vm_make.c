@@ -545,6 +545,8 @@ int vm_new(struct vm **vmp, const struct expr *expr, const struct vm_layout *lay
 {
         struct maker m;
 
+        if (expr->is_overfull)
+                return error_origin(-EOVERFLOW);
         assert(layout->space->n_operands == expr->n_leaves && layout->space->n > 0);
         m.expr = expr;
         m.layout = layout;
