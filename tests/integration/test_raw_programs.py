@@ -293,6 +293,45 @@ def test_deadline_counts_waiting(daemon):
         assert errors(raw, run) == ["cancelled"]
 
 
+def time_of(raw, op, matrix, **keys):
+    """Seconds until a decomposition was answered, and the error's code or None."""
+    started = time.monotonic()
+    run = raw.send("run", inputs=[matrix], nodes=[[op, [0], {}]],
+                   outputs=[{"value": 1, "handle": 900}], **keys)
+    [code] = errors(raw, run)
+    if code is None:
+        raw.call("release", handles=[900])
+    return time.monotonic() - started, code
+
+
+@pytest.mark.parametrize("op", ["svdvals", "eigvalsh"])
+def test_deadline_of_lapack(daemon, op):
+    """What is being decomposed goes on until it returns; what is still to come is not begun."""
+    n, n_long = 160, 20_000
+    with daemon.raw() as raw:
+        for handle, shape in (1, [4 * n, 4 * n]), (2, [n, n]):
+            noise = {"shape": shape, "dtype": "float64", "seed": 1, "stream": 0}
+            raw.run([["random_normal", [], noise]], outputs=[{"value": 0, "handle": handle}])
+        before = raw.call("stat")
+        large = {"handle": 1}
+        alone = time_of(raw, op, large)[0]
+        late, code = time_of(raw, op, large, deadline_ms=max(1, int(alone * 100)))
+        assert code == "deadline_exceeded" and late < 5 * alone + 0.5
+
+        def stack(n_matrices):  # of one matrix over and over
+            view = {"shape": [n_matrices, n, n], "strides": [0, n * 8, 8], "offset": 0}
+            return {"handle": 2, "view": view}
+
+        several = time_of(raw, op, stack(20))[0]
+        late, code = time_of(raw, op, stack(n_long), deadline_ms=100)
+        assert code == "deadline_exceeded" and 0.1 <= late < several * n_long / 20 / 4
+
+        after = raw.call("stat")
+        assert after["jobs"] == before["jobs"]
+        assert after["memory"]["live"] == before["memory"]["live"]
+        assert time_of(raw, op, large)[1] is None  # the handle is free
+
+
 def test_deadlines_that_are_no_trouble(daemon):
     with daemon.raw() as raw:
         program = {"inputs": [immediate([1.0])] * 2, "nodes": ADD, "outputs": [{"value": 2}]}
