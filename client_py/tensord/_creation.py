@@ -10,7 +10,8 @@ import numpy
 
 from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, number_of
 from ._errors import error
-from ._functions import call, shape_of, tensor_of
+from ._functions import call, tensor_of
+from ._index import integers_of
 
 __all__ = [
     "arange",
@@ -62,7 +63,7 @@ def zeros(shape, dtype=None, *, device=None, client=None):
         The default one where it is left out.
     """
     _check_device(device)
-    return call("zeros", (), {"shape": shape_of(shape), "dtype": _dtype(dtype)}, client)
+    return call("zeros", (), {"shape": integers_of(shape), "dtype": _dtype(dtype)}, client)
 
 
 def empty(shape, dtype=None, *, device=None, client=None):
@@ -73,7 +74,7 @@ def empty(shape, dtype=None, *, device=None, client=None):
 def ones(shape, dtype=None, *, device=None, client=None):
     """A tensor of ones; parameters as for `zeros`."""
     _check_device(device)
-    return call("ones", (), {"shape": shape_of(shape), "dtype": _dtype(dtype)}, client)
+    return call("ones", (), {"shape": integers_of(shape), "dtype": _dtype(dtype)}, client)
 
 
 def full(shape, fill_value, dtype=None, *, device=None, client=None):
@@ -94,7 +95,7 @@ def full(shape, fill_value, dtype=None, *, device=None, client=None):
     if own is None:
         kinds = {int: INT64, float: FLOAT64, complex: COMPLEX128}
         own = BOOL if isinstance(fill_value, bool) else kinds[type(value)]
-    attrs = {"shape": shape_of(shape), "value": value, "dtype": _dtype(dtype, own)}
+    attrs = {"shape": integers_of(shape), "value": value, "dtype": _dtype(dtype, own)}
     return call("full", (), attrs, client)
 
 

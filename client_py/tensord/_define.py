@@ -53,10 +53,9 @@ class Function:
             One for each parameter of the program, in the order in which they were made, of just
             their shapes and dtypes; they may lie in any way (slices, transposes). Python numbers
             take the dtype that is wanted.
-        names, replace, timeout, threads, progress
-            As of `Client.run`.
-        donate : sequence of Tensor
-            Arguments that are not needed any more, as of `Client.run`.
+        names, replace, timeout, threads, donate, progress
+            As of `Client.run`, and so is what it raises beside the errors below. What is donated is
+            among the arguments.
 
         Returns
         -------
@@ -68,8 +67,6 @@ class Function:
             Another number of arguments than the program has parameters.
         ShapeError, DtypeError
             The message names the argument by its index, what was given and what was wanted.
-        LinAlgError, ValueRefused, DeadlineExceeded, OutOfMemory, NameTaken, ...
-            As of `Client.run`.
         """
         names = names_of(names, self._n_results)
         builder = self._build(arrays, tuple(donate))

@@ -5,10 +5,9 @@ Operands are tensors, values of programs, arrays and Python numbers; where no te
 the default client computes.
 """
 
-import operator
-
 from ._client import default_client
 from ._graph import Node, Value, apply
+from ._index import integers_of
 from ._operands import as_operands
 from ._operators import Operators, make
 
@@ -54,17 +53,9 @@ def permute_dims(x, /, axes):
 
 def reshape(x, /, shape):
     """The same elements, in C order, under another shape; one extent may be -1."""
-    return tensor_of(x).reshape(shape_of(shape))
+    return tensor_of(x).reshape(integers_of(shape))
 
 
 def broadcast_to(x, /, shape):
     """A view of x repeated to a shape, by numpy's rule."""
-    return tensor_of(x)._broadcast(shape_of(shape))
-
-
-def shape_of(shape):
-    """A shape as a tuple, of one extent or several."""
-    try:
-        return (operator.index(shape),)
-    except TypeError:
-        return tuple(map(operator.index, shape))
+    return tensor_of(x)._broadcast(integers_of(shape))

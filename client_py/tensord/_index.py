@@ -223,6 +223,30 @@ def is_mask(key):
     return isinstance(key, bool) or getattr(dtype, "kind", None) == "b"
 
 
+def integers_of(x):
+    """One integer or a sequence of them, as a tuple: axes, a shape."""
+    try:
+        return (operator.index(x),)
+    except TypeError:
+        return tuple(map(operator.index, x))
+
+
+def axis_of(op, axis, ndim):
+    """An axis of an operand, counted from the front."""
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise error("bad_axis", f"{op}: axis {axis} is out of range for {ndim} dimensions")
+    return axis % ndim
+
+
+def axes_of(op, axes, ndim):
+    """Axes of an operand, one or several but each once, counted from the front."""
+    found = [axis_of(op, axis, ndim) for axis in integers_of(axes)]
+    if len(set(found)) < len(found):
+        raise error("bad_axis", f"{op}: an axis is named twice in {integers_of(axes)}")
+    return found
+
+
 def normal_axes(axes, ndim):
     """Axes counted from the front, or None if they are no permutation."""
     axes = [operator.index(axis) for axis in axes]

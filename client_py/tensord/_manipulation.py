@@ -15,7 +15,7 @@ from ._errors import error
 from ._elementwise import not_equal, subtract, where
 from ._functions import call, tensor_of
 from ._graph import Input, Value
-from ._index import Advanced, Index
+from ._index import Advanced, Index, axes_of, axis_of, integers_of
 from ._operands import as_operand, as_operands
 from ._operators import Operators
 
@@ -51,23 +51,6 @@ def tensors_of(xs):
     return [x if isinstance(x, Operators) else put(x) for x in xs]
 
 
-def _axis(axis, ndim, name):
-    """An axis counted from the front."""
-    axis = operator.index(axis)
-    if not -ndim <= axis < ndim:
-        raise error("bad_axis", f"{name}: axis {axis} is out of range for {ndim} dimensions")
-    return axis % ndim
-
-
-def _axes(axes, ndim, name):
-    if not isinstance(axes, (tuple, list)):
-        axes = (axes,)
-    axes = [_axis(axis, ndim, name) for axis in axes]
-    if len(set(axes)) < len(axes):
-        raise error("bad_axis", f"{name}: an axis is named twice in {tuple(axes)}")
-    return axes
-
-
 def _key(ndim, axis, item):
     """The key that indexes one axis."""
     return (slice(None),) * axis + (item,) + (slice(None),) * (ndim - axis - 1)
@@ -90,8 +73,8 @@ def expand_dims(x, /, *, axis=0):
     AxisError
     """
     x = tensor_of(x)
-    n_new = len(axis) if isinstance(axis, (tuple, list)) else 1
-    axes = _axes(axis, x.ndim + n_new, "expand_dims")
+    n_new = len(integers_of(axis))
+    axes = axes_of("expand_dims", axis, x.ndim + n_new)
     return x[tuple(None if i in axes else slice(None) for i in range(x.ndim + n_new))]
 
 
@@ -110,7 +93,7 @@ def squeeze(x, /, axis):
         One of them has another extent.
     """
     x = tensor_of(x)
-    axes = _axes(axis, x.ndim, "squeeze")
+    axes = axes_of("squeeze", axis, x.ndim)
     for i in axes:
         if x.shape[i] != 1:
             raise error("shape_mismatch", f"squeeze: axis {i} of shape {x.shape} is not 1")
@@ -127,7 +110,7 @@ def flip(x, /, *, axis=None):
         All where it is left out.
     """
     x = tensor_of(x)
-    axes = range(x.ndim) if axis is None else _axes(axis, x.ndim, "flip")
+    axes = range(x.ndim) if axis is None else axes_of("flip", axis, x.ndim)
     return x[tuple(slice(None, None, -1 if i in axes else 1) for i in range(x.ndim))]
 
 
@@ -141,8 +124,8 @@ def moveaxis(x, source, destination, /):
         As many of the one as of the other.
     """
     x = tensor_of(x)
-    source = _axes(source, x.ndim, "moveaxis")
-    destination = _axes(destination, x.ndim, "moveaxis")
+    source = axes_of("moveaxis", source, x.ndim)
+    destination = axes_of("moveaxis", destination, x.ndim)
     if len(source) != len(destination):
         raise error("bad_axis", f"moveaxis: {len(source)} axes to {len(destination)} positions")
     order = [i for i in range(x.ndim) if i not in source]
@@ -216,7 +199,7 @@ def unstack(x, /, *, axis=0):
     tuple of Tensor or Value
     """
     x = tensor_of(x)
-    axis = _axis(axis, x.ndim, "unstack")
+    axis = axis_of("unstack", axis, x.ndim)
     return tuple(x[_key(x.ndim, axis, i)] for i in range(x.shape[axis]))
 
 
@@ -290,8 +273,7 @@ def roll(x, /, shift, *, axis=None):
         if x.ndim != 1:
             return compose(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(x.shape), x)
         axis = 0
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = [_axis(i, x.ndim, "roll") for i in axes]
+    axes = [axis_of("roll", i, x.ndim) for i in integers_of(axis)]
     shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
     if len(axes) == 1:
         axes *= len(shifts)
@@ -332,7 +314,7 @@ def repeat(x, repeats, /, *, axis=None):
     x = tensor_of(x)
     if axis is None:
         x, axis = (x if x.ndim == 1 else x.reshape(-1)), 0
-    axis = _axis(axis, x.ndim, "repeat")
+    axis = axis_of("repeat", axis, x.ndim)
     counts = numpy.asarray(repeats)
     if counts.dtype.kind not in "iu" or counts.ndim > 1:
         raise error("bad_arguments", "repeat: repeats is an integer, or a vector of such")
@@ -421,7 +403,7 @@ def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
         Put before and behind x first.
     """
     x = tensor_of(x)
-    axis = _axis(axis, x.ndim, "diff")
+    axis = axis_of("diff", axis, x.ndim)
     n = operator.index(n)
     if n < 0:
         raise error("bad_value", f"diff: {n} times is less than none")

@@ -206,6 +206,12 @@ static bool wanted_name(PyObject *object, const char **namep)
         return *namep != NULL;
 }
 
+/* The client, to be left again, and a name for it; NULL and an exception. */
+static td_client *enter_with_name(struct native_client *self, PyObject *object, const char **namep)
+{
+        return wanted_name(object, namep) ? native_client_enter(self) : NULL;
+}
+
 static PyObject *open_with(PyObject *object, PyObject *name_object,
                            int (*open)(td_client *, const char *, td_tensor **, td_error *))
 {
@@ -216,9 +222,7 @@ static PyObject *open_with(PyObject *object, PyObject *name_object,
         td_error error;
         int r;
 
-        if (!wanted_name(name_object, &name))
-                return NULL;
-        client = native_client_enter(self);
+        client = enter_with_name(self, name_object, &name);
         if (!client)
                 return NULL;
         Py_BEGIN_ALLOW_THREADS r = open(client, name, &tensor, &error);
@@ -266,9 +270,7 @@ static PyObject *client_delete(PyObject *object, PyObject *name_object)
         td_error error;
         int r;
 
-        if (!wanted_name(name_object, &name))
-                return NULL;
-        client = native_client_enter(self);
+        client = enter_with_name(self, name_object, &name);
         if (!client)
                 return NULL;
         Py_BEGIN_ALLOW_THREADS r = td_delete(client, name, &error);

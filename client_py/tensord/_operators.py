@@ -5,7 +5,7 @@ import math
 import operator
 
 from ._dtypes import DTYPES, number_of
-from ._index import Advanced, Index, is_mask, normal_axes
+from ._index import Advanced, Index, integers_of, is_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand
 
 
@@ -43,26 +43,26 @@ def _reflected(op):
     return method
 
 
-def _reduction(op, doc, has_correction=False):
-    def reduce(self, axis, keepdims, correction=0):
-        attrs = {"keepdims": True} if keepdims else {}
-        if axis is not None:
-            attrs["axes"] = (
-                tuple(axis) if isinstance(axis, (tuple, list)) else (operator.index(axis),)
-            )
-        if correction:
-            attrs["correction"] = float(correction)
-        return self._make(op, (self,), attrs)
+def reduction_attrs(axis, keepdims, correction=0):
+    """What a reduction is told: axes if not all, and what differs from the default."""
+    attrs = {"keepdims": True} if keepdims else {}
+    if axis is not None:
+        attrs["axes"] = integers_of(axis)
+    if correction != 0:
+        attrs["correction"] = float(correction)
+    return attrs
 
+
+def _reduction(op, doc, has_correction=False):
     if has_correction:
 
         def method(self, axis=None, correction=0.0, keepdims=False):
-            return reduce(self, axis, keepdims, correction)
+            return self._make(op, (self,), reduction_attrs(axis, keepdims, correction))
 
     else:
 
         def method(self, axis=None, keepdims=False):
-            return reduce(self, axis, keepdims)
+            return self._make(op, (self,), reduction_attrs(axis, keepdims))
 
     method.__name__ = op
     correction_doc = """

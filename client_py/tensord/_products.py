@@ -9,6 +9,7 @@ import numpy
 from ._compose import composition
 from ._errors import error
 from ._functions import call
+from ._index import axes_of
 
 
 def _conj(x):
@@ -50,20 +51,11 @@ def vecdot(x1, x2, /, *, axis=-1):
         Of the vectors, counted after broadcasting.
     """
     ndim = max(x1.ndim, x2.ndim)
-    (axis,) = _axes("vecdot", (axis,), ndim)
+    (axis,) = axes_of("vecdot", (axis,), ndim)
     at = axis - ndim
     if -at > x1.ndim or -at > x2.ndim or x1.shape[at] != x2.shape[at]:
         raise _shape_error("vecdot", x1, x2, f"their extents along axis {at} differ")
     return sum_of_products(_conj(x1), x2, (axis,))
-
-
-def _axes(op, axes, ndim):
-    """Axes counted from the front; refused if one is out of range or named twice."""
-    axes = tuple(map(operator.index, axes))
-    order = tuple(axis + ndim if axis < 0 else axis for axis in axes)
-    if any(not 0 <= axis < ndim for axis in order) or len(set(order)) != len(order):
-        raise error("bad_axis", f"{op}: axes {axes} do not fit {ndim} dimensions")
-    return order
 
 
 @composition(2)
@@ -82,8 +74,8 @@ def tensordot(x1, x2, /, *, axes=2):
         The axes of x1 that are left, then those of x2.
     """
     if isinstance(axes, (tuple, list)):
-        axes1, axes2 = ((x,) if not isinstance(x, (tuple, list)) else x for x in axes)
-        axes1, axes2 = _axes("tensordot", axes1, x1.ndim), _axes("tensordot", axes2, x2.ndim)
+        axes1, axes2 = axes
+        axes1, axes2 = axes_of("tensordot", axes1, x1.ndim), axes_of("tensordot", axes2, x2.ndim)
     else:
         n = operator.index(axes)
         if not 0 <= n <= min(x1.ndim, x2.ndim):
@@ -131,7 +123,7 @@ def cross(x1, x2, /, *, axis=-1):
     axis : int
         Of the vectors, in both.
     """
-    (axis1,), (axis2,) = _axes("cross", (axis,), x1.ndim), _axes("cross", (axis,), x2.ndim)
+    (axis1,), (axis2,) = axes_of("cross", (axis,), x1.ndim), axes_of("cross", (axis,), x2.ndim)
     if x1.shape[axis1] != 3 or x2.shape[axis2] != 3:
         raise _shape_error("cross", x1, x2, f"axis {axis} has 3 elements in each")
     axis = axis if axis < 0 else axis1 - x1.ndim

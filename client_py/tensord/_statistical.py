@@ -10,7 +10,8 @@ import operator
 from ._compose import compose
 from ._dtypes import number_of
 from ._errors import error
-from ._functions import call, tensor_of
+from ._functions import _named, call, tensor_of
+from ._operators import reduction_attrs
 
 __all__ = [
     "all",
@@ -31,27 +32,19 @@ __all__ = [
 ]
 
 
-def _attrs(axis, keepdims, correction=None):
-    attrs = {}
-    if axis is not None:
-        several = isinstance(axis, (tuple, list))
-        attrs["axes"] = tuple(map(operator.index, axis)) if several else (operator.index(axis),)
-    if keepdims:
-        attrs["keepdims"] = True
-    if correction is not None and correction != 0:
-        attrs["correction"] = float(correction)
-    return attrs
-
-
 _AXIS = """axis : int or tuple of int, optional
-        Along which to reduce; all where it is left out.
-    keepdims : bool
+        Along which to reduce; all where it is left out."""
+_ONE_AXIS = """axis : int, optional
+        Along which to look; all elements in C order where it is left out."""
+_KEEPDIMS = """keepdims : bool
         Keep the reduced axes, with extent 1."""
+_DTYPE = """dtype : str or numpy.dtype, optional
+        What elements are cast to before, and the dtype of the result."""
 
 
 def _reduction(op, doc, axis_doc=_AXIS):
     def function(x, /, *, axis=None, keepdims=False):
-        return call(op, (tensor_of(x),), _attrs(axis, keepdims))
+        return call(op, (tensor_of(x),), reduction_attrs(axis, keepdims))
 
     return _named(
         function,
@@ -62,15 +55,9 @@ def _reduction(op, doc, axis_doc=_AXIS):
     ----------
     x : Tensor, Value or array_like
     {axis_doc}
+    {_KEEPDIMS}
     """,
     )
-
-
-def _named(function, name, doc):
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = "tensord"
-    function.__doc__ = doc
-    return function
 
 
 mean = _reduction("mean", "Arithmetic mean; integers and bool as float64; NaN of nothing.")
@@ -79,10 +66,6 @@ min = _reduction("min", "Smallest element; NaN if any is NaN; refused for nothin
 any = _reduction("any", "Is any element not 0? False of nothing.")
 all = _reduction("all", "Is no element 0? True of nothing.")
 count_nonzero = _reduction("count_nonzero", "How many elements are not 0, as int64.")
-_ONE_AXIS = """axis : int, optional
-        Along which to look; all elements in C order where it is left out.
-    keepdims : bool
-        Keep the reduced axes, with extent 1."""
 argmax = _reduction(
     "argmax", "Index of the first NaN, else of the first of the largest elements.", _ONE_AXIS
 )
@@ -102,7 +85,7 @@ def _through(op, x, attrs, dtype):
 
 def _sum(op, doc):
     def function(x, /, *, axis=None, dtype=None, keepdims=False):
-        return _through(op, x, _attrs(axis, keepdims), dtype)
+        return _through(op, x, reduction_attrs(axis, keepdims), dtype)
 
     return _named(
         function,
@@ -114,12 +97,9 @@ def _sum(op, doc):
     Parameters
     ----------
     x : Tensor, Value or array_like
-    axis : int or tuple of int, optional
-        Along which to reduce; all where it is left out.
-    dtype : str or numpy.dtype, optional
-        What elements are cast to before, and the dtype of the result.
-    keepdims : bool
-        Keep the reduced axes, with extent 1.
+    {_AXIS}
+    {_DTYPE}
+    {_KEEPDIMS}
     """,
     )
 
@@ -130,7 +110,7 @@ prod = _sum("prod", "Product of the elements; 1 of nothing.")
 
 def _variance(op, doc):
     def function(x, /, *, axis=None, correction=0.0, keepdims=False):
-        return call(op, (tensor_of(x),), _attrs(axis, keepdims, correction))
+        return call(op, (tensor_of(x),), reduction_attrs(axis, keepdims, correction))
 
     return _named(
         function,
@@ -140,12 +120,10 @@ def _variance(op, doc):
     Parameters
     ----------
     x : Tensor, Value or array_like
-    axis : int or tuple of int, optional
-        Along which to reduce; all where it is left out.
+    {_AXIS}
     correction : int or float
         The divisor is the number of elements less this; 1 is Bessel's correction.
-    keepdims : bool
-        Keep the reduced axes, with extent 1.
+    {_KEEPDIMS}
     """,
     )
 
@@ -178,8 +156,7 @@ def _scan(op, doc):
     x : Tensor, Value or array_like
     axis : int, optional
         May be left out where there is but one.
-    dtype : str or numpy.dtype, optional
-        What elements are cast to before, and the dtype of the result.
+    {_DTYPE}
     include_initial : bool
         Begin with the value of nothing, so that there is one element more.
     """,

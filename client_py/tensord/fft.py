@@ -31,6 +31,7 @@ from ._dtypes import COMPLEX64, COMPLEX128, DTYPES, FLOAT32, FLOAT64, number_of
 from ._elementwise import astype
 from ._errors import error
 from ._functions import tensor_of
+from ._index import axes_of
 from ._manipulation import roll
 from ._operands import Constant, Scalar, as_operand
 from ._tensor import Tensor
@@ -220,7 +221,7 @@ def irfftn(x, /, *, s=None, axes=None, norm="backward"):
 
 def _along_one(name, x, n, axis, norm):
     client, array = _array_of(name, x, norm)
-    axes = _axes(name, (axis,), array.ndim)
+    axes = axes_of(name, (axis,), array.ndim)
     lengths = _lengths(name, array.shape, (n,), axes)
     return _transform(client, name, array, lengths, axes, (lengths[0], axes[0], norm))
 
@@ -230,7 +231,7 @@ def _along_several(name, x, s, axes, norm):
     if axes is None:
         n_axes = array.ndim if s is None else len(s)
         axes = range(-n_axes, 0)
-    axes = _axes(name, axes, array.ndim)
+    axes = axes_of(name, axes, array.ndim)
     given = [None] * len(axes) if s is None else [None if n == -1 else n for n in s]
     if len(given) != len(axes):
         raise error("bad_arguments", f"{name}: {len(given)} lengths in s for {len(axes)} axes")
@@ -264,18 +265,6 @@ def _array_of(name, x, norm):
     return client, array
 
 
-def _axes(name, axes, ndim):
-    """Axes counted from the front."""
-    axes = [operator.index(axis) for axis in axes]
-    for axis in axes:
-        if not -ndim <= axis < ndim:
-            raise error("bad_axis", f"{name}: axis {axis} of an array of {ndim} dimensions")
-    axes = [axis % ndim for axis in axes]
-    if len(set(axes)) < len(axes):
-        raise error("bad_axis", f"{name}: an axis occurs twice among {axes}")
-    return axes
-
-
 def _lengths(name, shape, given, axes):
     """Of the transform along each axis; None is given where the array says it."""
     lengths = []
@@ -283,15 +272,16 @@ def _lengths(name, shape, given, axes):
         if n is None:
             is_half = name in _TO_REAL and i == len(axes) - 1
             n = 2 * (shape[axis] - 1) if is_half else shape[axis]
-        n = operator.index(n)
-        if n < 1:
-            raise error(
-                "bad_value",
-                f"{name}: n is {n} along axis {axis}, whose extent is {shape[axis]}; a transform "
-                "has at least one element",
-            )
-        lengths.append(n)
+        where = f" along axis {axis}, whose extent is {shape[axis]}"
+        lengths.append(_length(name, n, where))
     return lengths
+
+
+def _length(name, n, where=""):
+    n = operator.index(n)
+    if n < 1:
+        raise error("bad_value", f"{name}: n is {n}{where}; a transform has at least one element")
+    return n
 
 
 def _transform(client, name, array, lengths, axes, arguments):
@@ -347,7 +337,7 @@ def fftfreq(n, /, *, d=1.0, dtype=None, device=None, client=None):
     >>> tensord.fft.fftfreq(5, d=0.5).tolist()
     [0.0, 0.4, 0.8, -0.8, -0.4]
     """
-    n = operator.index(n)
+    n = _length("fftfreq", n)
     return _frequencies("fftfreq", n, -(n // 2), d, dtype, device, client)
 
 
@@ -360,13 +350,11 @@ def rfftfreq(n, /, *, d=1.0, dtype=None, device=None, client=None):
     >>> tensord.fft.rfftfreq(5, d=0.5).tolist()
     [0.0, 0.4, 0.8]
     """
-    return _frequencies("rfftfreq", operator.index(n), 0, d, dtype, device, client)
+    return _frequencies("rfftfreq", _length("rfftfreq", n), 0, d, dtype, device, client)
 
 
 def _frequencies(name, n, first, d, dtype, device, client):
     """The multiples of 1 / (n * d) from first on; where that is negative, they begin at 0."""
-    if n < 1:
-        raise error("bad_value", f"{name}: n is {n}; a transform has at least one element")
     number = FLOAT64 if dtype is None else number_of(dtype)
     if number not in (FLOAT32, FLOAT64):
         raise error("unsupported_dtype", f"{name}: wants float32 or float64, not {DTYPES[number]}")
@@ -403,9 +391,5 @@ def ifftshift(x, /, *, axes=None):
 
 def _shifted(name, x, axes, shift_of):
     x = tensor_of(x)
-    if axes is None:
-        axes = range(x.ndim)
-    elif hasattr(axes, "__index__"):
-        axes = (axes,)
-    axes = _axes(name, axes, x.ndim)
+    axes = axes_of(name, range(x.ndim) if axes is None else axes, x.ndim)
     return roll(x, [shift_of(x.shape[axis]) for axis in axes], axis=axes)

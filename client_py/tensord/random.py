@@ -20,7 +20,8 @@ from ._compose import compose
 from ._creation import number
 from ._dtypes import NAMES, number_of
 from ._errors import error
-from ._functions import call, shape_of
+from ._functions import call
+from ._index import integers_of
 
 UINT64 = NAMES.index("uint64")
 
@@ -36,7 +37,7 @@ def _attrs(seed, stream):
 
 
 def _floats(op, shape, dtype, seed, stream, client):
-    attrs = {"shape": shape_of(shape), "dtype": number_of(dtype), **_attrs(seed, stream)}
+    attrs = {"shape": integers_of(shape), "dtype": number_of(dtype), **_attrs(seed, stream)}
     return call(op, (), attrs, client)
 
 
@@ -119,7 +120,7 @@ def integers(low, high=None, shape=(), *, step=1, dtype="int64", seed=None, stre
         return compose(lambda v: v.astype("uint64") + half, x)
     attrs = {
         "range": tuple(map(number, (low, high, step))),
-        "shape": shape_of(shape),
+        "shape": integers_of(shape),
         "dtype": number_of(dtype),
         **_attrs(seed, stream),
     }
