@@ -8,10 +8,14 @@ import operator
 
 import numpy
 
+from ._client import default_client
 from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, number_of
 from ._errors import error
-from ._functions import call, tensor_of
+from ._functions import call
+from ._graph import Value, apply, unknown_shape
 from ._index import integers_of
+from ._operands import Constant, as_operand
+from ._program import Program
 
 __all__ = [
     "arange",
@@ -99,43 +103,71 @@ def full(shape, fill_value, dtype=None, *, device=None, client=None):
     return call("full", (), attrs, client)
 
 
-def _like(function):
-    def like(x, /, *args, dtype=None, device=None):
-        x = tensor_of(x)
-        dtype = x.dtype if dtype is None else dtype
-        client = getattr(x, "client", None)
-        return function(x.shape, *args, dtype=dtype, device=device, client=client)
+def _axes_by_stride(x):
+    """The axes of an operand, the slowest first: the order in which numpy's copies lie, too."""
+    strides = x.array.strides if isinstance(x, Constant) else getattr(x, "strides", ())
+    return sorted(range(len(strides)), key=lambda axis: -abs(strides[axis]))
 
-    name = function.__name__ + "_like"
-    like.__name__ = like.__qualname__ = name
-    like.__module__ = "tensord"
-    like.__doc__ = f"""As `{function.__name__}`, of the shape of x, and its dtype unless given.
+
+def _make_like(op, x, dtype, device, **attrs):
+    """What an operation makes, of the shape of x, with its axes in the order in which x lies.
+
+    How a value of a program will lie is not known; of one, the operation becomes a part of its
+    program.
+    """
+    _check_device(device)
+    x = as_operand(x)
+    attrs["dtype"] = _dtype(dtype, x._number)
+    if isinstance(x, Value):
+        if None in x.shape:
+            raise unknown_shape(op)
+        return apply(op, (), {"shape": x.shape, **attrs})
+    client = getattr(x, "client", None)
+    axes = _axes_by_stride(x)
+    if axes == list(range(len(axes))):
+        return call(op, (), {"shape": x.shape, **attrs}, client)
+    made = apply(op, (), {"shape": tuple([x.shape[axis] for axis in axes]), **attrs})
+    places = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return (client or default_client()).run(Program(), made.permute_dims(places))
+
+
+def zeros_like(x, /, *, dtype=None, device=None):
+    """As `zeros`, of the shape of x, of its dtype unless another is given, and lying as x does.
 
     Parameters
     ----------
     x : Tensor, Value or array_like
+        Of a Value the result is one.
     dtype : str or numpy.dtype, optional
-    device : {{"cpu"}}, optional
+    device : {"cpu"}, optional
+
+    Examples
+    --------
+    >>> import numpy, tensord
+    >>> numpy.asarray(tensord.zeros_like(numpy.ones((2, 3), order="F"))).flags.f_contiguous
+    True
     """
-    return like
+    return _make_like("zeros", x, dtype, device)
 
 
-zeros_like = _like(zeros)
-empty_like = _like(empty)
-ones_like = _like(ones)
+def empty_like(x, /, *, dtype=None, device=None):
+    """As `empty`, of the shape of x; parameters as for `zeros_like`."""
+    return zeros_like(x, dtype=dtype, device=device)
+
+
+def ones_like(x, /, *, dtype=None, device=None):
+    """As `ones`, of the shape of x; parameters as for `zeros_like`."""
+    return _make_like("ones", x, dtype, device)
 
 
 def full_like(x, /, fill_value, *, dtype=None, device=None):
-    """As `full`, of the shape of x, and of its dtype unless another is given.
+    """As `full`, of the shape of x; the other parameters as for `zeros_like`.
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
     fill_value : bool, int, float or complex
-    dtype : str or numpy.dtype, optional
-    device : {"cpu"}, optional
     """
-    return _like(full)(x, fill_value, dtype=dtype, device=device)
+    return _make_like("full", x, dtype, device, value=number(fill_value))
 
 
 def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None):

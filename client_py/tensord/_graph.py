@@ -163,15 +163,20 @@ def values_of(node, types):
     return tuple([Value(node, (node.serial, i), type_) for i, type_ in enumerate(types)])
 
 
+def unknown_shape(op):
+    """What is wrong with an argument of a shape with None."""
+    return error(
+        "bad_program",
+        f"{op}: the shape of an argument depends on data; a result of such a shape can only be an "
+        "output",
+    )
+
+
 def infer(node):
     """(dtype number, shape) of each result of a node; raises what is wrong with it."""
     for arg in node.args:
         if None in arg.shape:
-            raise error(
-                "bad_program",
-                f"{node.op}: the shape of an argument depends on data; a result of such a shape "
-                "can only be an output",
-            )
+            raise unknown_shape(node.op)
     if node.loop is not None:
         return _infer_loop(node)
     if type(node.attrs) is tuple:  # of a user kernel, for which the daemon was asked

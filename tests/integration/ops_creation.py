@@ -45,7 +45,7 @@ def spaces(shape):
 
 
 def like(name):
-    return Row(f"{name}_like", ALL, lambda x: getattr(numpy, f"{name}_like")(x, order="C"))
+    return Row(f"{name}_like", ALL, lambda x: getattr(numpy, f"{name}_like")(x))
 
 
 def arange(start, stop, step, dtype):
@@ -69,7 +69,7 @@ ROWS = [
         options=filled, call=lambda shape, value, dtype: tensord.full(shape, value, dtype=dtype)),
     like("zeros"),
     like("ones"),
-    Row("full_like", ALL, lambda x, value: numpy.full_like(x, value, order="C"),
+    Row("full_like", ALL, lambda x, value: numpy.full_like(x, value),
         options=lambda shape: [{"value": value} for value in VALUES],
         call=lambda x, value: tensord.full_like(x, value)),
     Row("eye", ALL, lambda n, m, k, dtype: numpy.eye(n, m, k, dtype), (), options=extents,

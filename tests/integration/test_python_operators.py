@@ -571,6 +571,44 @@ def test_arange(client, args):
     same(tensord.arange(*args, client=client), numpy.arange(*args), 1e-15)
 
 
+@pytest.mark.parametrize("n", [4, 400])
+def test_creation_like_arrays(client, monkeypatch, n):
+    """Their shapes and layouts are all that is asked of arrays: they stay where they are."""
+    monkeypatch.setattr(tensord._creation, "default_client", lambda: client)
+    monkeypatch.setattr(tensord._functions, "default_client", lambda: client)
+    monkeypatch.setattr(client, "put", None)
+    for x in (numpy.ones((n, 3), order="F"), numpy.ones((2, n, 3)).transpose(1, 2, 0),
+              numpy.ones((n, 3))[::-1, ::2], [[1, 2], [3, 4]], numpy.float32(3), True):
+        got = numpy.asarray(tensord.zeros_like(x))
+        assert got.strides == numpy.zeros_like(x).strides
+        same(got, numpy.zeros_like(x))
+        same(tensord.full_like(x, 2), numpy.full_like(x, 2))
+
+
+def test_creation_like_values(client):
+    """They become a part of the value's program, in the bodies of its loops too."""
+    p = tensord.Program()
+    x = p.input(numpy.arange(6.0).reshape(2, 3))
+    before = client.stat()["requests"]
+    zeros, ones = tensord.zeros_like(x), tensord.ones_like(x, dtype="int8")
+    fives = tensord.full_like(x, 5)
+    total = p.loop(3, lambda i, u: u + tensord.ones_like(u) * i, tensord.empty_like(x))
+    assert client.stat()["requests"] == before + 1  # this one
+    for value in (zeros, ones, fives, total):
+        assert isinstance(value, tensord.Value) and value.shape == x.shape
+    assert (zeros.dtype, ones.dtype, fives.dtype) == ("float64", "int8", "float64")
+    got = client.run(p, x + zeros, x * ones, x - fives, total)
+    x = numpy.arange(6.0).reshape(2, 3)
+    for ours, theirs in zip(got, (x, x, x - 5, numpy.full((2, 3), 3.0))):
+        same(ours, theirs)
+    f = client.define(q := tensord.Program(), tensord.ones_like(q.parameter((2, 3))) + 1)
+    same(f(x), numpy.full((2, 3), 2.0))
+    with pytest.raises(tensord.ArgumentError, match="depends on data"):
+        tensord.zeros_like(p.op("nonzero", p.input(x)))
+    with pytest.raises(tensord.ArgumentError, match="device"):
+        tensord.zeros_like(p.input(x), device="gpu")
+
+
 def test_creation_refused(client):
     with pytest.raises(tensord.TensordError, match="arange"):
         tensord.arange(1, 2, 0, client=client)
