@@ -129,7 +129,22 @@ static void load(const struct vm_thread *t, const struct vm_instr *i, size_t n, 
         }
 }
 
-static unsigned run(const struct vm_thread *t, unsigned first, unsigned n_instrs, size_t n)
+/*
+ * Some lines of the tile after the next: sqrt(a * a + b * b) * c - a / 2 of 10 M float64 takes 1.0,
+ * and 1.2 where none, or all at once, are asked for. Inlined, or GCC takes it for a function that
+ * does nothing.
+ */
+static inline __attribute__((always_inline)) void ask(const struct vm_thread *t, unsigned instr)
+{
+        const struct vm *vm = t->vm;
+
+        for (size_t line = instr * vm->ask_step; line < (instr + 1) * vm->ask_step; line += VM_LINE)
+                for (unsigned i = 0; i < vm->n_asked; i++)
+                        __builtin_prefetch(t->at[vm->asked[i].leaf] + vm->asked[i].ahead + line);
+}
+
+static inline __attribute__((always_inline)) unsigned
+run_instrs(const struct vm_thread *t, unsigned first, unsigned n_instrs, size_t n, bool asks)
 {
         char *const *at = t->at;
 
@@ -139,6 +154,8 @@ static unsigned run(const struct vm_thread *t, unsigned first, unsigned n_instrs
                 char *x[EXPR_ARGS_MAX];
                 unsigned refused = 0;
 
+                if (asks)
+                        ask(t, k - first);
                 if (i->form == VM_LOAD) {
                         load(t, i, n, out);
                         continue;
@@ -160,6 +177,16 @@ static unsigned run(const struct vm_thread *t, unsigned first, unsigned n_instrs
                         return k + 1;
         }
         return 0;
+}
+
+static unsigned run(const struct vm_thread *t, unsigned first, unsigned n_instrs, size_t n)
+{
+        return run_instrs(t, first, n_instrs, n, false);
+}
+
+static unsigned run_asking(const struct vm_thread *t, unsigned first, unsigned n_instrs, size_t n)
+{
+        return run_instrs(t, first, n_instrs, n, true);
 }
 
 /* ---- tiles ---- */
@@ -209,6 +236,8 @@ static unsigned run_tile(struct vm_thread *t, size_t n, char *const *outs)
                 if (mark)
                         return mark;
         }
+        if (vm->n_asked > 0)
+                return run_asking(t, vm->n_once + vm->n_scalar, vm->n_vector, n);
         return run(t, vm->n_once + vm->n_scalar, vm->n_vector, n);
 }
 

@@ -10,6 +10,9 @@
  * index is walked as if it lay in memory from VM_NOWHERE on, with elements of one byte; loading it
  * takes the addresses for the elements.
  *
+ * Where leaves are larger than the caches, the lines of the tile after the next are asked for, some
+ * before each instruction: so memory is busy while a processor computes.
+ *
  * What depends on nothing that moves is computed once per thread, what stands still within a tile
  * on one element. An element's bits depend neither on its place in a tile nor on the tile.
  *
@@ -32,6 +35,7 @@ enum {
         VM_MEMORY = 64 * 1024,
         VM_VALUES_MAX = EXPR_LEAVES_MAX + 2 * EXPR_VALUES_MAX + 2 * EXPR_RESULTS_MAX,
         VM_WHOLE = 32 * 512, /* tile of a machine without registers */
+        VM_ASKED_MAX = 8,
 };
 
 /* Far from both ends of what a pointer can be. */
@@ -64,6 +68,12 @@ struct vm_register {
         uint32_t offset;
 };
 
+/* A leaf that is read from one end to the other, and whose lines are asked for in time. */
+struct vm_asked {
+        uint16_t leaf;
+        uint32_t ahead; /* bytes of two tiles */
+};
+
 struct vm {
         const struct space *space; /* operands are the leaves */
         enum vm_walk walk;
@@ -75,6 +85,9 @@ struct vm {
         bool is_stored; /* results are written where vm_range() is told */
         size_t tile;    /* elements at a time, at most */
         uint64_t cost;  /* nanoseconds for 1000 elements */
+        unsigned n_asked;
+        size_t ask_step; /* bytes of each, before an instruction; whole lines */
+        struct vm_asked asked[VM_ASKED_MAX];
         const struct vm_leaf *leaves;
         const struct vm_instr *instrs;
         const struct vm_register *registers;

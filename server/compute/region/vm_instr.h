@@ -6,6 +6,8 @@
 
 #include "compute/region/vm.h"
 
+#define VM_LINE 64 /* bytes that memory is read by */
+
 enum vm_form {
         VM_LOAD,   /* of a leaf that does not lie contiguous, converted */
         VM_CAST,   /* of what lies contiguous, or of one element */

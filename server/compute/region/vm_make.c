@@ -20,6 +20,8 @@
 #define TILE_BYTES (24 * 1024) /* of all registers of boxes: half of an L1 cache */
 #define TILE_MIN 256
 #define TILE_UNIT 64
+#define ASKED_MIN_BYTES (4 << 20)
+#define ASKED_MOST (16 * VM_LINE) /* of a leaf at a time; a core waits for no more lines */
 
 static_assert(VM_BOX_ROWS * 8 <= TILE_MIN, "a box is at least 8 columns wide");
 
@@ -498,6 +500,40 @@ static void lay_out(struct maker *m)
                         };
 }
 
+/* ---- what is asked for in time ---- */
+
+/* Does the leaf follow itself from tile to tile? */
+static bool is_read_through(const struct maker *m, unsigned leaf)
+{
+        return m->leaves[leaf].is_used && m->motion[leaf] == PER_ELEMENT && is_in_place(m, leaf);
+}
+
+/* Not worth it where all of it stays in a core's own caches. */
+static void choose_asked(struct maker *m)
+{
+        uint64_t n_bytes = 0;
+        size_t widest = 0, step;
+
+        for (unsigned i = 0; i < m->expr->n_leaves && m->vm.n_asked < VM_ASKED_MAX; i++) {
+                const size_t size = (size_t)m->leaves[i].item_size;
+
+                if (!is_read_through(m, i))
+                        continue;
+                n_bytes += (uint64_t)m->layout->space->n * size;
+                widest = size > widest ? size : widest;
+                m->vm.asked[m->vm.n_asked++] = (struct vm_asked){
+                        .leaf = (uint16_t)i,
+                        .ahead = (uint32_t)(2 * m->vm.tile * size),
+                };
+        }
+        if (n_bytes < ASKED_MIN_BYTES || m->n[PER_ELEMENT] == 0) {
+                m->vm.n_asked = 0;
+                return;
+        }
+        step = (m->vm.tile * widest / m->n[PER_ELEMENT] + VM_LINE - 1) / VM_LINE * VM_LINE;
+        m->vm.ask_step = step < ASKED_MOST ? step : ASKED_MOST;
+}
+
 /* ---- the machine ---- */
 
 static void *put(char **atp, const void *from, size_t n_bytes)
@@ -563,6 +599,7 @@ int vm_new(struct vm **vmp, const struct expr *expr, const struct vm_layout *lay
         make_values(&m);
         make_results(&m);
         lay_out(&m);
+        choose_asked(&m);
         m.vm.n_once = m.n[ONCE];
         m.vm.n_scalar = m.n[PER_TILE];
         m.vm.n_vector = m.n[PER_ELEMENT];
