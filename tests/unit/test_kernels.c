@@ -396,7 +396,7 @@ START_TEST(test_folds)
 }
 END_TEST
 
-enum { ROWS = 21, COLUMNS = 37, LONG = 133 }; /* groups of any width, and some more */
+enum { ROWS = 29, COLUMNS = 37, LONG = 133 }; /* whole groups, parts, and one more */
 
 /* Overlapping rows, and overlapping columns. */
 static void fold_many(const struct kernel_fold *fold, size_t n, size_t item_size, const char *x,

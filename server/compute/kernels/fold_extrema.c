@@ -93,18 +93,16 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
         }                                                                                          \
         ROWS(which, T)                                                                             \
         {                                                                                          \
-                enum {                                                                             \
-                        GROUP = ITEMS(T),                                                          \
-                        AT_ONCE = GROUP < 4 ? GROUP : 4,                                           \
-                        STEP = GROUP / AT_ONCE                                                     \
-                };                                                                                 \
+                enum { GROUP = ITEMS(T), AT_ONCE = GROUP < 4 ? GROUP : 4 };                        \
                 size_t r = 0, n_done;                                                              \
                                                                                                    \
                 for (; r < n_rows; r += n_done) {                                                  \
+                        const size_t left = n_rows - r,                                            \
+                                     step = (left < GROUP ? left : GROUP) / AT_ONCE;               \
                         vec_##T v[GROUP], nans = { 0 };                                            \
                         type_##T sum = 0;                                                          \
                                                                                                    \
-                        n_done = n_rows - r < GROUP ? 1 : GROUP;                                   \
+                        n_done = step > 0 ? AT_ONCE * step : 1;                                    \
                         if (n < KERNEL_LANES) {                                                    \
                                 sum = (type_##T)__builtin_nan("");                                 \
                         } else if (n_done == 1) {                                                  \
@@ -115,12 +113,14 @@ COMBINE_ROWS(MIN, FLOAT64, 1, FLOAT64, MIN_FLOAT64)
                                                 v[0][j] = fold(v[0][j], v[0][j + half]);           \
                                 ((at_##T *)out)[r] = v[0][0];                                      \
                         } else {                                                                   \
-                                UNROLL for (size_t k = 0; k < STEP; k++)                           \
-                                        beside_##which##_##T(AT_ONCE, n, v + k, STEP,              \
-                                                             AHEAD(k, STEP, GROUP, stride),        \
+                                for (size_t k = 0; k < step; k++)                                  \
+                                        beside_##which##_##T(AT_ONCE, n, v + k, step,              \
+                                                             AHEAD(k, step, n_done, stride),       \
                                                              &nans, ROW(x, r + k), stride);        \
+                                for (size_t k = n_done; k < GROUP; k++)                            \
+                                        v[k] = v[0];                                               \
                                 v[0] = rows_to_one_##which##_##T##_1(v);                           \
-                                memcpy((at_##T *)out + r, v, sizeof(v[0]));                        \
+                                memcpy((at_##T *)out + r, v, n_done * sizeof(type_##T));           \
                         }                                                                          \
                         for (size_t j = 0; j < GROUP; j++)                                         \
                                 sum += nans[j];                                                    \

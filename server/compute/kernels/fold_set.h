@@ -110,18 +110,31 @@ typedef uint64_t flag_INT64, flag_UINT64, flag_FLOAT64, flag_COMPLEX64, flag_COM
                 }                                                                                  \
         }
 
-/* In any order, in a type that the vectoriser likes. */
+/*
+ * In any order, in a type that the vectoriser likes: four quarters side by side, since what the
+ * processor fetches by itself ends with a page.
+ */
 #define ROWS_FREE(S, name, A, type, start, element, fold)                                          \
         ROWS(name, S)                                                                              \
         {                                                                                          \
+                const size_t step = n / 4;                                                         \
+                                                                                                   \
                 (void)means;                                                                       \
                 for (size_t r = 0; r < n_rows; r++) {                                              \
                         const at_##S *xs = ROW(x, r);                                              \
-                        type value = (type)start;                                                  \
+                        type a = (type)start, b = a, c = a, d = a;                                 \
                                                                                                    \
-                        for (size_t i = 0; i < n; i++)                                             \
-                                value = (type)fold(value, element(xs[i], 0));                      \
-                        ((at_##A *)out)[r] = (at_##A)value;                                        \
+                        for (size_t i = 0; i < step; i++) {                                        \
+                                a = (type)fold(a, element(xs[i], 0));                              \
+                                b = (type)fold(b, element(xs[i + step], 0));                       \
+                                c = (type)fold(c, element(xs[i + 2 * step], 0));                   \
+                                d = (type)fold(d, element(xs[i + 3 * step], 0));                   \
+                        }                                                                          \
+                        for (size_t i = 4 * step; i < n; i++)                                      \
+                                a = (type)fold(a, element(xs[i], 0));                              \
+                        a = (type)fold(a, b);                                                      \
+                        c = (type)fold(c, d);                                                      \
+                        ((at_##A *)out)[r] = (at_##A)fold(a, c);                                   \
                 }                                                                                  \
         }
 
