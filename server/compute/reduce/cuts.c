@@ -9,14 +9,27 @@
 
 #include "compute/step_base.h"
 
-#define ITEM 16384      /* elements that a thread takes at a time, at least */
-#define ITEMS_WANTED 32 /* fewer, and the reduced extent is cut too */
+#define ITEM 16384              /* elements that a thread takes at a time, at least */
+#define ITEM_BYTES (256 * 1024) /* what a thread reads at a time, if there is enough for all */
+#define ITEMS_WANTED 32         /* fewer, and the reduced extent is cut too */
 #define CHUNKS_MAX 4096
+
+/* Elements of each result that a chunk has at least. */
+static int64_t least_chunk(const struct feed *feed)
+{
+        const int64_t wanted = ITEM_BYTES / (int64_t)feed->item_size,
+                      there = feed->n_over / (2 * ITEMS_WANTED);
+        const int64_t least = wanted < there ? wanted : there;
+
+        if (feed->is_banded) /* the last band of a chunk is read in part */
+                return 4 * feed->bands.n_rows * feed->bands.n_row;
+        return least > 2 * ITEM ? least : 2 * ITEM;
+}
 
 void cuts_init(struct cuts *cuts, const struct feed *feed, int64_t size, int64_t level)
 {
         const int64_t n_over = feed->n_over, columns = feed_columns(feed);
-        int64_t least = 2 * ITEM;
+        const int64_t least = least_chunk(feed);
 
         cuts->width = 1;
         if (feed->width > 0) {
@@ -37,8 +50,6 @@ void cuts_init(struct cuts *cuts, const struct feed *feed, int64_t size, int64_t
         cuts->n_chunks = 1;
         if (cuts->n_items >= ITEMS_WANTED || n_over <= 2 * KERNEL_BLOCK)
                 return;
-        if (feed->is_banded) /* the last band of a chunk is read in part */
-                least = 4 * feed->bands.n_rows * feed->bands.n_row;
         cuts->chunk = KERNEL_BLOCK;
         while (cuts->chunk < n_over &&
                (cuts->chunk * cuts->width < least || div_up(n_over, cuts->chunk) > CHUNKS_MAX))
