@@ -121,7 +121,7 @@ def _make_like(op, x, dtype, device, **attrs):
     if isinstance(x, Value):
         if None in x.shape:
             raise unknown_shape(op)
-        return apply(op, (), {"shape": x.shape, **attrs})
+        return apply(op, (), {"shape": x.shape, **attrs}, beside=(x,))
     client = getattr(x, "client", None)
     axes = _axes_by_stride(x)
     if axes == list(range(len(axes))):

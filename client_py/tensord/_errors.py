@@ -19,7 +19,8 @@ class TensordError(Exception):
     code : str or None
         Name of the error, as on the wire: ``"not_found"``, ``"shape_mismatch"``, ...
     node : int or None
-        Number of the operation to blame, in a program of several.
+        Number of the operation to blame, in a program of several. In the body of a loop, it is the
+        loop's; the message says which operation of the body it was.
     """
 
     def __init__(self, message="", code=None, node=None):

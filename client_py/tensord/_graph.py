@@ -149,9 +149,12 @@ class Input(Value):
         return self._leaf._add_to(builder, client)
 
 
-def apply(op, args, attrs=None):
-    """Value of an operation on operands; a tuple of values if the operation has several results."""
-    node = Node(op, args, attrs, innermost(args))
+def apply(op, args, attrs=None, beside=()):
+    """Value of an operation on operands; a tuple of values if the operation has several results.
+
+    It belongs to the block of its operands and of those that it stands beside.
+    """
+    node = Node(op, args, attrs, innermost((*args, *beside) if beside else args))
     types = infer(node)
     if len(types) == 1:
         return Value(node, (node.serial, 0), types[0])

@@ -37,6 +37,20 @@ def reversed_rows(x):
     return tensord.take(x * 2, numpy.arange(SHAPE[0])[::-1], axis=0)
 
 
+def test_constants_in_a_body_take_no_memory(own_daemon):
+    """One that is like a value of the body belongs to it, where it is computed with."""
+    with own_daemon.connect() as client:
+        x = client.run(p := tensord.Program(), p.op("ones", shape=(MIB,), dtype="float64"))
+        peaks = []
+        for turn in (lambda i, u: u + 1, lambda i, u: u + tensord.ones_like(u)):
+            p = tensord.Program()
+            result = client.run(p, p.loop(3, turn, p.input(x)))
+            assert float(result[-1]) == 4
+            del result
+            peaks.append(client.stat()["memory_peak"])
+        assert peaks[0] > 2 * MIB * 8 and peaks[1] < peaks[0] + MIB
+
+
 def touched(daemon, figure):
     """Of the daemon's memory, what is in RAM ("VmRSS"), or the most that ever was ("VmHWM")."""
     status = Path(f"/proc/{daemon.pid}/status").read_text()
