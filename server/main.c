@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "compute/linalg/blas_core.h"
+#include "compute/linalg/blas_threads.h"
 #include "compute/kernels/kernels.h"
 #include "compute/plan/plan.h"
 #include "compute/user/user_child.h"
@@ -345,6 +346,7 @@ int main(int argc, char **argv)
         if (status)
                 return status;
         blas_core_setup(argv, config_cache_path(cache, sizeof(cache)) ? NULL : cache);
+        blas_threads_init();
 
         signal(SIGPIPE, SIG_IGN);
         signal(SIGHUP, SIG_IGN);

@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/cores.h"
 #include "base/error.h"
 
 #define SPIN_NS 50000
@@ -203,26 +204,18 @@ static void worker_run(struct workers *workers, struct work *work)
         workers->wake(workers->wake_ctx);
 }
 
-/*
- * A helper is often woken on the core of its caller, where both would share what one of them could
- * have alone: the scheduler takes milliseconds to part them. If the cores that it may have change
- * meanwhile, it may have all that there are (the kernel leaves out what its cpuset does not allow).
- */
+/* A helper is often woken on the core of its caller, where both would share what one of them could
+ * have alone. */
 static void worker_part_from(int cpu)
 {
-        static atomic_bool has_complained;
         cpu_set_t all, others;
 
         if (sched_getcpu() != cpu || sched_getaffinity(0, sizeof(all), &all))
                 return;
         others = all;
         CPU_CLR((size_t)cpu, &others);
-        if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) ||
-            !sched_setaffinity(0, sizeof(all), &all))
-                return;
-        memset(&all, 0xff, sizeof(all));
-        if (sched_setaffinity(0, sizeof(all), &all) && !atomic_exchange(&has_complained, true))
-                log_warning("a worker stays off core %d: %s", cpu, strerror(errno));
+        if (CPU_COUNT(&others) > 0)
+                cores_go(&others, &all);
 }
 
 /* Mutex held; let go while chunks run. */

@@ -1,8 +1,11 @@
 /* layer: compute */
 /* SPDX-License-Identifier: MIT */
 #include <cblas.h>
+#include <dirent.h>
 #include <semaphore.h>
+#include <unistd.h>
 
+#include "base/cores.h"
 #include "compute/linalg/blas_threads.h"
 #include "step_kit.h"
 
@@ -23,6 +26,57 @@ START_TEST(test_alone)
         ck_assert_int_eq(openblas_get_num_threads(), 2);
         blas_leave();
         ck_assert_int_eq(openblas_get_num_threads(), 1);
+}
+END_TEST
+
+/* The cores that a thread may have, without the first of ours. */
+static bool is_off_first(pid_t tid, const cpu_set_t *ours, size_t first)
+{
+        cpu_set_t expected = *ours, its;
+
+        CPU_CLR(first, &expected);
+        ck_assert_int_eq(sched_getaffinity(tid, sizeof(its), &its), 0);
+        return CPU_EQUAL(&its, &expected);
+}
+
+/* OpenBLAS's threads are kept off the first core; who calls goes there, and may have all again. */
+START_TEST(test_apart)
+{
+        cpu_set_t ours, others;
+        struct dirent *task;
+        size_t first = 0;
+        int n_tasks = 0, n_first = 0;
+        DIR *tasks;
+
+        ck_assert_int_eq(sched_getaffinity(0, sizeof(ours), &ours), 0);
+        if (CPU_COUNT(&ours) < 2)
+                return;
+        while (!CPU_ISSET(first, &ours))
+                first++;
+        others = ours;
+        CPU_CLR(first, &others);
+        blas_threads_init();
+        ck_assert_int_eq(openblas_get_num_threads(), 1);
+        tasks = opendir("/proc/self/task");
+        while ((task = readdir(tasks)))
+                if (task->d_name[0] != '.' && atoi(task->d_name) != gettid()) {
+                        ck_assert(is_off_first(atoi(task->d_name), &ours, first));
+                        n_tasks++;
+                }
+        closedir(tasks);
+        ck_assert_int_gt(n_tasks, 0);
+        /* the scheduler, too, may move it before it looks: rarely */
+        for (int i = 0; i < 50; i++) {
+                cpu_set_t now;
+
+                cores_go(&others, &ours);
+                blas_enter(2);
+                n_first += sched_getcpu() == (int)first;
+                ck_assert_int_eq(sched_getaffinity(0, sizeof(now), &now), 0);
+                ck_assert(CPU_EQUAL(&now, &ours));
+                blas_leave();
+        }
+        ck_assert_int_gt(n_first, 25);
 }
 END_TEST
 
@@ -120,6 +174,7 @@ int main(void)
         int n_failed;
 
         tcase_add_test(tc, test_alone);
+        tcase_add_test(tc, test_apart);
         tcase_add_test(tc, test_linear_algebra);
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_NORMAL);

@@ -13,6 +13,9 @@
 
 #include <stdbool.h>
 
+/* Main thread, before all others: the library makes its threads. */
+void blas_threads_init(void);
+
 /* n_threads > 1: as many, if nothing else is within. */
 void blas_enter(unsigned n_threads);
 void blas_leave(void);
