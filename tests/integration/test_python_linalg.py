@@ -113,6 +113,21 @@ def test_cholesky(client, shape):
     )
 
 
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_cholesky_reads_one_triangle(client, dtype, upper):
+    a = matrices((80, 80), "float64")
+    if "complex" in dtype:
+        a = a + 1j * matrices((80, 80), "float64", 4)
+    a = (a @ a.conj().T + 80 * numpy.eye(80)).astype(dtype)
+    factor = numpy.asarray(linalg.cholesky(client.put(a), upper=upper))
+    lower = factor.conj().T if upper else factor
+    numpy.testing.assert_allclose(lower @ lower.conj().T, a, rtol=0, atol=1e-6 * abs(a).max())
+    a[numpy.tril_indices(80, -1) if upper else numpy.triu_indices(80, 1)] = numpy.nan
+    for x in client.put(a), client.put(a.T.copy()).T, client.put(a.repeat(2, axis=1))[:, ::2]:
+        numpy.testing.assert_array_equal(linalg.cholesky(x, upper=upper), factor)
+
+
 def test_cholesky_refused(client):
     with pytest.raises(tensord.LinAlgError) as caught:
         linalg.cholesky(client.put([[1.0, 2.0], [2.0, 1.0]]))

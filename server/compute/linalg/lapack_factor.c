@@ -40,7 +40,7 @@ static int one_cholesky(const struct lapack_call *call)
 
         if (s->n == 0)
                 return 0;
-        lapack_pack_rows(call, 0, x);
+        lapack_pack_triangle(call, 0, x, s->is_upper);
         potrf[s->letter](s->is_upper ? "L" : "U", &s->n, x, &s->n, &info, 1);
         assert(info >= 0);
         if (info > 0)
@@ -48,7 +48,6 @@ static int one_cholesky(const struct lapack_call *call)
                                      "is not positive definite: its leading minor of order %d is "
                                      "not positive",
                                      info);
-        lapack_clear_triangle(s->size, s->n, s->n, x, s->is_upper);
         return 0;
 }
 

@@ -93,6 +93,8 @@ int lapack_check_finite(const struct lapack_call *call, const void *x, int64_t n
 /* One matrix of operand i, dense in C order, or (transposed) in column-major order. */
 void lapack_pack_rows(const struct lapack_call *call, unsigned i, void *out);
 void lapack_pack_columns(const struct lapack_call *call, unsigned i, void *out);
+/* One triangle of a square matrix, dense in C order; the other is zero, whatever was there. */
+void lapack_pack_triangle(const struct lapack_call *call, unsigned i, void *out, bool is_upper);
 /* The same matrix, to be read: as it lies if it is dense in C order, else packed into room. */
 const void *lapack_rows(const struct lapack_call *call, unsigned i, void *room);
 /* out[rows][columns] from in, in which one row follows the other in_row items on, a column one

@@ -92,6 +92,29 @@ void lapack_pack_columns(const struct lapack_call *call, unsigned i, void *out)
         pack(call, i, out, true);
 }
 
+void lapack_pack_triangle(const struct lapack_call *call, unsigned i, void *out, bool is_upper)
+{
+        const struct desc *desc = &call->s->args[i].desc;
+        const unsigned last = desc->type.ndim - 1U;
+        const int64_t size = td_dtype_size(desc->type.dtype), n = desc->type.shape[last];
+        const char *from = call->args[i];
+        char *to = out;
+
+        assert(call->s->args[i].n_core == 2);
+        if (desc->strides[last] != size) {
+                lapack_pack_rows(call, i, out);
+                lapack_clear_triangle(size, n, n, out, is_upper);
+                return;
+        }
+        for (int64_t j = 0; j < n; j++, to += n * size, from += desc->strides[last - 1]) {
+                const int64_t first = is_upper ? j : 0, end = is_upper ? n : j + 1;
+
+                memset(to, 0, (size_t)(first * size));
+                memcpy(to + first * size, from + first * size, (size_t)((end - first) * size));
+                memset(to + end * size, 0, (size_t)((n - end) * size));
+        }
+}
+
 const void *lapack_rows(const struct lapack_call *call, unsigned i, void *room)
 {
         const struct desc *desc = &call->s->args[i].desc;
