@@ -45,6 +45,15 @@ def forgetful(tmp_path):
     return environment
 
 
+def answers(path):
+    try:
+        with raw.Raw(path) as connection:
+            connection.call("ping")
+        return True
+    except OSError:
+        return False
+
+
 def core_of_daemon(directory, environment):
     """Start a daemon, return the core that it says it runs, and its log."""
     path = str(directory / "socket")
@@ -55,7 +64,7 @@ def core_of_daemon(directory, environment):
         )
     try:
         kit.wait_until(
-            lambda: os.path.exists(path) or process.poll() is not None, "a socket", kit.READY_S
+            lambda: answers(path) or process.poll() is not None, "an answer", kit.READY_S
         )
         with raw.Raw(path) as connection:
             return connection.call("stat")["blas"]["core"], (directory / "log").read_text()
