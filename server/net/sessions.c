@@ -6,6 +6,23 @@
 #include "base/error.h"
 #include "net/session.h"
 
+static void on_idle(uv_idle_t *idle)
+{
+        struct sessions *sessions = idle->data;
+        struct list turn = LIST_INIT(turn);
+        struct session *session;
+
+        /* Those that are not done with this turn come back to the list, for the next one. */
+        while ((session = list_first(&sessions->ready, struct session, ready))) {
+                list_unlink(&session->ready);
+                list_push_back(&turn, &session->ready);
+        }
+        while ((session = list_first(&turn, struct session, ready))) {
+                list_unlink(&session->ready);
+                session_turn(session);
+        }
+}
+
 /* Whatever was queued outside of a session's own turn goes out before the loop sleeps. */
 static void sessions_flush(struct sessions *sessions)
 {
@@ -22,7 +39,9 @@ static void sessions_end_turn(struct sessions *sessions)
                 sessions_flush(sessions);
                 loop_note_answer(sessions->loop);
         }
-        if (list_is_empty(&sessions->ready))
+        if (service_is_behind(sessions->service))
+                uv_idle_start(&sessions->idle, on_idle);
+        else if (list_is_empty(&sessions->ready))
                 uv_idle_stop(&sessions->idle);
 }
 
@@ -34,23 +53,6 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_check(uv_check_t *check)
 {
         sessions_end_turn(check->data);
-}
-
-static void on_idle(uv_idle_t *idle)
-{
-        struct sessions *sessions = idle->data;
-        struct list turn = LIST_INIT(turn);
-        struct session *session;
-
-        /* Those that are not done with this turn come back to the list, for the next one. */
-        while ((session = list_first(&sessions->ready, struct session, ready))) {
-                list_unlink(&session->ready);
-                list_push_back(&turn, &session->ready);
-        }
-        while ((session = list_first(&turn, struct session, ready))) {
-                list_unlink(&session->ready);
-                session_turn(session);
-        }
 }
 
 void sessions_want_turn(struct sessions *sessions, struct list *link)

@@ -29,7 +29,7 @@ struct sessions {
         struct fd_budget budget;
         uv_prepare_t prepare;
         uv_check_t check;
-        uv_idle_t idle; /* active while some are ready: the loop does not sleep */
+        uv_idle_t idle; /* active while some are ready or the service is behind: no sleep */
         /* A connection ended; n is up to date. */
         void (*ended)(void *ctx);
         void *ctx;

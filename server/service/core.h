@@ -88,7 +88,7 @@ void service_pump(struct service *service);
 
 /*
  * Around each of the loop's entries. Segments are asked back when the last is left: one may be
- * asked for in each turn of a long list.
+ * asked for in each turn of a long list; and in few messages, where many turns find some.
  */
 void service_enter(struct service *service);
 void service_leave(struct service *service);

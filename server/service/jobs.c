@@ -76,19 +76,33 @@ bool service_withdraw(struct service *service, struct call *call)
         return true;
 }
 
-bool service_end_turn(struct service *service)
+static bool do_kept(struct service *service)
 {
         struct call *call = service->kept;
 
         if (!call)
                 return false;
-        service_enter(service);
         call->work.run(&call->work);
         service->kept = NULL;
         call->is_kept = false;
         on_job_done(&call->work);
+        return true;
+}
+
+bool service_is_behind(const struct service *service)
+{
+        return store_has_left(service->store);
+}
+
+bool service_end_turn(struct service *service)
+{
+        bool has_done;
+
+        service_enter(service);
+        has_done = do_kept(service);
+        store_settle(service->store);
         service_pump(service);
         service_give_kept(service); /* one that waited for it */
         service_leave(service);
-        return true;
+        return has_done;
 }

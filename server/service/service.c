@@ -203,8 +203,9 @@ void service_leave(struct service *service)
 
         if (--service->n_entered > 0)
                 return;
-        while ((client = list_first(&service->trimmed, struct client, trimmed)))
-                client_send_trims(client);
+        list_for_each (client, &service->trimmed, trimmed)
+                if (client->n_trims >= TRIM_MAX || !service_is_behind(service))
+                        client_send_trims(client);
 }
 
 /* Without memory for it the client is not asked; who waits for its segments does so in vain. */

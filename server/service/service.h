@@ -114,9 +114,11 @@ void service_refuse(struct client *client, const struct request *request,
 unsigned service_reap(struct service *service);
 /*
  * Before the loop sleeps, once in a turn, when what was read is handled and replies are sent: does
- * a short job, if one was kept for that. Did it?
+ * a short job, if one was kept for that, and some of what connections left behind. Did it a job?
  */
 bool service_end_turn(struct service *service);
+/* There is more to be done at the end of a turn: the loop must not sleep. */
+bool service_is_behind(const struct service *service);
 /*
  * Now and then: held segments, requests that wait for memory, old repeats, compaction, deadlines.
  * service_tick_in_ms() says when it wants to be called next, UINT64_MAX: not before something

@@ -40,7 +40,7 @@ static void grant_end(struct store *store, struct grant *grant)
         free(grant);
         segment->n_grants--;
         if (segment->n_refs == 0)
-                memory_settle(segment);
+                memory_leave(segment);
 }
 
 void holder_deinit(struct store *store, struct holder *holder)

@@ -12,6 +12,9 @@
  *   nobody maps it as far as is   -> the holder test: idle, or held until it passes
  *   known, but somebody was sent it
  *
+ * Where a connection ends that had very many, or gives them back at once, those that go beyond some
+ * are left for the next turns of the loop.
+ *
  * A segment that was cut, grown or poisoned takes the same way, but is disposed of where another
  * would become idle: its bytes stay charged while somebody may still use them. An idle one was seen
  * by the kernel to be nobody's.
@@ -29,6 +32,8 @@ static struct list *memory_list(struct store *store, enum segment_state state)
 {
         if (state == SEGMENT_SHARED)
                 return &store->shared;
+        if (state == SEGMENT_LEFT)
+                return &store->left;
         return state == SEGMENT_HELD ? &store->held : NULL;
 }
 
@@ -139,17 +144,25 @@ static void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t n
         }
 }
 
+/* The oldest idle one. at_once: if there is none, of those that were left. */
+static struct segment *memory_next_idle(struct store *store, bool at_once)
+{
+        while (at_once && list_is_empty(&store->pool.idle) && !list_is_empty(&store->left))
+                memory_settle(list_first(&store->left, struct segment, link));
+        return list_first(&store->pool.idle, struct segment, link);
+}
+
 static int memory_give_back(struct store *store, uint64_t need, bool at_once)
 {
-        uint64_t on_the_way = at_once ? 0 : store->n_state_bytes[SEGMENT_DISPOSING];
+        uint64_t left = store->n_state_bytes[SEGMENT_LEFT];
+        uint64_t on_the_way = at_once ? 0 : left + store->n_state_bytes[SEGMENT_DISPOSING];
         uint64_t now = 0, now_ms = store_now_ms();
         uint64_t parked = at_once ? 0 : memory_parked_bytes(store, now_ms);
         struct segment *segment;
 
-        if (need > on_the_way + store->pool.n_idle_bytes + parked)
+        if (need > on_the_way + store->pool.n_idle_bytes + parked + (at_once ? left : 0))
                 return STORE_E_LIMIT;
-        while (need > on_the_way + now &&
-               (segment = list_first(&store->pool.idle, struct segment, link))) {
+        while (need > on_the_way + now && (segment = memory_next_idle(store, at_once))) {
                 bool is_now = at_once || !store->config.dispose ||
                               segment->file_bytes <= DISPOSE_AT_ONCE;
 
@@ -164,6 +177,8 @@ static int memory_give_back(struct store *store, uint64_t need, bool at_once)
         }
         if (need <= now)
                 return 0;
+        if (at_once) /* what was left is not idle after all */
+                return STORE_E_LIMIT;
         if (need > on_the_way + now)
                 memory_trim_parked(store, need - on_the_way - now, now_ms);
         return STORE_E_TRIMMING;
@@ -293,8 +308,38 @@ struct segment *segment_unref(struct segment *segment)
                 return NULL;
         assert(segment->n_refs > 0 && segment->state == SEGMENT_LIVE);
         if (--segment->n_refs == 0)
-                memory_settle(segment);
+                memory_leave(segment);
         return NULL;
+}
+
+void memory_leave(struct segment *segment)
+{
+        struct store *store = segment->store;
+
+        if (store->n_settled < SETTLE_AT_ONCE) {
+                store->n_settled++;
+                memory_settle(segment);
+        } else if (segment->state != SEGMENT_LEFT) {
+                memory_move(segment, SEGMENT_LEFT);
+        }
+}
+
+void store_settle(struct store *store)
+{
+        struct segment *segment;
+
+        for (unsigned n = 0; n < SETTLE_MAX; n++) {
+                segment = list_first(&store->left, struct segment, link);
+                if (!segment)
+                        break;
+                memory_settle(segment);
+        }
+        store->n_settled = 0;
+}
+
+bool store_has_left(const struct store *store)
+{
+        return !list_is_empty(&store->left);
 }
 
 uint32_t store_retry_held(struct store *store)
@@ -341,7 +386,7 @@ static uint64_t memory_shm_lack(struct store *store, uint64_t file_bytes)
                 return 0;
         n_free = (uint64_t)st.f_bavail * st.f_frsize;
         n_ours = store->pool.n_idle_bytes + store->pool.n_parked_bytes +
-                 store->n_state_bytes[SEGMENT_DISPOSING];
+                 store->n_state_bytes[SEGMENT_DISPOSING] + store->n_state_bytes[SEGMENT_LEFT];
         return n_free < file_bytes && file_bytes - n_free <= n_ours ? file_bytes - n_free : 0;
 }
 

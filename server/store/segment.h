@@ -26,6 +26,7 @@
 
 enum segment_state {
         SEGMENT_LIVE,      /* referenced */
+        SEGMENT_LEFT,      /* not any more; what becomes of it is seen later, for many left it */
         SEGMENT_IDLE,      /* in the pool: nobody maps it */
         SEGMENT_PARKED,    /* in the pool: one holder maps it, and only that one ever did */
         SEGMENT_SHARED,    /* several holders map it and were asked not to */

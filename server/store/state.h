@@ -25,6 +25,10 @@
 #define TRIM_WAIT_MS 1000
 /* Held segments tested by one store_retry_held(). */
 #define RETRY_MAX 64
+/* Segments that find their place as soon as nobody refers to them, in one turn of the loop. */
+#define SETTLE_AT_ONCE 128
+/* Of those that are left then, by one store_settle(): 10 us each. */
+#define SETTLE_MAX 32
 
 struct grant {
         struct {
@@ -49,6 +53,8 @@ struct store {
         struct pool pool;
         struct list shared;
         struct list held;
+        struct list left;
+        unsigned n_settled; /* in this turn */
         struct segment *segments; /* by id */
         uint64_t n_state_bytes[SEGMENT_N_STATES];
         uint64_t n_state[SEGMENT_N_STATES];
@@ -85,6 +91,8 @@ int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_
 void memory_move(struct segment *segment, enum segment_state state);
 /* Find the place of a segment that nobody refers to. */
 void memory_settle(struct segment *segment);
+/* Now, or where many are left in one turn, in one of the next. */
+void memory_leave(struct segment *segment);
 /* No more hold on the file: unlink now or through the dispose callback. */
 void memory_dispose(struct segment *segment);
 /*

@@ -253,6 +253,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         pool_init(&store->pool);
         list_init(&store->shared);
         list_init(&store->held);
+        list_init(&store->left);
         names_init(&store->names, seeds[0]);
         outcomes_init(&store->outcomes, seeds[1]);
         r = user_get(&store->users, geteuid(), &store->self);
@@ -286,7 +287,8 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .used = store->users.n_bytes,
                 .peak = store->users.n_bytes_most,
                 .live = n_bytes[SEGMENT_LIVE],
-                .idle = n_bytes[SEGMENT_IDLE] + n_bytes[SEGMENT_DISPOSING],
+                .idle = n_bytes[SEGMENT_IDLE] + n_bytes[SEGMENT_DISPOSING] +
+                        n_bytes[SEGMENT_LEFT],
                 .parked = n_bytes[SEGMENT_PARKED] + n_bytes[SEGMENT_SHARED],
                 .held = n_bytes[SEGMENT_HELD],
                 .catalog = store->catalog.file->n_bytes + (building ? building->n_bytes : 0),

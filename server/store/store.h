@@ -278,6 +278,13 @@ int store_compaction_copy(struct store *store);   /* any thread */
 int store_compaction_finish(struct store *store); /* loop thread: copies the rest, switches */
 
 /*
+ * Once in each turn of the loop: some of the segments that nobody refers to any more find their
+ * place. While any are left there is to be a next turn.
+ */
+void store_settle(struct store *store);
+bool store_has_left(const struct store *store);
+
+/*
  * Try held segments again; returns how many are still held. Call now and then while there are any.
  */
 uint32_t store_retry_held(struct store *store);

@@ -87,6 +87,16 @@ static inline void detach(struct peer *peer)
                 reply_free(reply);
 }
 
+/* All that is left to be done at the end of turns of the loop. */
+static inline unsigned end_turns(struct service *service)
+{
+        unsigned n = 0;
+
+        for (; service_is_behind(service); n++)
+                service_end_turn(service);
+        return n;
+}
+
 /* Wait until that many replies are there. */
 static inline void await(struct peer *peer, unsigned n)
 {

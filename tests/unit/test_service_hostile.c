@@ -477,11 +477,37 @@ START_TEST(many_are_asked_back_in_few_messages)
         ck_assert_uint_gt(n, 1000);
         drop_replies(&peer);
         send_release_many(&peer, 1, n);
+        end_turns(service);
         ck_assert_uint_le(peer.n_replies, 4);
         list_for_each (reply, &peer.replies, link)
                 n_bytes += reply->n_bytes;
         ck_assert_uint_gt(n_bytes, n / 2 * 8); /* three quarters are beyond what may be parked */
         finish(service, &peer, NULL);
+}
+END_TEST
+
+/* Others are answered while what it left behind is looked at. */
+START_TEST(a_connection_with_many_segments_ends_in_turns)
+{
+        struct service *service = start(1 << 25);
+        struct peer peer, other;
+        struct store_figures figures;
+        uint32_t n;
+
+        attach(&peer, service, 1000);
+        attach(&other, service, 1001);
+        n = fill(&peer, 1);
+        ck_assert_uint_gt(n, 1000);
+        detach(&peer);
+        ck_assert(service_is_behind(service));
+        service_end_turn(service);
+        ck_assert(service_is_behind(service));
+        send_put(&other, 0, "other", 0);
+        ck_assert(next_reply_has(&other, "sealed"));
+        ck_assert_uint_gt(end_turns(service), n / 100);
+        store_figures(service->store, &figures);
+        ck_assert_uint_eq(figures.live, 0);
+        finish(service, &other, "other");
 }
 END_TEST
 
@@ -505,6 +531,7 @@ int main(void)
         tcase_add_test(tcase, lost_answer_is_told);
         tcase_add_test(tcase, long_programs_are_planned_elsewhere);
         tcase_add_test(tcase, many_are_asked_back_in_few_messages);
+        tcase_add_test(tcase, a_connection_with_many_segments_ends_in_turns);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
