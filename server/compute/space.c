@@ -8,6 +8,7 @@
 #include "compute/space.h"
 
 #include <assert.h>
+#include <string.h>
 
 size_t space_n_bytes(const struct space *space)
 {
@@ -149,29 +150,52 @@ void walk_carry(struct walk *walk)
         }
 }
 
-void space_load(const struct space *space, unsigned operand, kernel_load *load, size_t item_size,
-                const void *base, int64_t index, size_t n, void *out)
+/* After how many elements the operand begins again: dimensions along which it stands still are
+ * outside all others. */
+static int64_t period_of(const struct space *space, unsigned operand)
 {
-        struct walk walk;
-        char *o = out;
-        unsigned last = space->ndim - 1;
+        int64_t period = space->n;
 
-        if (space->ndim == 0) {
-                assert(n == 1);
-                load(1, out, base, 0);
-                return;
-        }
+        for (unsigned d = 0; d < space->ndim && space->strides[operand][d] == 0; d++)
+                period /= space->shape[d];
+        return period;
+}
+
+static void load_runs(const struct space *space, unsigned operand, kernel_load *load,
+                      size_t item_size, const void *base, int64_t index, size_t n, char *out)
+{
+        const unsigned last = space->ndim - 1;
+        struct walk walk;
+
         walk_init(&walk, space, operand, base, index);
         while (n > 0) {
                 int64_t left = space->shape[last] - walk.at[last],
                         stride = space->strides[operand][last];
                 size_t run = (int64_t)n < left ? n : (size_t)left;
 
-                load(run, o, walk.p, stride);
+                load(run, out, walk.p, stride);
                 n -= run;
-                o += run * item_size;
+                out += run * item_size;
                 walk.p += (int64_t)run * stride;
                 walk.at[last] += (int64_t)run;
                 walk_carry(&walk);
+        }
+}
+
+void space_load(const struct space *space, unsigned operand, kernel_load *load, size_t item_size,
+                const void *base, int64_t index, size_t n, void *out)
+{
+        const size_t period = (size_t)period_of(space, operand);
+        char *o = out;
+
+        if (space->ndim == 0) {
+                assert(n == 1);
+                load(1, out, base, 0);
+                return;
+        }
+        load_runs(space, operand, load, item_size, base, index, n < period ? n : period, o);
+        for (size_t done = period, more; done < n; done += more) {
+                more = done < n - done ? done : n - done;
+                memcpy(o + done * item_size, o, more * item_size);
         }
 }

@@ -275,6 +275,10 @@ START_TEST(test_binary_layouts)
                                            array_random(other, y, SHAPE(30, 40)), 0);
                                 try_binary(op, array_random(dtype, x, SHAPE(70, 80)),
                                            array_random(other, y, SHAPE(80)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(300, 3)),
+                                           array_random(other, y, SHAPE(3)), 0);
+                                try_binary(op, array_random(dtype, x, SHAPE(90, 2, 5)),
+                                           array_random(other, y, SHAPE(2, 1)), 0);
                                 try_binary(op, array_random(dtype, x, SHAPE(0, 3)),
                                            array_random(other, y, SHAPE(1, 3)), 0);
                         }
