@@ -10,11 +10,10 @@
  */
 #include "compute/region/region.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "compute/step_base.h"
+#include "compute/region/pass.h"
 #include "compute/region/stream.h"
 #include "compute/region/vm.h"
 #include "compute/region/vm_instr.h"
@@ -36,23 +35,10 @@ struct region {
 
 /* One run of a step, shared by its threads. */
 struct pass {
+        struct pass_base base;
         const struct region *region;
-        const struct run *run;
-        const void *const *leaves;
         char *outs[EXPR_RESULTS_MAX];
-        atomic_uint mark; /* of the first operation that refused, 0: none */
-        atomic_bool is_stopped;
 };
-
-/* The first operation is blamed, whichever thread comes to it first. */
-static void pass_refuse(struct pass *pass, unsigned mark)
-{
-        unsigned before = atomic_load(&pass->mark);
-
-        while ((before == 0 || mark < before) &&
-               !atomic_compare_exchange_weak(&pass->mark, &before, mark))
-                ;
-}
 
 /* ---- ranges ---- */
 
@@ -66,7 +52,7 @@ static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
         int64_t left = is_rows ? row - index % row : 0;
         struct vm_thread thread;
         char *outs[EXPR_RESULTS_MAX];
-        unsigned mark = vm_begin(&thread, vm, pass->leaves);
+        unsigned mark = vm_begin(&thread, vm, pass->base.leaves);
 
         for (unsigned i = 0; i < r->n_results; i++)
                 outs[i] = pass->outs[i] + index * r->sizes[i];
@@ -96,13 +82,13 @@ static void run_chunk(void *ctx, uint64_t chunk)
         int64_t begin = (int64_t)chunk * CHUNK, end = begin + CHUNK;
         unsigned mark;
 
-        if (run_must_end(pass->run, &pass->is_stopped))
+        if (pass_must_end(&pass->base))
                 return;
         if (end > pass->region->vm->space->n)
                 end = pass->region->vm->space->n;
         mark = run_range(pass, begin, end);
         if (mark)
-                pass_refuse(pass, mark);
+                pass_refuse(&pass->base, mark);
 }
 
 /* ---- boxes ---- */
@@ -114,7 +100,7 @@ static void copy_box(const struct pass *pass, const int64_t *at, int64_t n_rows,
         const struct region *r = pass->region;
         const struct vm *vm = r->vm;
         const int64_t *strides = vm->space->strides[0];
-        const char *from = (const char *)pass->leaves[0] + vm->leaves[0].offset;
+        const char *from = (const char *)pass->base.leaves[0] + vm->leaves[0].offset;
         char *to = pass->outs[0] + out * r->sizes[0];
 
         for (unsigned d = 0; d < vm->space->ndim; d++)
@@ -158,7 +144,7 @@ static void run_band(void *ctx, uint64_t chunk)
         struct vm_thread thread;
         unsigned mark = 0;
 
-        if (run_must_end(pass->run, &pass->is_stopped))
+        if (pass_must_end(&pass->base))
                 return;
         n_rows = n_rows < VM_BOX_ROWS ? n_rows : VM_BOX_ROWS;
         for (unsigned d = s->ndim; d-- > 0; size *= s->shape[d]) {
@@ -173,7 +159,7 @@ static void run_band(void *ctx, uint64_t chunk)
                 out += at[d] * size;
         }
         if (!pass->region->copies)
-                mark = vm_begin(&thread, vm, pass->leaves);
+                mark = vm_begin(&thread, vm, pass->base.leaves);
         for (int64_t n; at[last] < s->shape[last] && !mark; at[last] += n) {
                 n = s->shape[last] - at[last] < most ? s->shape[last] - at[last] : most;
                 if (pass->region->copies)
@@ -182,7 +168,7 @@ static void run_band(void *ctx, uint64_t chunk)
                         mark = run_box(pass, &thread, at, n_rows, n, out + at[last], out_row);
         }
         if (mark)
-                pass_refuse(pass, mark);
+                pass_refuse(&pass->base, mark);
 }
 
 /* ---- the step ---- */
@@ -191,7 +177,7 @@ static int region_run(const struct step *step, const struct run *run, const void
                       void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct region *r = (const struct region *)step;
-        struct pass pass = { .region = r, .run = run, .leaves = args };
+        struct pass pass = { .base = { .run = run, .leaves = args }, .region = r };
         struct workers *workers = run_workers(run);
         int64_t n;
 
@@ -212,15 +198,11 @@ static int region_run(const struct step *step, const struct run *run, const void
                                        div_up(extent, VM_BOX_ROWS)),
                             run_band, &pass);
         } else if (n <= CHUNK) {
-                pass.mark = run_range(&pass, 0, n);
+                pass.base.mark = run_range(&pass, 0, n);
         } else {
                 workers_for(workers, (uint64_t)div_up(n, CHUNK), run_chunk, &pass);
         }
-        if (pass.mark) {
-                vm_refuse(r->vm, pass.mark, refusal);
-                return PLAN_E_REFUSED;
-        }
-        return pass.is_stopped ? PLAN_E_STOPPED : 0;
+        return pass_is_well(&pass.base) ? 0 : pass_outcome(&pass.base, r->vm, refusal);
 }
 
 static struct step *region_free(struct step *step)
