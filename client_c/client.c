@@ -204,6 +204,7 @@ static td_client *client_new(void)
         atomic_init(&client->n_refs, 1);
         atomic_init(&client->next_handle, 1);
         atomic_init(&client->next_definition, 1);
+        atomic_init(&client->next_lease, 1);
         pthread_mutex_init(&client->lock, NULL);
         pthread_cond_init(&client->changed, NULL);
         connection_init(&client->connection);

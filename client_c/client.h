@@ -90,6 +90,7 @@ struct td_client {
 
         atomic_uint_fast64_t next_handle;
         atomic_uint_fast64_t next_definition;
+        atomic_uint_fast64_t next_lease;
 };
 
 struct td_mapping {
@@ -116,7 +117,9 @@ struct td_tensor {
         uint8_t id[16];
         bool is_donated; /* to a run that succeeded: gone */
         uint32_t n_lent; /* runs under way that it is donated to */
-        bool is_sealed;
+        bool is_unsealed;
+        bool is_mutable;    /* or will be, once it is sealed */
+        uint32_t n_writing; /* leases to write it, held */
         bool is_pending; /* its request is not answered */
         uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
         bool replaces;   /* likewise: its name may be in use */
@@ -238,6 +241,9 @@ void tensor_detach(td_tensor *tensor);
 /* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
 int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
                     td_error *error);
+/* Ask for what yields the tensor's description. handle_of and first_ms: as of client_ask(). */
+int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
+               td_error *error);
 /* Make its handle known to the present connection. TD_OK, TD_E_GONE, or another error. */
 int tensor_renew(td_tensor *tensor, td_error *error);
 /* Of one whose bytes are here alone: store them, so that it has a handle and an id. */

@@ -193,12 +193,26 @@ static void pack_entry(msgpack_packer *pk, const char *key, const char *value)
         pack_text(pk, value);
 }
 
-static void pack_handle(msgpack_packer *pk, uint64_t handle)
+static void pack_number_of(msgpack_packer *pk, const char *key, uint64_t number)
 {
-        if (!handle)
+        if (!number)
                 return;
-        pack_text(pk, "handle");
-        msgpack_pack_uint64(pk, handle);
+        pack_text(pk, key);
+        msgpack_pack_uint64(pk, number);
+}
+
+static void pack_view(msgpack_packer *pk, const struct view *view)
+{
+        if (!view)
+                return;
+        pack_text(pk, "view");
+        msgpack_pack_map(pk, 3);
+        pack_text(pk, "shape");
+        pack_ints(pk, view->type.shape, view->type.ndim);
+        pack_text(pk, "strides");
+        pack_ints(pk, view->strides, view->type.ndim);
+        pack_text(pk, "offset");
+        msgpack_pack_int64(pk, view->offset);
 }
 
 static bool says_order(const struct ask *ask)
@@ -227,7 +241,8 @@ static unsigned ask_n_keys(const struct ask *ask)
         return (unsigned)!!ask->handle + !!ask->name + !!ask->id + (ask->type ? 2U : 0U) +
                says_order(ask) + !!ask->data + ask->replace + ask->map + ask->writable +
                !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
-               !!ask->client + ask->says_version;
+               !!ask->client + ask->says_version + ask->mutable + !!ask->lease + !!ask->view +
+               ask->torn + !!ask->wait_ms;
 }
 
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
@@ -247,7 +262,7 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
                 pack_text(&pk, "id");
                 pack_bytes(&pk, ask->id, 16);
         }
-        pack_handle(&pk, ask->method == METHOD_PUT ? 0 : ask->handle);
+        pack_number_of(&pk, "handle", ask->method == METHOD_PUT ? 0 : ask->handle);
         if (ask->type)
                 pack_type(&pk, ask->type);
         if (says_order(ask))
@@ -256,7 +271,7 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
                 pack_text(&pk, "data");
                 pack_bytes(&pk, ask->data, ask->n_data);
         }
-        pack_handle(&pk, ask->method == METHOD_PUT ? ask->handle : 0);
+        pack_number_of(&pk, "handle", ask->method == METHOD_PUT ? ask->handle : 0);
         pack_entry(&pk, "name", ask->name);
         pack_entry(&pk, "prefix", ask->prefix);
         pack_entry(&pk, "after", ask->after);
@@ -268,6 +283,11 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
         pack_flag(&pk, "replace", ask->replace);
         pack_flag(&pk, "map", ask->map);
         pack_flag(&pk, "writable", ask->writable);
+        pack_flag(&pk, "mutable", ask->mutable);
+        pack_flag(&pk, "torn", ask->torn);
+        pack_number_of(&pk, "lease", ask->lease);
+        pack_number_of(&pk, "wait_ms", ask->wait_ms);
+        pack_view(&pk, ask->view);
         pack_op_id(&pk, ask->op_id, ask->retry_ms);
 }
 
@@ -328,6 +348,17 @@ void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segment
         frame_ids(frame, "unmap", "segments", segments, n_segments);
 }
 
+void frame_unlease(struct frame *frame, uint32_t msgid, uint64_t lease)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        pack_request(&pk, msgid, method_names[METHOD_UNLEASE], true);
+        msgpack_pack_map(&pk, 1);
+        pack_text(&pk, "leases");
+        msgpack_pack_array(&pk, 1);
+        msgpack_pack_uint64(&pk, lease);
+}
+
 /* ---- run, define, call ---- */
 
 void frame_undefine(struct frame *frame, const uint64_t *numbers, size_t n_numbers)
@@ -378,16 +409,7 @@ void frame_run_handle(struct frame *frame, uint64_t handle, const struct view *v
         pack_text(&pk, "handle");
         msgpack_pack_uint64(&pk, handle);
         pack_flag(&pk, "donate", donate);
-        if (!view)
-                return;
-        pack_text(&pk, "view");
-        msgpack_pack_map(&pk, 3);
-        pack_text(&pk, "shape");
-        pack_ints(&pk, view->type.shape, view->type.ndim);
-        pack_text(&pk, "strides");
-        pack_ints(&pk, view->strides, view->type.ndim);
-        pack_text(&pk, "offset");
-        msgpack_pack_int64(&pk, view->offset);
+        pack_view(&pk, view);
 }
 
 void frame_run_immediate(struct frame *frame, const struct td_type *type, const uint8_t *order,
@@ -428,8 +450,21 @@ void frame_run_output(struct frame *frame, int value, uint64_t handle, const cha
         }
         pack_entry(&pk, "name", name);
         pack_flag(&pk, "replace", replace);
-        pack_handle(&pk, handle);
+        pack_number_of(&pk, "handle", handle);
         pack_flag(&pk, "map", map);
+}
+
+void frame_run_into(struct frame *frame, int value, int into)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_map(&pk, value >= 0 ? 2 : 1);
+        if (value >= 0) {
+                pack_text(&pk, "value");
+                msgpack_pack_int(&pk, value);
+        }
+        pack_text(&pk, "into");
+        msgpack_pack_int(&pk, into);
 }
 
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,

@@ -43,6 +43,13 @@ void frame_deinit(struct frame *frame);
 void frame_truncate(struct frame *frame, size_t n_bytes);
 void frame_append(struct frame *frame, const void *bytes, size_t n_bytes);
 
+/* A view of a tensor: shape, strides, offset. */
+struct view {
+        struct td_type type;
+        int64_t strides[TD_NDIM_MAX];
+        int64_t offset;
+};
+
 /*
  * The parameters of any method but run, define and call. A field that is zero, NULL or false is
  * left out; retry_ms is left out below zero.
@@ -59,6 +66,11 @@ struct ask {
         bool replace;
         bool map;
         bool writable;
+        bool mutable;
+        uint64_t lease;
+        const struct view *view; /* of a lease */
+        bool torn;
+        uint64_t wait_ms;
         const uint8_t *op_id; /* 16 bytes */
         int64_t retry_ms;
         const char *prefix;
@@ -77,16 +89,11 @@ void frame_name(struct frame *frame, const char *name);
 /* [2, "release", [{"handles": ids}]], [2, "unmap", [{"segments": ids}]] */
 void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles);
 void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments);
+/* A request: {"leases": [lease]} */
+void frame_unlease(struct frame *frame, uint32_t msgid, uint64_t lease);
 
 /* [2, "cancel", [{"msgid": msgid}]] */
 void frame_cancel(struct frame *frame, uint32_t msgid);
-
-/* A view of an input: shape, strides, offset. */
-struct view {
-        struct td_type type;
-        int64_t strides[TD_NDIM_MAX];
-        int64_t offset;
-};
 
 /* A program that is checked once and called by its number. */
 struct definition {
@@ -115,6 +122,8 @@ void frame_run_immediate(struct frame *frame, const struct td_type *type, const 
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
 void frame_run_output(struct frame *frame, int value, uint64_t handle, const char *name,
                       bool replace, bool map);
+/* The same for what goes into the tensor of an input. */
+void frame_run_into(struct frame *frame, int value, int into);
 /* As many more keys as were announced: op_id may be NULL, times below 0, 0 threads and a
  * progress_ms of 0 are none. */
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
@@ -216,7 +225,8 @@ struct description {
         uint64_t n_bytes; /* of data */
         bool has_id;
         uint8_t id[16];
-        bool is_sealed;
+        bool is_unsealed;
+        bool is_mutable;
         const char *name; /* in the message, not NUL-terminated; NULL: none */
         size_t n_name;
         const uint8_t *data; /* in the message; NULL: not here */

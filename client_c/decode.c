@@ -483,7 +483,7 @@ bool read_description(struct reader *reader, struct description *d)
         uint32_t n = reader_map(reader);
         uint8_t n_strides = 0;
 
-        *d = (struct description){ .is_sealed = true };
+        *d = (struct description){ .is_unsealed = false };
         for (uint32_t i = 0; i < n && !reader->has_failed; i++) {
                 size_t n_key, n_state;
                 const char *key = reader_str(reader, &n_key), *state;
@@ -500,7 +500,8 @@ bool read_description(struct reader *reader, struct description *d)
                         read_id(reader, d);
                 } else if (text_is(key, n_key, "state")) {
                         state = reader_str(reader, &n_state);
-                        d->is_sealed = text_is(state, n_state, "sealed");
+                        d->is_unsealed = text_is(state, n_state, "unsealed");
+                        d->is_mutable = text_is(state, n_state, "mutable");
                 } else if (text_is(key, n_key, "name")) {
                         d->name = reader_str(reader, &d->n_name);
                 } else if (!read_place(reader, key, n_key, d)) {

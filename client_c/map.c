@@ -24,7 +24,7 @@ static bool tensor_attach(td_tensor *tensor)
 {
         td_client *client = tensor->client;
 
-        if (tensor->mapped && (tensor->is_sealed || (tensor->mapped->is_in_table &&
+        if (tensor->mapped && (!tensor->is_unsealed || (tensor->mapped->is_in_table &&
                                                      tensor->mapped->segment == tensor->segment)))
                 return true;
         tensor_detach(tensor);
@@ -124,7 +124,7 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                 is_mapped = tensor_attach(tensor);
                 if (is_mapped && writable)
                         r = mapped_protect(tensor->mapped, true);
-                if (is_mapped && !writable)
+                if (is_mapped && !writable && !tensor->is_mutable)
                         r = mapped_protect(tensor->mapped, false);
                 pthread_mutex_unlock(&client->lock);
                 if (is_mapped && r == 0)
@@ -239,6 +239,7 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
            td_error *error)
 {
         td_mapping *mapping;
+        bool is_leased;
         int r;
 
         if (tensor->is_pending)
@@ -246,12 +247,16 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
                                  "a tensor is not mapped before td_wait()");
         pthread_mutex_lock(&tensor->client->lock);
         r = tensor_check_lent(tensor, error);
+        is_leased = tensor->n_writing > 0;
         pthread_mutex_unlock(&tensor->client->lock);
         if (r)
                 return r;
-        if (tensor->is_sealed && mode == TD_MAP_WRITE)
+        if (!tensor->is_unsealed && mode == TD_MAP_WRITE && !tensor->is_mutable)
                 return error_set(error, TD_E_SEALED, "a sealed tensor is not written again");
-        if (!tensor->is_sealed && mode != TD_MAP_WRITE)
+        if (!tensor->is_unsealed && mode == TD_MAP_WRITE && !is_leased)
+                return error_set(error, TD_E_NOT_MUTABLE,
+                                 "a mutable tensor is mapped to be written under a lease to write");
+        if (tensor->is_unsealed && mode != TD_MAP_WRITE)
                 return error_set(error, TD_E_NOT_SEALED,
                                  "an unsealed tensor is mapped to be written, not to be read");
         mapping = calloc(1, sizeof(*mapping));

@@ -21,6 +21,7 @@ struct run {
         td_tensor **tensors; /* of the outputs */
         size_t n_outputs;
         bool is_write; /* it names something, and has an op_id */
+        bool writes_into; /* a mutable tensor: not asked for twice */
         uint8_t op_id[16];
         int64_t deadline_ms; /* from its first sending on, -1: none */
         unsigned n_threads;  /* 0: all */
@@ -142,6 +143,10 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
         for (size_t i = 0; i < run->n_outputs; i++) {
                 const td_output *output = &run->outputs[i];
 
+                if (output->has_into) {
+                        frame_run_into(frame, function ? -1 : output->value, output->into);
+                        continue;
+                }
                 run->tensors[i]->epoch = client->epoch;
                 frame_run_output(frame, function ? -1 : output->value, run->tensors[i]->handle,
                                  output->name, output->replace,
@@ -185,6 +190,16 @@ static void free_tensors(td_tensor **tensors, size_t n)
                 td_tensor_free(tensors[i]);
 }
 
+/* What goes into a mutable tensor has none of its own. */
+static void hand_over(const td_output *outputs, size_t n, td_tensor **made, td_tensor **tensors)
+{
+        for (size_t i = 0; i < n; i++) {
+                tensors[i] = outputs[i].has_into ? NULL : made[i];
+                if (outputs[i].has_into)
+                        td_tensor_free(made[i]);
+        }
+}
+
 /* Tensors for the outputs, with handles for those that stay in the daemon. */
 static int make_tensors(td_client *client, const td_builder *builder, const td_function *function,
                         const td_output *outputs, size_t n_outputs, bool allows_inline,
@@ -201,7 +216,7 @@ static int make_tensors(td_client *client, const td_builder *builder, const td_f
                         return fail_no_memory(error);
                 }
                 tensors[i]->is_pending = true;
-                if (!allows_inline || !is_inline(&outputs[i], type))
+                if (!outputs[i].has_into && (!allows_inline || !is_inline(&outputs[i], type)))
                         tensors[i]->handle = client_new_handle(client);
         }
         return TD_OK;
@@ -230,6 +245,9 @@ static void run_init(struct run *run, const td_builder *builder, td_function *fu
                 frame_nodes(&run->nodes, &builder->top.block);
         for (size_t i = 0; i < n_outputs; i++)
                 run->is_write = run->is_write || outputs[i].name;
+        run->writes_into = false;
+        for (size_t i = 0; i < n_outputs; i++)
+                run->writes_into = run->writes_into || outputs[i].has_into;
         if (run->is_write)
                 random_id(run->op_id);
 }
@@ -285,14 +303,19 @@ static int run_read(struct run *run, const struct call *call, struct reader *res
                         return error_set(error, TD_E_MALFORMED,
                                          "the daemon answered with another number of outputs");
                 for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++) {
+                        bool has_into = run->outputs[k].has_into;
                         struct description description;
 
                         if (!read_description(result, &description) ||
-                            (!run->tensors[k]->handle && !description.data))
+                            (!has_into && !run->tensors[k]->handle && !description.data))
                                 return error_set(
                                         error, TD_E_MALFORMED,
                                         "the daemon's description of an output cannot be read");
-                        r = tensor_describe(run->tensors[k], &description, call->epoch, error);
+                        if (has_into)
+                                run->tensors[k]->is_pending = false;
+                        else
+                                r = tensor_describe(run->tensors[k], &description, call->epoch,
+                                                    error);
                 }
         }
         for (size_t k = 0; k < run->n_outputs && r == TD_OK; k++)
@@ -329,6 +352,8 @@ static int run_finish(td_client *client, struct run *run, struct call *call, boo
 
         while ((r = exchange_finish(client, call, &result, error)) == EXCHANGE_LOST) {
                 r = client_lost(call, client, ++n_lost, run->is_write, error);
+                if (r == TD_OK && run->writes_into)
+                        r = client_unreachable(client, TD_E_CONNECTION_LOST, true, error);
                 if (r)
                         return r;
                 call_deinit(call);
@@ -371,8 +396,8 @@ int run_program(td_client *client, const td_builder *builder, td_function *funct
         frame_deinit(&run.nodes);
         if (r)
                 free_tensors(made, n_outputs);
-        for (size_t i = 0; !r && i < n_outputs; i++)
-                tensors[i] = made[i];
+        else
+                hand_over(outputs, n_outputs, made, tensors);
         return r;
 }
 
@@ -479,8 +504,7 @@ int submit_program(td_client *client, const td_builder *builder, td_function *fu
                 free_tensors(made, n_outputs);
                 return r;
         }
-        for (size_t i = 0; i < n_outputs; i++)
-                tensors[i] = made[i];
+        hand_over(outputs, n_outputs, made, tensors);
         *pendingp = pending;
         return TD_OK;
 }

@@ -35,7 +35,6 @@ td_tensor *tensor_new(td_client *client, const struct td_type *type, const char 
                 tensor->n_bytes = td_type_is_known(type) ? (uint64_t)td_type_n_bytes(type) : 0;
                 dense_strides(type, 'C', tensor->strides);
         }
-        tensor->is_sealed = true;
         return tensor;
 }
 
@@ -121,7 +120,7 @@ void tensor_end_loan(td_tensor *tensor, bool is_success)
         if (is_success) {
                 tensor->is_donated = true;
                 tensor_let_go(tensor);
-        } else if (tensor->is_sealed && (!tensor->mapped || tensor->mapped->n_users == 1)) {
+        } else if (!tensor->is_unsealed && (!tensor->mapped || tensor->mapped->n_users == 1)) {
                 tensor_detach(tensor);
                 tensor->has_segment = false;
         }
@@ -165,7 +164,8 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         tensor->type = d->type;
         memcpy(tensor->strides, d->strides, sizeof(tensor->strides));
         tensor->n_bytes = d->n_bytes;
-        tensor->is_sealed = d->is_sealed;
+        tensor->is_unsealed = d->is_unsealed;
+        tensor->is_mutable = d->is_mutable || (d->is_unsealed && tensor->is_mutable);
         tensor->is_pending = false;
         tensor->epoch = epoch;
         tensor->has_id = d->has_id && tensor->handle;
@@ -180,8 +180,7 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         return r ? fail_no_memory(error) : TD_OK;
 }
 
-/* Ask for something whose result is the tensor's description. */
-static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
+int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
                       td_error *error)
 {
         struct description description;
@@ -224,7 +223,7 @@ int tensor_renew(td_tensor *tensor, td_error *error)
         int r;
 
         pthread_mutex_lock(&client->lock);
-        can_renew = tensor->has_id && tensor->is_sealed && !tensor->is_pending;
+        can_renew = tensor->has_id && !tensor->is_unsealed && !tensor->is_pending;
         pthread_mutex_unlock(&client->lock);
         if (!can_renew)
                 return fail_gone(tensor, error);
@@ -306,6 +305,7 @@ static int tensor_create(td_tensor *tensor, td_error *error)
                            .order = tensor->order,
                            .name = tensor->name,
                            .replace = tensor->replaces,
+                           .mutable = tensor->is_mutable,
                            .handle = tensor->handle,
                            .op_id = tensor->has_op_id ? tensor->op_id : NULL };
         int64_t first_ms = tensor->created_ms;
@@ -332,8 +332,8 @@ static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *t
         return tensor;
 }
 
-int td_create(td_client *client, const struct td_type *type, char order, const char *name,
-              bool replace, td_tensor **tensorp, td_error *error)
+static int create(td_client *client, const struct td_type *type, char order, const char *name,
+                  bool replace, bool is_mutable, td_tensor **tensorp, td_error *error)
 {
         td_tensor *tensor;
         int r = check_array(type, order, name, error);
@@ -343,12 +343,25 @@ int td_create(td_client *client, const struct td_type *type, char order, const c
         tensor = tensor_new_unsealed(client, type, order, NULL, name, replace);
         if (!tensor)
                 return fail_no_memory(error);
+        tensor->is_mutable = is_mutable;
         r = tensor_create(tensor, error);
         if (r)
                 td_tensor_free(tensor);
         else
                 *tensorp = tensor;
         return r;
+}
+
+int td_create(td_client *client, const struct td_type *type, char order, const char *name,
+              bool replace, td_tensor **tensorp, td_error *error)
+{
+        return create(client, type, order, name, replace, false, tensorp, error);
+}
+
+int td_create_mutable(td_client *client, const struct td_type *type, char order, const char *name,
+                      bool replace, td_tensor **tensorp, td_error *error)
+{
+        return create(client, type, order, name, replace, true, tensorp, error);
 }
 
 /* Seal, once. EXCHANGE_LOST or EXCHANGE_STALE: the tensor is gone, unless the seal took effect. */
@@ -365,7 +378,7 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
          * changing the protection of many pages takes as long as half of writing them.
          */
         pthread_mutex_lock(&tensor->client->lock);
-        if (tensor->mapped && tensor->mapped->n_users > 1)
+        if (tensor->mapped && tensor->mapped->n_users > 1 && !tensor->is_mutable)
                 mapped_protect(tensor->mapped, false);
         pthread_mutex_unlock(&tensor->client->lock);
         call_init(&call);
@@ -391,7 +404,7 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
                 td_mapping *mapping;
 
                 r = tensor_create(tensor, error);
-                if (r || tensor->is_sealed)
+                if (r || !tensor->is_unsealed)
                         return r;
                 r = td_map(tensor, TD_MAP_WRITE, true, &mapping, error);
                 if (r == TD_E_GONE)
@@ -445,7 +458,7 @@ int td_seal(td_tensor *tensor, td_error *error)
         int64_t strides[TD_NDIM_MAX];
         int r;
 
-        if (tensor->is_sealed)
+        if (!tensor->is_unsealed)
                 return error_set(error, TD_E_SEALED, "a sealed tensor is not sealed again");
         r = tensor_seal(tensor, error);
         if (r != EXCHANGE_LOST && r != EXCHANGE_STALE)
@@ -604,7 +617,12 @@ const char *td_tensor_name(const td_tensor *tensor)
 
 bool td_tensor_is_sealed(const td_tensor *tensor)
 {
-        return tensor->is_sealed;
+        return !tensor->is_unsealed && !tensor->is_mutable;
+}
+
+bool td_tensor_is_mutable(const td_tensor *tensor)
+{
+        return tensor->is_mutable;
 }
 
 td_client *td_tensor_client(const td_tensor *tensor)

@@ -123,7 +123,7 @@ class Client:
 
     # ---- tensors ----
 
-    def put(self, array, name=None, replace=False):
+    def put(self, array, name=None, replace=False, mutable=False):
         """Store a copy of an array.
 
         Parameters
@@ -137,6 +137,9 @@ class Client:
             daemon.
         replace : bool
             The name may be in use: from now on it means this tensor.
+        mutable : bool
+            It may be written later: by assignment, in place under a lease (`Tensor.write`), by
+            any process of this user.
 
         Returns
         -------
@@ -151,6 +154,12 @@ class Client:
         OutOfMemory
             The daemon's limit or /dev/shm is reached; the message has figures.
         """
+        if mutable:
+            array = numpy.asarray(array)
+            order = "F" if array.flags.fnc else "C"
+            with self.create(array.shape, array.dtype, name, order, replace, mutable=True) as t:
+                t.array[...] = array
+            return Tensor(self, t._handle)
         if isinstance(array, Tensor):
             if (
                 array.client is self
@@ -168,7 +177,7 @@ class Client:
     def _put_native(self, array, number, name, replace):
         return self._native.put(array, number, "K", name, replace)
 
-    def create(self, shape, dtype="float64", name=None, order="C", replace=False):
+    def create(self, shape, dtype="float64", name=None, order="C", replace=False, mutable=False):
         """Reserve a tensor to be filled in place.
 
         Parameters
@@ -180,12 +189,15 @@ class Client:
         order : {"C", "F"}
         replace : bool
             The name may be in use.
+        mutable : bool
+            It may be written later as well, see `put`.
 
         Returns
         -------
         Unsealed
             ``.array`` is a writable numpy.ndarray over its memory, which is zero at first or holds
-            what was there before; ``.seal()``, or the end of a ``with`` block, makes it immutable.
+            what was there before; ``.seal()``, or the end of a ``with`` block, makes it immutable,
+            or has it written under leases alone.
 
         Raises
         ------
@@ -202,7 +214,8 @@ class Client:
         if order not in ("C", "F"):
             raise error("bad_arguments", f"order is 'C' or 'F', not {order!r}")
         shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple(shape)
-        return Unsealed(self, self._native.create(number_of(dtype), shape, order, name, replace))
+        native = self._native.create(number_of(dtype), shape, order, name, replace, mutable)
+        return Unsealed(self, native)
 
     def open(self, name):
         """A tensor by its name, to compute with.
@@ -379,6 +392,7 @@ class Client:
         threads=None,
         donate=(),
         progress=None,
+        into=(),
     ):
         """Compute values of a program, in one request.
 
@@ -404,10 +418,15 @@ class Client:
             Called about ten times a second while the program computes, with the number of steps
             that ended and that of all steps (each turn of a loop has its own). What it raises
             cancels the run, and is raised.
+        into : Tensor, or sequence of (Tensor or None), optional
+            Mutable tensors, or views of them, that the outputs go into, one each, of just their
+            shapes and dtypes; None: a tensor of its own. They are written when all is computed; a
+            run that fails writes nothing.
 
         Returns
         -------
         Tensor, or tuple of Tensor where there are several outputs
+            What was written into is returned as it was given.
 
         Raises
         ------
@@ -415,6 +434,8 @@ class Client:
             An operation failed on its data; ``.node`` says which.
         DeadlineExceeded
             It was not done within `timeout`.
+        LeaseConflict, Sealed
+            What it reads or writes of a mutable tensor is leased; what it writes is not mutable.
         OutOfMemory, NameTaken, ...
         """
         if not isinstance(program, Program):
@@ -424,10 +445,13 @@ class Client:
         if not outputs:
             raise error("bad_program", "no output was asked for")
         names = names_of(names, len(outputs))
-        builder, numbers = emit(self, [as_operand(output) for output in outputs], tuple(donate))
+        into = (into,) if isinstance(into, Tensor) else tuple(into) or (None,) * len(outputs)
+        if len(into) != len(outputs):
+            raise error("bad_arguments", f"{len(outputs)} outputs go into {len(into)} tensors")
+        builder, numbers, places = emit(self, [as_operand(x) for x in outputs], tuple(donate), into)
         watch_over(builder, timeout, threads, progress)
-        rows = tuple((number, name, replace, False) for number, name in zip(numbers, names))
-        return tensors_of(self, self._native.run(builder, rows))
+        rows = tuple((n, name, replace, False, i) for n, name, i in zip(numbers, names, places))
+        return tensors_of(self, self._native.run(builder, rows), into)
 
     def define(self, program, *values):
         """Have the daemon check a program once and keep it, to be called with other arrays.

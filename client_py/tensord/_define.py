@@ -117,7 +117,12 @@ def watch_over(builder, timeout, threads, progress):
         builder.progress(progress, PROGRESS_MS)
 
 
-def tensors_of(client, handles):
-    """What a run yields: a Tensor, or a tuple of them if there are several."""
-    tensors = tuple([Tensor(client, handle) for handle in handles])
+def tensors_of(client, handles, into=()):
+    """What a run yields: a Tensor, or a tuple of them if there are several.
+
+    `into` stands for those results that have no handle.
+    """
+    tensors = tuple(
+        [into[i] if h is None else Tensor(client, h) for i, h in enumerate(handles)]
+    )
     return tensors[0] if len(tensors) == 1 else tensors

@@ -269,10 +269,11 @@ def _sort_outputs(values):
     return sort(values, None)
 
 
-def emit(client, values, donate=()):
-    """A builder that computes the values, and their numbers in it.
+def emit(client, values, donate=(), into=()):
+    """A builder that computes the values, their numbers in it, and those of what they go into.
 
-    The tensors in `donate`, each of them an input, are given away.
+    The tensors in `donate`, each of them an input, are given away. Those in `into` are inputs of
+    their own; -1 for None.
     """
     leaves, nodes = _sort_outputs(values)
     builder = _native.Builder()
@@ -288,9 +289,10 @@ def emit(client, values, donate=()):
             )
         if all(leaf._source is not tensor for leaf in leaves):
             raise error("bad_arguments", "what is donated must be a tensor that the outputs need")
+    places = [-1 if tensor is None else tensor._add_to(builder, client) for tensor in into]
     for node in nodes:
         _emit_node(builder, node, numbers)
-    return builder, [numbers[value.key] for value in values]
+    return builder, [numbers[value.key] for value in values], places
 
 
 def emit_definition(parameters, values):

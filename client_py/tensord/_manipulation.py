@@ -527,6 +527,15 @@ def assign(x, key, value, /):
     return compose(build, x, value, *advanced.indices)
 
 
+def fill(x, value):
+    """What ``x[...] = value`` makes of x, as a value of a program; x is not read."""
+    value = as_operand(value, x._number)
+    if value.shape:
+        value = _aligned(value, Index(x.shape, ...))
+    value = value if isinstance(value, Value) else Input(value)
+    return value.astype(x.dtype)._broadcast(x.shape)
+
+
 def _assign_part(x, index, value):
     attrs = {"start": index.start, "shape": index.count, "step": index.step}
     if value.shape:

@@ -92,6 +92,25 @@ bool native_int64s(PyObject *object, int code, const char *what, int64_t *values
         return true;
 }
 
+bool native_view(const td_tensor *tensor, PyObject *shape, PyObject *strides_object,
+                 struct td_type *view, int64_t *strides)
+{
+        size_t n, n_strides;
+
+        if (!native_int64s(shape, TD_E_RANK_LIMIT, "shape", view->shape, TD_NDIM_MAX, &n) ||
+            !native_int64s(strides_object, TD_E_BAD_VIEW, "strides", strides, TD_NDIM_MAX,
+                           &n_strides))
+                return false;
+        if (n != n_strides) {
+                native_raise_code(TD_E_BAD_VIEW, "a view of %zu extents has %zu strides", n,
+                                  n_strides);
+                return false;
+        }
+        view->dtype = td_tensor_type(tensor)->dtype;
+        view->ndim = (uint8_t)n;
+        return true;
+}
+
 bool native_type(PyObject *dtype, PyObject *shape, struct td_type *typep)
 {
         struct td_type type = { .ndim = 0 };

@@ -2,9 +2,9 @@
 /*
  * The native part of the Python package
  *
- * Five types over libtensord's public API - Client, Tensor, Mapping, Builder, Function - without
- * any policy: arguments are positional, dtypes and operations are numbers, shapes are tuples. The
- * Python files beside it make it pleasant.
+ * Six types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function -
+ * without any policy: arguments are positional, dtypes and operations are numbers, shapes are
+ * tuples. The Python files beside it make it pleasant.
  *
  * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
  * buffer protocol alone. The GIL protects the objects; it is released around every call that may
@@ -66,6 +66,9 @@ bool native_type(PyObject *dtype, PyObject *shape, struct td_type *typep);
 /* What a buffer says of its elements' places, for the dtype that the caller knows it has. */
 bool native_buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *typep,
                         int64_t *strides);
+/* A view of the tensor: shape and strides. */
+bool native_view(const td_tensor *tensor, PyObject *shape, PyObject *strides_object,
+                 struct td_type *view, int64_t *strides);
 /* str or None; *namep lives as long as the object. */
 bool native_name(PyObject *object, const char **namep);
 PyObject *native_int64_tuple(const int64_t *values, size_t n);
@@ -80,11 +83,11 @@ void native_client_leave(struct native_client *self);
 /* A tuple of value numbers. */
 bool native_values(PyObject *tuple, int *values, size_t max, size_t *np);
 /*
- * A tuple of at most TD_OUTPUTS_MAX outputs, each a value's number or (number, name or None,
- * replace, map).
+ * A tuple of at most TD_OUTPUTS_MAX outputs, each a value's number, or (number, name or None,
+ * replace, map), or (number, None, False, False, the input that it goes into).
  */
 bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np);
-/* A tuple of Tensor; takes the tensors over, all or none. */
+/* A tuple of Tensor, None for NULL; takes the tensors over, all or none. */
 PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n);
 
 /* Client.define */

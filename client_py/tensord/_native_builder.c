@@ -95,25 +95,17 @@ static PyObject *builder_input_view(PyObject *object, PyObject *args)
 {
         struct native_builder *self = (struct native_builder *)object;
         PyObject *tensor_object, *shape, *strides_object;
-        struct td_type view = { .ndim = 0 };
         int64_t strides[TD_NDIM_MAX];
         struct native_tensor *tensor;
+        struct td_type view;
         long long offset;
-        size_t n, n_strides;
 
         if (!PyArg_ParseTuple(args, "OOOL", &tensor_object, &shape, &strides_object, &offset) ||
             !(tensor = to_tensor(tensor_object)) ||
-            !native_int64s(shape, TD_E_RANK_LIMIT, "shape", view.shape, TD_NDIM_MAX, &n) ||
-            !native_int64s(strides_object, TD_E_BAD_VIEW, "strides", strides, TD_NDIM_MAX,
-                           &n_strides))
+            !native_view(tensor->tensor, shape, strides_object, &view, strides))
                 return NULL;
-        if (n != n_strides)
-                return native_raise_code(TD_E_BAD_VIEW, "a view of %zu extents has %zu strides", n,
-                                         n_strides);
         if (PyList_Append(self->tensors, tensor_object))
                 return NULL;
-        view.dtype = td_tensor_type(tensor->tensor)->dtype;
-        view.ndim = (uint8_t)n;
         return builder_value(
                 self, td_builder_input_view(self->builder, tensor->tensor, &view, strides, offset));
 }

@@ -184,15 +184,18 @@ static PyObject *client_create(PyObject *object, PyObject *args)
         td_client *client;
         const char *name;
         td_error error;
-        int order, replace, r;
+        int order, replace, is_mutable, r;
 
-        if (!PyArg_ParseTuple(args, "OOCOp", &dtype, &shape, &order, &name_object, &replace) ||
+        if (!PyArg_ParseTuple(args, "OOCOpp", &dtype, &shape, &order, &name_object, &replace,
+                              &is_mutable) ||
             !native_name(name_object, &name) || !native_type(dtype, shape, &type) ||
             !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_create(client, &type, (char)order, name, replace, &tensor,
-                                             &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = (is_mutable ? td_create_mutable : td_create)(client, &type, (char)order, name, replace,
+                                                         &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -350,18 +353,20 @@ static PyObject *client_call(PyObject *object, PyObject *args)
 static bool read_output(PyObject *item, td_output *outputp)
 {
         PyObject *name;
-        int replace, map;
+        int replace, map, into = -1;
 
         *outputp = (td_output){ .value = -1 };
         if (PyLong_Check(item)) {
                 outputp->value = (int)PyLong_AsLong(item);
                 return outputp->value >= 0 || !PyErr_Occurred();
         }
-        if (!PyArg_ParseTuple(item, "iOpp", &outputp->value, &name, &replace, &map) ||
+        if (!PyArg_ParseTuple(item, "iOpp|i", &outputp->value, &name, &replace, &map, &into) ||
             !native_name(name, &outputp->name))
                 return false;
         outputp->replace = replace;
         outputp->map = map;
+        outputp->has_into = into >= 0;
+        outputp->into = into;
         return true;
 }
 
@@ -389,11 +394,17 @@ PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors,
         PyObject *tuple = PyTuple_New((Py_ssize_t)n);
 
         for (size_t i = 0; i < n; i++) {
-                PyObject *item = tuple ? native_tensor_wrap(client, tensors[i]) : NULL;
+                PyObject *item = NULL;
 
-                if (!tuple)
+                if (!tuple) {
                         td_tensor_free(tensors[i]);
-                else if (item)
+                        continue;
+                }
+                if (tensors[i])
+                        item = native_tensor_wrap(client, tensors[i]);
+                else
+                        Py_INCREF(item = Py_None);
+                if (item)
                         PyTuple_SetItem(tuple, (Py_ssize_t)i, item);
                 else
                         Py_CLEAR(tuple);

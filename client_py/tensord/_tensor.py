@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tensors: references to what the daemon keeps."""
 
+import operator
 import sys
 import warnings
 
@@ -11,6 +12,7 @@ from ._dtypes import DTYPES, ITEM_SIZES
 from ._errors import error
 from ._graph import Node
 from ._index import c_strides, normal_axes
+from ._lease import Lease
 from ._operators import Operators
 
 
@@ -75,10 +77,24 @@ class Tensor(Operators):
     def _is_view(self):
         return self._strides is not None
 
+    def _is_same(self, other):
+        """The same elements, in the same places?"""
+        return (
+            isinstance(other, Tensor)
+            and other._handle is self._handle
+            and (other.shape, other.strides, other._offset)
+            == (self.shape, self.strides, self._offset)
+        )
+
     @property
     def is_sealed(self):
         """Is it complete, and so immutable?"""
         return self._handle.is_sealed
+
+    @property
+    def is_mutable(self):
+        """Is it, or will it be once it is sealed, written by assignments and under leases?"""
+        return self._handle.is_mutable
 
     # ---- memory ----
 
@@ -141,7 +157,7 @@ class Tensor(Operators):
 
     def __repr__(self):
         name = f", name={self.name!r}" if self.name is not None else ""
-        if not self._handle.is_sealed or self._client.is_closed:
+        if not (self.is_sealed or self.is_mutable) or self._client.is_closed:
             return f"<tensord.Tensor shape={self.shape} dtype={self.dtype}{name}>"
         text = numpy.array2string(self._read(), separator=", ", prefix="Tensor(")
         shape = f", shape={self.shape}" if not self.size else ""
@@ -162,6 +178,84 @@ class Tensor(Operators):
         if self._strides is None:
             return builder.input(self._handle)
         return builder.input_view(self._handle, self.shape, self._strides, self._offset)
+
+    # ---- writing ----
+
+    def read(self, timeout=None, torn=False):
+        """Have nobody write this tensor, or view of one, while it is read.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How long to wait for those that write, in seconds; without it they are refused to be
+            waited for (but for programs that were sent before).
+        torn : bool
+            Read also what somebody who vanished was writing.
+
+        Returns
+        -------
+        Lease
+            A context manager, whose value is a read-only numpy.ndarray over the memory.
+
+        Raises
+        ------
+        LeaseConflict
+            When the block is entered: somebody writes a part of it.
+        Torn
+            Likewise: whoever wrote a part of it vanished before the end.
+        Sealed
+            It is not mutable, so that it can be read without.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+        >>> with t[:2].read() as a:
+        ...     print(a)
+        [1. 2.]
+        """
+        return Lease(self, False, timeout, torn)
+
+    def write(self, timeout=None):
+        """Write this tensor, or view of one, in place, while nobody else reads or writes it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How long to wait for others, in seconds; see `read`.
+
+        Returns
+        -------
+        Lease
+            A context manager, whose value is a writable numpy.ndarray over the memory: not to be
+            written behind the block. What was written is seen by whoever looks afterwards, also
+            where the block raises. If this process ends within the block, the part is torn.
+
+        Raises
+        ------
+        LeaseConflict
+            When the block is entered: somebody else reads or writes a part of it.
+        Sealed
+            It is not mutable.
+        LeaseLost
+            When the block is left: the connection ended meanwhile.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+        >>> with t[1:].write() as a:
+        ...     a += 0.5
+        >>> t
+        Tensor([1. , 2.5, 3.5], dtype=float64)
+        """
+        return Lease(self, True, timeout, False)
+
+    def __setitem__(self, key, value):
+        """Write into a mutable tensor, in the daemon: one request."""
+        from ._assignment import assign_into  # stands on clients, and so on this module
+
+        assign_into(self, key, value)
 
     # ---- views ----
 
@@ -210,11 +304,33 @@ class Tensor(Operators):
         return super()._reshape(shape)
 
 
+def _in_place(name):
+    op = getattr(operator, f"__{name}__")
+
+    def method(self, other):
+        if not self.is_mutable:
+            return NotImplemented
+        from ._assignment import compute_into  # likewise
+
+        return compute_into(self, op, other)
+
+    method.__name__ = f"__i{name}__"
+    method.__doc__ = f"{name}, in the memory of a mutable tensor; of another, a new one."
+    return method
+
+
+for _name in (
+    "add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and",
+    "or", "xor",
+):  # fmt: skip
+    setattr(Tensor, f"__i{_name}__", _in_place(_name))
+
+
 class _Dropped:
     """Stands for the native tensor of one that was given up."""
 
     name = id = None
-    is_sealed = False
+    is_sealed = is_mutable = False
 
     def __getattr__(self, attribute):
         raise error("not_sealed", "the tensor was dropped before it was sealed")

@@ -72,6 +72,10 @@
 /* Requests of one connection that wait for an earlier job. */
 #define TD_WAITING_MAX 1024
 
+/* Leases that one connection holds, and leases of one tensor, held or waited for. */
+#define TD_LEASES_MAX 256
+#define TD_TENSOR_LEASES_MAX 1024
+
 /* Rows of one page of list. */
 #define TD_LIST_MAX 1000
 

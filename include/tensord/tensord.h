@@ -35,6 +35,7 @@ extern "C" {
 typedef struct td_client td_client;
 typedef struct td_tensor td_tensor;
 typedef struct td_mapping td_mapping;
+typedef struct td_lease td_lease;
 typedef struct td_builder td_builder;
 typedef struct td_function td_function;
 typedef struct td_list td_list;
@@ -106,7 +107,13 @@ TD_API int td_put(td_client *client, const void *data, const struct td_type *typ
  */
 TD_API int td_create(td_client *client, const struct td_type *type, char order, const char *name,
                      bool replace, td_tensor **tensor, td_error *error);
-/* All td_mapping of it become read-only. */
+/*
+ * The same, but once sealed it is mutable: many processes of this user may write it in place, each
+ * under a lease of the part that it writes, and programs write results into it (td_output).
+ */
+TD_API int td_create_mutable(td_client *client, const struct td_type *type, char order,
+                             const char *name, bool replace, td_tensor **tensor, td_error *error);
+/* All td_mapping of it become read-only, but for those of a mutable one. */
 TD_API int td_seal(td_tensor *tensor, td_error *error);
 TD_API int td_open(td_client *client, const char *name, td_tensor **tensor, td_error *error);
 /* The same, and its memory is handed out along with it: the next td_map() asks for nothing more. */
@@ -125,13 +132,15 @@ TD_API const uint8_t *td_tensor_id(const td_tensor *tensor);
 TD_API const char *
 td_tensor_name(const td_tensor *tensor); /* as it was when this reference was made; NULL: unnamed */
 TD_API bool td_tensor_is_sealed(const td_tensor *tensor);
+TD_API bool td_tensor_is_mutable(const td_tensor *tensor);
 /* The client that it belongs to; valid as long as the tensor. */
 TD_API td_client *td_tensor_client(const td_tensor *tensor);
 
 enum td_map_mode {
         TD_MAP_READ,  /* shared, read-only */
         TD_MAP_COW,   /* private copy on write */
-        TD_MAP_WRITE, /* shared, writable: unsealed tensors of this connection only */
+        TD_MAP_WRITE, /* shared, writable: unsealed tensors of this connection, and mutable ones
+                         while it holds a lease to write */
 };
 /*
  * The tensor's memory. Two mappings of one tensor in one process are the same pages (TD_MAP_READ:
@@ -144,6 +153,30 @@ TD_API void *td_mapping_data(
         const td_mapping *mapping); /* the first element; for no bytes: not NULL, not to be read */
 TD_API size_t td_mapping_n_bytes(const td_mapping *mapping);
 TD_API void td_mapping_free(td_mapping *mapping);
+
+/* ---- leases ---- */
+
+/*
+ * Claim a view of a mutable tensor, for as long as the lease is held: of parts that overlap, many
+ * are read or one is written. view NULL: all of it; else shape, and strides and offset in bytes.
+ * write: td_map() with TD_MAP_WRITE works meanwhile (the mapping stays writable behind the lease's
+ * end; not writing then is up to you). torn: to read also what somebody who vanished was writing
+ * (else TD_E_TORN). wait_ms: how long to wait for others' leases; 0: not at all, but for requests
+ * that came before. The tensor stays as long as the lease does.
+ *
+ * TD_E_LEASE_CONFLICT: the message says who holds what. TD_E_NOT_MUTABLE. TD_E_TOO_MANY: a
+ * connection has at most TD_LEASES_MAX.
+ */
+TD_API int td_lease_begin(td_tensor *tensor, const struct td_type *view, const int64_t *strides,
+                          int64_t offset, bool write, bool torn, int64_t wait_ms, td_lease **lease,
+                          td_error *error);
+/*
+ * Give it back, and free it in any case; NULL is accepted. What was written is seen by whoever asks
+ * afterwards. TD_E_LEASE_LOST: the connection ended meanwhile, and the lease with it: what was
+ * written counts as torn, what was read may have been written by others. TD_E_POISONED: the
+ * memory was resized.
+ */
+TD_API int td_lease_end(td_lease *lease, td_error *error);
 
 /* ---- names ---- */
 
@@ -258,8 +291,17 @@ typedef struct td_output {
         const char *name; /* NULL: unnamed */
         bool replace;
         bool map; /* its memory will be mapped: saves a round trip */
+        bool has_into; /* it has neither name nor tensor (tensors[i] is NULL): it is written into */
+        int into;      /* the mutable tensor of that input, or the view of it that the input is */
 } td_output;
-/* Run it; outputs[i] becomes tensors[i], all of them or none. Small results bring their bytes. */
+/*
+ * Run it; outputs[i] becomes tensors[i], all or none. Small results bring their bytes. What goes
+ * into mutable tensors is written when all is computed, in the order of outputs; a run that fails
+ * writes nothing. Where it reads what it writes, it reads what was there before.
+ *
+ * TD_E_LEASE_CONFLICT: what it reads or writes of mutable tensors is leased. TD_E_NOT_MUTABLE,
+ * TD_E_DTYPE_MISMATCH, TD_E_SHAPE_MISMATCH: the result does not go where it should.
+ */
 TD_API int td_run(td_client *client, const td_builder *builder, const td_output *outputs,
                   size_t n_outputs, td_tensor **tensors, td_error *error);
 /*

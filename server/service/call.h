@@ -24,6 +24,7 @@ struct pin {
         struct wait wait;      /* by handle: wait.promise is set */
         struct tensor *tensor; /* by name or id: owned reference; of a promise: borrowed, once it is
                                   ready */
+        struct claim *claim; /* owned: of a mutable tensor; NULL: none, or not yet */
         bool is_taken; /* donated, and its memory may become an output's: its promise is pending */
 };
 
@@ -33,6 +34,7 @@ enum call_stop {
         CALL_STOPS_GONE,      /* its connection ended */
         CALL_STOPS_CANCELLED, /* it was asked to */
         CALL_STOPS_LATE,      /* its deadline passed */
+        CALL_STOPS_BLOCKED,   /* others' leases were not given back in time */
 };
 
 struct call {
@@ -45,7 +47,7 @@ struct call {
 
         uint32_t n_pins;    /* the arrays lie behind the struct */
         struct pin *pins;   /* one for each input of run, else one for request->ref */
-        uint32_t n_pending; /* pins whose promise is pending */
+        uint32_t n_pending; /* pins whose promise is pending, or whose lease is not granted */
 
         uint32_t n_results;                /* outputs of run, else 0 or 1 */
         struct promise **results;          /* owned references; NULL: a result without handle */
@@ -57,8 +59,9 @@ struct call {
         uint64_t n_bytes; /* counted in client->n_bytes */
 
         struct definition *definition; /* of a call by number: owned reference */
-        struct list timed;             /* the service's, if it has a deadline */
-        uint64_t deadline_ms;          /* when that is */
+        struct list timed;             /* the service's, if it has a deadline or a bound */
+        uint64_t deadline_ms;          /* when that is; UINT64_MAX: never */
+        uint64_t blocked_until_ms;     /* by leases; UINT64_MAX: no bound was given */
         struct list watched;           /* the service's, if its progress is to be told */
         uint64_t progress_ms;          /* when next */
         uint64_t starved_ms;           /* since when it waits for memory; 0: it never did */
@@ -85,13 +88,18 @@ void call_start(struct call *call);
  */
 void call_set_result(struct call *call, uint32_t i, struct tensor *tensor);
 
+/* What it waits for is counted; 0, or -1 and the call's failure is set. */
+int call_wait(struct call *call);
+/* One of those things that it waits for is there. */
+void call_unblock(struct call *call);
 /* The promise is no longer pending: whoever waited for nothing else is ready. */
-void call_settle(struct promise *promise, struct service *service);
+void call_settle(struct promise *promise);
 
 /* An answer, begun for this call; NULL if nobody is there to read it, or if there is no memory. */
 struct reply *call_begin_reply(struct call *call);
 /* End well. The reply (may be NULL) is taken over and sent. */
 void call_done(struct call *call, struct reply *reply);
+void call_done_nil(struct call *call);
 /* End badly, for the reason in call->failure: answered, and inherited by who named its results. */
 void call_fail(struct call *call);
 void call_refuse(struct call *call, enum td_error_code code, const char *format, ...)
@@ -111,15 +119,15 @@ void call_stop(struct call *call, enum call_stop why);
 /* The failure of a call that was stopped. */
 void call_set_stopped(struct call *call, enum call_stop why);
 
+/* When it is to be stopped, as things are; UINT64_MAX: never. */
+uint64_t call_due_ms(const struct call *call);
+
 /* Does it commit a name? */
 bool call_names_something(const struct call *call);
 /* Does another call wait for a result of this one? */
 bool call_is_awaited(const struct call *call);
 
-/*
- * The tensor of the only pin; the call is refused and NULL returned if it is not sealed, and must
- * be.
- */
-struct tensor *call_sealed_tensor(struct call *call);
+/* The tensor of the only pin; the call is refused and NULL returned if it is still unsealed. */
+struct tensor *call_visible_tensor(struct call *call);
 /* The operation id of the request, as the store wants it. */
 struct op_id call_op_id(const struct call *call);

@@ -57,6 +57,7 @@ struct service {
         struct plans plans;
         struct list trimmed; /* clients that are to be asked for segments */
         uint32_t n_clients;
+        uint64_t n_clients_ever;
         uint32_t n_entered; /* the loop's entries that are on the stack */
         bool has_freed;     /* memory came free since the first of the starved was tried */
         bool has_starved;   /* the call just started waits for memory */

@@ -74,6 +74,9 @@ static void describe_extents(struct reply *reply, const char *key, const int64_t
 void describe(struct reply *reply, const struct tensor *tensor, enum describe_mode mode,
               bool writable, bool with_fds)
 {
+        static const char *const states[] = { [TENSOR_UNSEALED] = "unsealed",
+                                              [TENSOR_SEALED] = "sealed",
+                                              [TENSOR_MUTABLE] = "mutable" };
         const struct td_type *type = &tensor->desc.type;
         const char *name = tensor_name(tensor);
         uint32_t n_keys = 6;
@@ -82,6 +85,7 @@ void describe(struct reply *reply, const struct tensor *tensor, enum describe_mo
         n_keys += has_data(tensor, mode);
         n_keys += has_place(tensor, mode) ? 4 : 0;
         n_keys += with_fds;
+        n_keys += tensor->mutable ? 2 : 0;
 
         reply_map(reply, n_keys);
         reply_key(reply, "dtype");
@@ -93,7 +97,13 @@ void describe(struct reply *reply, const struct tensor *tensor, enum describe_mo
         reply_key(reply, "id");
         reply_bin(reply, tensor->id, sizeof(tensor->id));
         reply_key(reply, "state");
-        reply_str(reply, tensor->state == TENSOR_SEALED ? "sealed" : "unsealed");
+        reply_str(reply, states[tensor->state]);
+        if (tensor->mutable) {
+                reply_key(reply, "version");
+                reply_uint(reply, tensor->mutable->version);
+                reply_key(reply, "torn");
+                reply_bool(reply, tensor->mutable->n_torn > 0);
+        }
         if (name) {
                 reply_key(reply, "name");
                 reply_str(reply, name);

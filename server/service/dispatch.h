@@ -31,6 +31,8 @@ void handle_unmap(struct call *call);
 void handle_release(struct call *call);
 void handle_name(struct call *call);
 void handle_delete(struct call *call);
+void handle_lease(struct call *call);
+void handle_unlease(struct call *call);
 void handle_list(struct call *call);
 void handle_run(struct call *call);
 void handle_define(struct call *call);

@@ -61,7 +61,7 @@ void donate_end(struct call *call, bool is_success)
                                 failure_set(promise->failure, TD_E_NOT_FOUND,
                                             "handle %llu was donated",
                                             (unsigned long long)promise->handle);
-                        call_settle(promise, call->service);
+                        call_settle(promise);
                 }
                 if (is_gone && promise->table)
                         promise_unlink(promise);

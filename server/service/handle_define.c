@@ -56,7 +56,6 @@ static int infer(const struct call *call, struct td_refusal *refusal)
 void handle_define(struct call *call)
 {
         struct td_refusal refusal = { .node = -1 };
-        struct reply *reply;
 
         if (definition_find(&call->client->definitions, call->request->definition)) {
                 call_refuse(call, TD_E_HANDLE_TAKEN,
@@ -75,16 +74,12 @@ void handle_define(struct call *call)
                 call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
                 return;
         }
-        reply = call_begin_reply(call);
-        if (reply)
-                reply_nil(reply);
-        call_done(call, reply);
+        call_done_nil(call);
 }
 
 void handle_undefine(struct call *call)
 {
         struct definitions *definitions = &call->client->definitions;
-        struct reply *reply;
 
         for (uint32_t i = 0; i < call->request->n_ids; i++) {
                 struct definition *definition = definition_find(definitions, call->request->ids[i]);
@@ -92,8 +87,5 @@ void handle_undefine(struct call *call)
                 if (definition)
                         definition_drop(definitions, definition);
         }
-        reply = call_begin_reply(call);
-        if (reply)
-                reply_nil(reply);
-        call_done(call, reply);
+        call_done_nil(call);
 }

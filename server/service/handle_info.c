@@ -3,12 +3,14 @@
  * hello ping ops infer stat
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "compute/user/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
+#include "wire/utf8.h"
 
 static void write_uint(struct reply *reply, const char *key, uint64_t value)
 {
@@ -51,6 +53,9 @@ void handle_hello(struct call *call)
                             (long long)call->request->version, TD_PROTOCOL_VERSION);
                 return;
         }
+        if (call->request->client)
+                utf8_printable(call->client->name, sizeof(call->client->name),
+                               call->request->client, strlen(call->request->client));
         reply = call_begin_reply(call);
         if (reply) {
                 reply_map(reply, 7);
@@ -250,12 +255,13 @@ void handle_stat(struct call *call)
         tensor = call->pins[0].tensor;
         reply = call_begin_reply(call);
         if (reply) {
-                reply_map(reply, 3);
+                reply_map(reply, 4);
                 reply_key(reply, "tensor");
                 describe(reply, tensor, DESCRIBE_BRIEF, false, false);
                 /* by name or id the call itself holds one more */
                 write_uint(reply, "references",
                            tensor->n_refs - (call->pins[0].wait.promise ? 0 : 1));
+                write_uint(reply, "leases", tensor->mutable ? tensor->mutable->n_leases : 0);
                 write_uint(reply, "segment_bytes",
                            tensor->segment ? segment_map_bytes(tensor->segment) : 0);
         }

@@ -11,7 +11,7 @@
 /* name and replace: what they may find under the name was decided when it was reserved */
 void handle_name(struct call *call)
 {
-        struct tensor *tensor = call_sealed_tensor(call);
+        struct tensor *tensor = call_visible_tensor(call);
         struct op_id op_id = call_op_id(call);
         struct commit commit;
         int r;
@@ -38,16 +38,12 @@ void handle_delete(struct call *call)
 {
         struct op_id op_id = call_op_id(call);
         int r = store_delete(call->service->store, call->user->uid, call->request->name, &op_id);
-        struct reply *reply;
 
         if (r) {
                 call_fail_store(call, r, call->request->name, 0);
                 return;
         }
-        reply = call_begin_reply(call);
-        if (reply)
-                reply_nil(reply);
-        call_done(call, reply);
+        call_done_nil(call);
 }
 
 void handle_list(struct call *call)
@@ -112,7 +108,6 @@ void handle_replay(struct call *call)
 {
         struct op_id op_id = call_op_id(call);
         struct tensor *tensor = NULL;
-        struct reply *reply;
 
         if (request_is_run(call->request)) {
                 replay_run(call);
@@ -128,8 +123,5 @@ void handle_replay(struct call *call)
         }
         failure_set(&call->failure, TD_E_GONE,
                     "the tensor was written, but its name means something else since");
-        reply = call_begin_reply(call);
-        if (reply)
-                reply_nil(reply);
-        call_done(call, reply);
+        call_done_nil(call);
 }

@@ -17,12 +17,15 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "compute/copy/copy.h"
 #include "compute/plan/plan.h"
 #include "compute/user/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
+#include "service/claims.h"
 #include "service/donate.h"
+#include "service/input.h"
 #include "service/run_state.h"
 
 /*
@@ -87,13 +90,6 @@ static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
 
 /* ---- inputs and plan ---- */
 
-static int refuse_input(struct failure *failure, enum td_error_code code, uint32_t i,
-                        const char *what)
-{
-        failure_set(failure, code, "run: input %u: %s", i, what);
-        return -1;
-}
-
 /* A call by number brings what was defined, in any layout. */
 static int check_defined(struct call *call, uint32_t i, const struct td_type *type)
 {
@@ -120,45 +116,6 @@ static void immediate_desc(const struct request_input *input, struct desc *desc)
                 desc_init_c(desc, &input->type);
 }
 
-/* The descriptor of a tensor, or of a view of it, as the request says. */
-static int input_desc(struct call *call, uint32_t i, struct desc *desc)
-{
-        const struct request_input *input = &call->request->inputs[i];
-        const struct tensor *tensor = call->pins[i].tensor;
-        int64_t size;
-
-        if (tensor->state != TENSOR_SEALED)
-                return refuse_input(&call->failure, TD_E_NOT_SEALED, i,
-                                    "the tensor is still being written by its creator");
-        *desc = tensor->desc;
-        if (!input->has_view)
-                return 0;
-
-        desc->type = input->type;
-        desc->type.dtype = tensor->desc.type.dtype;
-        memcpy(desc->strides, input->strides, sizeof(desc->strides));
-        desc->offset = input->offset;
-        size = td_dtype_size(desc->type.dtype);
-        if (td_type_n_elements(&desc->type) > 0) {
-                for (unsigned axis = 0; axis < desc->type.ndim; axis++)
-                        if (desc->strides[axis] % size)
-                                return refuse_input(&call->failure, TD_E_BAD_VIEW, i,
-                                                    "a stride is not a multiple of the item size");
-                if (desc->offset % size)
-                        return refuse_input(&call->failure, TD_E_BAD_VIEW, i,
-                                            "the offset is not a multiple of the item size");
-        }
-        if (desc_check(desc, tensor->n_bytes)) {
-                failure_set(&call->failure, TD_E_BAD_VIEW,
-                            "run: input %u: shape %s with its strides and offset %lld reaches "
-                            "outside of the tensor's %llu bytes",
-                            i, td_type_text(&desc->type).s, (long long)desc->offset,
-                            (unsigned long long)tensor->n_bytes);
-                return -1;
-        }
-        return 0;
-}
-
 /* 0, or -1 and the call's failure is set. */
 static int run_open(struct call *call)
 {
@@ -174,7 +131,7 @@ static int run_open(struct call *call)
 
                 if (request->inputs[i].ref.kind == REF_NONE)
                         immediate_desc(&request->inputs[i], desc);
-                else if (input_desc(call, i, desc))
+                else if (input_desc(call, i, call->pins[i].tensor, desc))
                         return -1;
                 if (check_defined(call, i, &desc->type))
                         return -1;
@@ -260,6 +217,29 @@ static void output_desc(const struct run_state *run, uint32_t i, struct desc *de
                 *desc = *plan_output(run->plan, i);
 }
 
+/* What is written into a tensor has just its dtype, and the shape of the view. */
+static int check_into(struct call *call, uint32_t i, const struct td_type *type)
+{
+        const uint32_t into = call->request->outputs[i].into;
+        const struct td_type *wanted;
+
+        if (!call->pins[into].claim) {
+                failure_set(&call->failure, TD_E_NOT_MUTABLE,
+                            "run: output %u goes into input %u, which is sealed", i, into);
+                return -1;
+        }
+        wanted = &call->pins[into].claim->lease.region.type;
+        if (td_type_same(type, wanted))
+                return 0;
+        failure_set(&call->failure,
+                    type->dtype == wanted->dtype ? TD_E_SHAPE_MISMATCH : TD_E_DTYPE_MISMATCH,
+                    "run: output %u is %s of shape %s, input %u that it goes into is %s of shape "
+                    "%s",
+                    i, td_dtype_name(type->dtype), td_type_text(type).s, into,
+                    td_dtype_name(wanted->dtype), td_type_text(wanted).s);
+        return -1;
+}
+
 /* Its size is known now. 0, or -1 and the call's failure is set. */
 static int output_size(struct call *call, uint32_t i)
 {
@@ -269,6 +249,8 @@ static int output_size(struct call *call, uint32_t i)
 
         output_desc(call->run, i, &desc);
         area->n_bytes = (uint64_t)desc_n_bytes(&desc);
+        if (output->has_into)
+                return check_into(call, i, &desc.type);
         if (output->handle || output->name || area->n_bytes <= TD_INLINE_MAX)
                 return 0;
         failure_set(&call->failure, TD_E_TOO_LARGE_INLINE,
@@ -333,6 +315,28 @@ static int run_count(struct run_state *run)
         return 0;
 }
 
+/*
+ * Results go into mutable tensors when all are there, and nothing stops them then: such a tensor
+ * has either its old values or the new ones.
+ */
+static void run_write_into(const struct call *call, struct workers *workers)
+{
+        const struct run run = { .workers = workers };
+        const struct run_state *state = call->run;
+
+        for (uint32_t i = 0; i < call->n_results; i++) {
+                const struct request_output *output = &call->request->outputs[i];
+                struct desc from;
+                struct copy copy;
+
+                if (!output->has_into || state->areas[i].n_bytes == 0)
+                        continue;
+                output_desc(state, i, &from);
+                copy_init(&copy, &from, &call->pins[output->into].claim->lease.region);
+                copy_run(&copy, &run, state->areas[i].data, (void *)state->inputs[output->into]);
+        }
+}
+
 /* On a worker, or on the loop thread, without workers. */
 static void run_compute(struct call *call, struct workers *workers)
 {
@@ -356,6 +360,8 @@ static void run_compute(struct call *call, struct workers *workers)
         else
                 r = plan_run(state->plan, &run, state->inputs, state->outputs, scratch, &refusal);
         state->is_over = r == 0;
+        if (r == 0 && run_find_poisoned(call) < 0)
+                run_write_into(call, workers);
         if (r == PLAN_E_COUNTED)
                 r = run_count(state);
         if (r == PLAN_E_REFUSED)
@@ -457,11 +463,14 @@ static void run_answer(struct call *call, struct tensor **tensors)
                 reply_key(reply, "outputs");
                 reply_array(reply, call->n_results);
                 for (uint32_t i = 0; i < call->n_results; i++) {
-                        if (tensors[i])
-                                describe(reply, tensors[i],
-                                         call->request->outputs[i].map ? DESCRIBE_MAP
-                                                                       : DESCRIBE_DATA,
+                        const struct request_output *output = &call->request->outputs[i];
+
+                        if (output->has_into)
+                                describe(reply, call->pins[output->into].tensor, DESCRIBE_BRIEF,
                                          false, false);
+                        else if (tensors[i])
+                                describe(reply, tensors[i],
+                                         output->map ? DESCRIBE_MAP : DESCRIBE_DATA, false, false);
                         else
                                 describe_output(reply, call->run, i);
                 }
@@ -483,10 +492,14 @@ static void run_succeed(struct call *call)
         r = run_make_tensors(call, tensors);
         if (!r)
                 r = run_commit(call, tensors);
-        if (!r)
-                for (uint32_t i = 0; i < call->n_results; i++)
-                        if (tensors[i])
-                                call_set_result(call, i, tensors[i]);
+        for (uint32_t i = 0; i < n_results && !r; i++) {
+                const struct request_output *output = &call->request->outputs[i];
+
+                if (tensors[i])
+                        call_set_result(call, i, tensors[i]);
+                else if (output->has_into)
+                        lease_written(&call->pins[output->into].claim->lease);
+        }
         if (r) {
                 failure_from_store(&call->failure, r, call->service->store, "an output", n_bytes);
                 call_fail(call);

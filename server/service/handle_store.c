@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "service/claims.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
@@ -34,6 +35,8 @@ static void create_finish(struct call *call)
         request_desc(&desc, call->request);
         r = tensor_new(&tensor, call->service->store, call->user, &desc, steal_ptr(&call->segment),
                        NULL, call->client);
+        if (!r && call->request->mutable)
+                r = tensor_set_mutable(tensor);
         if (r) {
                 call_fail_store(call, r, "tensor", 0);
                 return;
@@ -96,7 +99,7 @@ void handle_seal(struct call *call)
         struct commit commit;
         int r;
 
-        if (tensor->state == TENSOR_SEALED) {
+        if (tensor->state != TENSOR_UNSEALED) {
                 call_refuse(call, TD_E_SEALED, "seal: the tensor is sealed already");
                 return;
         }
@@ -150,7 +153,7 @@ void handle_put(struct call *call)
 
 void handle_open(struct call *call)
 {
-        struct tensor *tensor = call_sealed_tensor(call);
+        struct tensor *tensor = call_visible_tensor(call);
         int r;
 
         if (!tensor)
@@ -174,27 +177,24 @@ void handle_map(struct call *call)
                 call_refuse(call, TD_E_SEALED, "map: a sealed tensor is not mapped for writing");
                 return;
         }
-        if (!is_creator && !call_sealed_tensor(call))
+        if (call->request->writable && tensor->state == TENSOR_MUTABLE &&
+            !claim_may_write(call->client, tensor)) {
+                call_refuse(call, TD_E_NOT_MUTABLE,
+                            "map: this connection holds no lease to write the tensor");
+                return;
+        }
+        if (!is_creator && !call_visible_tensor(call))
                 return;
         describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable);
 }
 
 /* ---- unmap, release ---- */
 
-static void finish_nil(struct call *call)
-{
-        struct reply *reply = call_begin_reply(call);
-
-        if (reply)
-                reply_nil(reply);
-        call_done(call, reply);
-}
-
 void handle_unmap(struct call *call)
 {
         for (uint32_t i = 0; i < call->request->n_ids; i++)
                 store_unmap(call->service->store, &call->client->holder, call->request->ids[i]);
-        finish_nil(call);
+        call_done_nil(call);
 }
 
 void handle_release(struct call *call)
@@ -206,5 +206,5 @@ void handle_release(struct call *call)
                 if (promise)
                         promise_unlink(promise);
         }
-        finish_nil(call);
+        call_done_nil(call);
 }

@@ -5,8 +5,8 @@
  * One piece of the heap for all that is small; a segment for each other output, and for a large
  * scratch. Inputs are pinned while it computes.
  *
- * Where an output takes the memory of an input, nothing may fail once that is written over: what
- * small outputs need to become tensors is reserved before, too.
+ * Where an output takes the memory of an input, or goes into a mutable tensor, nothing may fail
+ * once that is written over: what small outputs need to become tensors is reserved before, too.
  */
 #include "service/run_state.h"
 
@@ -40,10 +40,11 @@ int32_t run_taken(const struct call *call, uint32_t i)
         return call->run->areas[i].n_bytes <= TD_INLINE_MAX ? -1 : plan_taken(call->run->plan, i);
 }
 
-static bool takes_any(const struct call *call)
+/* Is memory that others see, or that a failure would give back, written over? */
+static bool writes_over(const struct call *call)
 {
         for (uint32_t i = 0; i < call->n_results; i++)
-                if (run_taken(call, i) >= 0)
+                if (call->request->outputs[i].has_into || run_taken(call, i) >= 0)
                         return true;
         return false;
 }
@@ -55,7 +56,7 @@ static bool is_small(const struct call *call, uint32_t i)
         if (i == call->n_results)
                 return n_bytes <= SCRATCH_MAX;
         return n_bytes <= TD_INLINE_MAX &&
-               !(n_bytes > 0 && call->request->outputs[i].map && takes_any(call));
+               !(n_bytes > 0 && call->request->outputs[i].map && writes_over(call));
 }
 
 /*
@@ -105,7 +106,7 @@ static int area_make_tensor(struct call *call, uint32_t i)
 {
         struct area *area = &call->run->areas[i];
 
-        if (area->tensor || !call->request->outputs[i].handle || !takes_any(call))
+        if (area->tensor || !call->request->outputs[i].handle || !writes_over(call))
                 return 0;
         return tensor_new(&area->tensor, call->service->store, call->user,
                           plan_output(call->run->plan, i), NULL, area->data, NULL);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "service/claims.h"
 #include "service/core.h"
 #include "service/dispatch.h"
 #include "service/progress.h"
@@ -254,7 +255,10 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
 {
         int r;
 
-        *client = (struct client){ .service = service, .sink = sink };
+        *client = (struct client){ .service = service,
+                                   .sink = sink,
+                                   .number = ++service->n_clients_ever,
+                                   .name = "unnamed" };
         r = user_get(store_users(service->store), uid, &client->user);
         if (r)
                 return r;
@@ -298,6 +302,7 @@ void client_deinit(struct client *client)
                         call_stop(call, CALL_STOPS_GONE);
         }
         definitions_clear(&client->definitions);
+        claims_end(client);
         assert(client->n_calls == 0 && client->n_waiting == 0 && client->n_bytes == 0);
         holder_deinit(service->store, &client->holder);
         client->user->n_connections--;
@@ -399,12 +404,14 @@ static void service_end_late(struct service *service)
         if (now < service->next_deadline_ms)
                 return;
         list_for_each (call, &service->timed, timed) {
-                if (call->deadline_ms > now) {
-                        next = call->deadline_ms < next ? call->deadline_ms : next;
+                uint64_t due = call_due_ms(call);
+
+                if (due > now) {
+                        next = due < next ? due : next;
                         continue;
                 }
                 list_unlink(&call->timed);
-                call_stop(call, CALL_STOPS_LATE);
+                call_stop(call, due == call->deadline_ms ? CALL_STOPS_LATE : CALL_STOPS_BLOCKED);
         }
         service->next_deadline_ms = next;
 }

@@ -64,7 +64,10 @@ struct client {
         struct holder holder;
         struct user *user; /* owned reference */
         struct reply_sink *sink;
+        uint64_t number; /* of this connection, among all that there were, */
+        char name[64];   /* and what it said that it is: to be shown */
         struct promise *promises; /* by handle */
+        struct claim *claims;     /* leases by number */
         struct definitions definitions;
         struct list failed;  /* promises that came to nothing, the oldest first */
         struct list calls;   /* requests under way, in order of arrival */

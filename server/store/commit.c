@@ -239,6 +239,7 @@ static void record_of_tensor(struct record *record, const struct name *name,
                                    .name = name->text,
                                    .n_name = (uint16_t)strlen(name->text),
                                    .desc = tensor->desc,
+                                   .is_mutable = tensor->mutable,
                                    .n_data = tensor->n_bytes,
                                    .data = tensor->heap };
         memcpy(record->tensor_id, tensor->id, sizeof(record->tensor_id));
@@ -262,7 +263,7 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
         for (uint32_t i = 0; i < n_commits; i++) {
                 const struct tensor *tensor = commits[i].tensor;
 
-                assert(tensor->state == TENSOR_SEALED && !tensor->name);
+                assert(tensor->state != TENSOR_UNSEALED && !tensor->name);
                 record_of_tensor(&record, commits[i].reservation->name, tensor);
                 n_bytes += record_n_bytes(&record);
         }

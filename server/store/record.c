@@ -32,7 +32,7 @@ struct record_place {
         uint64_t inode;
 };
 
-enum { FLAG_OP_ID = 1, FLAG_SEGMENT = 2, FLAGS = 3 };
+enum { FLAG_OP_ID = 1, FLAG_SEGMENT = 2, FLAG_MUTABLE = 4, FLAGS = 7 };
 
 static_assert(sizeof(struct record_head) == 64, "no padding");
 static_assert(sizeof(struct record_value) == 16, "no padding");
@@ -80,7 +80,8 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                 .n_name = record->n_name,
                 .uid = record->uid,
                 .flags = (uint16_t)((record->op_id.is_set ? FLAG_OP_ID : 0) |
-                                    (record->has_segment ? FLAG_SEGMENT : 0)),
+                                    (record->has_segment ? FLAG_SEGMENT : 0) |
+                                    (record->is_mutable ? FLAG_MUTABLE : 0)),
                 .op_index = record->op_index,
                 .time_ms = record->time_ms,
         };
@@ -153,6 +154,10 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
         if (n_data != value.n_data || n_data > INT64_MAX || desc_check(&record->desc, n_data))
                 return false;
         record->n_data = n_data;
+        record->is_mutable = flags & FLAG_MUTABLE;
+        if (record->is_mutable &&
+            (!desc_is_dense(&record->desc) || (n_data > 0 && !(flags & FLAG_SEGMENT))))
+                return false;
 
         if (flags & FLAG_SEGMENT) {
                 struct record_place place;

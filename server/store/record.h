@@ -36,6 +36,7 @@ struct record {
         uint8_t tensor_id[16];
         /* COMMIT */
         struct desc desc;
+        bool is_mutable;
         uint64_t n_data;
         const uint8_t *data; /* NULL: in the segment */
         bool has_segment;

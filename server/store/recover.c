@@ -205,6 +205,8 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         }
         r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data,
                          record.tensor_id);
+        if (!r && record.is_mutable)
+                r = tensor_set_mutable(tensor);
         if (r)
                 return r;
         tensor->name = name;

@@ -164,7 +164,23 @@ void store_unmap(struct store *store, struct holder *holder, uint64_t segment_id
 
 /* ---- tensors ---- */
 
-enum tensor_state { TENSOR_UNSEALED, TENSOR_SEALED };
+enum tensor_state {
+        TENSOR_UNSEALED, /* written by its creator, seen by nobody else */
+        TENSOR_SEALED,   /* never written again */
+        TENSOR_MUTABLE,  /* written under leases */
+};
+
+/* Regions that are remembered one by one; where there are more, all of the tensor is torn. */
+#define TORN_MAX 8
+
+/* What a mutable tensor has beside the others. */
+struct mutable {
+        struct list leases; /* struct lease, in order of arrival */
+        uint32_t n_leases;
+        uint64_t version; /* counts the writes that ended well */
+        uint32_t n_torn;
+        struct desc torn[TORN_MAX];
+};
 
 struct tensor {
         struct store *store;
@@ -177,6 +193,7 @@ struct tensor {
         uint8_t *heap;           /* small: its bytes (NULL where they lie in the segment alone) */
         struct segment *segment; /* may stand beside heap: a promoted mapping, a cache of it */
         struct charge charge;    /* of the heap block */
+        struct mutable *mutable; /* owned; NULL: it is, or will be, sealed */
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
         bool is_taken;           /* a job writes over it: found by nobody */
@@ -197,11 +214,21 @@ DEFINE_CLEANUP(struct tensor, tensor_unref)
 
 const char *tensor_name(const struct tensor *tensor); /* NULL: unnamed */
 /*
+ * One that nobody else refers to is mutable; if it is unsealed, from tensor_seal() on. It lies in a
+ * segment. 0 or -ENOMEM.
+ */
+int tensor_set_mutable(struct tensor *tensor);
+/*
  * Publish what was written: check that the segment is as it was reserved (fstat), write its .npy
- * header, make the tensor immutable. 0, STORE_E_POISONED, or negative errno. A tensor born sealed
- * over a segment needs it too, before anybody hears of it.
+ * header, make the tensor immutable, or mutable under leases if that was set. 0, STORE_E_POISONED,
+ * or negative errno. A tensor born sealed over a segment needs it too, before anybody hears of it.
  */
 int tensor_seal(struct tensor *tensor);
+/*
+ * A write ended: the segment is still as it was reserved. 0, STORE_E_POISONED (from now on), or
+ * negative errno.
+ */
+int tensor_audit(const struct tensor *tensor);
 /*
  * Give a small tensor a segment, reserved by store_reserve() and allocated: the bytes are copied
  * there and it is published. Takes the reference over, whatever the outcome. 0, STORE_E_POISONED or
@@ -233,7 +260,7 @@ DEFINE_CLEANUP(struct reservation, reservation_free)
 
 struct commit {
         struct reservation *reservation; /* consumed on success */
-        struct tensor *tensor;           /* sealed, unnamed */
+        struct tensor *tensor;           /* sealed or mutable, unnamed */
 };
 
 /*

@@ -85,6 +85,20 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
         return 0;
 }
 
+int tensor_set_mutable(struct tensor *tensor)
+{
+        struct mutable *mutable = calloc(1, sizeof(*mutable));
+
+        assert(!tensor->mutable && tensor->n_refs == 1);
+        if (!mutable)
+                return -ENOMEM;
+        list_init(&mutable->leases);
+        tensor->mutable = mutable;
+        if (tensor->state == TENSOR_SEALED)
+                tensor->state = TENSOR_MUTABLE;
+        return 0;
+}
+
 int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user,
                  const struct desc *desc, struct segment *segment, const void *data,
                  const uint8_t id[16])
@@ -120,7 +134,8 @@ struct tensor *tensor_unref(struct tensor *tensor)
         assert(tensor->n_refs > 0);
         if (--tensor->n_refs > 0)
                 return NULL;
-        assert(!tensor->name);
+        assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
+        free(tensor->mutable);
         HASH_DEL(tensor->store->tensors, tensor);
         tensor->store->n_heap_bytes -= tensor->charge.n_bytes;
         free(tensor->heap);
@@ -140,6 +155,16 @@ const char *tensor_name(const struct tensor *tensor)
 
 /* ---- publishing ---- */
 
+/* r: what a look at the segment, or a write to its file, said. */
+static int segment_outcome(struct segment *segment, int r)
+{
+        if (r == SEGMENT_E_CHANGED)
+                atomic_store(&segment->is_poisoned, true);
+        if (r < 0)
+                return r;
+        return segment_is_poisoned(segment) ? STORE_E_POISONED : 0;
+}
+
 /* The segment is as it was reserved, and gets its header. */
 static int tensor_publish(const struct tensor *tensor, struct segment *segment)
 {
@@ -151,11 +176,14 @@ static int tensor_publish(const struct tensor *tensor, struct segment *segment)
                 npy_write(header, &tensor->desc);
                 r = segment_write_header(segment, header);
         }
-        if (r == SEGMENT_E_CHANGED)
-                atomic_store(&segment->is_poisoned, true);
-        if (r < 0)
-                return r;
-        return segment_is_poisoned(segment) ? STORE_E_POISONED : 0;
+        return segment_outcome(segment, r);
+}
+
+int tensor_audit(const struct tensor *tensor)
+{
+        struct segment *segment = tensor->segment;
+
+        return segment ? segment_outcome(segment, segment_verify(segment)) : 0;
 }
 
 int tensor_seal(struct tensor *tensor)
@@ -166,7 +194,7 @@ int tensor_seal(struct tensor *tensor)
                 r = tensor_publish(tensor, tensor->segment);
         if (r)
                 return r;
-        tensor->state = TENSOR_SEALED;
+        tensor->state = tensor->mutable ? TENSOR_MUTABLE : TENSOR_SEALED;
         tensor->creator = NULL;
         return 0;
 }

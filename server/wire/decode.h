@@ -119,9 +119,19 @@ int decode_uint64s(struct decode *decode, const char *key, const struct msgpack_
  * if there are none, more than one is refused. */
 int decode_ref(struct decode *decode, const struct decode_map *map, uint64_t keys, struct ref *ref);
 
+/* So many values more: a refusal if there are too many. */
+int decode_count_values(struct decode *decode, uint32_t n);
+/* "inputs" and "outputs" of run, define and call. */
+int decode_inputs(struct decode *decode, const struct msgpack_object *object,
+                  struct request *request);
+int decode_outputs(struct decode *decode, const struct msgpack_object *object,
+                   struct request *request);
 /* "inputs" of infer: types alone, at most TD_ARGS_MAX. */
 int decode_types(struct decode *decode, const struct msgpack_object *object,
                  struct request *request);
+/* "view" of lease, which may be NULL: its only input. */
+int decode_region(struct decode *decode, const struct msgpack_object *object,
+                  struct request *request);
 /*
  * The node list of a run or a definition, in a message that the scan accepted; false if there is
  * none to be found.

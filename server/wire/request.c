@@ -25,7 +25,8 @@
 
 #define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
 #define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
-#define JOB (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS) | KEY_BIT(PROGRESS_MS))
+#define JOB                                                                                        \
+        (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS) | KEY_BIT(PROGRESS_MS) | KEY_BIT(WAIT_MS))
 
 struct method {
         const char *name;
@@ -42,7 +43,9 @@ static const struct method methods[N_METHODS] = {
         [METHOD_PING] = { "ping", 0, 0, 0, 0, false },
         [METHOD_OPS] = { "ops", 0, 0, 0, 0, false },
         [METHOD_CREATE] = { "create", KEY_BIT(HANDLE) | KEY_BIT(DTYPE) | KEY_BIT(SHAPE),
-                            KEY_BIT(ORDER) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | ONCE, 0, 0, false },
+                            KEY_BIT(ORDER) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MUTABLE) |
+                                    ONCE,
+                            0, 0, false },
         [METHOD_SEAL] = { "seal", 0, REFS, REFS, REFS, false },
         [METHOD_PUT] = { "put", KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA),
                          KEY_BIT(ORDER) | KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | ONCE,
@@ -57,6 +60,11 @@ static const struct method methods[N_METHODS] = {
         [METHOD_REPLACE] = { "replace", KEY_BIT(HANDLE) | KEY_BIT(NAME), ONCE, KEY_BIT(HANDLE), 0,
                              false },
         [METHOD_DELETE] = { "delete", KEY_BIT(NAME), ONCE, 0, 0, false },
+        [METHOD_LEASE] = { "lease", KEY_BIT(LEASE),
+                           REFS | KEY_BIT(VIEW) | KEY_BIT(WRITABLE) | KEY_BIT(TORN) |
+                                   KEY_BIT(WAIT_MS),
+                           REFS, REFS, false },
+        [METHOD_UNLEASE] = { "unlease", KEY_BIT(LEASES), 0, 0, 0, true },
         [METHOD_LIST] = { "list", 0, KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT), 0, 0,
                           false },
         [METHOD_STAT] = { "stat", 0, REFS, REFS, 0, false },
@@ -144,6 +152,15 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 return decode_bool(decode, "map", object, &request->map);
         case KEY_WRITABLE:
                 return decode_bool(decode, "writable", object, &request->writable);
+        case KEY_MUTABLE:
+                return decode_bool(decode, "mutable", object, &request->mutable);
+        case KEY_LEASE:
+                return decode_uint(decode, "lease", object, 1, UINT64_MAX, &request->lease);
+        case KEY_TORN:
+                return decode_bool(decode, "torn", object, &request->torn);
+        case KEY_WAIT_MS:
+                return decode_uint(decode, "wait_ms", object, 0, UINT64_MAX, &request->wait_ms);
+        case KEY_LEASES:
         case KEY_SEGMENTS:
         case KEY_DEFINITIONS:
         case KEY_HANDLES:
@@ -223,6 +240,8 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         if (request->is_retry && !request->has_op_id)
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
                                      "retry_ms wants the op_id that was sent first");
+        if (request->method == METHOD_LEASE)
+                return decode_region(decode, map.values[KEY_VIEW], request);
         if (request->method == METHOD_INFER)
                 return decode_types(decode, map.values[KEY_INPUTS], request);
         return map.given & KEY_BIT(INPUTS) ? decode_program(decode, &map, request) : 0;

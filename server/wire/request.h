@@ -35,6 +35,7 @@ struct request_input {
         struct td_type type; /* of an immediate, or the view's shape (its dtype is the tensor's) */
         bool has_view;
         bool donate; /* of a handle: it ends with the request, and its memory may be taken */
+        bool is_written; /* an output goes into it */
         int64_t strides[TD_NDIM_MAX];
         int64_t offset;
         bool has_order; /* of an immediate; else C order */
@@ -47,6 +48,8 @@ struct request_output {
         const char *name; /* NULL: none */
         bool replace;
         bool map;
+        bool has_into; /* neither handle nor name: it is written into */
+        uint32_t into; /* the tensor of that input */
 };
 
 struct request {
@@ -65,6 +68,10 @@ struct request {
         bool replace;
         bool map;
         bool writable;
+        bool mutable;       /* create */
+        uint64_t lease;     /* lease: the number chosen for it */
+        bool torn;          /* lease: also where it is torn */
+        uint64_t wait_ms;   /* lease, run, call: at most for conflicting leases */
         bool has_op_id;
         bool is_retry; /* "retry_ms" was given */
         uint8_t op_id[16];
@@ -74,7 +81,7 @@ struct request {
         const char *prefix; /* list; "" if absent */
         const char *after;  /* list; "" if absent */
         uint32_t limit;     /* list; TD_LIST_MAX if absent */
-        uint32_t n_ids;     /* release: handles; unmap: segments; undefine: definitions */
+        uint32_t n_ids;     /* release: handles; unmap: segments; undefine: definitions; unlease */
         uint64_t *ids;
         bool has_of_msgid; /* cancel: of the request that is to end, */
         uint64_t of_msgid;
@@ -84,7 +91,7 @@ struct request {
         uint64_t deadline_ms;
         uint64_t progress_ms; /* run, call: how often to tell, at most; 0: never */
 
-        uint32_t n_inputs;              /* run, define, call; = program.block.n_inputs */
+        uint32_t n_inputs;              /* run, define, call: program.block.n_inputs; lease: 1 */
         struct request_input *inputs;   /* define: types alone */
         struct request_output *outputs; /* program.n_outputs of them */
         struct nodes *nodes;            /* run, define: owned reference; what the block points to */

@@ -14,8 +14,12 @@ MIB = 1 << 20
 
 def segment_files(daemon):
     """(files, bytes allocated) of its objects"""
-    found = [(daemon.shm_directory / name).stat() for name in daemon.shm()]
-    return len(found), sum(stat.st_blocks * 512 for stat in found)
+    while True:
+        try:
+            found = [(daemon.shm_directory / name).stat() for name in daemon.shm()]
+        except FileNotFoundError:
+            continue  # one went in between
+        return len(found), sum(stat.st_blocks * 512 for stat in found)
 
 
 def ones(n_bytes, **output):

@@ -150,6 +150,7 @@ def parked(path, n_segments):
     """a connection that parks so many segments of 16 MiB, and their ids"""
     raw = Raw(path)
     ids = []
+    eventually(lambda: memory(raw)["held"] == 0, what="what earlier tests held")
     for i in range(n_segments):
         ids.append(create(raw, 16 * MIB, handle=i + 1, fill=0)["segment"])
     close_fds(raw)

@@ -346,7 +346,7 @@ START_TEST(a_reply_with_descriptors)
         ck_assert_int_eq(d.strides[1], 8);
         ck_assert_uint_eq(d.n_bytes, 0x2000);
         ck_assert(d.has_id && memcmp(d.id, id, 16) == 0);
-        ck_assert(!d.is_sealed && d.has_segment && d.is_writable);
+        ck_assert(d.is_unsealed && d.has_segment && d.is_writable);
         ck_assert_uint_eq(d.segment, 1);
         ck_assert_uint_eq(d.offset, 0x1000);
         ck_assert_uint_eq(d.map_bytes, 0x3000);

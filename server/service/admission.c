@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Admission
+ *
+ * What happens to a request when it arrives, in this order: is it a repeat; what it refers to is
+ * found and, of mutable tensors, claimed; the handles and names of its results are claimed.
+ */
+#include "service/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "service/claims.h"
+#include "service/core.h"
+#include "service/definition.h"
+#include "service/dispatch.h"
+#include "service/progress.h"
+
+static int call_new(struct call **callp, struct client *client, struct request *request)
+{
+        bool is_run = request_is_run(request);
+        uint32_t n_pins = is_run ? request->n_inputs : request->ref.kind != REF_NONE;
+        uint32_t n_results = is_run ? request->program.n_outputs : 1;
+        struct call *call = calloc(1, sizeof(*call) + n_pins * sizeof(*call->pins) +
+                                              2 * n_results * sizeof(void *));
+
+        if (!call)
+                return -ENOMEM;
+        call->pins = (struct pin *)(call + 1);
+        call->results = (struct promise **)(call->pins + n_pins);
+        call->reservations = (struct reservation **)(call->results + n_results);
+        for (uint32_t i = 0; i < n_pins; i++) {
+                list_init(&call->pins[i].wait.link);
+                call->pins[i].wait.call = call;
+        }
+        call->n_pins = n_pins;
+        call->n_results = n_results;
+        call->service = client->service;
+        call->client = client;
+        call->user = user_ref(client->user);
+        call->request = request;
+        call->deadline_ms = call->blocked_until_ms = UINT64_MAX;
+        list_init(&call->queue);
+        list_init(&call->timed);
+        list_init(&call->watched);
+        list_push_back(&client->calls, &call->link);
+        client->n_calls++;
+        /* What is planned from a request takes about as much again. */
+        call_count_bytes(call, sizeof(*call) + 2 * request->n_bytes + n_pins * sizeof(*call->pins));
+        *callp = call;
+        return 0;
+}
+
+static void id_to_text(char text[33], const uint8_t id[16])
+{
+        for (int i = 0; i < 16; i++)
+                snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
+
+/* 0, or -1 and the call's failure is set. */
+static int call_resolve(struct call *call, struct pin *pin, const struct ref *ref)
+{
+        struct service *service = call->service;
+        char text[33];
+        int r;
+
+        switch (ref->kind) {
+        case REF_NONE:
+                return 0;
+        case REF_HANDLE:
+                pin->wait.promise = promise_find(call->client->promises, ref->handle);
+                if (!pin->wait.promise) {
+                        failure_set(&call->failure, TD_E_NOT_FOUND,
+                                    "this connection has no handle %llu",
+                                    (unsigned long long)ref->handle);
+                        return -1;
+                }
+                promise_ref(pin->wait.promise);
+                if (pin->wait.promise->state == PROMISE_PENDING) {
+                        list_push_back(&pin->wait.promise->waits, &pin->wait.link);
+                        call->n_pending++;
+                }
+                return 0;
+        case REF_NAME:
+                r = store_find(service->store, call->user->uid, ref->name, &pin->tensor);
+                if (r) {
+                        pin->tensor = NULL;
+                        failure_from_store(&call->failure, r, service->store, ref->name, 0);
+                        return -1;
+                }
+                break;
+        case REF_ID:
+                r = store_find_id(service->store, call->user->uid, ref->id, &pin->tensor);
+                if (r) {
+                        pin->tensor = NULL;
+                        id_to_text(text, ref->id);
+                        failure_set(&call->failure, TD_E_NOT_FOUND, "there is no tensor with id %s",
+                                    text);
+                        return -1;
+                }
+                break;
+        }
+        tensor_ref(pin->tensor);
+        return 0;
+}
+
+static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
+{
+        struct client *client = call->client;
+        struct promise *taken;
+
+        if (!handle)
+                return 0;
+        taken = promise_find(client->promises, handle);
+        if (taken && taken->state == PROMISE_FAILED) {
+                promise_unlink(taken);
+        } else if (taken) {
+                failure_set(&call->failure, TD_E_HANDLE_TAKEN,
+                            "handle %llu is in use on this connection", (unsigned long long)handle);
+                return -1;
+        }
+        if (HASH_COUNT(client->promises) >= TD_HANDLES_MAX) {
+                failure_set(&call->failure, TD_E_TOO_MANY,
+                            "this connection has %d handles, the limit; release some",
+                            TD_HANDLES_MAX);
+                return -1;
+        }
+        if (promise_new(&call->results[i], &client->promises, handle)) {
+                failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
+                return -1;
+        }
+        return 0;
+}
+
+static int call_claim_name(struct call *call, uint32_t i, const char *name, bool replace)
+{
+        int r;
+
+        if (!name)
+                return 0;
+        r = store_reserve_name(call->service->store, call->user, name, replace,
+                               &call->reservations[i]);
+        if (r) {
+                call->reservations[i] = NULL;
+                failure_from_store(&call->failure, r, call->service->store, name, 0);
+                return -1;
+        }
+        return 0;
+}
+
+static int call_claim_handles(struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (!request_is_run(request))
+                return call_claim_handle(call, 0, request->handle);
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call_claim_handle(call, i, request->outputs[i].handle))
+                        return -1;
+        return 0;
+}
+
+static int call_claim_names(struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (!handlers[request->method].is_named_write)
+                return 0;
+        if (!request_is_run(request))
+                return call_claim_name(call, 0, request->name,
+                                       request->replace || request->method == METHOD_REPLACE);
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (call_claim_name(call, i, request->outputs[i].name, request->outputs[i].replace))
+                        return -1;
+        return 0;
+}
+
+/* Does it commit a name, or take one away? Only then its operation id means anything. */
+static bool call_is_named_write(const struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (!handlers[request->method].is_named_write)
+                return request->method == METHOD_DELETE;
+        if (!request_is_run(request))
+                return request->name;
+        for (uint32_t i = 0; i < call->n_results; i++)
+                if (request->outputs[i].name)
+                        return true;
+        return false;
+}
+
+/* Is this a repeat? 0: no, go on; 1: yes, and it is taken care of; -1: failure is set. */
+static int call_check_repeat(struct call *call)
+{
+        const struct request *request = call->request;
+        struct service *service = call->service;
+        struct op_id op_id = call_op_id(call);
+        struct tensor *tensor;
+        struct repeat *repeat;
+
+        if (!request->has_op_id || !call_is_named_write(call))
+                return 0;
+        repeat = repeat_find(&service->repeats, call->user->uid, request->op_id);
+        if (repeat && repeat->running) {
+                call->is_repeat = true;
+                list_push_back(&repeat->joined, &call->queue);
+                return 1;
+        }
+        if (repeat) {
+                call->failure = repeat->failure;
+                return -1;
+        }
+        if (!store_recall(service->store, call->user->uid, &op_id, &tensor)) {
+                call->is_repeat = true;
+                list_push_back(&service->ready, &call->queue);
+                return 1;
+        }
+        if (request->is_retry && request->retry_ms > TD_OUTCOME_MS) {
+                failure_set(&call->failure, TD_E_OUTCOME_UNKNOWN,
+                            "first sent %llu ms ago; outcomes are remembered for %d ms, and "
+                            "whether it took effect is not known",
+                            (unsigned long long)request->retry_ms, TD_OUTCOME_MS);
+                return -1;
+        }
+        return 0;
+}
+
+/* From here on a repeat joins it, and a failure is remembered. */
+static int call_register(struct call *call)
+{
+        const struct request *request = call->request;
+        struct service *service = call->service;
+
+        if (!request->has_op_id || !handlers[request->method].has_outcome ||
+            !call_is_named_write(call))
+                return 0;
+        if (repeat_new(&call->repeat, &service->repeats, call->user->uid, request->op_id, call)) {
+                failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
+                return -1;
+        }
+        return 0;
+}
+
+static int call_resolve_all(struct call *call)
+{
+        const struct request *request = call->request;
+
+        if (request_is_run(request)) {
+                for (uint32_t i = 0; i < call->n_pins; i++)
+                        if (call_resolve(call, &call->pins[i], &request->inputs[i].ref))
+                                return -1;
+        } else if (handlers[request->method].refers && call->n_pins > 0) {
+                return call_resolve(call, &call->pins[0], &request->ref);
+        }
+        return 0;
+}
+
+/* A call by number gets its program here, so that it may be undefined right behind it. */
+static int call_find_definition(struct call *call)
+{
+        struct request *request = call->request;
+        struct definition *definition;
+
+        if (request->method != METHOD_CALL)
+                return 0;
+        definition = definition_find(&call->client->definitions, request->definition);
+        if (!definition) {
+                failure_set(&call->failure, TD_E_NOT_FOUND,
+                            "this connection has no definition %llu",
+                            (unsigned long long)request->definition);
+                return -1;
+        }
+        if (request->n_inputs != definition->program.block.n_inputs ||
+            request->program.n_outputs != definition->program.n_outputs) {
+                failure_set(&call->failure, TD_E_BAD_ARGUMENTS,
+                            "call: %u inputs and %u outputs, but definition %llu has %u and %u",
+                            request->n_inputs, request->program.n_outputs,
+                            (unsigned long long)request->definition,
+                            definition->program.block.n_inputs, definition->program.n_outputs);
+                return -1;
+        }
+        definition->n_refs++;
+        call->definition = definition;
+        request->nodes = nodes_ref(definition->nodes);
+        request->program = definition->program;
+        return 0;
+}
+
+static uint64_t after_ms(uint64_t ms)
+{
+        uint64_t at;
+
+        return __builtin_add_overflow(service_now_ms(), ms, &at) ? UINT64_MAX : at;
+}
+
+/* Its time begins; what waits counts. */
+static int call_set_deadline(struct call *call)
+{
+        struct service *service = call->service;
+        const struct request *request = call->request;
+        uint64_t next_ms;
+
+        if (!request->has_deadline && !request->wait_ms)
+                return 0;
+        if (request->has_deadline && request->deadline_ms == 0) {
+                call_set_stopped(call, CALL_STOPS_LATE);
+                return -1;
+        }
+        if (request->has_deadline)
+                call->deadline_ms = after_ms(request->deadline_ms);
+        if (request->wait_ms)
+                call->blocked_until_ms = after_ms(request->wait_ms);
+        next_ms = call->deadline_ms < call->blocked_until_ms ? call->deadline_ms
+                                                             : call->blocked_until_ms;
+        list_push_back(&service->timed, &call->timed);
+        if (next_ms < service->next_deadline_ms)
+                service->next_deadline_ms = next_ms;
+        return 0;
+}
+
+void call_admit(struct client *client, struct request *request)
+{
+        struct call *call;
+        int r;
+
+        if (call_new(&call, client, request)) {
+                if (!request->is_notification)
+                        client->sink->lost(client->sink);
+                request_free(request);
+                return;
+        }
+
+        /* A repeat needs nothing of what the first one needed: that may be gone by now. */
+        r = call_check_repeat(call);
+        if (r > 0) {
+                if (call_claim_handles(call) || call_set_deadline(call))
+                        call_fail(call);
+                return;
+        }
+        /* What the request refers to was there before it: it is resolved first, so that it cannot
+         * be its own result. */
+        if (r < 0 || call_set_deadline(call) || call_find_definition(call) ||
+            call_resolve_all(call) || claim_inputs(call) || call_claim_handles(call) ||
+            call_wait(call) || call_register(call) || call_claim_names(call)) {
+                call_fail(call);
+                return;
+        }
+        progress_watch(call);
+        if (call->n_pending == 0)
+                list_push_back(&call->service->ready, &call->queue);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/claims.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "service/core.h"
+#include "service/describe.h"
+#include "service/dispatch.h"
+#include "service/input.h"
+#include "tensor/overlap.h"
+
+/* ---- one claim ---- */
+
+struct claim *claim_free(struct claim *claim)
+{
+        if (!claim)
+                return NULL;
+        if (claim->client)
+                HASH_DEL(claim->client->claims, claim);
+        lease_end(&claim->lease);
+        free(claim);
+        return NULL;
+}
+
+static void on_granted(struct lease *lease)
+{
+        struct call *call = container_of(lease, struct claim, lease)->call;
+
+        call_unblock(call);
+}
+
+static const char *region_text(char text[256], const struct desc *region)
+{
+        int n = snprintf(text, 256, "shape %s, offset %lld, strides (",
+                         td_type_text(&region->type).s, (long long)region->offset);
+
+        for (unsigned i = 0; i < region->type.ndim && n < 256; i++)
+                n += snprintf(text + n, 256 - (size_t)n, "%s%lld", i ? ", " : "",
+                              (long long)region->strides[i]);
+        if (n < 256)
+                snprintf(text + n, 256 - (size_t)n, ")");
+        return text;
+}
+
+static void set_conflict(struct call *call, const struct lease *lease, const char *what)
+{
+        const struct lease *blocker = lease_blocker(lease);
+        const struct claim *claim = container_of(blocker, struct claim, lease);
+        const struct client *client = claim->client ? claim->client : claim->call->client;
+        const char *does = blocker->is_write ? "writes" : "reads";
+        char text[256];
+
+        if (claim->client)
+                failure_set(&call->failure, TD_E_LEASE_CONFLICT,
+                            "%s: %s: connection %llu (%s) %s %s, under its lease %llu",
+                            method_name(call->request->method), what,
+                            (unsigned long long)client->number, client->name, does,
+                            region_text(text, &blocker->region),
+                            (unsigned long long)claim->number);
+        else
+                failure_set(&call->failure, TD_E_LEASE_CONFLICT,
+                            "%s: %s: a request of connection %llu (%s) that came before %s %s",
+                            method_name(call->request->method), what,
+                            client ? (unsigned long long)client->number : 0,
+                            client ? client->name : "ended", does,
+                            region_text(text, &blocker->region));
+}
+
+/* 0, or -1 and the call's failure is set. */
+static int check_region(struct call *call, uint32_t i, const struct tensor *tensor,
+                        const struct desc *region)
+{
+        if (call->request->inputs[i].is_written && !overlap_is_distinct(region)) {
+                failure_set(&call->failure, TD_E_BAD_VIEW,
+                            "%s: input %u is written, but elements of the view may be one",
+                            method_name(call->request->method), i);
+                return -1;
+        }
+        if (tensor->mutable->n_leases >= TD_TENSOR_LEASES_MAX) {
+                failure_set(&call->failure, TD_E_TOO_MANY,
+                            "%s: the tensor has %d leases, held and waited for, the limit",
+                            method_name(call->request->method), TD_TENSOR_LEASES_MAX);
+                return -1;
+        }
+        return 0;
+}
+
+static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
+{
+        bool is_lease = call->request->method == METHOD_LEASE;
+        struct pin *pin = &call->pins[i];
+        struct desc region;
+
+        if (input_desc(call, i, tensor, &region) || check_region(call, i, tensor, &region))
+                return -1;
+        pin->claim = calloc(1, sizeof(*pin->claim));
+        if (!pin->claim) {
+                failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
+                return -1;
+        }
+        pin->claim->call = call;
+        pin->claim->lease = (struct lease){ .owner = is_lease ? NULL : call,
+                                            .is_lasting = is_lease,
+                                            .granted = on_granted };
+        lease_begin(&pin->claim->lease, tensor, &region, call->request->inputs[i].is_written);
+        if (pin->claim->lease.n_blockers == 0)
+                return 0;
+        if (pin->claim->lease.may_last &&
+            (!call->request->wait_ms || service_now_ms() >= call->blocked_until_ms)) {
+                set_conflict(call, &pin->claim->lease, "in use");
+                return -1;
+        }
+        call->n_pending++;
+        return 0;
+}
+
+/* ---- those of a call ---- */
+
+/* NULL: it is not known yet, or will never be. */
+static struct tensor *known_tensor(const struct pin *pin)
+{
+        const struct promise *promise = pin->wait.promise;
+
+        if (!promise)
+                return pin->tensor;
+        return promise->state == PROMISE_READY ? promise->tensor : NULL;
+}
+
+int claim_inputs(struct call *call)
+{
+        if (!request_is_run(call->request) && call->request->method != METHOD_LEASE)
+                return 0;
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                struct tensor *tensor = known_tensor(&call->pins[i]);
+
+                if (tensor && tensor->state == TENSOR_MUTABLE && !call->pins[i].claim &&
+                    claim_input(call, i, tensor))
+                        return -1;
+        }
+        return 0;
+}
+
+int claim_check(struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                const struct claim *claim = call->pins[i].claim;
+                const struct desc *torn;
+                char text[256];
+
+                if (!claim || claim->lease.is_write || call->request->torn)
+                        continue;
+                torn = tensor_torn(claim->lease.tensor, &claim->lease.region);
+                if (!torn)
+                        continue;
+                failure_set(&call->failure, TD_E_TORN,
+                            "%s: input %u: whoever wrote %s vanished before it was done",
+                            method_name(call->request->method), i, region_text(text, torn));
+                return -1;
+        }
+        return 0;
+}
+
+bool claim_is_blocked(const struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_pins; i++)
+                if (call->pins[i].claim && call->pins[i].claim->lease.n_blockers > 0)
+                        return true;
+        return false;
+}
+
+void claim_set_blocked(struct call *call)
+{
+        char what[64];
+
+        snprintf(what, sizeof(what), "still in use after %llu ms",
+                 (unsigned long long)call->request->wait_ms);
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                const struct claim *claim = call->pins[i].claim;
+
+                if (claim && claim->lease.n_blockers > 0) {
+                        set_conflict(call, &claim->lease, what);
+                        return;
+                }
+        }
+}
+
+/* ---- those of a client ---- */
+
+void claims_end(struct client *client)
+{
+        struct claim *claim, *next;
+
+        HASH_ITER (hh, client->claims, claim, next) {
+                if (claim->lease.is_write)
+                        tensor_tear(claim->lease.tensor, &claim->lease.region);
+                claim_free(claim);
+        }
+}
+
+static struct claim *claim_find(const struct client *client, uint64_t number)
+{
+        struct claim *claim;
+
+        HASH_FIND(hh, client->claims, &number, sizeof(number), claim);
+        return claim;
+}
+
+bool claim_may_write(const struct client *client, const struct tensor *tensor)
+{
+        const struct claim *claim;
+
+        for (claim = client->claims; claim; claim = claim->hh.next)
+                if (claim->lease.is_write && claim->lease.tensor == tensor)
+                        return true;
+        return false;
+}
+
+void handle_lease(struct call *call)
+{
+        struct client *client = call->client;
+        struct tensor *tensor = call->pins[0].tensor;
+        struct claim *claim;
+
+        if (!call->pins[0].claim) {
+                if (tensor->state == TENSOR_SEALED)
+                        call_refuse(call, TD_E_NOT_MUTABLE,
+                                    "lease: the tensor is sealed; it is read without a lease");
+                else
+                        call_visible_tensor(call);
+                return;
+        }
+        if (!client) {
+                call_set_stopped(call, CALL_STOPS_GONE);
+                call_fail(call);
+                return;
+        }
+        if (claim_find(client, call->request->lease)) {
+                call_refuse(call, TD_E_HANDLE_TAKEN, "lease %llu is in use on this connection",
+                            (unsigned long long)call->request->lease);
+                return;
+        }
+        if (HASH_COUNT(client->claims) >= TD_LEASES_MAX) {
+                call_refuse(call, TD_E_TOO_MANY,
+                            "this connection has %d leases, the limit; give some back",
+                            TD_LEASES_MAX);
+                return;
+        }
+        claim = steal_ptr(&call->pins[0].claim);
+        claim->call = NULL;
+        claim->client = client;
+        claim->number = call->request->lease;
+        HASH_ADD(hh, client->claims, number, sizeof(claim->number), claim);
+        describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable);
+}
+
+void handle_unlease(struct call *call)
+{
+        int r = 0;
+
+        for (uint32_t i = 0; i < call->request->n_ids; i++) {
+                struct claim *claim = claim_find(call->client, call->request->ids[i]);
+
+                if (!claim)
+                        continue;
+                if (claim->lease.is_write) {
+                        int audit = tensor_audit(claim->lease.tensor);
+
+                        r = r ? r : audit;
+                        lease_written(&claim->lease);
+                }
+                claim_free(claim);
+        }
+        if (r)
+                call_fail_store(call, r, "a tensor that was leased", 0);
+        else
+                call_done_nil(call);
+}

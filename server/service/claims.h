@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Claims
+ *
+ * Leases as requests and connections hold them. A run claims what it reads of mutable tensors, and
+ * what it writes into them, from its arrival to its end; `lease` claims for its connection, until
+ * `unlease` or until the connection ends.
+ *
+ * A request that conflicts with what others hold as long as they like is refused at once, unless it
+ * said how long it would wait; one that conflicts with requests alone waits for them. All that a
+ * run needs it claims together, behind what came before, so runs never wait in a circle. Two
+ * connections that each hold a lease and wait for the other's do, until the bound of the first.
+ */
+#pragma once
+
+#include <uthash.h>
+
+#include "service/call.h"
+#include "store/lease.h"
+
+struct claim {
+        struct lease lease;
+        struct call *call;     /* that waits for it or computes under it; NULL: */
+        struct client *client; /* who holds it, under a number */
+        uint64_t number;
+        UT_hash_handle hh;
+};
+
+/*
+ * Claim what the call needs of those tensors that are known by now; call->n_pending counts what has
+ * to be waited for. 0, or -1 and the call's failure is set.
+ */
+int claim_inputs(struct call *call);
+/* All is granted. Is what will be read whole? 0, or -1 and the call's failure is set. */
+int claim_check(struct call *call);
+/* Given back; nothing is said about what was written. Accepts NULL. */
+struct claim *claim_free(struct claim *claim);
+/* Does it wait for others' leases? Then the failure that says so can be set. */
+bool claim_is_blocked(const struct call *call);
+void claim_set_blocked(struct call *call);
+
+/* Does the connection hold a lease to write some of it? */
+bool claim_may_write(const struct client *client, const struct tensor *tensor);
+/* The connection ended: what it was writing is torn. */
+void claims_end(struct client *client);

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: MIT
+"""Mutable tensors in Python: assignments, in-place operators, leases between processes."""
+
+import contextlib
+
+import numpy
+import pytest
+
+import tensord
+
+
+@pytest.fixture
+def t(client):
+    """0, 1, ... 31 in eight rows of four."""
+    return client.put(numpy.arange(32.0).reshape(8, 4), "t", mutable=True)
+
+
+@pytest.fixture
+def expected():
+    return numpy.arange(32.0).reshape(8, 4)
+
+
+# ---- programs write ----
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        0,
+        -1,
+        (2, 3),
+        slice(1, 5),
+        (slice(None), 1),
+        (slice(None, None, -2), slice(1, 3)),
+        Ellipsis,
+        (Ellipsis, None, 2),
+        [0, 3, 0],
+        ([1, 2], [3, 0]),
+        (slice(2, 6), [0, 2]),
+        numpy.arange(32).reshape(8, 4) % 3 == 0,
+    ],
+    ids=str,
+)
+def test_assignment(client, t, expected, key):
+    n = numpy.asarray(expected[key]).size
+    for value in 7, numpy.arange(100.0, 100 + n).reshape(numpy.shape(expected[key])):
+        t[key] = value
+        expected[key] = value
+        assert numpy.array_equal(t, expected)
+    t[key] = client.put(numpy.float32(0.5))
+    expected[key] = 0.5
+    assert numpy.array_equal(client.get("t"), expected)
+
+
+def test_assignment_converts(client):
+    t = client.put(numpy.zeros(3, "int32"), mutable=True)
+    t[:] = [1.9, -2.9, 3.0]
+    assert numpy.asarray(t).tolist() == [1, -2, 3] and t.dtype == "int32"
+
+
+def test_in_place_operators(t, expected):
+    x = t
+    x += 1
+    x *= numpy.arange(4.0)
+    x[2:4] -= 5
+    x[:, 0] = x[:, 1] + x[:, 2]
+    x[::-1] = x
+    e = expected
+    e += 1
+    e *= numpy.arange(4.0)
+    e[2:4] -= 5
+    e[:, 0] = e[:, 1] + e[:, 2]
+    e[::-1] = e.copy()
+    assert x is t and numpy.array_equal(t, expected)
+
+
+def test_in_place_matrix_product(client):
+    x = client.put(numpy.arange(9.0).reshape(3, 3), mutable=True)
+    expected = numpy.asarray(x) @ numpy.eye(3)[::-1]
+    x @= numpy.eye(3)[::-1].copy()
+    assert numpy.array_equal(x, expected)
+
+
+def test_in_place_on_a_sealed_tensor_makes_another(client):
+    x = y = client.put([1.0, 2.0])
+    x += 1
+    assert x is not y and y.tolist() == [1, 2] and x.tolist() == [2, 3]
+
+
+def test_what_does_not_fit(client, t):
+    integers = client.put(numpy.arange(3), mutable=True)
+    with pytest.raises(tensord.DtypeError, match="float64 does not go into int64"):
+        integers += 0.5
+    with pytest.raises(tensord.ShapeError):
+        integers += [[1], [2]]
+    with pytest.raises(tensord.ShapeError):
+        t[0] = [1, 2, 3]
+    with pytest.raises(tensord.OutOfRange):
+        t[[9]] = 1
+    with pytest.raises(IndexError):
+        t[9] = 1
+    with pytest.raises(tensord.Sealed, match="mutable=True"):
+        client.put([1.0])[0] = 2
+    assert integers.tolist() == [0, 1, 2]
+
+
+def test_a_view_that_shows_elements_twice_is_not_written(client):
+    t = client.put(numpy.zeros(3), mutable=True)
+    with pytest.raises(tensord.ArgumentError, match="may be one"):
+        tensord.broadcast_to(t, (2, 3))[:] = 1
+
+
+def test_results_of_a_program(client, t, expected):
+    p = tensord.Program()
+    x = p.input(t)
+    total, y = client.run(p, x.sum(), x[0] * 10, into=(None, t[7]))
+    expected[7] = expected[0] * 10
+    assert float(total) == numpy.arange(32.0).sum() and y.name is None
+    assert numpy.array_equal(t, expected)
+    for into in [(t[0],), (t[0], None, t[1])]:
+        with pytest.raises(tensord.ArgumentError):
+            client.run(p, x.sum(), x[0], into=into)
+    with pytest.raises(tensord.ShapeError):
+        client.run(p, x[0], into=t)
+
+
+def test_it_stays_one_piece_of_memory(client, t):
+    array = numpy.asarray(t)
+    again = client.get("t")
+    assert not array.flags.writeable and numpy.shares_memory(array, again)
+    t[0, 0] = 55
+    assert array[0, 0] == again[0, 0] == 55
+
+
+# ---- leases ----
+
+
+def test_write_and_read(client, daemon, t):
+    with daemon.connect() as other:
+        mine, theirs = t, other.open("t")
+        with mine[2:4].write() as a:
+            assert a.shape == (2, 4) and a.flags.writeable
+            a[:] = 9
+            for refused in theirs, mine:
+                with pytest.raises(tensord.LeaseConflict, match=r"writes shape \(2, 4\)"):
+                    with refused.read():
+                        pass
+                with pytest.raises(BlockingIOError):
+                    refused.sum()
+            with theirs[4:].write() as b:
+                b += 1
+        assert not a.flags.writeable
+        with theirs.read() as b, mine.read() as c:
+            assert (b[2:4] == 9).all() and not b.flags.writeable
+            assert numpy.array_equal(b, c)
+            with pytest.raises(tensord.LeaseConflict):
+                theirs[0] = 1
+        theirs[0] = 1
+
+
+def test_views_of_every_kind(t, expected):
+    for key in [(slice(None), 2), (slice(None, None, -3), slice(None)), (1, 1)]:
+        with t[key].write() as a:
+            a += 100
+        expected[key] += 100
+    with t.T.write() as a:
+        a[0] = -1
+    expected[:, 0] = -1
+    assert numpy.array_equal(t, expected)
+
+
+def test_the_end_of_a_block_that_raises(t):
+    with contextlib.suppress(ZeroDivisionError):
+        with t.write() as a:
+            a[0, 0] = 1 / 0
+    with t.write(), pytest.raises(tensord.LeaseConflict):
+        t.read().__enter__()
+    lease = t.read()
+    with lease, lease_error(tensord.ArgumentError):
+        lease.__enter__()
+    with lease:
+        pass
+
+
+def lease_error(kind):
+    return pytest.raises(kind)
+
+
+def test_timeouts(t):
+    with t.write():
+        with pytest.raises(tensord.LeaseConflict, match="20 ms"):
+            with t.read(timeout=0.02):
+                pass
+
+
+def test_sealed_tensors_take_no_lease(client):
+    for lease in client.put([1.0]).read(), client.put([1.0]).write():
+        with pytest.raises(tensord.Sealed):
+            lease.__enter__()
+
+
+def test_a_connection_that_ends_takes_its_lease_along(own_daemon):
+    with own_daemon.connect() as client:
+        t = client.put(numpy.zeros(4), "t", mutable=True)
+        with pytest.raises(tensord.LeaseLost, match="torn"):
+            with t.write() as a:
+                a[0] = 1
+                own_daemon.restart9()
+        assert client.open("t").is_mutable
+
+
+def test_a_run_that_writes_is_not_repeated(own_daemon):
+    """Whether it took effect is not known, so it is not asked for twice."""
+    with own_daemon.connect() as client:
+        t = client.put(numpy.zeros(4), "t", mutable=True)
+        own_daemon.kill9()
+        with pytest.raises((tensord.OutcomeUnknown, tensord.NoDaemon, tensord.ConnectionLost)):
+            t[0] = 1
+        own_daemon.start()
+        client.open("t")[0] = 2
+        assert client.get("t").tolist() == [2, 0, 0, 0]
+
+
+# ---- processes ----
+
+ROWS = """
+import sys
+import numpy, tensord
+
+t = tensord.open("rows")
+row = int(sys.argv[1])
+for turn in range(50):
+    with t[row].write() as a:
+        a += 1
+    t[row] *= 1
+    with t[row].read() as a:
+        assert (a == turn + 1).all(), a
+print("done")
+"""
+
+
+def test_eight_processes_write_rows_at_once(client, daemon):
+    import concurrent.futures
+
+    t = client.put(numpy.zeros((8, 5000)), "rows", mutable=True)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        runs = [pool.submit(daemon.python, ROWS, str(row)) for row in range(8)]
+        for run in runs:
+            assert "done" in str(run.result())
+    assert (numpy.asarray(t) == 50).all()
+    assert client.stat("rows")["tensor"]["version"] >= 8 * 100
+
+
+COUNT = """
+import tensord
+
+t = tensord.open("count")
+for turn in range(100):
+    with t.write(timeout=60) as a:
+        a += 1
+"""
+
+
+def test_processes_wait_for_each_other(client, daemon):
+    import concurrent.futures
+
+    client.put(numpy.zeros(()), "count", mutable=True)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: daemon.python(COUNT), range(4)))
+    assert client.get("count") == 400
+
+
+DIES = """
+import os, signal, tensord
+
+with tensord.open("t")[1:3].write() as a:
+    a[0] = -1
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.kill
+def test_a_writer_that_dies(client, daemon, t):
+    daemon.python(DIES, check=False)
+    with t[3:].read(timeout=10):
+        pass
+    with pytest.raises(tensord.Torn, match=r"shape \(2, 4\)"):
+        with t.read(timeout=10):
+            pass
+    with pytest.raises(tensord.Torn):
+        t.sum()
+    with t.read(torn=True) as a:
+        assert (a[1] == -1).all()
+    t[1:3] = 0
+    assert float(t.sum()) == float(numpy.asarray(t).sum())
+
+
+def test_arrays_outlive_everything(client):
+    t = client.put(numpy.arange(1000.0), mutable=True)
+    with t.write() as a:
+        kept = a[10:20]
+    del t, a
+    client.put(numpy.zeros(1000))
+    assert kept.tolist() == list(range(10, 20))
