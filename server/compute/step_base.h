@@ -59,6 +59,12 @@ static inline uint64_t align_64(uint64_t n)
         return (n + 63) & ~UINT64_C(63);
 }
 
+/* Where what begins there ends, with at most n_most elements of n. */
+static inline int64_t chunk_end(int64_t begin, int64_t n_most, int64_t n)
+{
+        return n - begin < n_most ? n : begin + n_most;
+}
+
 static inline int64_t div_up(int64_t n, int64_t by)
 {
         return n / by + (n % by != 0);

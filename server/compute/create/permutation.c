@@ -14,6 +14,7 @@
 #include "compute/create/random.h"
 #include "compute/create/random_core.h"
 #include "compute/step_base.h"
+#include "compute/tally.h"
 
 #define CHUNKS_MAX 32
 #define CHUNK_LEAST 32768 /* elements */
@@ -52,10 +53,9 @@ static void scan_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
         const struct permutation *p = pass->p;
-        int64_t index = (int64_t)chunk * p->chunk, end = index + p->chunk;
+        int64_t index = (int64_t)chunk * p->chunk, end = chunk_end(index, p->chunk, p->n);
         struct philox_words words;
 
-        end = end < p->n ? end : p->n;
         while (index < end && !run_must_end(pass->run, &pass->is_stopped)) {
                 int64_t n = end - index < 2 * PHILOX_BLOCKS ? end - index : 2 * PHILOX_BLOCKS;
 
@@ -147,21 +147,15 @@ static int permutation_run(const struct step *step, const struct run *run, const
         struct pass pass = { .p = p, .run = run, .counts = scratch, .out = results[0] };
         const uint64_t n_counts = (uint64_t)p->n_chunks << p->bits;
         struct workers *workers = p->n < CHUNK_LEAST ? NULL : run_workers(run);
-        int64_t at = 0;
 
         (void)args;
         (void)refusal;
         pass.entries = (struct entry *)(void *)((char *)scratch + p->entries_at);
         memset(pass.counts, 0, n_counts * sizeof(*pass.counts));
         workers_for(workers, (uint64_t)p->n_chunks, scan_chunk, &pass);
-        for (uint64_t i = 0; i < n_counts; i++) {
-                int64_t count = pass.counts[i];
-
-                pass.counts[i] = at;
-                at += count;
-        }
         if (pass.is_stopped)
                 return PLAN_E_STOPPED;
+        tally_sum(pass.counts, n_counts);
         pass.is_placing = true;
         workers_for(workers, (uint64_t)p->n_chunks, scan_chunk, &pass);
         if (pass.is_stopped)

@@ -246,7 +246,7 @@ static void run_cut(void *ctx, uint64_t item)
         const struct cumulative *s = pass->s;
         const int64_t n_cuts = div_up(s->n, ITEM), line = (int64_t)item / n_cuts;
         const int64_t begin = (int64_t)item % n_cuts * ITEM;
-        const int64_t end = s->n - begin < ITEM ? s->n : begin + ITEM;
+        const int64_t end = chunk_end(begin, ITEM, s->n);
         char *totals = pass->totals +
                        (size_t)(line * s->n_blocks + begin / SCAN_BLOCK) * s->sum_size;
         _Alignas(64) char sums[GROUP * SUM_BYTES];

@@ -74,7 +74,7 @@ static void run_chunk(void *ctx, uint64_t chunk)
         struct pass *pass = ctx;
         const struct segments *s = pass->s;
         const int64_t first = (int64_t)chunk * s->rows_of_chunk;
-        const int64_t end = s->n - first < s->rows_of_chunk ? s->n : first + s->rows_of_chunk;
+        const int64_t end = chunk_end(first, s->rows_of_chunk, s->n);
         double *sums = pass->sums + (int64_t)chunk * s->k * s->row.n;
         int64_t labels[LABELS];
 

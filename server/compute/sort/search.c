@@ -136,7 +136,7 @@ static void search_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
         int64_t i = (int64_t)chunk * CHUNK, n_what = pass->s->what.space.n;
-        int64_t end = n_what - i < CHUNK ? n_what : i + CHUNK;
+        int64_t end = chunk_end(i, CHUNK, n_what);
 
         if (run_must_end(pass->run, &pass->is_stopped))
                 return;
@@ -153,7 +153,7 @@ static void load_chunk(void *ctx, uint64_t chunk)
         const struct search *s = pass->s;
         const size_t size = s->order->item_size;
         int64_t i = (int64_t)chunk * CHUNK, n_among = s->among.space.n;
-        int64_t end = n_among - i < CHUNK ? n_among : i + CHUNK;
+        int64_t end = chunk_end(i, CHUNK, n_among);
 
         if (run_must_end(pass->run, &pass->is_stopped))
                 return;

@@ -6,7 +6,7 @@
  * elements, and for each chunk of them how many come before it. The second half walks the bits, so
  * it finds just as many as were counted, whatever became of the elements.
  *
- * Scratch: the count, a start for each chunk and one for the end, then the bits.
+ * Scratch: the tally, then the bits.
  */
 #include "compute/sort/select.h"
 
@@ -18,11 +18,11 @@
 #include "compute/sort/items.h"
 #include "compute/space.h"
 #include "compute/step_base.h"
+#include "compute/tally.h"
 
 enum {
         TILE = 512,          /* elements loaded at a time */
         CHUNK = 64 * 1024,   /* elements, at most; a multiple of 64 */
-        HEAD_BYTES = 64,     /* before the starts */
         ROW_LARGE = 1 << 16, /* bytes of a row from which on we ask at each whether to stop */
 };
 
@@ -47,7 +47,7 @@ struct pass {
         const struct select *s;
         const struct run *run;
         const char *flags, *x;
-        int64_t *starts;
+        struct tally *tally;
         uint64_t *bits;
         char *out;
         int64_t count;
@@ -79,7 +79,7 @@ static void count_chunk(void *ctx, uint64_t chunk)
         struct pass *pass = ctx;
         const struct select *s = pass->s;
         int64_t index = (int64_t)chunk * s->chunk;
-        int64_t end = s->flags.n - index < s->chunk ? s->flags.n : index + s->chunk, n = 0;
+        int64_t end = chunk_end(index, s->chunk, s->flags.n), n = 0;
         uint8_t tile[TILE];
 
         if (run_must_end(pass->run, &pass->is_stopped))
@@ -96,7 +96,7 @@ static void count_chunk(void *ctx, uint64_t chunk)
                         n += __builtin_popcountll(word);
                 }
         }
-        pass->starts[chunk + 1] = n;
+        pass->tally->starts[chunk] = n;
 }
 
 static int select_run(const struct step *step, const struct run *run, const void *const *args,
@@ -109,16 +109,13 @@ static int select_run(const struct step *step, const struct run *run, const void
         (void)refusal;
         pass.flags = args[s->is_mask ? 1 : 0];
         pass.flags += s->flags_offset;
-        pass.starts = (int64_t *)(void *)((char *)scratch + HEAD_BYTES);
+        pass.tally = scratch;
         pass.bits = (uint64_t *)(void *)((char *)scratch + s->bits_offset);
-        pass.starts[0] = 0;
         workers_for(s->flags.n < SPREAD_BYTES ? NULL : run_workers(run), (uint64_t)s->n_chunks,
                     count_chunk, &pass);
         if (pass.is_stopped)
                 return PLAN_E_STOPPED;
-        for (int64_t i = 0; i < s->n_chunks; i++)
-                pass.starts[i + 1] += pass.starts[i];
-        memcpy(scratch, &pass.starts[s->n_chunks], sizeof(int64_t));
+        tally_close(pass.tally, s->n_chunks);
         return 0;
 }
 
@@ -174,7 +171,7 @@ static int64_t write_bits(struct pass *pass, int64_t chunk, int64_t at, int64_t 
         const struct select *s = pass->s;
         struct cursor cursor = { .s = s };
         const int64_t first = chunk * s->chunk;
-        const int64_t n = s->flags.n - first < s->chunk ? s->flags.n - first : s->chunk;
+        const int64_t n = chunk_end(first, s->chunk, s->flags.n) - first;
         const bool is_large = s->row.n * (int64_t)s->item_size >= ROW_LARGE;
         const int64_t step = s->ndim > 0 ? s->strides[s->ndim - 1] : 0;
 
@@ -206,7 +203,7 @@ static int64_t write_words(struct pass *pass, int64_t chunk, int64_t at, int64_t
 {
         const struct select *s = pass->s;
         const int64_t first = chunk * s->chunk;
-        const int64_t n = s->flags.n - first < s->chunk ? s->flags.n - first : s->chunk;
+        const int64_t n = chunk_end(first, s->chunk, s->flags.n) - first;
         const int64_t step = s->is_mask ? s->strides[0] : 0;
         const char *x = s->is_mask ? pass->x + s->x_offset : NULL;
         int64_t *out = (int64_t *)(void *)pass->out;
@@ -237,12 +234,12 @@ static void write_chunk(void *ctx, uint64_t chunk)
         const bool is_words = s->ndim == 1 && (!s->is_mask || (s->row.n == 1 && s->item_size == 8));
         const size_t n_item = s->is_mask ? (size_t)s->row.n * s->item_size : sizeof(int64_t);
         const int64_t n_lists = s->is_mask ? 1 : (int64_t)s->ndim;
-        int64_t at = pass->starts[chunk], end = pass->starts[chunk + 1];
+        const struct tally_part part = tally_part(pass->tally, chunk, pass->count);
+        const int64_t end = part.end;
+        int64_t at = part.begin;
 
         if (run_must_end(pass->run, &pass->is_stopped))
                 return;
-        end = end < 0 ? 0 : end > pass->count ? pass->count : end;
-        at = at < 0 ? 0 : at > end ? end : at;
         at = is_words ? write_words(pass, (int64_t)chunk, at, end)
                       : write_bits(pass, (int64_t)chunk, at, end);
         /* Bits are missing only if the scratch was tampered with. */
@@ -262,7 +259,7 @@ static int select_finish(const struct step *step, const struct run *run, const v
                 return 0;
         is_small = count * (s->is_mask ? s->row.n : (int64_t)s->ndim) * 8 + s->flags.n / 8 <
                    SPREAD_BYTES;
-        pass.starts = (int64_t *)(uintptr_t)((const char *)scratch + HEAD_BYTES);
+        pass.tally = (struct tally *)(uintptr_t)scratch;
         pass.bits = (uint64_t *)(uintptr_t)((const char *)scratch + s->bits_offset);
         workers_for(is_small ? NULL : run_workers(run), (uint64_t)s->n_chunks, write_chunk, &pass);
         return pass.is_stopped ? PLAN_E_STOPPED : 0;
@@ -307,7 +304,7 @@ int select_new(struct step **stepp, enum td_op op, const struct desc *args,
         n_row = s->row.n > 0 ? s->row.n : 1;
         s->chunk = n_row < CHUNK / 64 ? CHUNK / n_row / 64 * 64 : 64;
         s->n_chunks = div_up(s->flags.n, s->chunk);
-        s->bits_offset = align_64(HEAD_BYTES + (uint64_t)(s->n_chunks + 1) * sizeof(int64_t));
+        s->bits_offset = tally_n_bytes(s->n_chunks);
         s->step.n_scratch = align_64(s->bits_offset +
                                      (uint64_t)div_up(s->flags.n, TILE) * TILE / 8);
         s->step.count_max = s->flags.n;

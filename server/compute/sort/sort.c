@@ -100,7 +100,7 @@ static void put_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
         int64_t begin = (int64_t)chunk * STORE_CHUNK;
-        int64_t end = pass->s->k - begin < STORE_CHUNK ? pass->s->k : begin + STORE_CHUNK;
+        int64_t end = chunk_end(begin, STORE_CHUNK, pass->s->k);
 
         put(pass, pass->values, pass->indices, begin, end);
 }
@@ -153,12 +153,8 @@ static void sort_slot(void *ctx, uint64_t slot)
                 struct pass line = pass_line(pass, at, &source);
                 struct keys sorted;
 
-                if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
+                if (run_must_end(pass->run, &pass->is_stopped))
                         return;
-                if (run_should_stop(pass->run)) {
-                        atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-                        return;
-                }
                 source_load(&source, 0, (size_t)s->n, from.keys);
                 for (int64_t i = 0; indices && i < s->n; i++)
                         indices[i] = (uint32_t)i;

@@ -61,16 +61,6 @@ static unsigned line_levels(int64_t n)
         return n_levels;
 }
 
-static bool line_must_end(struct line *line)
-{
-        if (atomic_load_explicit(&line->is_stopped, memory_order_relaxed))
-                return true;
-        if (!run_should_stop(line->run))
-                return false;
-        atomic_store_explicit(&line->is_stopped, true, memory_order_relaxed);
-        return true;
-}
-
 /* ---- splitters ---- */
 
 /* Splitters of an inner node lie between those of its children: the tree in order is the sample. */
@@ -146,9 +136,9 @@ static void number_chunk(void *ctx, uint64_t chunk)
         struct line *line = ctx;
         uint32_t *counts = line->counts + (chunk << line->n_bits);
         int64_t i = (int64_t)chunk * line->chunk;
-        int64_t end = line->n - i < line->chunk ? line->n : i + line->chunk;
+        int64_t end = chunk_end(i, line->chunk, line->n);
 
-        if (line_must_end(line))
+        if (run_must_end(line->run, &line->is_stopped))
                 return;
         memset(counts, 0, sizeof(*counts) << line->n_bits);
         for (; i < end; i += TILE) {
@@ -188,11 +178,11 @@ static void scatter_chunk(void *ctx, uint64_t chunk)
         struct line *line = ctx;
         const uint32_t *counts = line->counts + (chunk << line->n_bits);
         int64_t i = (int64_t)chunk * line->chunk;
-        int64_t end = line->n - i < line->chunk ? line->n : i + line->chunk;
+        int64_t end = chunk_end(i, line->chunk, line->n);
         int64_t at[2 * BUCKETS_MAX];
         const size_t mask = ((size_t)1 << line->n_bits) - 1;
 
-        if (line_must_end(line))
+        if (run_must_end(line->run, &line->is_stopped))
                 return;
         for (size_t b = 0; b <= mask; b++)
                 at[b] = line->starts[b] + counts[b];
@@ -226,7 +216,7 @@ static void sort_bucket(void *ctx, uint64_t bucket)
         size_t n = (size_t)(line->starts[bucket + 1] - begin);
         struct keys to = keys_at(line, 0, begin), sorted;
 
-        if (n == 0 || is_of_equals(line, bucket) || line_must_end(line))
+        if (n == 0 || is_of_equals(line, bucket) || run_must_end(line->run, &line->is_stopped))
                 return;
         sorted = sort_keys(keys_at(line, 1, begin), to, n);
         if (sorted.keys == to.keys)
@@ -241,9 +231,9 @@ static void copy_equals(void *ctx, uint64_t chunk)
 {
         struct line *line = ctx;
         int64_t low = (int64_t)chunk * line->chunk;
-        int64_t high = line->n - low < line->chunk ? line->n : low + line->chunk;
+        int64_t high = chunk_end(low, line->chunk, line->n);
 
-        if (line_must_end(line))
+        if (run_must_end(line->run, &line->is_stopped))
                 return;
         for (uint64_t b = 2; b < UINT64_C(1) << line->n_bits; b += 2) {
                 int64_t begin = line->starts[b] > low ? line->starts[b] : low;

@@ -38,25 +38,17 @@ static uint64_t parts_lay_out(struct parts *parts, int64_t n, uintptr_t scratch)
         return at + sort_line_n_scratch(n, true);
 }
 
-static int64_t chunk_end(const struct parts *parts, uint64_t chunk)
-{
-        int64_t begin = (int64_t)chunk * CHUNK;
-
-        return parts->n - begin < CHUNK ? parts->n : begin + CHUNK;
-}
-
 /* ---- passes ---- */
 
 static void load_chunk(void *ctx, uint64_t chunk)
 {
         struct parts *parts = ctx;
         const struct source *source = parts->source;
-        int64_t begin = (int64_t)chunk * CHUNK;
+        int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, parts->n);
 
         if (!run_must_end(parts->run, &parts->is_stopped))
                 space_load(source->space, 0, parts->load, sizeof(*parts->line.room), source->base,
-                           begin, (size_t)(chunk_end(parts, chunk) - begin),
-                           parts->line.room + begin);
+                           i, (size_t)(end - i), parts->line.room + i);
 }
 
 static uint64_t picked_at(const struct parts *parts, uint32_t index)
@@ -68,10 +60,11 @@ static uint64_t picked_at(const struct parts *parts, uint32_t index)
 static void pick_chunk(void *ctx, uint64_t chunk)
 {
         struct parts *parts = ctx;
+        int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, parts->n);
 
         if (run_must_end(parts->run, &parts->is_stopped))
                 return;
-        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(parts, chunk); i < end; i++) {
+        for (; i < end; i++) {
                 parts->order[i] = parts->line.indices[i];
                 parts->picked[i] = picked_at(parts, parts->order[i]);
         }
@@ -81,10 +74,11 @@ static void pick_chunk(void *ctx, uint64_t chunk)
 static void pick_chunk_again(void *ctx, uint64_t chunk)
 {
         struct parts *parts = ctx;
+        int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, parts->n);
 
         if (run_must_end(parts->run, &parts->is_stopped))
                 return;
-        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(parts, chunk); i < end; i++) {
+        for (; i < end; i++) {
                 uint32_t index = parts->line.indices[i];
 
                 index = index < parts->n ? parts->order[index] : 0;

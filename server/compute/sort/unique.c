@@ -6,7 +6,7 @@
  * them; each key that differs from the one before it begins a run, and each NaN does. Runs are
  * counted by chunks; the second half walks the same keys again.
  *
- * Scratch: the count, a start for each chunk and one for the end, then what sorting takes.
+ * Scratch: the tally, then what sorting takes.
  */
 #include "compute/sort/unique.h"
 
@@ -18,11 +18,9 @@
 #include "compute/sort/items.h"
 #include "compute/sort/sort_parts.h"
 #include "compute/step_base.h"
+#include "compute/tally.h"
 
-enum {
-        CHUNK = 32 * 1024,
-        HEAD_BYTES = 64,
-};
+enum { CHUNK = 32 * 1024 };
 
 struct unique {
         struct step step;
@@ -41,7 +39,7 @@ struct pass {
         const struct run *run;
         struct source source;
         struct sorted sorted;
-        int64_t *starts; /* runs before each chunk */
+        struct tally *tally; /* of runs */
         char *values;
         int64_t *indices, *inverse, *counts;
         int64_t count;
@@ -58,33 +56,27 @@ static bool begins_run(const struct pass *pass, int64_t i)
                (nan && keys[i] == nan);
 }
 
-static int64_t chunk_end(const struct pass *pass, uint64_t chunk)
-{
-        int64_t begin = (int64_t)chunk * CHUNK, n = pass->u->space.n;
-
-        return n - begin < CHUNK ? n : begin + CHUNK;
-}
-
 /* ---- counting ---- */
 
 static void count_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
-        int64_t n = 0;
+        int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, pass->u->space.n), n = 0;
 
-        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++)
+        for (; i < end; i++)
                 n += begins_run(pass, i);
-        pass->starts[chunk + 1] = n;
+        pass->tally->starts[chunk] = n;
 }
 
 static void invert_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
-        int64_t run = pass->starts[chunk] - 1;
+        int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, pass->u->space.n);
+        int64_t run = pass->tally->starts[chunk] - 1;
 
         if (run_must_end(pass->run, &pass->is_stopped))
                 return;
-        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++) {
+        for (; i < end; i++) {
                 run += begins_run(pass, i);
                 if (pass->sorted.indices[i] < pass->u->space.n)
                         pass->inverse[pass->sorted.indices[i]] = run;
@@ -98,7 +90,7 @@ static void pass_init(struct pass *pass, const struct unique *u, const struct ru
 
         *pass = (struct pass){ .u = u, .run = run };
         pass->source = (struct source){ u->order, &u->space, (const char *)x + u->offset };
-        pass->starts = (int64_t *)(void *)(bytes + HEAD_BYTES);
+        pass->tally = (struct tally *)(void *)bytes;
         pass->sorted = sort_parts_at(u->order, u->space.n, u->has_sorted_indices,
                                      bytes + u->sort_offset);
         atomic_init(&pass->zero, -1);
@@ -119,11 +111,8 @@ static int unique_run(const struct step *step, const struct run *run, const void
                                (char *)scratch + u->sort_offset);
         if (r)
                 return r;
-        pass.starts[0] = 0;
         workers_for(workers, (uint64_t)u->n_chunks, count_chunk, &pass);
-        for (int64_t i = 0; i < u->n_chunks; i++)
-                pass.starts[i + 1] += pass.starts[i];
-        memcpy(scratch, &pass.starts[u->n_chunks], sizeof(int64_t));
+        tally_close(pass.tally, u->n_chunks);
         if (u->inverse < 0)
                 return 0;
         pass.inverse = results[u->inverse];
@@ -162,14 +151,14 @@ static void write_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
         const struct unique *u = pass->u;
-        int64_t run = pass->starts[chunk], last = pass->starts[chunk + 1];
+        const struct tally_part part = tally_part(pass->tally, chunk, pass->count);
+        int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, u->space.n);
+        int64_t run = part.begin;
 
         if (run_must_end(pass->run, &pass->is_stopped))
                 return;
-        last = last < 0 ? 0 : last > pass->count ? pass->count : last;
-        run = run < 0 ? 0 : run;
-        for (int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(pass, chunk); i < end; i++) {
-                if (!begins_run(pass, i) || run >= last)
+        for (; i < end; i++) {
+                if (!begins_run(pass, i) || run >= part.end)
                         continue;
                 if (pass->values)
                         put_value(pass, run, i);
@@ -181,7 +170,7 @@ static void write_chunk(void *ctx, uint64_t chunk)
                         pass->counts[run] = run_length(pass, i);
                 run++;
         }
-        for (; run < last; run++) { /* only if the scratch was tampered with */
+        for (; run < part.end; run++) { /* only if the scratch was tampered with */
                 if (pass->values)
                         memset(pass->values + run * (int64_t)u->order->item_size, 0,
                                u->order->item_size);
@@ -261,7 +250,7 @@ int unique_new(struct step **stepp, enum td_op op, const struct desc *args,
         u->counts = op == TD_OP_UNIQUE_ALL || op == TD_OP_UNIQUE_COUNTS ? n++ : -1;
         u->has_sorted_indices = u->indices >= 0 || u->inverse >= 0 || !u->order->store;
         u->n_chunks = div_up(u->space.n, CHUNK);
-        u->sort_offset = align_64(HEAD_BYTES + (uint64_t)(u->n_chunks + 1) * sizeof(int64_t));
+        u->sort_offset = tally_n_bytes(u->n_chunks);
         u->step.n_scratch = u->sort_offset +
                             sort_parts_n_scratch(u->order, u->space.n, u->has_sorted_indices);
         u->step.count_max = u->space.n;
