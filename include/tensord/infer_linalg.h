@@ -8,6 +8,13 @@
 
 #include "tensord/infer_call.h"
 
+static_assert(TD_RULE_LU - TD_RULE_SOLVE == 13, "rules of what LAPACK does stand together");
+
+static inline bool td_rule_is_lapack(enum td_rule rule)
+{
+        return rule >= TD_RULE_SOLVE && rule <= TD_RULE_LU;
+}
+
 /* The leading dimensions of a stack, without the last n. */
 static inline struct td_type td_lead(const struct td_type *type, unsigned n)
 {
@@ -241,12 +248,10 @@ static inline int td_infer_square(enum td_rule rule, const struct td_call *call,
         }
 }
 
-static inline int td_infer_linalg(enum td_rule rule, const struct td_call *call,
+static inline int td_infer_lapack(enum td_rule rule, const struct td_call *call,
                                   struct td_type *results)
 {
         switch (rule) {
-        case TD_RULE_MATMUL:
-                return td_infer_matmul(call, results);
         case TD_RULE_SOLVE:
                 return td_infer_solve(call, results);
         case TD_RULE_LU_SOLVE:

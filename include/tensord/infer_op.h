@@ -250,6 +250,10 @@ static inline int td_infer_rule(enum td_op op, const struct td_call *call, struc
 
         if (td_category(rule))
                 return td_infer_elementwise(call, rule, results);
+        if (td_rule_is_reduction(rule))
+                return td_infer_reduction(call, rule, results);
+        if (td_rule_is_lapack(rule))
+                return td_infer_lapack(rule, call, results);
         switch (rule) {
         case TD_RULE_WHERE: return td_infer_where(call, results);
         case TD_RULE_ASTYPE: return td_infer_astype(call, results);
@@ -263,30 +267,9 @@ static inline int td_infer_rule(enum td_op op, const struct td_call *call, struc
         case TD_RULE_ASSIGN: return td_infer_assign(call, results);
         case TD_RULE_PUT: return td_infer_put(call, results);
         case TD_RULE_TRIANGLE: return td_infer_triangle(call, results);
-        case TD_RULE_SUM:
-        case TD_RULE_MEAN:
-        case TD_RULE_VARIANCE:
-        case TD_RULE_EXTREMUM:
-        case TD_RULE_ARG_EXTREMUM:
-        case TD_RULE_TEST:
-        case TD_RULE_COUNT: return td_infer_reduction(call, rule, results);
         case TD_RULE_SCAN: return td_infer_scan(call, results);
         case TD_RULE_SEGMENT_SUM: return td_infer_segment_sum(call, results);
-        case TD_RULE_MATMUL:
-        case TD_RULE_SOLVE:
-        case TD_RULE_LU_SOLVE:
-        case TD_RULE_LSTSQ:
-        case TD_RULE_SQUARE:
-        case TD_RULE_DET:
-        case TD_RULE_SLOGDET:
-        case TD_RULE_QR:
-        case TD_RULE_SVD:
-        case TD_RULE_SVDVALS:
-        case TD_RULE_EIGH:
-        case TD_RULE_EIGVALSH:
-        case TD_RULE_EIG:
-        case TD_RULE_EIGVALS:
-        case TD_RULE_LU: return td_infer_linalg(rule, call, results);
+        case TD_RULE_MATMUL: return td_infer_matmul(call, results);
         case TD_RULE_CREATION: return td_infer_shape(call, call->attrs->dtype, results);
         case TD_RULE_ARANGE: return td_infer_arange(call, results);
         case TD_RULE_EYE: return td_infer_eye(call, results);

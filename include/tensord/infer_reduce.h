@@ -8,6 +8,13 @@
 
 #include "tensord/infer_call.h"
 
+static_assert(TD_RULE_COUNT - TD_RULE_SUM == 6, "rules of reductions stand together");
+
+static inline bool td_rule_is_reduction(enum td_rule rule)
+{
+        return rule >= TD_RULE_SUM && rule <= TD_RULE_COUNT;
+}
+
 /* Bit i: axis i is reduced. All of them if no axes were given, none if the list given is empty. */
 static inline int td_reduced_axes(const char *name, const struct td_attrs *attrs, unsigned ndim,
                                   uint32_t *maskp, struct td_refusal *refusal)

@@ -25,41 +25,22 @@
 #include "compute/step_base.h"
 #include "compute/sort/unique.h"
 #include "tensord/infer_elementwise.h"
-
-static int linalg_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
-                      uint32_t n_args, const struct desc *args, const struct desc *results)
-{
-        switch (td_op_info(op)->rule) {
-        case TD_RULE_MATMUL:
-                return matmul_new(stepp, args, results);
-        case TD_RULE_SOLVE:
-        case TD_RULE_LU_SOLVE:
-        case TD_RULE_SQUARE:
-        case TD_RULE_DET:
-        case TD_RULE_SLOGDET:
-        case TD_RULE_QR:
-        case TD_RULE_SVD:
-        case TD_RULE_SVDVALS:
-        case TD_RULE_EIGH:
-        case TD_RULE_EIGVALSH:
-        case TD_RULE_EIG:
-        case TD_RULE_EIGVALS:
-        case TD_RULE_LU:
-        case TD_RULE_LSTSQ:
-                return lapack_new(stepp, op, attrs, n_args, args, results);
-        default:
-                assert(!"views and loops are not steps");
-                __builtin_unreachable();
-        }
-}
+#include "tensord/infer_linalg.h"
+#include "tensord/infer_reduce.h"
 
 int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, uint32_t n_args,
              const struct desc *args, uint32_t n_results, const struct desc *results)
 {
+        const enum td_rule rule = td_op_info(op)->rule;
+
         assert(n_results == (uint32_t)td_op_info(op)->n_results);
-        if (td_category(td_op_info(op)->rule))
+        if (td_category(rule))
                 return region_new_one(stepp, op, n_args, args, results);
-        switch (td_op_info(op)->rule) {
+        if (td_rule_is_reduction(rule))
+                return reduce_new(stepp, op, attrs, args, results);
+        if (td_rule_is_lapack(rule))
+                return lapack_new(stepp, op, attrs, n_args, args, results);
+        switch (rule) {
         case TD_RULE_WHERE:
                 return region_new_one(stepp, op, n_args, args, results);
         case TD_RULE_ASTYPE:
@@ -75,14 +56,6 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
                 return put_new(stepp, attrs, n_args, args, results);
         case TD_RULE_TRIANGLE:
                 return triangle_new(stepp, op, attrs, args, results);
-        case TD_RULE_SUM:
-        case TD_RULE_MEAN:
-        case TD_RULE_VARIANCE:
-        case TD_RULE_EXTREMUM:
-        case TD_RULE_ARG_EXTREMUM:
-        case TD_RULE_TEST:
-        case TD_RULE_COUNT:
-                return reduce_new(stepp, op, attrs, args, results);
         case TD_RULE_SCAN:
                 return cumulative_new(stepp, op, attrs, args, results);
         case TD_RULE_SEGMENT_SUM:
@@ -108,8 +81,11 @@ int step_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs, u
                 return random_new(stepp, op, attrs, results);
         case TD_RULE_RANDOM_PERMUTATION:
                 return permutation_new(stepp, attrs, results);
+        case TD_RULE_MATMUL:
+                return matmul_new(stepp, args, results);
         default:
-                return linalg_new(stepp, op, attrs, n_args, args, results);
+                assert(!"views and loops are not steps");
+                __builtin_unreachable();
         }
 }
 

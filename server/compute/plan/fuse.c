@@ -431,7 +431,7 @@ static bool is_reduction(const struct fuse *fuse, uint32_t node)
         if (fuse->graph->is_plain)
                 return false;
         if (td_op_info(n->op)->rule != TD_RULE_SCAN)
-                return reduce_can(n->op);
+                return td_rule_is_reduction(td_op_info(n->op)->rule);
         arg = graph_arg(fuse->graph, n, 0);
         return fuse->values[arg].cost <= AGAIN_MAX ||
                !cumulative_reads_twice(&n->attrs, &fuse->graph->types[arg]);

@@ -90,16 +90,14 @@ static void lie(struct desc *result, const struct td_node *node, const struct td
                 else
                         desc_init_c(result, type);
                 break;
-        case TD_RULE_SUM:
-        case TD_RULE_MEAN:
-        case TD_RULE_VARIANCE:
-        case TD_RULE_EXTREMUM:
-        case TD_RULE_TEST:
-        case TD_RULE_COUNT:
-                keep_reduced(result, type, args, &node->attrs);
+        case TD_RULE_ARG_EXTREMUM:
+                desc_init_c(result, type);
                 break;
         default:
-                desc_init_c(result, type);
+                if (td_rule_is_reduction(td_op_info(node->op)->rule))
+                        keep_reduced(result, type, args, &node->attrs);
+                else
+                        desc_init_c(result, type);
         }
 }
 

@@ -485,27 +485,11 @@ static void choose_finish(struct reduce *r, const struct td_attrs *attrs, enum t
                 r->finish = kernels_get()->finish[result]; /* NULL: as many bytes, wrapped */
 }
 
-bool reduce_can(enum td_op op)
-{
-        switch (td_op_info(op)->rule) {
-        case TD_RULE_SUM:
-        case TD_RULE_MEAN:
-        case TD_RULE_VARIANCE:
-        case TD_RULE_EXTREMUM:
-        case TD_RULE_ARG_EXTREMUM:
-        case TD_RULE_TEST:
-        case TD_RULE_COUNT:
-                return true;
-        default:
-                return false;
-        }
-}
-
-/* any and all stop where all is said, and where an extremum is is looked for again. */
 bool reduce_can_store(enum td_op op)
 {
-        return reduce_can(op) && td_op_info(op)->rule != TD_RULE_ARG_EXTREMUM &&
-               td_op_info(op)->rule != TD_RULE_TEST;
+        enum td_rule rule = td_op_info(op)->rule;
+
+        return td_rule_is_reduction(rule) && rule != TD_RULE_ARG_EXTREMUM && rule != TD_RULE_TEST;
 }
 
 int reduce_new_of(struct step **stepp, enum td_op op, const struct td_attrs *attrs,

@@ -15,9 +15,7 @@
 int reduce_new(struct step **stepp, enum td_op op, const struct td_attrs *attrs,
                const struct desc *arg, const struct desc *result);
 
-/* Is it one that an expression can end in? */
-bool reduce_can(enum td_op op);
-/* Can other values of the expression be stored on the way? */
+/* Can other values be stored on the way, where an expression ends in it? */
 bool reduce_can_store(enum td_op op);
 /*
  * The same of a value of an expression, over the shape that its leaves broadcast to; the step's
