@@ -122,7 +122,8 @@ def _variance(op, doc):
     x : Tensor, Value or array_like
     {_AXIS}
     correction : int or float
-        The divisor is the number of elements less this; 1 is Bessel's correction.
+        The divisor is the number of elements less this; 1 is Bessel's correction. NaN if nothing
+        or less is left.
     {_KEEPDIMS}
     """,
     )

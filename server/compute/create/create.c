@@ -7,6 +7,7 @@
  */
 #include "compute/create/create.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -129,15 +130,11 @@ static void write_chunk(void *ctx, uint64_t chunk)
 {
         struct pass *pass = ctx;
         const struct create *c = pass->create;
-        int64_t index = (int64_t)chunk * CHUNK, end = c->n - index < CHUNK ? c->n : index + CHUNK;
+        int64_t index = (int64_t)chunk * CHUNK, end = chunk_end(index, CHUNK, c->n);
         char *out = pass->out + index * (int64_t)c->item_size;
 
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
-        if (run_should_stop(pass->run)) {
-                atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-                return;
-        }
         if (c->op == TD_OP_LINSPACE)
                 write_linspace(c, out, index, end);
         else if (c->op == TD_OP_ARANGE)
@@ -184,6 +181,8 @@ void create_arange(struct arange *arange, const struct td_attrs *attrs, enum td_
         for (unsigned i = 0; i < 2 && !arange->is_integer; i++)
                 *bounds[i] = (struct td_number){ .kind = TD_KIND_FLOAT,
                                                  .d = td_number_double(bounds[i]) };
+        if (!arange->is_integer && isinf(arange->by.d))
+                arange->by.d = 0; /* the first is the only one, and 0 times infinity is NaN */
 }
 
 bool create_is_constant(enum td_op op)

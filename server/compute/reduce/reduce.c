@@ -11,6 +11,8 @@
  */
 #include "compute/reduce/reduce.h"
 
+#include <math.h>
+
 #include "base/error.h"
 #include "compute/reduce/cuts.h"
 #include "compute/reduce/reduce_arg.h"
@@ -478,7 +480,7 @@ static void choose_finish(struct reduce *r, const struct td_attrs *attrs, enum t
         if (r->squares) {
                 r->divisor = (double)r->feed.n_over -
                              (attrs->set & TD_ATTR_CORRECTION ? attrs->correction : 0);
-                r->divisor = r->divisor > 0 ? r->divisor : 0;
+                r->divisor = r->divisor > 0 ? r->divisor : (double)NAN;
                 r->is_root = r->op == TD_OP_STD;
         }
         if (r->last->accumulator != result || r->op == TD_OP_MEAN || r->squares)
