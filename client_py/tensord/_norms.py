@@ -24,6 +24,13 @@ def _sum_of_squares(x, axis, keepdims):
     return (x * x).sum(axis=axis, keepdims=keepdims)
 
 
+def _reduced(x, reduce, axis, keepdims):
+    """Of absolute values; the largest of none is 0, as their sum is."""
+    if reduce == "max" and 0 in x.shape:
+        reduce = "sum"
+    return getattr(x, reduce)(axis=axis, keepdims=keepdims)
+
+
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """Norm of vectors.
 
@@ -35,14 +42,14 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     keepdims : bool
         Keep these axes, with extent 1.
     ord : int or float
-        The sum of abs(x) ** ord, to the power of 1 / ord. inf: the largest absolute value; -inf:
-        the smallest; 0: how many are not zero.
+        The sum of abs(x) ** ord, to the power of 1 / ord. inf: the largest absolute value, 0 of
+        nothing; -inf: the smallest; 0: how many are not zero.
     """
 
     def function(x):
         x = _floating(x)
         if ord == math.inf:
-            return _abs(x).max(axis=axis, keepdims=keepdims)
+            return _reduced(_abs(x), "max", axis, keepdims)
         if ord == -math.inf:
             return _abs(x).min(axis=axis, keepdims=keepdims)
         if ord == 0:
@@ -72,7 +79,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}
         Frobenius: of all elements. Nuclear: the sum of the singular values. 1, -1: the largest or
         smallest sum of absolute values of a column; inf, -inf: of a row; 2, -2: the largest or
-        smallest singular value.
+        smallest singular value. The largest of none is 0.
     """
 
     def function(x):
@@ -84,11 +91,11 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
         if ord in _BY_SUMS:
             axis, reduce = _BY_SUMS[ord]
             total = _abs(x).sum(axis=axis, keepdims=True)
-            norm = getattr(total, reduce)(axis=-3 - axis, keepdims=True)
+            norm = _reduced(total, reduce, -3 - axis, True)
         elif ord in (2, -2, "nuc"):
             values = call("svdvals", (x,))
             reduce = {2: "max", -2: "min", "nuc": "sum"}[ord]
-            norm = getattr(values, reduce)(axis=-1, keepdims=True)[..., None]
+            norm = _reduced(values, reduce, -1, True)[..., None]
         else:
             raise error("bad_arguments", f"matrix_norm: there is no norm {ord!r}")
         return norm if keepdims else norm.reshape(x.shape[:-2])

@@ -299,7 +299,9 @@ def _transform(client, name, array, lengths, axes, arguments):
     with client.create(tuple(shape), dtype) as result, numpy.errstate(all="ignore"):
         if not axes:
             result.array[...] = array
-        elif 0 not in shape:
+        elif array.size == 0:  # continued by zeros, which numpy 2 leaves undone
+            result.array[...] = 0
+        else:
             try:
                 result.array[...] = getattr(numpy.fft, name)(array, *arguments)
             except MemoryError:

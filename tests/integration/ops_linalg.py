@@ -219,6 +219,8 @@ def matrix_norms(shape):
 
 
 def matrix_norm(x, ord, keepdims):
+    if ord in (1, 2, numpy.inf) and x.size == 0:  # numpy 1.24 refuses the largest of nothing
+        ord = "fro"
     return numpy.linalg.norm(x, ord, (-2, -1), keepdims)
 
 
@@ -235,7 +237,9 @@ def vector_norms(shape):
 def vector_norm(x, ord, axis, keepdims):
     size = numpy.abs(x)
     if abs(ord) == numpy.inf:
-        return (size.max if ord > 0 else size.min)(axis=axis, keepdims=keepdims)
+        if ord > 0:  # NumPy 2.4 says so, too: the largest of nothing is 0
+            return size.max(axis=axis, keepdims=keepdims, initial=0)
+        return size.min(axis=axis, keepdims=keepdims)
     if ord == 0:
         return (size != 0).sum(axis=axis, keepdims=keepdims)
     return (size**ord).sum(axis=axis, keepdims=keepdims) ** (1 / ord)
