@@ -209,6 +209,45 @@ static inline void write_ones(struct reply *message, const char *op, uint64_t n)
         key_str(message, "dtype", "float64");
 }
 
+/* The node op(v, v), v being the first value. */
+static inline void write_twice(struct reply *message, const char *op)
+{
+        reply_array(message, 3);
+        reply_str(message, op);
+        reply_array(message, 2);
+        reply_uint(message, 0);
+        reply_uint(message, 0);
+        reply_map(message, 0);
+}
+
+/* The first value is what the handle means, which may be donated; one node follows. */
+static inline void write_input(struct reply *message, uint64_t handle, bool is_donated)
+{
+        reply_key(message, "inputs");
+        reply_array(message, 1);
+        reply_map(message, 1u + is_donated);
+        key_uint(message, "handle", handle);
+        if (is_donated) {
+                reply_key(message, "donate");
+                reply_bool(message, true);
+        }
+        reply_key(message, "nodes");
+        reply_array(message, 1);
+}
+
+/* The second value is the output; handle 0, name NULL: without. */
+static inline void write_output(struct reply *message, uint64_t handle, const char *name)
+{
+        reply_key(message, "outputs");
+        reply_array(message, 1);
+        reply_map(message, 1u + !!handle + !!name);
+        key_uint(message, "value", 1);
+        if (handle)
+                key_uint(message, "handle", handle);
+        if (name)
+                key_str(message, "name", name);
+}
+
 /* A run without inputs: ones((n, n)), then op applied to it twice over; big ones go to a worker. */
 static inline void send_run(struct peer *peer, const char *op, uint64_t n, uint64_t handle,
                             const char *name, uint8_t op_fill)
@@ -220,20 +259,8 @@ static inline void send_run(struct peer *peer, const char *op, uint64_t n, uint6
         reply_key(message, "nodes");
         reply_array(message, 2);
         write_ones(message, "ones", n);
-        reply_array(message, 3);
-        reply_str(message, op);
-        reply_array(message, 2);
-        reply_uint(message, 0);
-        reply_uint(message, 0);
-        reply_map(message, 0);
-        reply_key(message, "outputs");
-        reply_array(message, 1);
-        reply_map(message, 1u + !!handle + !!name);
-        key_uint(message, "value", 1);
-        if (handle)
-                key_uint(message, "handle", handle);
-        if (name)
-                key_str(message, "name", name);
+        write_twice(message, op);
+        write_output(message, handle, name);
         if (op_fill)
                 key_op_id(message, op_fill);
         submit(peer, message);
@@ -245,27 +272,13 @@ static inline void send_op_on(struct peer *peer, const char *op, uint64_t handle
 {
         struct reply *message = begin("run", 3);
 
-        reply_key(message, "inputs");
-        reply_array(message, 1);
-        reply_map(message, 1u + is_donated);
-        key_uint(message, "handle", handle);
-        if (is_donated) {
-                reply_key(message, "donate");
-                reply_bool(message, true);
-        }
-        reply_key(message, "nodes");
-        reply_array(message, 1);
+        write_input(message, handle, is_donated);
         reply_array(message, 3);
         reply_str(message, op);
         reply_array(message, 1);
         reply_uint(message, 0);
         reply_map(message, 0);
-        reply_key(message, "outputs");
-        reply_array(message, 1);
-        reply_map(message, 1u + !!result);
-        key_uint(message, "value", 1);
-        if (result)
-                key_uint(message, "handle", result);
+        write_output(message, result, NULL);
         submit(peer, message);
 }
 

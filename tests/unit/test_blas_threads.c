@@ -2,11 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <cblas.h>
 #include <dirent.h>
-#include <semaphore.h>
 #include <unistd.h>
 
 #include "base/cores.h"
 #include "compute/linalg/blas_threads.h"
+#include "gate_kit.h"
 #include "step_kit.h"
 
 /* What is alone gets threads; whoever comes meanwhile takes them away, from both. */
@@ -82,24 +82,6 @@ END_TEST
 
 /* ---- what linear algebra takes ---- */
 
-struct gate {
-        struct work work;
-        sem_t entered, open;
-};
-
-static void gate_run(struct work *work)
-{
-        struct gate *gate = container_of(work, struct gate, work);
-
-        sem_post(&gate->entered);
-        sem_wait(&gate->open);
-}
-
-static void gate_done(struct work *work)
-{
-        (void)work;
-}
-
 static int n_seen; /* when the problem began */
 
 static bool look(void *ctx)
@@ -137,9 +119,7 @@ static int n_taken(unsigned n_threads, bool is_beside)
         k.run = (struct run){ .workers = workers, .should_stop = look };
         work_init(&k.work, kit_work_run, kit_work_done);
         k.work.n_threads = n_threads;
-        sem_init(&gate.entered, 0, 0);
-        sem_init(&gate.open, 0, !is_beside);
-        work_init(&gate.work, gate_run, gate_done);
+        gate_init(&gate, !is_beside);
         workers_submit(workers, &gate.work);
         sem_wait(&gate.entered);
         if (!is_beside)

@@ -2,7 +2,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "step_kit.h"
 
-static const unsigned n_threads[] = { 0, 1, 2, 7 };
+/* The same bits with any number of threads as without workers. */
+static void check_threads(enum td_op op, const struct td_attrs *attrs, const struct array *args,
+                          const struct array *first)
+{
+        const unsigned n_threads[] = { 1, 2, 7 };
+
+        for (unsigned t = 0; t < 3; t++) {
+                struct array again = kit_one(op, attrs, 2, args, n_threads[t]);
+
+                ck_assert_mem_eq(first->bytes, again.bytes, (size_t)desc_n_bytes(&first->desc));
+                array_free(&again);
+        }
+}
 
 /* What is searched need not be in order: then places are any, but within bounds. */
 START_TEST(searchsorted_finds_places)
@@ -31,12 +43,7 @@ START_TEST(searchsorted_finds_places)
                                         : array_get(&args[0], at) >= value,
                                "behind");
         }
-        for (unsigned t = 1; t < 4; t++) {
-                struct array again = kit_one(TD_OP_SEARCHSORTED, &attrs, 2, args, n_threads[t]);
-
-                ck_assert_mem_eq(first.bytes, again.bytes, 41 * 1000 * 8);
-                array_free(&again);
-        }
+        check_threads(TD_OP_SEARCHSORTED, &attrs, args, &first);
         array_free(&first);
         array_free(&args[0]);
         args[0] = x;
@@ -71,12 +78,7 @@ START_TEST(isin_finds_elements)
         }
         ck_assert_int_eq(array_get_int(&first, 5), 0);
         ck_assert_int_eq(array_get_int(&first, 6), 1);
-        for (unsigned t = 1; t < 4; t++) {
-                struct array again = kit_one(TD_OP_ISIN, NULL, 2, args, n_threads[t]);
-
-                ck_assert_mem_eq(first.bytes, again.bytes, 40 * 1000);
-                array_free(&again);
-        }
+        check_threads(TD_OP_ISIN, NULL, args, &first);
         array_free(&first);
         array_free(&args[0]);
         array_free(&args[1]);
@@ -113,12 +115,7 @@ START_TEST(isin_finds_complex_elements)
                                (i != 5 && is_there[re][(int)scalar_get(im, part) + 3]),
                        "%ld", (long)i);
         }
-        for (unsigned t = 1; t < 4; t++) {
-                struct array again = kit_one(TD_OP_ISIN, NULL, 2, args, n_threads[t]);
-
-                ck_assert_mem_eq(first.bytes, again.bytes, 40 * 1000);
-                array_free(&again);
-        }
+        check_threads(TD_OP_ISIN, NULL, args, &first);
         array_free(&first);
         array_free(&args[0]);
         array_free(&args[1]);

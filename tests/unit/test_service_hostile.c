@@ -15,26 +15,9 @@ static void send_square(struct peer *peer, uint64_t from, uint64_t handle, const
 {
         struct reply *message = begin("run", 3);
 
-        reply_key(message, "inputs");
-        reply_array(message, 1);
-        reply_map(message, 1);
-        key_uint(message, "handle", from);
-        reply_key(message, "nodes");
-        reply_array(message, 1);
-        reply_array(message, 3);
-        reply_str(message, "matmul");
-        reply_array(message, 2);
-        reply_uint(message, 0);
-        reply_uint(message, 0);
-        reply_map(message, 0);
-        reply_key(message, "outputs");
-        reply_array(message, 1);
-        reply_map(message, 1u + !!handle + !!name);
-        key_uint(message, "value", 1);
-        if (handle)
-                key_uint(message, "handle", handle);
-        if (name)
-                key_str(message, "name", name);
+        write_input(message, from, false);
+        write_twice(message, "matmul");
+        write_output(message, handle, name);
         submit(peer, message);
 }
 

@@ -8,6 +8,8 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "gate_kit.h"
+
 static sem_t woken;
 
 static void wake(void *ctx)
@@ -154,24 +156,6 @@ static void meet_in_region(struct work *work)
         workers_for(meeting->workers, 2, meet_chunk, meeting);
 }
 
-struct gate {
-        struct work work;
-        sem_t entered, open;
-};
-
-static void gate_run(struct work *work)
-{
-        struct gate *gate = container_of(work, struct gate, work);
-
-        sem_post(&gate->entered);
-        sem_wait(&gate->open);
-}
-
-static void gate_done(struct work *work)
-{
-        (void)work;
-}
-
 /* What has begun goes on; what has not is given back and is never run. */
 START_TEST(works_not_begun_are_withdrawn)
 {
@@ -180,11 +164,9 @@ START_TEST(works_not_begun_are_withdrawn)
         struct gate gate;
 
         sem_init(&woken, 0, 0);
-        sem_init(&gate.entered, 0, 0);
-        sem_init(&gate.open, 0, 0);
+        gate_init(&gate, false);
         ck_assert_int_eq(workers_new(&workers, 1, wake, NULL), 0);
         job.workers = workers;
-        work_init(&gate.work, gate_run, gate_done);
         work_init(&job.work, job_run, job_done);
         workers_submit(workers, &gate.work);
         workers_submit(workers, &job.work);
