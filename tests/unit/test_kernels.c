@@ -188,6 +188,65 @@ START_TEST(test_sets)
 }
 END_TEST
 
+/*
+ * Multiples of divisors, and their neighbours: quotients of up to as many bits as a float has, some
+ * of numbers that are next to nothing; if they are wild, any bits at all among them.
+ */
+static void fill_division(unsigned dtype, bool is_wild, char *xs, char *ys)
+{
+        const bool is_narrow = dtype == TD_FLOAT32;
+        const int least = is_narrow ? -149 : -1074, n_bits = (int)(kit_random() % 52);
+        const int exponent = kit_random() % 2 ? least + 20 : (int)(kit_random() % 20);
+        const size_t size = (size_t)td_dtype_size(dtype);
+
+        for (size_t i = 0; i < N; i++) {
+                const uint64_t any[2] = { kit_random(), kit_random() };
+                const double sign = kit_random() % 2 ? 1 : -1;
+                const double times = (double)(kit_random() >> (is_narrow ? 35 : 12) >> n_bits % 29);
+                double b = ldexp((double)(kit_random() >> 40), exponent - 24), a;
+
+                b = is_narrow ? (double)(float)b : b;
+                a = (sign * b) * times;
+                if (kit_random() % 2)
+                        a = is_narrow ? (double)nextafterf((float)a, (float)sign)
+                                      : nextafter(a, sign);
+                item_write(xs + i * size, dtype, a);
+                item_write(ys + i * size, dtype, kit_random() % 2 ? b : -b);
+                if (is_wild && kit_random() % 8 == 0) {
+                        memcpy(xs + i * size, &any[0], size);
+                        memcpy(ys + i * size, &any[1], size);
+                }
+        }
+}
+
+/* The bits of fmod, in pieces where all quotients have few bits and in others. */
+START_TEST(test_division)
+{
+        static const enum td_op ops[] = { TD_OP_FLOOR_DIVIDE, TD_OP_REMAINDER };
+        const struct kernels *set = kernels_list((unsigned)_i), *plain = kernels_plain();
+
+        for (unsigned round = 0; set && round < 2000; round++)
+                for (unsigned dtype = TD_FLOAT32; dtype <= TD_FLOAT64; dtype++) {
+                        const size_t size = (size_t)td_dtype_size(dtype);
+                        char x[N * 8], y[N * 8], got[N * 8], want[N * 8];
+
+                        fill_division(dtype, round % 4 == 0, x, y);
+                        for (unsigned k = 0; k < 2 * KERNEL_N_FORMS; k++) {
+                                enum td_op op = ops[k / KERNEL_N_FORMS];
+                                unsigned form = k % KERNEL_N_FORMS;
+
+                                set->binary[op][dtype][form](N, got, x, y);
+                                plain->binary[op][dtype][form](N, want, x, y);
+                                for (size_t i = 0; i < N; i++)
+                                        if (!is_same(got + i * size, want + i * size, dtype, 0))
+                                                ck_abort_msg("%s: %s of %s: %zu of round %u",
+                                                             set->isa, td_op_name(op),
+                                                             td_dtype_name(dtype), i, round);
+                        }
+                }
+}
+END_TEST
+
 /* int64 with uint64: every pair of these in every form, more often than a vector is wide. */
 START_TEST(test_mixed)
 {
@@ -456,6 +515,7 @@ int main(void)
         tcase_set_timeout(tc, 60);
         tcase_add_test(tc, test_complete);
         tcase_add_loop_test(tc, test_sets, 0, 4);
+        tcase_add_loop_test(tc, test_division, 0, 4);
         tcase_add_loop_test(tc, test_mixed, 0, 4);
         tcase_add_loop_test(tc, test_where, 0, 4);
         tcase_add_loop_test(tc, test_clip, 0, 4);
