@@ -15,12 +15,12 @@
 #include <stdint.h>
 
 #include "codec.h"
+#include "tensord/patience.h"
 
 #define CONNECTION_FDS (2 * TD_FDS_UNREAD_MAX)
 
 struct connection {
-        unsigned n_vain; /* spins in a row that no answer ended */
-        unsigned n_rest; /* answers that are not spun for */
+        struct td_patience patience;
         int fd; /* -1: not connected */
 
         struct frame out; /* bytes from n_sent on are still to be sent */

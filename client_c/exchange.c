@@ -258,32 +258,23 @@ static void client_take(td_client *client, int r)
                 exchange_break(client);
 }
 
-/*
- * After so many spins in vain, so many answers are slept for: the daemon is slow, or shares our
- * core and waits for it. One in vain says little: the daemon had to wake up.
- */
-#define SPIN_VAIN 4
-#define SPIN_REST 8
-
 /* How often one who waits and may be interrupted looks up; a signal wakes it at once. */
 #define INTERRUPT_MS 100
 
 /* Receive something: spin, then sleep until it comes, or once for timeout_ms (-1: no bound). */
 static int receive_patiently(struct connection *connection, int64_t spin_ns, int timeout_ms)
 {
-        bool spins = spin_ns > 0 && connection->n_rest == 0;
+        bool spins = spin_ns > 0 && td_patience_may_poll(&connection->patience);
         int64_t end_ns = spins ? now_ns() + spin_ns : 0;
         int r;
 
         do {
                 r = connection_receive(connection);
         } while (r == 0 && spins && now_ns() < end_ns);
-        if (!spins)
-                connection->n_rest -= connection->n_rest > 0;
-        else if (r != 0)
-                connection->n_vain = 0;
-        else if (++connection->n_vain >= SPIN_VAIN)
-                connection->n_rest = SPIN_REST;
+        if (spins)
+                td_patience_polled(&connection->patience, r == 0);
+        else
+                td_patience_rest(&connection->patience);
         while (r == 0) {
                 r = connection_wait(connection, POLLIN, timeout_ms);
                 if (r >= 0)

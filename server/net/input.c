@@ -62,17 +62,13 @@ static int input_make_room(struct input *input)
 
 int input_receive(struct input *input, int fd)
 {
-        struct iovec iov;
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
         int r;
 
         r = input_make_room(input);
         if (r)
                 return r;
-        iov.iov_base = input->bytes + input->end;
-        iov.iov_len = input->n_allocated - input->end;
-        n = recvmsg(fd, &msg, MSG_DONTWAIT);
+        n = recv(fd, input->bytes + input->end, input->n_allocated - input->end, MSG_DONTWAIT);
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR ? INPUT_E_EMPTY : -errno;
         if (n == 0)

@@ -5,8 +5,6 @@
 
 #include "base/error.h"
 
-/* After a spin in vain, so many messages are followed by none. */
-#define LOOP_REST 8
 /* Looks at one peer for each look at all of them. */
 #define LOOP_GLANCES 8
 
@@ -38,7 +36,7 @@ static bool loop_wants_spin(struct loop *loop)
         if (uv_hrtime() - loop->last_message_ns < loop->busy_poll_ns)
                 return true;
         if (loop->is_spinning)
-                loop->n_rest = LOOP_REST;
+                td_patience_polled(&loop->patience, true);
         loop->last_message_ns = 0;
         return false;
 }
@@ -65,8 +63,10 @@ void loop_finish(struct loop *loop)
 
 void loop_note_message(struct loop *loop)
 {
-        if (loop->n_rest > 0)
-                loop->n_rest--;
+        if (loop->is_spinning)
+                td_patience_polled(&loop->patience, false);
+        if (!td_patience_may_poll(&loop->patience))
+                td_patience_rest(&loop->patience);
         else if (loop->busy_poll_ns)
                 loop->last_message_ns = uv_hrtime();
 }

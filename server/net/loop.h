@@ -4,8 +4,7 @@
  *
  * libuv's loop, with a short spin in front of its sleep: where cores sleep, waking up costs more
  * than answering. It spins for at most busy_poll_us after a message, never while jobs want the
- * cores; an idle daemon sleeps. A spin in vain means that peers are slow, or share our core and
- * wait for it: the next few messages are followed by none.
+ * cores; an idle daemon sleeps. Where it spins in vain it has patience (tensord/patience.h).
  */
 #pragma once
 
@@ -13,11 +12,13 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "tensord/patience.h"
+
 struct loop {
         uv_loop_t uv;
         uint64_t busy_poll_ns;    /* 0: never spin */
         uint64_t last_message_ns; /* that a spin follows; 0: none does */
-        unsigned n_rest;          /* messages that none will follow */
+        struct td_patience patience;
         bool is_stopped;
         bool is_spinning;            /* this turn does not sleep */
         bool (*may_spin)(void *ctx); /* asked between spins */
