@@ -20,7 +20,7 @@
 #define TILE_BYTES (24 * 1024) /* of all registers of boxes: half of an L1 cache */
 #define TILE_MIN 256
 #define TILE_UNIT 64
-#define ASKED_MIN_BYTES (4 << 20)
+#define ASKED_MIN_BYTES (1 << 20)
 #define ASKED_MOST (16 * VM_LINE) /* of a leaf at a time; a core waits for no more lines */
 
 static_assert(VM_BOX_ROWS * 8 <= TILE_MIN, "a box is at least 8 columns wide");
