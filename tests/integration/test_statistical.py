@@ -209,3 +209,46 @@ def test_segment_sum_refuses(client):
             tensord.segment_sum(x, client.put(numpy.array([0, 1, bad, 7])), 3)
     with pytest.raises(tensord.TensordError):
         tensord.segment_sum(x, client.put(numpy.array([0, 1])), 3)
+
+
+# ---- lines as long as a block ----
+
+
+def blocks(x):
+    """Tensors' makers, of lines along axis 1 that are x's, in memory of many kinds."""
+    n, m = x.shape
+    padded = numpy.full((n, m + 90), x.max(), x.dtype)
+    padded[:, :m] = x
+    wide = numpy.full((m, 3 * n), x.max(), x.dtype)
+    wide[:, ::3] = x.T
+    yield lambda put: put(x)
+    yield lambda put: put(padded)[:, :m]
+    yield lambda put: put(numpy.ascontiguousarray(x[::-1, ::-1]))[::-1, ::-1]
+    yield lambda put: put(numpy.ascontiguousarray(x.T)).T
+    yield lambda put: put(wide)[:, ::3].T
+    yield lambda put: put(numpy.ascontiguousarray(wide[::-1]))[::-1, ::3].T
+
+
+@pytest.mark.parametrize("n_over", [511, 512, 513, 1024, 1025])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_lines_of_a_block(client, dtype, n_over):
+    is_real = dtype in REALS
+    for n in (1, 2, 3, 7, 17, 50):
+        x = values(dtype, (n, n_over), seed=n)
+        for make in blocks(x):
+            t = make(client.put)
+            for name in ("sum", "prod", "any", "all", "count_nonzero", "max", "min", "argmax",
+                         "argmin"):
+                if not is_real and name[-3:] in ("max", "min", "rod"):
+                    continue
+                with numpy.errstate(all="ignore"):
+                    expected = getattr(numpy, name)(x, axis=1)
+                got = numpy.asarray(getattr(tensord, name)(t, axis=1))
+                if got.dtype.kind in "fc":
+                    numpy.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+                else:
+                    numpy.testing.assert_array_equal(got, expected.astype(got.dtype))
+            if is_real:
+                numpy.testing.assert_array_equal(
+                    tensord.cumulative_sum(t.astype("int64"), axis=1),
+                    numpy.cumsum(x.astype("int64"), axis=1))

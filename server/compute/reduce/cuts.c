@@ -38,7 +38,7 @@ void cuts_init(struct cuts *cuts, const struct feed *feed, int64_t size, int64_t
                 cuts->n_row_tiles = div_up(columns, cuts->width);
                 cuts->n_tiles = feed->n_results / columns * cuts->n_row_tiles;
         } else {
-                if (n_over <= KERNEL_BLOCK && n_over < feed->most)
+                if (feed->is_short)
                         cuts->width = feed->most / n_over;
                 cuts->width = cuts->width < FEED_COLUMNS ? cuts->width : FEED_COLUMNS;
                 cuts->n_tiles = div_up(feed->n_results, cuts->width);

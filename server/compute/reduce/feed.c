@@ -175,7 +175,7 @@ int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of)
                 feed->is_direct = feed->n_stored == 0 && is_direct(expr, &kept);
                 feed->leaf = expr->values[expr->results[0]].args[0];
                 feed->width = feed->is_direct ? FEED_COLUMNS : 4 * KERNEL_LANES;
-        } else if (feed->over.ndim == 1 && feed->over.n >= KERNEL_BLOCK) {
+        } else if (feed->over.ndim == 1 && feed->over.n > KERNEL_BLOCK) {
                 layout.walk = VM_ROWS;
         }
         r = vm_new(&feed->vm, expr, &layout);
@@ -188,6 +188,8 @@ int feed_init(struct feed *feed, struct expr *expr, const struct feed_of *of)
         }
         if (layout.walk == VM_BOXES && !feed->is_direct && feed->width > feed->most / KERNEL_LANES)
                 feed->width = feed->most / KERNEL_LANES;
+        feed->is_short = layout.walk == VM_RANGES && feed->n_over <= KERNEL_BLOCK &&
+                         feed->n_over <= feed->most;
         return 0;
 }
 

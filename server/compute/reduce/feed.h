@@ -30,6 +30,7 @@ struct feed {
         size_t item_size;
         int64_t most;   /* elements at a time by rows */
         int64_t width;  /* columns at a time, at most; 0: by rows */
+        bool is_short;  /* by rows, of several results at a time: those of most elements */
         bool is_direct; /* columns are pointers to rows in memory, of a leaf */
         unsigned leaf;
         unsigned n_stored;

@@ -228,7 +228,7 @@ static void reduce_results(struct hand *hand, const struct kernel_fold *fold, in
 
         if (feed->width > 0)
                 reduce_columns(hand, fold, result, (size_t)n, cut, means, values);
-        else if (feed->n_over <= KERNEL_BLOCK && feed->n_over <= feed->most)
+        else if (feed->is_short)
                 reduce_short(hand, fold, result, n, means, values);
         else
                 for (int64_t i = 0; i < n; i++)

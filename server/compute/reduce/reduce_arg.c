@@ -166,7 +166,7 @@ static void run_tile(struct hand *hand, int64_t tile, const struct cut *cut)
 
         if (a->feed.width > 0)
                 find_columns(hand, result, n, cut, bests, indices);
-        else if (a->feed.n_over <= KERNEL_BLOCK && a->feed.n_over <= a->feed.most)
+        else if (a->feed.is_short)
                 find_short(hand, result, n, bests, indices);
         else
                 for (int64_t i = 0; i < n; i++)

@@ -263,6 +263,8 @@ unsigned vm_range(struct vm_thread *t, int64_t index, size_t n, char *const *out
         const struct vm *vm = t->vm;
         const struct space *s = vm->space;
 
+        assert(vm->walk != VM_ROWS || s->ndim < 2 ||
+               index % s->shape[s->ndim - 1] + (int64_t)n <= s->shape[s->ndim - 1]);
         t->index = index;
         if (vm->is_moving) {
                 int64_t at[TD_NDIM_MAX], rest = index;
