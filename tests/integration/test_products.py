@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """einsum, tensordot and other products against numpy."""
 
+import time
+
 import numpy
 import pytest
 
@@ -192,3 +194,30 @@ def test_matmul_keeps_what_is_not_finite(client):
         a[7, 3] = numpy.nan
         got = numpy.isnan(numpy.asarray(client.put(a) @ client.put(b)))
         assert got[7].all() and got.sum() == got.shape[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int64"])
+@pytest.mark.parametrize("shapes", [((7, 33, 0), (0, 513)), ((7, 33, 0), (7, 0, 513)),
+                                    ((7, 600, 0), (0,)), ((3000, 0), (0, 40))])
+def test_sums_of_nothing_are_zero(client, dtype, shapes):
+    """Whatever lay in that memory before."""
+    a, b = (client.put(numpy.zeros(shape, dtype)) for shape in shapes)
+    expected = numpy.matmul(*(numpy.zeros(shape, dtype) for shape in shapes))
+    ones = [client.put(numpy.ones([n or 4 for n in shape], dtype)) for shape in shapes]
+    for _ in range(80):  # what was let go of comes back some time
+        full = tensord.matmul(*ones)
+        del full
+        got = numpy.asarray(tensord.matmul(a, b))
+        assert got.dtype == expected.dtype
+        numpy.testing.assert_array_equal(got, expected)
+        del got
+
+
+def test_an_integer_product_is_stopped(client):
+    """It takes a minute on one thread."""
+    x = client.put(numpy.ones((4096, 4096), "int8"))
+    started = time.monotonic()
+    with pytest.raises(tensord.DeadlineExceeded):
+        p = tensord.Program()
+        client.run(p, p.input(x) @ x, timeout=0.1, threads=1)
+    assert time.monotonic() - started < 5

@@ -36,6 +36,9 @@
 #define TILE_COLUMNS 4096
 #define TILE_LEAST 64
 #define TILE_WORK (1 << 21) /* m * n * k that is worth a tile of its own */
+/* m * n * k of a tile at most, so that a run can be stopped: of our kernels, and of BLAS. */
+#define KERNEL_WORK 0x1p26
+#define BLAS_WORK 0x1p34
 #define CALL_WORK (1 << 19) /* m * n * k that is worth a call of BLAS */
 #define STACK_WANTED 8      /* fewer products, and one that is a single tile makes two */
 #define PARTS_WANTED 8      /* fewer tiles, and a long k is cut */
@@ -47,6 +50,7 @@
 #define VECTOR_ITEM 65536 /* elements of the matrix that are worth an item, */
 #define VECTOR_SIDE 512   /* which is no narrower, for the matrix may lie either way */
 #define VECTOR_PARTS 64
+#define PARTIAL_MOST (1 << 22) /* results of all parts of a product */
 
 /* The matrices of an operand: bytes from one element to the next along each dimension. */
 struct matrix {
@@ -275,12 +279,8 @@ static void run_item(void *ctx, uint64_t item)
         int64_t n_tiles = s->n_tiles_m * s->n_tiles_n * s->n_parts;
         int64_t product = (int64_t)item / n_tiles * s->n_grouped, end = product + s->n_grouped;
 
-        if (atomic_load_explicit(&pass->is_stopped, memory_order_relaxed))
+        if (run_must_end(pass->run, &pass->is_stopped))
                 return;
-        if (run_should_stop(pass->run)) {
-                atomic_store_explicit(&pass->is_stopped, true, memory_order_relaxed);
-                return;
-        }
         for (; product < end && product < s->stack.n; product++)
                 run_tile(pass, product, (int64_t)item % n_tiles);
 }
@@ -484,6 +484,7 @@ static void cut_matrix(struct matmul *s)
 {
         const int64_t rows = TILE_COLUMN / s->size, worth = div_up(CALL_WORK, s->n * s->k);
         const double work = (double)s->m * (double)s->n * (double)s->k;
+        const double most = s->kernel ? KERNEL_WORK : BLAS_WORK;
         int64_t *longer, n_tiles;
 
         s->tile_m = part_of(s->m, rows > worth ? rows : worth);
@@ -492,6 +493,12 @@ static void cut_matrix(struct matmul *s)
         if (count_tiles(s) == s->stack.n && s->stack.n < STACK_WANTED && *longer > TILE_LEAST &&
             work > 2.0 * TILE_WORK)
                 *longer = round_up(div_up(*longer, 2), 16);
+        while ((double)s->tile_m * (double)s->tile_n * (double)s->k > most) {
+                longer = s->tile_m >= s->tile_n ? &s->tile_m : &s->tile_n;
+                if (*longer < (s->kernel ? 16 : 2 * TILE_LEAST))
+                        break;
+                *longer = round_up(div_up(*longer, 2), 8);
+        }
         n_tiles = count_tiles(s);
         if (n_tiles < PARTS_WANTED && s->m * s->n / PARTS_FEW <= s->k && work > 2.0 * CALL_WORK)
                 cut_depth(s, least_of(PARTS_WANTED / n_tiles, s->k / DEPTH_MIN));
@@ -500,9 +507,10 @@ static void cut_matrix(struct matmul *s)
 static void cut_vector(struct matmul *s)
 {
         const int64_t depth = div_up(VECTOR_ITEM, s->m > s->n ? s->m : s->n);
+        const int64_t most = least_of(VECTOR_PARTS, PARTIAL_MOST / (s->m * s->n));
         int64_t n_results;
 
-        cut_depth(s, least_of(VECTOR_PARTS / s->stack.n,
+        cut_depth(s, least_of(most / s->stack.n,
                               s->k / (depth > VECTOR_SIDE ? depth : VECTOR_SIDE)));
         n_results = round_up(div_up(VECTOR_ITEM, s->tile_k), VECTOR_SIDE);
         s->tile_m = least_of(s->m, n_results);
@@ -537,8 +545,8 @@ static void estimate(struct matmul *s)
 
         if (s->dtype == TD_BOOL)
                 per_ns = 4;
-        else if (td_dtype_is_integer(s->dtype) && s->size == 8)
-                per_ns = 2;
+        else if (td_dtype_is_integer(s->dtype))
+                per_ns = s->size == 8 ? 2 : 1;
         else if (s->kernel || s->m == 1 || s->n == 1)
                 per_ns = 1;
         if (td_dtype_is_complex(s->dtype))
@@ -570,9 +578,9 @@ int matmul_new(struct step **stepp, const struct desc *args, const struct desc *
         assert((b->ndim == 1 ? b->shape[0] : b->shape[b->ndim - 2]) == s->k);
         if (wants_kernel(s)) {
                 s->kernel = kernels_get()->matmul[s->dtype];
-        } else if (a->ndim > 2 && b->ndim <= 2) {
+        } else if (a->ndim > 2 && b->ndim <= 2 && s->k > 0) {
                 s->is_merged = true;
-                s->m = s->k > 0 ? desc_n_elements(&args[0]) / s->k : 0;
+                s->m = desc_n_elements(&args[0]) / s->k;
         }
         for (unsigned i = 0; i < 2; i++) {
                 int r = prepare_pack(s, i, &operands[i]);

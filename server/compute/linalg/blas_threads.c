@@ -4,7 +4,9 @@
  *
  * A thread of OpenBLAS often wakes up on its caller's core, and both stay there for long where each
  * could have one alone: cholesky of 1024 x 1024 took 27 ms then, and 16 when they were apart. So
- * its threads are kept off the first core, and who calls with threads begins there.
+ * its threads are kept off the first core, and who calls with threads begins there. What cores the
+ * process may have is looked at once, when it starts; if they become more its threads stay where
+ * they are.
  */
 #include "compute/linalg/blas_threads.h"
 

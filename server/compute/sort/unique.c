@@ -63,6 +63,8 @@ static void count_chunk(void *ctx, uint64_t chunk)
         struct pass *pass = ctx;
         int64_t i = (int64_t)chunk * CHUNK, end = chunk_end(i, CHUNK, pass->u->space.n), n = 0;
 
+        if (run_must_end(pass->run, &pass->is_stopped))
+                return;
         for (; i < end; i++)
                 n += begins_run(pass, i);
         pass->tally->starts[chunk] = n;
@@ -112,6 +114,8 @@ static int unique_run(const struct step *step, const struct run *run, const void
         if (r)
                 return r;
         workers_for(workers, (uint64_t)u->n_chunks, count_chunk, &pass);
+        if (pass.is_stopped)
+                return PLAN_E_STOPPED;
         tally_close(pass.tally, u->n_chunks);
         if (u->inverse < 0)
                 return 0;
