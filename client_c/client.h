@@ -241,9 +241,6 @@ void tensor_detach(td_tensor *tensor);
 /* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
 int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
                     td_error *error);
-/* Ask for what yields the tensor's description. handle_of and first_ms: as of client_ask(). */
-int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
-               td_error *error);
 /* Make its handle known to the present connection. TD_OK, TD_E_GONE, or another error. */
 int tensor_renew(td_tensor *tensor, td_error *error);
 /* Of one whose bytes are here alone: store them, so that it has a handle and an id. */

@@ -23,6 +23,58 @@ static td_lease *lease_free(td_lease *lease)
         return NULL;
 }
 
+static int encode_unlease(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
+                          td_error *error)
+{
+        const td_lease *lease = ctx;
+
+        (void)error;
+        if (lease->epoch != client->epoch)
+                return EXCHANGE_STALE;
+        frame_unlease(frame, msgid, lease->number);
+        return TD_OK;
+}
+
+/* Ask the connection that it belongs to; what it answered. */
+static int lease_give_back(td_lease *lease, td_error *error)
+{
+        td_client *client = lease->tensor->client;
+        struct reader result;
+        struct call call;
+        int r;
+
+        call_init(&call);
+        r = exchange_begin(client, &call, encode_unlease, lease, error);
+        if (r == TD_OK)
+                r = exchange_finish(client, &call, &result, error);
+        call_deinit(&call);
+        return r;
+}
+
+/* Whatever was asked for is granted by now, or never will be. */
+static int lease_ask(td_lease *lease, struct ask *ask, td_error *error)
+{
+        td_tensor *tensor = lease->tensor;
+        struct description description;
+        struct reader result;
+        struct call call;
+        int r;
+
+        call_init(&call);
+        call.epoch = 0; /* of no connection, if it is not sent */
+        r = client_ask(tensor->client, ask, tensor, 0, &call, &result, error);
+        lease->epoch = call.epoch;
+        if (r == TD_OK && !read_description(&result, &description))
+                r = error_set(error, TD_E_MALFORMED,
+                              "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = tensor_describe(tensor, &description, call.epoch, error);
+        call_deinit(&call);
+        if (r == TD_E_CANCELLED || r == TD_E_MALFORMED || r == TD_E_CLIENT_MEMORY)
+                lease_give_back(lease, NULL);
+        return r;
+}
+
 int td_lease_begin(td_tensor *tensor, const struct td_type *view, const int64_t *strides,
                    int64_t offset, bool write, bool torn, int64_t wait_ms, td_lease **leasep,
                    td_error *error)
@@ -53,51 +105,32 @@ int td_lease_begin(td_tensor *tensor, const struct td_type *view, const int64_t 
                                                               memory_order_relaxed);
         lease->is_write = write;
         lease->tensor = tensor_ref(tensor);
-        r = tensor_ask(tensor, &ask, tensor, 0, error);
+        r = lease_ask(lease, &ask, error);
         if (r) {
                 lease_free(lease);
                 return r;
         }
         pthread_mutex_lock(&client->lock);
-        lease->epoch = tensor->epoch;
         tensor->n_writing += write;
         pthread_mutex_unlock(&client->lock);
         *leasep = lease;
         return TD_OK;
 }
 
-static int encode_unlease(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
-                          td_error *error)
-{
-        const td_lease *lease = ctx;
-
-        (void)error;
-        if (lease->epoch != client->epoch)
-                return EXCHANGE_STALE;
-        frame_unlease(frame, msgid, lease->number);
-        return TD_OK;
-}
-
 int td_lease_end(td_lease *lease, td_error *error)
 {
-        struct reader result;
         td_client *client;
-        struct call call;
         int r;
 
         if (!lease)
                 return TD_OK;
         client = lease->tensor->client;
-        call_init(&call);
-        r = exchange_begin(client, &call, encode_unlease, lease, error);
-        if (r == TD_OK)
-                r = exchange_finish(client, &call, &result, error);
-        call_deinit(&call);
+        r = lease_give_back(lease, error);
         if (r == EXCHANGE_STALE || r == EXCHANGE_LOST)
                 r = error_set(error, TD_E_LEASE_LOST,
                               "the connection to %s ended while the lease was held; what was %s",
                               client->address,
-                              lease->is_write ? "written under it counts as torn"
+                              lease->is_write ? "written under it may be half done"
                                               : "read under it may have been written by others");
         pthread_mutex_lock(&client->lock);
         lease->tensor->n_writing -= lease->is_write;

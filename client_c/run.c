@@ -178,6 +178,12 @@ static int check_outputs(const td_builder *builder, const td_output *outputs, si
                 if (!td_builder_type(builder, outputs[i].value))
                         r = error_set(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d",
                                       outputs[i].value);
+                else if (outputs[i].has_into &&
+                         (outputs[i].name || outputs[i].replace || outputs[i].map))
+                        r = error_set(error, TD_E_BAD_ARGUMENTS,
+                                      "output %zu goes into a tensor: it has no name of its own, "
+                                      "and is not mapped",
+                                      i);
                 else if (outputs[i].name)
                         r = check_name(outputs[i].name, error);
         }

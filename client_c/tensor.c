@@ -180,7 +180,8 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         return r ? fail_no_memory(error) : TD_OK;
 }
 
-int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
+/* Ask for something whose result is the tensor's description. */
+static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
                       td_error *error)
 {
         struct description description;

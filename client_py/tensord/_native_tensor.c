@@ -217,7 +217,7 @@ static PyObject *tensor_lease(PyObject *object, PyObject *args)
         Py_END_ALLOW_THREADS
         native_client_leave(self->client);
         if (r)
-                return native_raise(&error);
+                return PyErr_Occurred() ? NULL : native_raise(&error);
         result = PyObject_New(struct native_lease, native_lease_type);
         if (!result) {
                 td_lease_end(lease, NULL);

@@ -73,8 +73,8 @@
 #define TD_WAITING_MAX 1024
 
 /* Leases that one connection holds, and leases of one tensor, held or waited for. */
-#define TD_LEASES_MAX 256
-#define TD_TENSOR_LEASES_MAX 1024
+#define TD_LEASES_MAX 128
+#define TD_TENSOR_LEASES_MAX 512
 
 /* Rows of one page of list. */
 #define TD_LIST_MAX 1000

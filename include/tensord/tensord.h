@@ -173,7 +173,7 @@ TD_API int td_lease_begin(td_tensor *tensor, const struct td_type *view, const i
 /*
  * Give it back, and free it in any case; NULL is accepted. What was written is seen by whoever asks
  * afterwards. TD_E_LEASE_LOST: the connection ended meanwhile, and the lease with it: what was
- * written counts as torn, what was read may have been written by others. TD_E_POISONED: the
+ * written may be half done, what was read may have been written by others. TD_E_POISONED: the
  * memory was resized.
  */
 TD_API int td_lease_end(td_lease *lease, td_error *error);

@@ -35,10 +35,9 @@ static void sessions_flush(struct sessions *sessions)
 static void sessions_end_turn(struct sessions *sessions)
 {
         sessions_flush(sessions);
-        if (service_end_turn(sessions->service)) {
-                sessions_flush(sessions);
+        if (service_end_turn(sessions->service))
                 loop_note_answer(sessions->loop);
-        }
+        sessions_flush(sessions);
         if (service_is_behind(sessions->service))
                 uv_idle_start(&sessions->idle, on_idle);
         else if (list_is_empty(&sessions->ready))

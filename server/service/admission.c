@@ -342,7 +342,7 @@ void call_admit(struct client *client, struct request *request)
         /* What the request refers to was there before it: it is resolved first, so that it cannot
          * be its own result. */
         if (r < 0 || call_set_deadline(call) || call_find_definition(call) ||
-            call_resolve_all(call) || claim_inputs(call) || call_claim_handles(call) ||
+            call_resolve_all(call) || claim_known(call) || call_claim_handles(call) ||
             call_wait(call) || call_register(call) || call_claim_names(call)) {
                 call_fail(call);
                 return;

@@ -117,7 +117,7 @@ void call_start(struct call *call)
                 pin->tensor = pin->wait.promise->tensor;
         }
         /* What was promised may be mutable, and in use. */
-        if (claim_inputs(call) || call_wait(call) || (!call->n_pending && claim_check(call)))
+        if (claim_promised(call) || call_wait(call) || (!call->n_pending && claim_check(call)))
                 call_fail(call);
         else if (!call->n_pending)
                 handlers[call->request->method].start(call);
@@ -358,7 +358,7 @@ void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
 
 uint64_t call_due_ms(const struct call *call)
 {
-        if (call->blocked_until_ms < call->deadline_ms && claim_is_blocked(call))
+        if (call->blocked_until_ms < call->deadline_ms && claim_may_last(call))
                 return call->blocked_until_ms;
         return call->deadline_ms;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/claims.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,8 @@
 #include "service/input.h"
 #include "tensor/overlap.h"
 
+#define APART_MAX 64 /* inputs whose parts are told apart */
+
 /* ---- one claim ---- */
 
 struct claim *claim_free(struct claim *claim)
@@ -18,6 +21,8 @@ struct claim *claim_free(struct claim *claim)
                 return NULL;
         if (claim->client)
                 HASH_DEL(claim->client->claims, claim);
+        if (claim->lease.tensor && claim->lease.tensor->mutable->reader == claim->call)
+                claim->lease.tensor->mutable->reader = NULL;
         lease_end(&claim->lease);
         free(claim);
         return NULL;
@@ -86,13 +91,27 @@ static int check_region(struct call *call, uint32_t i, const struct tensor *tens
         return 0;
 }
 
+/* Each claim is compared with each of the tensor's: a request does not make as many as it likes. */
+static bool is_read_whole(const struct call *call, uint32_t i)
+{
+        return call->n_pins > APART_MAX && !call->request->inputs[i].is_written;
+}
+
 static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
 {
         bool is_lease = call->request->method == METHOD_LEASE;
+        struct service *service = call->service;
         struct pin *pin = &call->pins[i];
         struct desc region;
 
-        if (input_desc(call, i, tensor, &region) || check_region(call, i, tensor, &region))
+        if (input_desc(call, i, tensor, &region))
+                return -1;
+        if (is_read_whole(call, i)) {
+                if (tensor->mutable->reader == call)
+                        return 0;
+                region = tensor->desc;
+        }
+        if (check_region(call, i, tensor, &region))
                 return -1;
         pin->claim = calloc(1, sizeof(*pin->claim));
         if (!pin->claim) {
@@ -104,6 +123,8 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
                                             .is_lasting = is_lease,
                                             .granted = on_granted };
         lease_begin(&pin->claim->lease, tensor, &region, call->request->inputs[i].is_written);
+        if (is_read_whole(call, i))
+                tensor->mutable->reader = call;
         if (pin->claim->lease.n_blockers == 0)
                 return 0;
         if (pin->claim->lease.may_last &&
@@ -112,6 +133,8 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
                 return -1;
         }
         call->n_pending++;
+        if (call_due_ms(call) < service->next_deadline_ms)
+                service->next_deadline_ms = call_due_ms(call);
         return 0;
 }
 
@@ -127,7 +150,7 @@ static struct tensor *known_tensor(const struct pin *pin)
         return promise->state == PROMISE_READY ? promise->tensor : NULL;
 }
 
-int claim_inputs(struct call *call)
+int claim_known(struct call *call)
 {
         if (!request_is_run(call->request) && call->request->method != METHOD_LEASE)
                 return 0;
@@ -141,6 +164,36 @@ int claim_inputs(struct call *call)
         return 0;
 }
 
+int claim_promised(struct call *call)
+{
+        bool has_claims = false;
+
+        assert(call->n_pending == 0);
+        for (uint32_t i = 0; i < call->n_pins; i++)
+                has_claims |= call->pins[i].claim != NULL;
+        if (claim_known(call))
+                return -1;
+        if (!call->n_pending || !has_claims)
+                return 0;
+        for (uint32_t i = 0; i < call->n_pins; i++)
+                call->pins[i].claim = claim_free(call->pins[i].claim);
+        call->n_pending = 0;
+        return claim_known(call);
+}
+
+/* Is the value of an input used, or only what is written into it? */
+static bool is_value_read(const struct td_program *program, uint32_t value)
+{
+        for (uint32_t i = 0; i < program->block.n_nodes; i++)
+                for (uint32_t k = 0; k < program->block.nodes[i].n_args; k++)
+                        if (program->block.nodes[i].args[k] == value)
+                                return true;
+        for (uint32_t i = 0; i < program->n_outputs; i++)
+                if (program->outputs[i] == value)
+                        return true;
+        return false;
+}
+
 int claim_check(struct call *call)
 {
         for (uint32_t i = 0; i < call->n_pins; i++) {
@@ -148,10 +201,10 @@ int claim_check(struct call *call)
                 const struct desc *torn;
                 char text[256];
 
-                if (!claim || claim->lease.is_write || call->request->torn)
+                if (!claim || call->request->torn)
                         continue;
                 torn = tensor_torn(claim->lease.tensor, &claim->lease.region);
-                if (!torn)
+                if (!torn || (claim->lease.is_write && !is_value_read(&call->request->program, i)))
                         continue;
                 failure_set(&call->failure, TD_E_TORN,
                             "%s: input %u: whoever wrote %s vanished before it was done",
@@ -161,11 +214,14 @@ int claim_check(struct call *call)
         return 0;
 }
 
-bool claim_is_blocked(const struct call *call)
+bool claim_may_last(const struct call *call)
 {
-        for (uint32_t i = 0; i < call->n_pins; i++)
-                if (call->pins[i].claim && call->pins[i].claim->lease.n_blockers > 0)
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                const struct claim *claim = call->pins[i].claim;
+
+                if (claim && claim->lease.n_blockers > 0 && claim->lease.may_last)
                         return true;
+        }
         return false;
 }
 
@@ -178,7 +234,7 @@ void claim_set_blocked(struct call *call)
         for (uint32_t i = 0; i < call->n_pins; i++) {
                 const struct claim *claim = call->pins[i].claim;
 
-                if (claim && claim->lease.n_blockers > 0) {
+                if (claim && claim->lease.n_blockers > 0 && claim->lease.may_last) {
                         set_conflict(call, &claim->lease, what);
                         return;
                 }
@@ -251,7 +307,8 @@ void handle_lease(struct call *call)
         claim->client = client;
         claim->number = call->request->lease;
         HASH_ADD(hh, client->claims, number, sizeof(claim->number), claim);
-        describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable);
+        if (describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable))
+                claim_free(claim);
 }
 
 void handle_unlease(struct call *call)

@@ -8,7 +8,7 @@
  *
  * A request that conflicts with what others hold as long as they like is refused at once, unless it
  * said how long it would wait; one that conflicts with requests alone waits for them. All that a
- * run needs it claims together, behind what came before, so runs never wait in a circle. Two
+ * run waits for came before all that it claims, so runs never wait in a circle. Two
  * connections that each hold a lease and wait for the other's do, until the bound of the first.
  */
 #pragma once
@@ -27,16 +27,22 @@ struct claim {
 };
 
 /*
- * Claim what the call needs of those tensors that are known by now; call->n_pending counts what has
- * to be waited for. 0, or -1 and the call's failure is set.
+ * The call arrived: claim what it needs of those tensors that are known by now. call->n_pending
+ * counts what has to be waited for. 0, or -1 and the call's failure is set.
  */
-int claim_inputs(struct call *call);
+int claim_known(struct call *call);
+/*
+ * All are known, and all that was claimed is granted: claim the others. Where one of them is in use
+ * everything is claimed anew, so that who waits came, with all that it has, behind what it waits
+ * for.
+ */
+int claim_promised(struct call *call);
 /* All is granted. Is what will be read whole? 0, or -1 and the call's failure is set. */
 int claim_check(struct call *call);
 /* Given back; nothing is said about what was written. Accepts NULL. */
 struct claim *claim_free(struct claim *claim);
-/* Does it wait for others' leases? Then the failure that says so can be set. */
-bool claim_is_blocked(const struct call *call);
+/* Does it wait for leases that may last? Then the failure that says so can be set. */
+bool claim_may_last(const struct call *call);
 void claim_set_blocked(struct call *call);
 
 /* Does the connection hold a lease to write some of it? */

@@ -139,8 +139,8 @@ void describe_fds(struct reply *reply)
         }
 }
 
-void describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
-                         bool writable)
+int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
+                        bool writable)
 {
         _cleanup_(reply_freep) struct reply *reply = NULL;
         int r = 0;
@@ -149,7 +149,7 @@ void describe_and_finish(struct call *call, struct tensor *tensor, enum describe
                 r = describe_promote(call, tensor);
         if (r) {
                 call_fail_store(call, r, "tensor", tensor->n_bytes);
-                return;
+                return r;
         }
         reply = call_begin_reply(call);
         if (reply) {
@@ -157,9 +157,10 @@ void describe_and_finish(struct call *call, struct tensor *tensor, enum describe
                         r = describe_grant(call, reply, tensor, writable);
                 if (r) {
                         call_fail_store(call, r, "tensor", 0);
-                        return;
+                        return r;
                 }
                 describe(reply, tensor, mode, writable, mode == DESCRIBE_MAP);
         }
         call_done(call, steal_ptr(&reply));
+        return 0;
 }

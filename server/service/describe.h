@@ -33,7 +33,7 @@ void describe_fds(struct reply *reply);
 
 /*
  * End the call with the description of one tensor as its result. Promotes and grants for
- * DESCRIBE_MAP.
+ * DESCRIBE_MAP. 0, or what it failed for, or will be tried again for.
  */
-void describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
-                         bool writable);
+int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
+                        bool writable);

@@ -35,7 +35,12 @@
 #define PLAN_AT_ONCE_BYTES (32 * 1024)
 #define PLAN_NS 8 /* a byte of it */
 
-#define FRESH_BYTE_NS 1 /* to reserve and first touch it */
+#define FRESH_BYTE_NS 1     /* to reserve and first touch it */
+#define COPY_BYTES_PER_NS 4 /* into a mutable tensor */
+
+#define PAGE_BYTES 4096
+#define FAULT_NS 500             /* to map a page, or */
+#define AROUND_BYTES (64 * 1024) /* so many bytes around it */
 
 #define DESCS_INSIDE 4
 
@@ -116,6 +121,22 @@ static void immediate_desc(const struct request_input *input, struct desc *desc)
                 desc_init_c(desc, &input->type);
 }
 
+/* An estimate: pages may not be mapped here yet; of dense ones the kernel maps many at a time. */
+static uint64_t touch_ns(const struct desc *desc)
+{
+        uint64_t n = (uint64_t)desc_n_elements(desc), span = 0;
+
+        if (n == 0)
+                return 0;
+        if (desc_is_dense(desc))
+                return (uint64_t)desc_n_bytes(desc) / AROUND_BYTES * FAULT_NS;
+        for (unsigned i = 0; i < desc->type.ndim; i++)
+                if (desc->type.shape[i] > 1)
+                        span += (uint64_t)(desc->type.shape[i] - 1) *
+                                (uint64_t)llabs(desc->strides[i]);
+        return (n < span / PAGE_BYTES ? n : span / PAGE_BYTES) * FAULT_NS;
+}
+
 /* 0, or -1 and the call's failure is set. */
 static int run_open(struct call *call)
 {
@@ -133,6 +154,8 @@ static int run_open(struct call *call)
                         immediate_desc(&request->inputs[i], desc);
                 else if (input_desc(call, i, call->pins[i].tensor, desc))
                         return -1;
+                else if (!call->pins[i].tensor->heap)
+                        call->run->touch_ns += touch_ns(desc);
                 if (check_defined(call, i, &desc->type))
                         return -1;
         }
@@ -208,15 +231,6 @@ static void run_plan_work(struct work *work)
         run_plan(container_of(work, struct call, work));
 }
 
-/* Of an output whose shape depends on data: once it was counted. */
-static void output_desc(const struct run_state *run, uint32_t i, struct desc *desc)
-{
-        if (run->counts)
-                plan_counted_output(run->plan, i, run->counts, desc);
-        else
-                *desc = *plan_output(run->plan, i);
-}
-
 /* What is written into a tensor has just its dtype, and the shape of the view. */
 static int check_into(struct call *call, uint32_t i, const struct td_type *type)
 {
@@ -247,7 +261,7 @@ static int output_size(struct call *call, uint32_t i)
         struct area *area = &call->run->areas[i];
         struct desc desc;
 
-        output_desc(call->run, i, &desc);
+        run_output_desc(call->run, i, &desc);
         area->n_bytes = (uint64_t)desc_n_bytes(&desc);
         if (output->has_into)
                 return check_into(call, i, &desc.type);
@@ -331,7 +345,7 @@ static void run_write_into(const struct call *call, struct workers *workers)
 
                 if (!output->has_into || state->areas[i].n_bytes == 0)
                         continue;
-                output_desc(state, i, &from);
+                run_output_desc(state, i, &from);
                 copy_init(&copy, &from, &call->pins[output->into].claim->lease.region);
                 copy_run(&copy, &run, state->areas[i].data, (void *)state->inputs[output->into]);
         }
@@ -392,7 +406,7 @@ static int run_make_tensors(struct call *call, struct tensor **tensors)
 
                 if (!output->handle && !output->name)
                         continue;
-                output_desc(call->run, i, &desc);
+                run_output_desc(call->run, i, &desc);
                 if (area->is_pinned)
                         segment_unpin(area->segment);
                 area->is_pinned = false;
@@ -440,7 +454,7 @@ static void describe_output(struct reply *reply, const struct run_state *run, ui
                                 .n_bytes = run->areas[i].n_bytes,
                                 .heap = run->areas[i].data };
 
-        output_desc(run, i, &value.desc);
+        run_output_desc(run, i, &value.desc);
         describe(reply, &value, DESCRIBE_DATA, false, false);
 }
 
@@ -530,7 +544,7 @@ static int run_size(struct call *call)
                         continue;
                 if (output_size(call, i))
                         return -1;
-                run->areas[i].is_small = run->areas[i].n_bytes <= TD_INLINE_MAX;
+                run->areas[i].is_small = run_is_small(call, i);
         }
         run->n_reserved = 0;
         run->is_sized = true;
@@ -569,19 +583,24 @@ static void run_finish(struct call *call)
 
 /* ---- the way there ---- */
 
-/* An estimate, with the memory that is to be reserved first. */
-static uint64_t run_cost_ns(const struct run_state *run)
+/*
+ * An estimate, with the memory that is to be reserved first, pages that are to be mapped, and what
+ * is copied into mutable tensors.
+ */
+static uint64_t run_cost_ns(const struct call *call)
 {
-        uint64_t cost = plan_cost_ns(run->plan);
+        const struct run_state *run = call->run;
+        uint64_t cost = plan_cost_ns(run->plan), more = run->touch_ns;
 
         for (uint32_t i = 0; i < run->n_areas; i++) {
                 const struct area *area = &run->areas[i];
 
-                if (area->segment && !area->is_ready &&
-                    __builtin_add_overflow(cost, area->n_bytes * FRESH_BYTE_NS, &cost))
-                        return UINT64_MAX;
+                if (area->segment && !area->is_ready)
+                        more += area->n_bytes * FRESH_BYTE_NS;
+                if (i < call->n_results && call->request->outputs[i].has_into)
+                        more += area->n_bytes / COPY_BYTES_PER_NS;
         }
-        return cost;
+        return __builtin_add_overflow(cost, more, &cost) ? UINT64_MAX : cost;
 }
 
 /* Of a plan whose outputs depend on data this is entered twice, to count and to write them. */
@@ -609,11 +628,11 @@ static void run_begin(struct call *call)
         }
         run->n_scratch = run->areas[run->n_areas - 1].n_bytes;
         call->service->n_scratch += run->n_scratch;
-        if (!run->is_allocating && plan_cost_ns(run->plan) < TINY_NS) {
+        if (!run->is_allocating && run_cost_ns(call) < TINY_NS) {
                 run_compute(call, NULL);
                 run_finish(call);
         } else {
-                service_submit(call->service, call, run_cost_ns(run), run_work, run_finish);
+                service_submit(call->service, call, run_cost_ns(call), run_work, run_finish);
         }
 }
 

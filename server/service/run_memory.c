@@ -49,7 +49,7 @@ static bool writes_over(const struct call *call)
         return false;
 }
 
-static bool is_small(const struct call *call, uint32_t i)
+bool run_is_small(const struct call *call, uint32_t i)
 {
         uint64_t n_bytes = call->run->areas[i].n_bytes;
 
@@ -76,7 +76,7 @@ int run_reserve_small(struct call *call)
         for (uint32_t i = 0; i < run->n_areas; i++) {
                 struct area *area = &run->areas[i];
 
-                area->is_small = is_small(call, i);
+                area->is_small = run_is_small(call, i);
                 n += area->is_small ? area_small_bytes(call, i) : 0;
         }
         run->small = malloc(n);
@@ -105,11 +105,14 @@ int run_reserve_small(struct call *call)
 static int area_make_tensor(struct call *call, uint32_t i)
 {
         struct area *area = &call->run->areas[i];
+        bool is_known = run_knows_output(call, i) || call->run->is_sized;
+        struct desc desc;
 
-        if (area->tensor || !call->request->outputs[i].handle || !writes_over(call))
+        if (area->tensor || !call->request->outputs[i].handle || !writes_over(call) || !is_known)
                 return 0;
-        return tensor_new(&area->tensor, call->service->store, call->user,
-                          plan_output(call->run->plan, i), NULL, area->data, NULL);
+        run_output_desc(call->run, i, &desc);
+        return tensor_new(&area->tensor, call->service->store, call->user, &desc, NULL, area->data,
+                          NULL);
 }
 
 /* 0, a store outcome or a negative errno. */

@@ -35,6 +35,7 @@ struct run_state {
         const void **inputs;
         void **outputs;
         uint8_t *small;     /* owned: aligned copies of inline inputs, and the small areas */
+        uint64_t touch_ns;  /* what it may take to map the inputs' pages */
         uint32_t n_pinned;  /* inputs whose segments are pinned */
         bool is_allocating; /* a segment must be allocated first */
         uint64_t n_scratch; /* counted in service->n_scratch */
@@ -50,6 +51,17 @@ static inline bool run_knows_output(const struct call *call, uint32_t i)
         return td_type_is_known(&plan_output(call->run->plan, i)->type);
 }
 
+/* Of one whose shape depends on data: once it was counted. */
+static inline void run_output_desc(const struct run_state *run, uint32_t i, struct desc *desc)
+{
+        if (run->counts)
+                plan_counted_output(run->plan, i, run->counts, desc);
+        else
+                *desc = *plan_output(run->plan, i);
+}
+
+/* Its bytes lie in the daemon's heap, and will go along in messages. i may be the scratch. */
+bool run_is_small(const struct call *call, uint32_t i);
 /* The input whose memory the output lies in, -1: its own. */
 int32_t run_taken(const struct call *call, uint32_t i);
 /* Copies of the inline inputs, and room for what is small. 0 or -ENOMEM. */

@@ -275,7 +275,7 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
 /* A call whose client is gone goes on if it commits a name, or if one that does waits for it. */
 static bool call_survives(const struct call *call)
 {
-        if (call->user->n_orphans >= ORPHANS_MAX)
+        if (call->user->n_orphans >= ORPHANS_MAX || claim_may_last(call))
                 return false;
         if (call->request->method != METHOD_CREATE && call_names_something(call))
                 return true;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "store/state.h"
-#include "tensor/overlap.h"
 
 /* ---- leases ---- */
 
@@ -13,7 +12,7 @@ static bool leases_conflict(const struct lease *a, const struct lease *b)
 {
         if ((!a->is_write && !b->is_write) || (a->owner && a->owner == b->owner))
                 return false;
-        return overlap_is_possible(&a->tensor->desc, &a->region, &b->region);
+        return overlap_is_possible(&a->part, &b->part);
 }
 
 void lease_begin(struct lease *lease, struct tensor *tensor, const struct desc *region,
@@ -25,6 +24,7 @@ void lease_begin(struct lease *lease, struct tensor *tensor, const struct desc *
         assert(tensor->state == TENSOR_MUTABLE);
         lease->tensor = tensor_ref(tensor);
         lease->region = *region;
+        overlap_init(&lease->part, &tensor->desc, region);
         lease->is_write = is_write;
         lease->n_blockers = 0;
         lease->may_last = false;
@@ -32,7 +32,8 @@ void lease_begin(struct lease *lease, struct tensor *tensor, const struct desc *
                 if (!leases_conflict(lease, earlier))
                         continue;
                 lease->n_blockers++;
-                lease->may_last |= earlier->is_lasting || earlier->may_last;
+                lease->may_last |= earlier->is_lasting ||
+                                   (earlier->n_blockers > 0 && earlier->may_last);
         }
         list_push_back(leases, &lease->link);
         tensor->mutable->n_leases++;
@@ -73,30 +74,36 @@ const struct lease *lease_blocker(const struct lease *lease)
 
 /* ---- torn regions ---- */
 
-static void tensor_mend(struct tensor *tensor, const struct desc *region)
+static void tensor_mend(struct tensor *tensor, const struct overlap *part)
 {
         struct mutable *mutable = tensor->mutable;
         uint32_t n = 0;
 
-        for (uint32_t i = 0; i < mutable->n_torn; i++)
-                if (!overlap_is_covered(&tensor->desc, region, &mutable->torn[i]))
+        for (uint32_t i = 0; i < mutable->n_torn; i++) {
+                struct overlap torn;
+
+                overlap_init(&torn, &tensor->desc, &mutable->torn[i]);
+                if (!overlap_is_covered(part, &torn))
                         mutable->torn[n++] = mutable->torn[i];
+        }
         mutable->n_torn = n;
 }
 
 void lease_written(struct lease *lease)
 {
-        tensor_mend(lease->tensor, &lease->region);
+        tensor_mend(lease->tensor, &lease->part);
         lease->tensor->mutable->version++;
 }
 
 void tensor_tear(struct tensor *tensor, const struct desc *region)
 {
         struct mutable *mutable = tensor->mutable;
+        struct overlap part;
 
-        if (desc_n_elements(region) == 0)
+        overlap_init(&part, &tensor->desc, region);
+        if (part.is_empty)
                 return;
-        tensor_mend(tensor, region); /* it says all that those inside of it said */
+        tensor_mend(tensor, &part); /* it says all that those inside of it said */
         if (mutable->n_torn < TORN_MAX) {
                 mutable->torn[mutable->n_torn++] = *region;
                 return;
@@ -108,9 +115,13 @@ void tensor_tear(struct tensor *tensor, const struct desc *region)
 const struct desc *tensor_torn(const struct tensor *tensor, const struct desc *region)
 {
         const struct mutable *mutable = tensor->mutable;
+        struct overlap part, torn;
 
-        for (uint32_t i = 0; i < mutable->n_torn; i++)
-                if (overlap_is_possible(&tensor->desc, region, &mutable->torn[i]))
+        overlap_init(&part, &tensor->desc, region);
+        for (uint32_t i = 0; i < mutable->n_torn; i++) {
+                overlap_init(&torn, &tensor->desc, &mutable->torn[i]);
+                if (overlap_is_possible(&part, &torn))
                         return &mutable->torn[i];
+        }
         return NULL;
 }

@@ -17,14 +17,16 @@
 #pragma once
 
 #include "store/store.h"
+#include "tensor/overlap.h"
 
 struct lease {
         struct list link;      /* its tensor's leases; unlinked: none */
         struct tensor *tensor; /* owned reference */
         struct desc region;
+        struct overlap part; /* the region, to be compared */
         bool is_write;
         bool is_lasting;  /* until it is given back, not only until a job ends */
-        bool may_last;    /* what it waits for is_lasting, or waits for such */
+        bool may_last;    /* what it waits for is_lasting, or waited for such when it came */
         const void *owner; /* leases of one owner do not conflict; compared only */
         uint32_t n_blockers; /* earlier ones that it waits for; 0: granted */
         /* The last blocker ended. Not called from within lease_begin(). */

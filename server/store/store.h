@@ -177,6 +177,7 @@ enum tensor_state {
 struct mutable {
         struct list leases; /* struct lease, in order of arrival */
         uint32_t n_leases;
+        const void *reader; /* of many parts: has a lease of all instead; compared only */
         uint64_t version; /* counts the writes that ended well */
         uint32_t n_torn;
         struct desc torn[TORN_MAX];

@@ -11,17 +11,6 @@
 
 #include <assert.h>
 
-/* The numbers start + i * step for i below n; step is 0 where n is 1. */
-struct progression {
-        int64_t start;
-        int64_t step;
-        int64_t n;
-};
-
-struct box {
-        struct progression axes[TD_NDIM_MAX];
-};
-
 static int64_t gcd(int64_t a, int64_t b)
 {
         while (b) {
@@ -105,7 +94,7 @@ static int axis_of_step(const struct desc *whole, int64_t step)
 }
 
 /* false: it is none. */
-static bool view_box(struct box *box, const struct desc *whole, const struct desc *view)
+static bool view_box(struct overlap *box, const struct desc *whole, const struct desc *view)
 {
         int64_t rest = view_lowest(view);
         uint8_t order[TD_NDIM_MAX]; /* the slowest first */
@@ -143,21 +132,40 @@ static bool view_box(struct box *box, const struct desc *whole, const struct des
 
 /* ---- questions ---- */
 
-bool overlap_is_possible(const struct desc *whole, const struct desc *a, const struct desc *b)
+void overlap_init(struct overlap *overlap, const struct desc *whole, const struct desc *view)
 {
-        struct progression bytes_a, bytes_b;
-        struct box box_a, box_b;
+        overlap->ndim = whole->type.ndim;
+        overlap->is_empty = desc_n_elements(view) == 0;
+        if (overlap->is_empty)
+                return;
+        overlap->bytes = view_bytes(view);
+        overlap->is_box = view_box(overlap, whole, view);
+        /* Otherwise it is some of all, for what is known. */
+        for (unsigned i = 0; i < whole->type.ndim && !overlap->is_box; i++)
+                overlap->axes[i] = (struct progression){ .step = whole->type.shape[i] > 1,
+                                                         .n = whole->type.shape[i] };
+}
 
-        if (desc_n_elements(a) == 0 || desc_n_elements(b) == 0)
+bool overlap_is_possible(const struct overlap *a, const struct overlap *b)
+{
+        if (a->is_empty || b->is_empty || progressions_are_apart(&a->bytes, &b->bytes))
                 return false;
-        bytes_a = view_bytes(a);
-        bytes_b = view_bytes(b);
-        if (progressions_are_apart(&bytes_a, &bytes_b))
-                return false;
-        if (!view_box(&box_a, whole, a) || !view_box(&box_b, whole, b))
+        if (!a->is_box || !b->is_box)
                 return true;
-        for (unsigned i = 0; i < whole->type.ndim; i++)
-                if (progressions_are_apart(&box_a.axes[i], &box_b.axes[i]))
+        for (unsigned i = 0; i < a->ndim; i++)
+                if (progressions_are_apart(&a->axes[i], &b->axes[i]))
+                        return false;
+        return true;
+}
+
+bool overlap_is_covered(const struct overlap *view, const struct overlap *part)
+{
+        if (part->is_empty)
+                return true;
+        if (view->is_empty || !view->is_box)
+                return false;
+        for (unsigned i = 0; i < part->ndim; i++)
+                if (!progression_is_within(&part->axes[i], &view->axes[i]))
                         return false;
         return true;
 }
@@ -192,22 +200,4 @@ bool overlap_is_distinct(const struct desc *view)
                 reach += (view->type.shape[axis] - 1) * step;
         }
         return n_axes == 0; /* none has the step of another, or 0 */
-}
-
-bool overlap_is_covered(const struct desc *whole, const struct desc *view, const struct desc *part)
-{
-        struct box of, box;
-
-        if (desc_n_elements(part) == 0)
-                return true;
-        if (desc_n_elements(view) == 0 || !view_box(&of, whole, view))
-                return false;
-        if (!view_box(&box, whole, part)) /* some of all axes, for what is known */
-                for (unsigned i = 0; i < whole->type.ndim; i++)
-                        box.axes[i] = (struct progression){ .step = whole->type.shape[i] > 1,
-                                                            .n = whole->type.shape[i] };
-        for (unsigned i = 0; i < whole->type.ndim; i++)
-                if (!progression_is_within(&box.axes[i], &of.axes[i]))
-                        return false;
-        return true;
 }

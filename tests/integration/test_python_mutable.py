@@ -122,6 +122,8 @@ def test_results_of_a_program(client, t, expected):
             client.run(p, x.sum(), x[0], into=into)
     with pytest.raises(tensord.ShapeError):
         client.run(p, x[0], into=t)
+    with pytest.raises(tensord.ArgumentError, match="no name of its own"):
+        client.run(p, x[0], names="n", into=t[0])
 
 
 def test_it_stays_one_piece_of_memory(client, t):
@@ -193,6 +195,24 @@ def test_timeouts(t):
                 pass
 
 
+def test_ctrl_c_ends_a_wait(daemon, t):
+    code = """
+import os, signal, threading, time, tensord
+t = tensord.open("t")
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+started = time.monotonic()
+try:
+    with t.write(timeout=60):
+        pass
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - started < 30)
+"""
+    with t.read():
+        assert "interrupted True" in str(daemon.python(code))
+    with t.write():
+        pass
+
+
 def test_sealed_tensors_take_no_lease(client):
     for lease in client.put([1.0]).read(), client.put([1.0]).write():
         with pytest.raises(tensord.Sealed):
@@ -202,7 +222,7 @@ def test_sealed_tensors_take_no_lease(client):
 def test_a_connection_that_ends_takes_its_lease_along(own_daemon):
     with own_daemon.connect() as client:
         t = client.put(numpy.zeros(4), "t", mutable=True)
-        with pytest.raises(tensord.LeaseLost, match="torn"):
+        with pytest.raises(tensord.LeaseLost, match="half done"):
             with t.write() as a:
                 a[0] = 1
                 own_daemon.restart9()
