@@ -16,7 +16,7 @@ The functions here use one client, connected by the first of them; `connect` mak
 
 import builtins as _builtins
 
-from . import _client, _errors, _functions, _native, fft, linalg, random
+from . import _assignment, _client, _errors, _functions, _native, fft, linalg, random
 from ._client import Client, Record, connect, default_client
 from ._define import Function
 from ._creation import (

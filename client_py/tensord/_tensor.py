@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tensors: references to what the daemon keeps."""
 
-import operator
 import sys
 import warnings
 
@@ -21,6 +20,7 @@ class Tensor(Operators):
 
     Operators and methods compute in the daemon and yield tensors; ``numpy.asarray(t)`` shows the
     memory itself, without a copy, read-only. Slices and transposes are views: they cost no request.
+    Assignments and in-place operators write into mutable tensors (module ``_assignment``).
 
     The tensor stays in the daemon as long as this object (or a view made from it, or its name)
     does; an array over its memory is valid as long as numpy holds it, whatever becomes of tensor,
@@ -251,12 +251,6 @@ class Tensor(Operators):
         """
         return Lease(self, True, timeout, False)
 
-    def __setitem__(self, key, value):
-        """Write into a mutable tensor, in the daemon: one request."""
-        from ._assignment import assign_into  # stands on clients, and so on this module
-
-        assign_into(self, key, value)
-
     # ---- views ----
 
     def _view(self, shape, strides, offset=0):
@@ -302,28 +296,6 @@ class Tensor(Operators):
             if known == size and all(extent >= 0 for extent in shape):
                 return self._view(shape, c_strides(shape, item_size))
         return super()._reshape(shape)
-
-
-def _in_place(name):
-    op = getattr(operator, f"__{name}__")
-
-    def method(self, other):
-        if not self.is_mutable:
-            return NotImplemented
-        from ._assignment import compute_into  # likewise
-
-        return compute_into(self, op, other)
-
-    method.__name__ = f"__i{name}__"
-    method.__doc__ = f"{name}, in the memory of a mutable tensor; of another, a new one."
-    return method
-
-
-for _name in (
-    "add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and",
-    "or", "xor",
-):  # fmt: skip
-    setattr(Tensor, f"__i{_name}__", _in_place(_name))
 
 
 class _Dropped:
