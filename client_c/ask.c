@@ -97,7 +97,7 @@ int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t fi
 
         for (;;) {
                 ask->retry_ms = is_write && first_ms ? now_ms() - first_ms : -1;
-                call->may_cancel = ask->wait_ms > 0;
+                call->may_cancel = ask->method == METHOD_LEASE;
                 r = exchange_begin(client, call, encode_ask, &asking, error);
                 if (r == EXCHANGE_STALE) {
                         r = tensor_renew(tensor, error);

@@ -61,7 +61,7 @@ static int lease_ask(td_lease *lease, struct ask *ask, td_error *error)
         int r;
 
         call_init(&call);
-        call.epoch = 0; /* of no connection, if it is not sent */
+        call.epoch = 0; /* of no connection, if none was there */
         r = client_ask(tensor->client, ask, tensor, 0, &call, &result, error);
         lease->epoch = call.epoch;
         if (r == TD_OK && !read_description(&result, &description))

@@ -391,7 +391,8 @@ bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np)
 /* Tensors that find no object are given back. */
 PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n)
 {
-        PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+        /* Interrupted, but the answer was there before. */
+        PyObject *tuple = PyErr_Occurred() ? NULL : PyTuple_New((Py_ssize_t)n);
 
         for (size_t i = 0; i < n; i++) {
                 PyObject *item = NULL;

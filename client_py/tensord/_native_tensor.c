@@ -216,6 +216,10 @@ static PyObject *tensor_lease(PyObject *object, PyObject *args)
                            &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self->client);
+        if (!r && PyErr_Occurred()) { /* interrupted, but it was granted before */
+                td_lease_end(lease, NULL);
+                return NULL;
+        }
         if (r)
                 return PyErr_Occurred() ? NULL : native_raise(&error);
         result = PyObject_New(struct native_lease, native_lease_type);

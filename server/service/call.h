@@ -25,6 +25,7 @@ struct pin {
         struct tensor *tensor; /* by name or id: owned reference; of a promise: borrowed, once it is
                                   ready */
         struct claim *claim; /* owned: of a mutable tensor; NULL: none, or not yet */
+        bool is_covered;     /* by the claim of another pin, of all of the tensor */
         bool is_taken; /* donated, and its memory may become an output's: its promise is pending */
 };
 

@@ -107,7 +107,8 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
         if (input_desc(call, i, tensor, &region))
                 return -1;
         if (is_read_whole(call, i)) {
-                if (tensor->mutable->reader == call)
+                pin->is_covered = tensor->mutable->reader == call;
+                if (pin->is_covered)
                         return 0;
                 region = tensor->desc;
         }
@@ -158,7 +159,7 @@ int claim_known(struct call *call)
                 struct tensor *tensor = known_tensor(&call->pins[i]);
 
                 if (tensor && tensor->state == TENSOR_MUTABLE && !call->pins[i].claim &&
-                    claim_input(call, i, tensor))
+                    !call->pins[i].is_covered && claim_input(call, i, tensor))
                         return -1;
         }
         return 0;
@@ -166,19 +167,18 @@ int claim_known(struct call *call)
 
 int claim_promised(struct call *call)
 {
-        bool has_claims = false;
-
         assert(call->n_pending == 0);
-        for (uint32_t i = 0; i < call->n_pins; i++)
-                has_claims |= call->pins[i].claim != NULL;
         if (claim_known(call))
                 return -1;
-        if (!call->n_pending || !has_claims)
-                return 0;
-        for (uint32_t i = 0; i < call->n_pins; i++)
-                call->pins[i].claim = claim_free(call->pins[i].claim);
-        call->n_pending = 0;
-        return claim_known(call);
+        for (uint32_t i = 0; i < call->n_pins && call->n_pending > 0; i++) {
+                const struct claim *claim = call->pins[i].claim;
+
+                if (claim && claim->lease.n_blockers > 0) {
+                        set_conflict(call, &claim->lease, "in use by now");
+                        return -1;
+                }
+        }
+        return 0;
 }
 
 /* Is the value of an input used, or only what is written into it? */

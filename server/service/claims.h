@@ -7,8 +7,8 @@
  * `unlease` or until the connection ends.
  *
  * A request that conflicts with what others hold as long as they like is refused at once, unless it
- * said how long it would wait; one that conflicts with requests alone waits for them. All that a
- * run waits for came before all that it claims, so runs never wait in a circle. Two
+ * said how long it would wait; one that conflicts with requests alone waits for them. A request
+ * waits for those alone that arrived before it, so requests never wait in a circle. Two
  * connections that each hold a lease and wait for the other's do, until the bound of the first.
  */
 #pragma once
@@ -33,8 +33,7 @@ struct claim {
 int claim_known(struct call *call);
 /*
  * All are known, and all that was claimed is granted: claim the others. Where one of them is in use
- * everything is claimed anew, so that who waits came, with all that it has, behind what it waits
- * for.
+ * the call fails: who waited for it would wait for what came later.
  */
 int claim_promised(struct call *call);
 /* All is granted. Is what will be read whole? 0, or -1 and the call's failure is set. */

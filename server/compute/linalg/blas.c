@@ -36,7 +36,8 @@
 #define TILE_COLUMNS 4096
 #define TILE_LEAST 64
 #define TILE_WORK (1 << 21) /* m * n * k that is worth a tile of its own */
-/* m * n * k of a tile at most, so that a run can be stopped: of our kernels, and of BLAS. */
+/* m * n * k of a tile at most, as far as its sides allow, so that a run can be stopped: of our
+ * kernels, and of BLAS. */
 #define KERNEL_WORK 0x1p26
 #define BLAS_WORK 0x1p34
 #define CALL_WORK (1 << 19) /* m * n * k that is worth a call of BLAS */
