@@ -238,6 +238,8 @@ td_tensor *tensor_ref(td_tensor *tensor);
 /* Under the lock: give up a use of a mapping; the one of tensor->mapped. */
 void tensor_unuse(td_tensor *tensor, struct mapped *mapped);
 void tensor_detach(td_tensor *tensor);
+/* A reply's result is one description: TD_OK or TD_E_MALFORMED. */
+int expect_description(struct reader *result, struct description *description, td_error *error);
 /* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
 int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
                     td_error *error);

@@ -2,7 +2,8 @@
 /*
  * Leases
  *
- * A lease belongs to the connection that it was granted on, and ends with it.
+ * A lease belongs to the connection that it was granted on, and ends with it. Any thread; one lease
+ * is given back once.
  */
 #include "client.h"
 
@@ -64,9 +65,8 @@ static int lease_ask(td_lease *lease, struct ask *ask, td_error *error)
         call.epoch = 0; /* of no connection, if none was there */
         r = client_ask(tensor->client, ask, tensor, 0, &call, &result, error);
         lease->epoch = call.epoch;
-        if (r == TD_OK && !read_description(&result, &description))
-                r = error_set(error, TD_E_MALFORMED,
-                              "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = expect_description(&result, &description, error);
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         call_deinit(&call);

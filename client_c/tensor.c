@@ -180,6 +180,14 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         return r ? fail_no_memory(error) : TD_OK;
 }
 
+int expect_description(struct reader *result, struct description *description, td_error *error)
+{
+        if (read_description(result, description))
+                return TD_OK;
+        return error_set(error, TD_E_MALFORMED,
+                         "the daemon's description of a tensor cannot be read");
+}
+
 /* Ask for something whose result is the tensor's description. */
 static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
                       td_error *error)
@@ -191,9 +199,8 @@ static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, 
 
         call_init(&call);
         r = client_ask(tensor->client, ask, handle_of, first_ms, &call, &result, error);
-        if (r == TD_OK && !read_description(&result, &description))
-                r = error_set(error, TD_E_MALFORMED,
-                              "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = expect_description(&result, &description, error);
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         call_deinit(&call);
@@ -231,9 +238,8 @@ int tensor_renew(td_tensor *tensor, td_error *error)
         ask.handle = client_new_handle(client);
         call_init(&call);
         r = client_ask(client, &ask, NULL, 0, &call, &result, error);
-        if (r == TD_OK && !read_description(&result, &description))
-                r = error_set(error, TD_E_MALFORMED,
-                              "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = expect_description(&result, &description, error);
         if (r == TD_E_NOT_FOUND)
                 r = fail_gone(tensor, error);
         if (r == TD_OK) {
@@ -384,9 +390,8 @@ static int tensor_seal(td_tensor *tensor, td_error *error)
         pthread_mutex_unlock(&tensor->client->lock);
         call_init(&call);
         r = client_ask_once(tensor->client, &ask, tensor, &call, &result, error);
-        if (r == TD_OK && !read_description(&result, &description))
-                r = error_set(error, TD_E_MALFORMED,
-                              "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = expect_description(&result, &description, error);
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
         if (r == EXCHANGE_LOST && call.cause)
@@ -503,9 +508,8 @@ int tensor_store(td_tensor *tensor, td_error *error)
         ask.handle = client_new_handle(tensor->client);
         call_init(&call);
         r = client_ask(tensor->client, &ask, NULL, 0, &call, &result, error);
-        if (r == TD_OK && !read_description(&result, &description))
-                r = error_set(error, TD_E_MALFORMED,
-                              "the daemon's description of a tensor cannot be read");
+        if (r == TD_OK)
+                r = expect_description(&result, &description, error);
         if (r == TD_OK) {
                 pthread_mutex_lock(&tensor->client->lock);
                 if (tensor->handle) {
