@@ -3,7 +3,8 @@
  * Admission
  *
  * What happens to a request when it arrives, in this order: is it a repeat; what it refers to is
- * found and, of mutable tensors, claimed; the handles and names of its results are claimed.
+ * found and, of mutable tensors, claimed; the handles and names of its results are claimed. Where a
+ * step fails the call ends, and gives back what the ones before took. Loop thread.
  */
 #include "service/call.h"
 

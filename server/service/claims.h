@@ -10,6 +10,8 @@
  * said how long it would wait; one that conflicts with requests alone waits for them. A request
  * waits for those alone that arrived before it, so requests never wait in a circle. Two
  * connections that each hold a lease and wait for the other's do, until the bound of the first.
+ *
+ * Loop thread; a worker reads the leases of its own call, which stay until the call ends.
  */
 #pragma once
 

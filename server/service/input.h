@@ -2,7 +2,7 @@
 /*
  * Inputs
  *
- * Which elements of a tensor a request speaks of.
+ * Which elements of a tensor a request speaks of. Loop thread.
  */
 #pragma once
 

@@ -5,7 +5,7 @@
  * Whether two views of one tensor share an element. Deciding it exactly for any strides is NP-hard
  * (bounded linear Diophantine equations, as in numpy.shares_memory); the answers here err on the
  * safe side only. They are exact for what slices with steps of 1 yield along any axes, so columns
- * and blocks of a matrix are told apart as well as rows.
+ * and blocks of a matrix are told apart as well as rows. Pure.
  */
 #pragma once
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What goes into a program, and what becomes of its results
+ *
+ * Form only, as of the program itself: whether a view lies inside of its tensor, or a tensor can be
+ * written into, is for others to say.
  */
 #include <errno.h>
 #include <inttypes.h>
