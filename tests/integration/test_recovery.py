@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Daemons killed and started again: what was acknowledged is there, what was not is not, and a
-catalog that cannot be trusted is touched by nobody."""
+catalog that cannot be trusted is touched by nobody. Kills under load: tests/crash."""
 import hashlib
 import mmap
 import os
 import random
 import struct
 import subprocess
-import threading
 
 import pytest
 
 import kit
-from raw import Raw, Refused
+from raw import Raw
 
 pytestmark = pytest.mark.kill
 MIB = 1 << 20
@@ -93,71 +92,6 @@ def test_a_named_write_sent_again_after_the_kill(daemon):
         assert raw.call("delete", name="y", **gone, retry_ms=500) is None
         # what it never saw is done now
         raw.call("put", name="z", **item, op_id=os.urandom(16), retry_ms=500)
-
-
-class Writer(threading.Thread):
-    """Names values one after the other, until the daemon dies under it."""
-
-    def __init__(self, path, number, start_at):
-        super().__init__()
-        self.path, self.number, self.next = path, number, start_at
-        self.sent = self.acknowledged = start_at - 1
-
-    def data(self, value):
-        size = 100 if value % 2 else 20_000
-        return hashlib.sha256(f"{self.number} {value}".encode()).digest() * (size // 32)
-
-    def run(self):
-        try:
-            with Raw(self.path) as raw:
-                while True:
-                    self.sent = self.next
-                    data, name = self.data(self.next), f"writer {self.number}"
-                    if len(data) <= 4096:
-                        raw.call("put", dtype="bool", shape=[len(data)], data=data, name=name,
-                                 replace=True)
-                    else:
-                        create(raw, name, data, self.next)
-                        os.close(raw.fds.pop())
-                    self.acknowledged = self.next
-                    self.next += 1
-        except (OSError, IndexError):
-            pass
-
-
-def test_killed_at_any_time(daemon):
-    """20 kills under load: each name has the value acknowledged last, or the one under way."""
-    chance = random.Random(3)
-    last = [0] * 4
-    for _ in range(20):
-        writers = [Writer(daemon.path, i, last[i] + 1) for i in range(len(last))]
-        for writer in writers:
-            writer.start()
-        # so many round trips of our own, among theirs, and then the kill
-        with Raw(daemon.path) as raw:
-            for _ in range(chance.randrange(5, 400)):
-                raw.call("ping")
-        daemon.kill9()
-        for writer in writers:
-            writer.join()
-        daemon.start()
-        with Raw(daemon.path) as raw:
-            assert raw.call("stat")["lost"] == 0
-            for i, writer in enumerate(writers):
-                if writer.sent == 0:
-                    continue
-                try:
-                    found = read(raw, f"writer {i}", i + 1)
-                except Refused as error:
-                    assert error.code == "not_found" and writer.acknowledged == 0
-                    continue
-                allowed = {writer.data(value): value
-                           for value in (writer.acknowledged, writer.sent) if value > 0}
-                assert found in allowed, f"writer {i}: neither {writer.acknowledged} nor next"
-                last[i] = allowed[found]
-    assert min(last) > 20
-    # one segment a writer at most, catalog and its like
-    assert len(daemon.shm()) <= len(last) + 3
 
 
 def test_arrays_mapped_before_stay_readable(daemon):

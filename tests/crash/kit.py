@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: MIT
+"""What the rows share: daemons that are killed, what was acknowledged, and what must be conserved.
+
+A row's daemon lies in the row's own directory and keeps its segments in the row's own directory of
+/dev/shm, so that every byte there is this daemon's. `Ledger` knows what each name may mean,
+`Bounds` what a daemon had when it was at rest, `Prober` how fast a good client was served.
+"""
+import contextlib
+import json
+import mmap
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path += [str(HERE.parent), str(HERE.parent / "integration")]
+
+from integration import kit as daemons  # noqa: E402
+from raw import Raw, Refused, eventually, immediate  # noqa: E402, F401
+
+BUILD, TOP = daemons.BUILD, daemons.TOP
+MIB = 1 << 20
+sys.path.insert(0, str(BUILD / "python"))
+
+SERVED_S = 0.1  # within which a good client is served, always
+
+
+class CannotRun(Exception):
+    """The row cannot be run here, for the reason given: a failure in CI, told elsewhere."""
+
+
+class Report:
+    """What a row says of itself.
+
+    Attributes
+    ----------
+    asked : dict
+        Counts that it must reach; None until `found()` says how many there are.
+    done : dict
+    is_full : bool
+    directory : Path
+        Its own.
+    """
+
+    def __init__(self, counts, is_full, directory):
+        self.asked = dict(counts)
+        self.done = {what: 0 for what in counts}
+        self.is_full, self.directory = is_full, directory
+        self.notes, self.daemons, self.recoveries_ms = [], [], []
+
+    def found(self, what, count):
+        """All that there are of something are so many (or so many more, said again)."""
+        self.asked[what] = (self.asked[what] or 0) + count
+
+    def did(self, what, count=1):
+        assert what in self.asked, what
+        self.done[what] += count
+
+    def say(self, text):
+        """A line below the row's."""
+        self.notes.append(text)
+
+    def daemon(self, *options, env=None):
+        """Start a daemon of the row's own; ended with the row, at the latest."""
+        daemon = Daemon(self, len(self.daemons), *options, env=env)
+        self.daemons.append(daemon)
+        daemon.start()
+        return daemon
+
+    def end(self):
+        for daemon in self.daemons:
+            daemon.destroy()
+        if self.recoveries_ms:
+            self.say(f"starts: {len(self.recoveries_ms)}, until the first answer "
+                     f"{statistics.median(self.recoveries_ms):.1f} ms median, "
+                     f"{max(self.recoveries_ms):.1f} ms worst")
+
+
+class Daemon(daemons.Daemon):
+    """A daemon in the row's directories."""
+
+    def __init__(self, report, number, *options, env=None):
+        self.report = report
+        directory = report.directory / f"d{number}"
+        directory.mkdir()
+        shm = report.directory / "shm" / f"d{number}"
+        if "--shm-directory" not in options:
+            shm.mkdir()
+            options = ("--shm-directory", str(shm.resolve()), *options)
+        if "--busy-poll-us" not in options:
+            options = ("--busy-poll-us", "0", *options)
+        super().__init__(directory, *options, env=env)
+
+    def start(self):
+        began = time.monotonic()
+        super().start()
+        self.report.recoveries_ms.append((time.monotonic() - began) * 1e3)
+
+    def stat(self):
+        with self.raw() as raw:
+            return raw.call("stat")
+
+    def objects(self):
+        """{name: os.stat_result} of its objects but for the lock, at one moment."""
+        while True:
+            try:
+                return {name: (self.shm_directory / name).stat() for name in self.shm()
+                        if not name.endswith(".lock")}
+            except FileNotFoundError:
+                continue  # one went in between
+
+    def bounds(self):
+        """What it has now, at rest, to compare with later."""
+        return Bounds(self)
+
+
+# ---- conservation ----
+
+PLACES = ("live", "idle", "parked", "held", "catalog")
+
+
+def unbalanced(daemon):
+    """What is not conserved, as text; empty if all is."""
+    stat, objects, again = daemon.stat(), daemon.objects(), daemon.stat()
+    if stat["memory"] != again["memory"]:
+        return "it moves"
+    memory, wrong = stat["memory"], []
+    in_files = sum(memory[place] for place in PLACES)
+    size = sum(one.st_size for one in objects.values())
+    reserved = sum(one.st_blocks * 512 for one in objects.values())
+    charged = sum(row["bytes"] for row in stat["users"])
+    if not size == reserved == in_files:
+        wrong.append(f"files {size}, reserved {reserved}, said to be in files {in_files}")
+    if memory["used"] != in_files + memory["heap"] + memory["scratch"]:
+        wrong.append(f"used is not the sum of its parts: {memory}")
+    if charged != memory["used"]:
+        wrong.append(f"charged to users {charged}, used {memory['used']}")
+    if sum(row["tensors"] for row in stat["users"]) != stat["tensors"]:
+        wrong.append(f"tensors {stat['tensors']}, of users {stat['users']}")
+    return "; ".join(wrong)
+
+
+def check_conserved(daemon, seconds=10):
+    """Bytes of files = their places = charges, as soon as it is at rest; `stat` of nothing."""
+    deadline = time.monotonic() + seconds
+    while (wrong := unbalanced(daemon)):
+        assert time.monotonic() < deadline, wrong
+    return daemon.stat()
+
+
+class Bounds:
+    """Descriptors, mappings and connections of a daemon at rest."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.first = None
+        self.first = self._look()
+
+    def _look(self):
+        with self.daemon.raw() as raw:
+            raw.call("ping")
+            return {"descriptors": self.daemon.fds(), "mapped": self._mapped(),
+                    "connections": raw.call("stat")["connections"]}
+
+    def _mapped(self):
+        """Names of its segments that it maps, and how often it maps the catalog."""
+        found = []
+        for line in Path(f"/proc/{self.daemon.pid}/maps").read_text().splitlines():
+            _, slash, path = line.partition("/")
+            if (slash + path).startswith(str(self.daemon.shm_directory / self.daemon.prefix)):
+                found.append(path.rpartition("/")[2])
+        return sorted(found)
+
+    def wrong(self):
+        now = self._look()
+        return "; ".join(f"{what}: {self.first[what]} before, {now[what]} now"
+                         for what in self.first if self.first[what] != now[what])
+
+    def check(self, seconds=10):
+        """Clients are gone: it has what it had, and no tensor is leased."""
+        deadline = time.monotonic() + seconds
+        while (wrong := self.wrong()):
+            assert time.monotonic() < deadline, wrong
+        check_conserved(self.daemon, seconds)
+        with self.daemon.raw() as raw:
+            for row in raw.call("list")["tensors"]:
+                if row["state"] == "mutable":
+                    assert raw.call("stat", name=row["name"])["leases"] == 0, row
+
+
+# ---- values ----
+
+def take(raw, result):
+    """The descriptor that came with the result, or None; the caller closes it."""
+    fds = [raw.fds.popleft() for _ in result.get("fds", ())]
+    assert len(fds) <= 1, result
+    return fds[0] if fds else None
+
+
+def create(raw, name, data, seal=True, **keys):
+    """Create, write and seal; its description. Nothing stays mapped, open or referred to."""
+    handle = raw.handle()
+    made = raw.call("create", handle=handle, dtype="uint8", shape=[len(data)], name=name,
+                    replace=True, **keys)
+    write(raw, made, data)
+    if seal:
+        made = raw.call("seal", handle=handle)
+        forget(raw, made, handle)
+    return made
+
+
+def write(raw, made, data):
+    """Into the memory whose descriptor came with this result."""
+    fd = take(raw, made)
+    try:
+        with mmap.mmap(fd, made["n_bytes"]) as memory:
+            memory[made["offset"]:made["offset"] + len(data)] = data
+    finally:
+        os.close(fd)
+
+
+def forget(raw, description, handle):
+    """No mapping is kept, so nothing is parked for this connection."""
+    if "segment" in description:
+        raw.notify("unmap", segments=[description["segment"]])
+    raw.notify("release", handles=[handle])
+
+
+def store(raw, name, data, **keys):
+    """Name these bytes: inline where they are few, else created, written and sealed."""
+    if len(data) > 4096:
+        return create(raw, name, data, **keys)
+    return raw.call("put", dtype="uint8", shape=[len(data)], data=data, name=name, replace=True,
+                    **keys)
+
+
+def load(raw, name):
+    """The bytes that the name means, or None."""
+    handle = raw.handle()
+    try:
+        opened = raw.call("open", name=name, handle=handle, map=True)
+    except Refused as error:
+        if error.code != "not_found":
+            raise
+        return None
+    fd = take(raw, opened)
+    try:
+        if fd is None:
+            return opened["data"] if opened["nbytes"] else b""
+        with mmap.mmap(fd, opened["n_bytes"], access=mmap.ACCESS_READ) as memory:
+            return memory[opened["offset"]:opened["offset"] + opened["nbytes"]]
+    finally:
+        if fd is not None:
+            os.close(fd)
+        forget(raw, opened, handle)
+
+
+class Ledger:
+    """What was acknowledged, and what is under way: for each name the values that it may have.
+
+    None stands for a name that means nothing.
+    """
+
+    def __init__(self):
+        self.allowed = {}  # name -> [last acknowledged value, values sent since]
+
+    def sent(self, name, value):
+        self.allowed.setdefault(name, [None]).append(value)
+
+    def acknowledged(self, name):
+        """The oldest that was sent took effect."""
+        del self.allowed[name][0]
+
+    def check(self, raw):
+        """Each name has one of its values, bit for bit; it is the only one from now on."""
+        stat = raw.call("stat")
+        assert stat["lost"] == 0, stat
+        for name, values in self.allowed.items():
+            found = load(raw, name)
+            assert any(found == value for value in values), (
+                f"{name!r} is {brief(found)}, not {' or '.join(map(brief, values))}")
+            self.allowed[name] = [found]
+        there, after = [], {}
+        while True:
+            page = raw.call("list", **after)
+            there += [row["name"] for row in page["tensors"]]
+            if not page["more"]:
+                break
+            after = {"after": there[-1]}
+        assert set(there) == {name for name, values in self.allowed.items()
+                              if values[0] is not None}, there
+
+
+def brief(value):
+    return "absent" if value is None else f"{len(value)} bytes {value[:16].hex()}"
+
+
+def some_bytes(chance, n_bytes):
+    return chance.randbytes(n_bytes) if n_bytes else b""
+
+
+# ---- a good client ----
+
+class Prober:
+    """A good client in a process of its own, asking all the time while something bad goes on.
+
+    The rule: an answer that took longer than `SERVED_S` is asked for twice more at once; the probe
+    is a miss if the median of the three is over it. One stall of the machine is none, a daemon that
+    serves badly for as long as three requests is. `end()` fails on any miss.
+    """
+
+    def __init__(self, daemon, report, pause_s=0.005):
+        self.report = report
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "probe", daemon.socket, str(pause_s)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "begun\n"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.process.kill()
+            self.process.wait()
+        else:
+            self.end()
+
+    def end(self):
+        output, _ = self.process.communicate("", timeout=30)
+        assert self.process.returncode == 0, f"the good client failed: {output}"
+        found = json.loads(output)
+        self.report.say(f"good client: {found['n']} requests, p50 {found['p50_ms']:.2f} ms, "
+                        f"p99 {found['p99_ms']:.2f} ms, worst {found['worst_ms']:.1f} ms, "
+                        f"{found['n_slow']} over {SERVED_S * 1e3:.0f} ms, {found['misses']} misses")
+        assert found["misses"] == 0 and found["n"] > 0, found
+        return found
+
+
+def probe(socket, pause_s):
+    """The prober's process: until its stdin ends."""
+    import select
+
+    took, n_slow, misses, seed = [], 0, 0, 0
+
+    def ask(raw):
+        nonlocal seed
+        seed += 1
+        began = time.monotonic()
+        name = f"probe {os.getpid()}"
+        kind = seed % 3
+        if kind == 0:
+            assert raw.call("ping") == "pong"
+        elif kind == 1:
+            raw.put([float(seed)], name=name, replace=True)
+            assert raw.call("open", name=name, handle=seed)["data"] == _double(seed)
+            raw.call("delete", name=name)
+            raw.notify("release", handles=[seed])
+        else:
+            (sum_,) = raw.run([["add", [0, 1], {}]],
+                              [immediate([seed]), immediate([1.0])])
+            assert sum_["data"] == _double(seed + 1)
+        took.append(time.monotonic() - began)
+        return took[-1]
+
+    with Raw(socket) as raw:
+        ask(raw)
+        print("begun", flush=True)
+        while not select.select([sys.stdin], [], [], pause_s)[0]:
+            if ask(raw) > SERVED_S:
+                n_slow += 1
+                misses += statistics.median([took[-1], ask(raw), ask(raw)]) > SERVED_S
+    took.sort()
+    print(json.dumps({"n": len(took), "p50_ms": took[len(took) // 2] * 1e3,
+                      "p99_ms": took[len(took) * 99 // 100] * 1e3, "worst_ms": took[-1] * 1e3,
+                      "n_slow": n_slow, "misses": misses}))
+
+
+def _double(value):
+    import struct
+
+    return struct.pack("d", value)
+
+
+# ---- programs ----
+
+def program(name):
+    """A program of tests/crash that the build made."""
+    path = BUILD / "crash" / name
+    assert path.exists(), f"{path} is not built"
+    return path
+
+
+@contextlib.contextmanager
+def helper(*command, **options):
+    """A process that is killed at the end, if it is still there."""
+    process = subprocess.Popen([str(word) for word in command], **options)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+if __name__ == "__main__":
+    assert sys.argv[1] == "probe"
+    probe(sys.argv[2], float(sys.argv[3]))
