@@ -113,9 +113,9 @@ class Daemon(daemons.Daemon):
             except FileNotFoundError:
                 continue  # one went in between
 
-    def bounds(self):
+    def bounds(self, is_warm=False):
         """What it has now, at rest, to compare with later."""
-        return Bounds(self)
+        return Bounds(self, is_warm)
 
 
 # ---- conservation ----
@@ -153,10 +153,13 @@ def check_conserved(daemon, seconds=10):
 
 
 class Bounds:
-    """Descriptors, mappings and connections of a daemon at rest."""
+    """Descriptors, mappings and connections of a daemon at rest.
 
-    def __init__(self, daemon):
-        self.daemon = daemon
+    is_warm: idle segments may stay mapped, so only such mappings count whose file is gone.
+    """
+
+    def __init__(self, daemon, is_warm=False):
+        self.daemon, self.is_warm = daemon, is_warm
         self.first = None
         self.first = self._look()
 
@@ -173,6 +176,9 @@ class Bounds:
             _, slash, path = line.partition("/")
             if (slash + path).startswith(str(self.daemon.shm_directory / self.daemon.prefix)):
                 found.append(path.rpartition("/")[2])
+        if self.is_warm:
+            there = self.daemon.shm()
+            found = [name for name in found if name.endswith("catalog") or name not in there]
         return sorted(found)
 
     def wrong(self):

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""What the rows about hostile, slow and dying clients share: processes made to be killed, users,
+and figures of a daemon."""
+
+import contextlib
+import mmap
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+
+from kit import MIB, Raw  # noqa: F401
+
+NOBODY, OTHER = 65534, 65533  # uids that own nothing here
+
+
+# ---- processes ----
+
+
+class Child:
+    """A forked process that runs function(child), a client of its own; killed at the latest at the
+    end of the block.
+
+    The function says `child.tell()` where it got to, and waits for its end in `child.rest()`.
+    """
+
+    def __init__(self, function, uid=None):
+        self.told, tell = os.pipe()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(tell)
+            self.status = None
+            return
+        status = 1
+        try:
+            os.close(self.told)
+            self.told = tell
+            if uid:
+                os.setgroups([])
+                os.setresuid(uid, uid, uid)
+            status = 0 if function(self) in (None, True) else 2
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def tell(self, text=b"."):
+        """In the child."""
+        os.write(self.told, text)
+
+    def rest(self):
+        """In the child: until it is killed."""
+        while True:
+            signal.pause()
+
+    def wait_told(self, seconds=30):
+        """What the child told next; b'' if it ended."""
+        assert select.select([self.told], [], [], seconds)[0], "the child does not get there"
+        return os.read(self.told, 4096)
+
+    def kill(self, number=signal.SIGKILL):
+        if self.status is None:
+            os.kill(self.pid, number)
+
+    def wait(self):
+        """Its exit status, negative for a signal."""
+        if self.status is None:
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.status
+
+    def stop(self):
+        """SIGSTOP, and until it is stopped."""
+        self.kill(signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self.wait()
+        os.close(self.told)
+
+
+@contextlib.contextmanager
+def effective_uid(uid):
+    """Connections made in this block are those of that user."""
+    if uid:
+        os.seteuid(uid)
+    try:
+        yield
+    finally:
+        if uid:
+            os.seteuid(0)
+
+
+def connect_as(uid, path, **keys):
+    with effective_uid(uid):
+        return Raw(path, **keys)
+
+
+# ---- figures ----
+
+
+def anonymous_bytes(pid):
+    """Private resident memory of a process."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    raise ValueError("no RssAnon")
+
+
+def n_mappings(pid):
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
+        return sum(1 for _ in maps)
+
+
+def slope(points):
+    """Least squares: the rise of y for one x."""
+    n = len(points)
+    mean_x, mean_y = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
+
+
+def at_rest(daemon, seconds=60):
+    """Delete every name, and wait until no connection but ours and no job is there."""
+    daemon.delete_all()
+    end = time.monotonic() + seconds
+    with daemon.raw() as raw:
+        while True:
+            stat = raw.call("stat")
+            if (stat["connections"], stat["jobs"]) == (1, 0):
+                return
+            assert time.monotonic() < end, (
+                f"not at rest after {seconds} s: {stat['connections']} connections, "
+                f"{stat['jobs']} jobs")
+            time.sleep(0.01)
+
+
+def open_to_all(report, *options):
+    """A daemon that every user may connect to."""
+    daemon = report.daemon("--socket-mode", "0666", *options)
+    for directory in report.directory, daemon.directory, daemon.shm_directory.parent, \
+            daemon.shm_directory:
+        os.chmod(directory, 0o755)
+    return daemon
+
+
+# ---- tensors ----
+
+
+@contextlib.contextmanager
+def mapped(fd, made, writable=False):
+    """The bytes of a tensor that was described so."""
+    access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+    with mmap.mmap(fd, made["n_bytes"], access=access) as memory:
+        with memoryview(memory) as view:
+            with view[made["offset"]:made["offset"] + made["nbytes"]] as data:
+                yield data
+
+
+def close_fds(raw):
+    while raw.fds:
+        os.close(raw.fds.popleft())
+
+
+def create(raw, data, dtype="bool", shape=None, keep=False, handle=None, **keys):
+    """Create, write, seal; the description (with its handle) and, with keep, a writable fd."""
+    handle = handle or raw.handle()
+    shape = [len(data)] if shape is None else shape
+    made = raw.call("create", handle=handle, dtype=dtype, shape=shape, **keys)
+    made["handle"] = handle
+    fd = None
+    if made["nbytes"]:
+        if made["fds"]:
+            fd = raw.fds.pop()
+        with mapped(fd, made, writable=True) as view:
+            view[:] = data
+    raw.call("seal", handle=handle)
+    if not keep and fd is not None:
+        os.close(fd)
+    return (made, fd) if keep else made
