@@ -76,6 +76,12 @@
 #define TD_LEASES_MAX 128
 #define TD_TENSOR_LEASES_MAX 512
 
+/* How long a lease to write outlives the daemon, for who presents its nonce. */
+#define TD_LEASE_RETURN_MS 5000
+
+/* How long a lent tensor lives without references. */
+#define TD_LEND_MS 60000
+
 /* Rows of one page of list. */
 #define TD_LIST_MAX 1000
 

@@ -127,16 +127,16 @@ static int refuse_key(struct decode *decode, const msgpack_object *key)
         return decode_refuse(decode, form_code(decode), "there is no key \"%s\" here", text);
 }
 
-static int missing_key(struct decode *decode, uint64_t missing)
+static int missing_key(struct decode *decode, key_set missing)
 {
         return decode_refuse(decode, form_code(decode), "\"%s\" is missing",
-                             key_name((enum wire_key)__builtin_ctzll(missing)));
+                             key_name(key_first(missing)));
 }
 
-int decode_map(struct decode *decode, const msgpack_object *object, uint64_t required,
-               uint64_t optional, struct decode_map *map)
+int decode_map(struct decode *decode, const msgpack_object *object, key_set required,
+               key_set optional, struct decode_map *map)
 {
-        uint64_t allowed = required | optional;
+        key_set allowed = required | optional;
 
         *map = (struct decode_map){ .given = 0 };
         if (object->type != MSGPACK_OBJECT_MAP)
@@ -145,13 +145,13 @@ int decode_map(struct decode *decode, const msgpack_object *object, uint64_t req
 
         for (uint32_t i = 0; i < object->via.map.size; i++) {
                 const msgpack_object_kv *pair = &object->via.map.ptr[i];
-                uint64_t left = allowed;
-                unsigned key;
+                key_set left = allowed;
+                enum wire_key key;
 
                 if (pair->key.type != MSGPACK_OBJECT_STR)
                         return refuse_key(decode, &pair->key);
                 for (; left; left &= left - 1) {
-                        key = (unsigned)__builtin_ctzll(left);
+                        key = key_first(left);
                         if (pair->key.via.str.size == key_sizes[key] &&
                             !memcmp(pair->key.via.str.ptr, key_names[key], key_sizes[key]))
                                 break;
@@ -162,7 +162,7 @@ int decode_map(struct decode *decode, const msgpack_object *object, uint64_t req
                         return decode_refuse(decode, form_code(decode), "\"%s\" is given twice",
                                              key_names[key]);
                 map->values[key] = &pair->val;
-                map->given |= UINT64_C(1) << key;
+                map->given |= (key_set)1 << key;
         }
 
         if (required & ~map->given)
@@ -515,9 +515,9 @@ int decode_uint64s(struct decode *decode, const char *key, const msgpack_object 
 
 /* ---- references ---- */
 
-int decode_ref(struct decode *decode, const struct decode_map *map, uint64_t keys, struct ref *ref)
+int decode_ref(struct decode *decode, const struct decode_map *map, key_set keys, struct ref *ref)
 {
-        uint64_t given = map->given & keys;
+        key_set given = map->given & keys;
 
         *ref = (struct ref){ .kind = REF_NONE };
         if (!given)

@@ -27,9 +27,21 @@ enum wire_key {
         N_KEYS
 };
 
-static_assert(N_KEYS <= 64, "keys fit into a mask");
+/* A set of keys. */
+typedef unsigned __int128 key_set;
 
-#define KEY_BIT(sym) (UINT64_C(1) << KEY_##sym)
+static_assert(N_KEYS <= 128, "keys fit into a set");
+
+#define KEY_BIT(sym) ((key_set)1 << KEY_##sym)
+
+/* The first of a set that is not empty. */
+static inline enum wire_key key_first(key_set keys)
+{
+        uint64_t low = (uint64_t)keys;
+
+        return (enum wire_key)(low ? __builtin_ctzll(low)
+                                   : 64 + __builtin_ctzll((uint64_t)(keys >> 64)));
+}
 
 /* Where the message has its node list, which is decoded apart from it. */
 struct nodes_source {
@@ -58,7 +70,7 @@ struct decode {
 
 /* A map's values by key; NULL where the key was not given. */
 struct decode_map {
-        uint64_t given;
+        key_set given;
         const struct msgpack_object *values[N_KEYS];
 };
 
@@ -75,8 +87,8 @@ void *decode_alloc(struct decode *decode, size_t n, size_t size);
 const char *key_name(enum wire_key key);
 
 /* A map with only the keys of the two masks, all of the required ones, none twice. */
-int decode_map(struct decode *decode, const struct msgpack_object *object, uint64_t required,
-               uint64_t optional, struct decode_map *mapp);
+int decode_map(struct decode *decode, const struct msgpack_object *object, key_set required,
+               key_set optional, struct decode_map *mapp);
 /* An array of at most max elements. */
 int decode_array(struct decode *decode, const char *key, const struct msgpack_object *object,
                  uint32_t max, uint32_t *np, const struct msgpack_object **elementsp);
@@ -117,7 +129,7 @@ int decode_uint64s(struct decode *decode, const char *key, const struct msgpack_
                    uint64_t min, uint32_t *np, uint64_t **valuesp);
 /* A reference to a tensor from those of handle, name and id that the map has; *ref stays REF_NONE
  * if there are none, more than one is refused. */
-int decode_ref(struct decode *decode, const struct decode_map *map, uint64_t keys, struct ref *ref);
+int decode_ref(struct decode *decode, const struct decode_map *map, key_set keys, struct ref *ref);
 
 /* So many values more: a refusal if there are too many. */
 int decode_count_values(struct decode *decode, uint32_t n);

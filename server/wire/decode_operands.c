@@ -74,8 +74,8 @@ static int decode_input_type(struct decode *decode, const msgpack_object *object
 static int decode_input(struct decode *decode, const msgpack_object *object,
                         struct request_input *input)
 {
-        const uint64_t refs = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID);
-        const uint64_t immediates = KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA);
+        const key_set refs = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID);
+        const key_set immediates = KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA);
         struct decode_map map;
         int r;
 
@@ -190,8 +190,8 @@ static int decode_into(struct decode *decode, const msgpack_object *object,
 static int decode_output(struct decode *decode, const msgpack_object *object, enum td_method method,
                          struct request_output *output, uint32_t *valuep)
 {
-        const uint64_t fates = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MAP) |
-                               KEY_BIT(INTO);
+        const key_set fates = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MAP) |
+                              KEY_BIT(INTO);
         struct decode_map map;
         uint64_t value = 0;
         int r;

@@ -139,7 +139,7 @@ static int decode_attrs(struct decode *decode, const msgpack_object *object, str
 #include "tensord/attrs.def"
 #undef TD_ATTRIBUTE
         };
-        const uint64_t known =
+        const key_set known =
 #define TD_ATTRIBUTE(sym, ...) KEY_BIT(sym) |
 #include "tensord/attrs.def"
 #undef TD_ATTRIBUTE

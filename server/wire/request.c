@@ -30,11 +30,11 @@
 
 struct method {
         const char *name;
-        uint64_t required;
-        uint64_t optional;
-        uint64_t refs;   /* keys that refer to a tensor; of those not required, at most one may be
+        key_set required;
+        key_set optional;
+        key_set refs;    /* keys that refer to a tensor; of those not required, at most one may be
                             there */
-        uint64_t one_of; /* at least one of them must be there */
+        key_set one_of; /* at least one of them must be there */
         bool is_notification; /* may be one */
 };
 
@@ -230,9 +230,9 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         r = decode_ref(decode, &map, method->refs, &request->ref);
         if (r)
                 return r;
-        for (uint64_t left = map.given & ~method->refs; left; left &= left - 1) {
-                enum wire_key key = (enum wire_key)__builtin_ctzll(left);
-
+        for (unsigned key = 0; key < N_KEYS; key++) {
+                if (!(map.given & ~method->refs & ((key_set)1 << key)))
+                        continue;
                 r = read_param(decode, key, map.values[key], request);
                 if (r)
                         return r;
