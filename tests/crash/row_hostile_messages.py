@@ -20,8 +20,8 @@ import msgpack
 from kit import Raw
 
 NAME = "hostile_messages"
-CHECKS = ("each request is answered once, each connection can be left, private memory grows by less "
-          "than 8 MiB beside the plans that are remembered, a good client is served")
+CHECKS = ("each request is answered once, each connection can be left, private memory grows by "
+          "less than 8 MiB beside the plans that are remembered, a good client is served")
 QUICK = {"hand-written": None, "mutated": 10_000}
 FULL = {"hand-written": None, "mutated": 500_000}
 LIMIT_S = (120, 3600)
