@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy
+
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE.parent), str(HERE.parent / "integration")]
 
@@ -265,31 +267,76 @@ def load(raw, name):
         forget(raw, opened, handle)
 
 
+class Mixture:
+    """What was being written in place: every byte is of one value or of the other."""
+
+    def __init__(self, old, new):
+        self.old, self.new = old, new
+
+    def __eq__(self, found):
+        if found is None or len(found) != len(self.old):
+            return False
+        found, old, new = (numpy.frombuffer(value, "uint8")
+                           for value in (found, self.old, self.new))
+        return bool(((found == old) | (found == new)).all())
+
+
 class Ledger:
     """What was acknowledged, and what is under way: for each name the values that it may have.
 
-    None stands for a name that means nothing.
+    None stands for a name that means nothing. What was sent together becomes true together.
     """
 
     def __init__(self):
         self.allowed = {}  # name -> [last acknowledged value, values sent since]
+        self.together = []  # {name: value}, under way
 
-    def sent(self, name, value):
-        self.allowed.setdefault(name, [None]).append(value)
+    def sent(self, **values):
+        for name, value in values.items():
+            self.allowed.setdefault(name, [None]).append(value)
+        self.together.append(values)
 
-    def acknowledged(self, name):
-        """The oldest that was sent took effect."""
-        del self.allowed[name][0]
+    def acknowledged(self, **values):
+        self.together.remove(values)
+        for name, value in values.items():
+            self.allowed[name] = [value]
 
-    def check(self, raw):
+    def wrote(self, **values):
+        """Without question."""
+        for name, value in values.items():
+            self.allowed[name] = [value]
+
+    @contextlib.contextmanager
+    def writing(self, **values):
+        """Sent by what is within, acknowledged if that ends well, never done if it is refused."""
+        before = {name: list(self.allowed.get(name, [None])) for name in values}
+        self.sent(**values)
+        try:
+            yield
+        except Refused:
+            self.together.remove(values)
+            self.allowed.update(before)
+            raise
+        self.together.remove(values)
+        for name, value in values.items():
+            if not isinstance(value, Mixture):
+                self.allowed[name] = [value]
+
+    def check(self, raw, lost=0):
         """Each name has one of its values, bit for bit; it is the only one from now on."""
         stat = raw.call("stat")
-        assert stat["lost"] == 0, stat
+        assert stat["lost"] == lost, stat
+        found = {name: load(raw, name) for name in self.allowed}
         for name, values in self.allowed.items():
-            found = load(raw, name)
-            assert any(found == value for value in values), (
-                f"{name!r} is {brief(found)}, not {' or '.join(map(brief, values))}")
-            self.allowed[name] = [found]
+            assert any(value == found[name] for value in values), (
+                f"{name!r} is {brief(found[name])}, not {' or '.join(map(brief, values))}")
+        for values in self.together:
+            changed = {name: value for name, value in values.items()
+                       if value != self.allowed[name][0]}
+            done = {name for name, value in changed.items() if value == found[name]}
+            assert not done or len(done) == len(changed), f"only {done} of {set(changed)}"
+        self.allowed = {name: [value] for name, value in found.items()}
+        self.together = []
         there, after = [], {}
         while True:
             page = raw.call("list", **after)
@@ -297,11 +344,12 @@ class Ledger:
             if not page["more"]:
                 break
             after = {"after": there[-1]}
-        assert set(there) == {name for name, values in self.allowed.items()
-                              if values[0] is not None}, there
+        assert set(there) == {name for name, value in found.items() if value is not None}, there
 
 
 def brief(value):
+    if isinstance(value, Mixture):
+        return f"a mixture of {brief(value.old)} and {brief(value.new)}"
     return "absent" if value is None else f"{len(value)} bytes {value[:16].hex()}"
 
 

@@ -39,33 +39,32 @@ class Client(threading.Thread):
     def step(self, raw):
         name = f"{self.number} {self.chance.randrange(3)}"
         kind = self.chance.randrange(6)
-        is_there = self.ledger.allowed.get(name, [None])[-1] is not None
-        if kind == 0 and is_there:
-            self.ledger.sent(name, None)
-            raw.call("delete", name=name)
+        if kind == 0 and self.ledger.allowed.get(name, [None]) != [None]:
+            with self.ledger.writing(**{name: None}):
+                raw.call("delete", name=name)
         elif kind == 1:
             value = self.chance.randrange(256)
-            self.ledger.sent(name, bytes([value]) * 20_000)
-            raw.run([["full", [], {"shape": [20_000], "dtype": "uint8", "value": value}]],
-                    outputs=[{"value": 0, "name": name, "replace": True}])
+            both = {name: bytes([value]) * 20_000, f"{self.number} too": bytes([value]) * 10}
+            with self.ledger.writing(**both):
+                raw.run([["full", [], {"shape": [len(data)], "dtype": "uint8", "value": value}]
+                         for data in both.values()],
+                        outputs=[{"value": i, "name": name, "replace": True}
+                                 for i, name in enumerate(both)])
         elif kind == 2:
             # never sealed: it must never be seen
             handle = raw.handle()
             made = raw.call("create", handle=handle, dtype="uint8", shape=[10_000])
             kit.write(raw, made, b"unsealed")
             kit.forget(raw, made, handle)
-            return
         else:
             data = kit.some_bytes(self.chance, self.chance.choice(SIZES))
-            self.ledger.sent(name, data)
-            kit.store(raw, name, data)
-        self.ledger.acknowledged(name)
+            with self.ledger.writing(**{name: data}):
+                kit.store(raw, name, data)
 
 
 def run(counts, seed, report):
     chance, ledger = random.Random(seed), kit.Ledger()
     daemon = report.daemon()
-    n_acknowledged = 0
     for cycle in range(counts["kills"]):
         clients = [Client(daemon, ledger, number, f"{seed} {cycle}") for number in range(N_CLIENTS)]
         for client in clients:
@@ -83,6 +82,5 @@ def run(counts, seed, report):
         with daemon.raw() as raw:
             ledger.check(raw)
         kit.check_conserved(daemon)
-        n_acknowledged += sum(len(values) for values in ledger.allowed.values())
         report.did("kills")
     daemon.finish()

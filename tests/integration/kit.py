@@ -78,6 +78,10 @@ class Daemon:
         """The environment for a client's process."""
         return {**os.environ, "TENSORD_SOCKET": self.socket, "PYTHONPATH": str(BUILD / "python")}
 
+    def command(self):
+        """What starts it."""
+        return [str(BUILD / "bin" / "tensord"), "--socket", self.socket, *self.args]
+
     def start(self):
         """Start it and wait until it answers."""
         env = {**os.environ, **self.extra_env}
@@ -87,9 +91,8 @@ class Daemon:
             env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
         self.has_ended = False
         with open(self.log, "ab") as log:
-            command = [BUILD / "bin" / "tensord", "--socket", self.socket, *self.args]
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
             )
         self._wait_ready()
         if self.first_fds is None:  # later, clients of the one before may be there already

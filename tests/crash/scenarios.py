@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""Twelve short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
+
+Each is a generator ``story(daemon, raw, ledger)``: what comes before its only ``yield`` is
+preparation, what comes behind it is what the row interferes with. All that a client may count on is
+told to the ledger. A story that must have reached something (a compaction, say) asserts it last.
+"""
+import os
+
+import kit
+
+LARGE = 20_000  # in a segment of its own
+SIZE = 4000  # of what lies in the catalog
+MIB = 1 << 20
+
+
+def pattern(number, n_bytes):
+    return bytes([number % 251 + 1]) * n_bytes
+
+
+def full(number, n_bytes):
+    """A node that computes `pattern`."""
+    return ["full", [], {"shape": [n_bytes], "dtype": "uint8", "value": number % 251 + 1}]
+
+
+def put(daemon, raw, ledger):
+    yield
+    with ledger.writing(x=pattern(1, SIZE)):
+        kit.store(raw, "x", pattern(1, SIZE))
+    with ledger.writing(y=b""):
+        kit.store(raw, "y", b"", op_id=os.urandom(16))
+
+
+def create(daemon, raw, ledger):
+    """Never sealed: it is never there."""
+    yield
+    with ledger.writing():
+        kit.create(raw, "unsealed", pattern(1, LARGE), seal=False)
+    with ledger.writing():
+        kit.create(raw, "unsealed too", pattern(1, 2 * MIB), seal=False)
+
+
+def seal(daemon, raw, ledger):
+    handle = raw.handle()
+    made = raw.call("create", handle=handle, dtype="uint8", shape=[LARGE], name="x",
+                    op_id=os.urandom(16))
+    kit.write(raw, made, pattern(1, LARGE))
+    yield
+    with ledger.writing(x=pattern(1, LARGE)):
+        raw.call("seal", handle=handle)
+
+
+def run(daemon, raw, ledger):
+    """Three names at once: all or none."""
+    yield
+    with ledger.writing(a=pattern(1, LARGE), b=pattern(2, 3 * MIB), c=pattern(3, 8)):
+        raw.run([full(1, LARGE), full(2, 3 * MIB), full(3, 8)],
+                outputs=[{"value": i, "name": name} for i, name in enumerate("abc")])
+
+
+def in_place(daemon, raw, ledger):
+    """A mutable tensor written by a program."""
+    kit.create(raw, "m", pattern(1, MIB), mutable=True)
+    ledger.wrote(m=pattern(1, MIB))
+    yield
+    with ledger.writing(m=kit.Mixture(pattern(1, MIB), pattern(2, MIB))):
+        raw.run([full(2, MIB)], [{"name": "m"}], [{"value": 1, "into": 0}])
+        ledger.wrote(m=pattern(2, MIB))
+
+
+def name(daemon, raw, ledger):
+    """What a program left unnamed is named."""
+    handle = raw.handle()
+    raw.run([full(1, LARGE)], outputs=[{"value": 0, "handle": handle}])
+    raw.put([1.0], handle=raw.handle())
+    yield
+    with ledger.writing(x=pattern(1, LARGE)):
+        raw.call("name", handle=handle, name="x", op_id=os.urandom(16))
+
+
+def replace(daemon, raw, ledger):
+    """A name gets another value, large for small and small for large."""
+    with ledger.writing(x=pattern(1, LARGE), y=pattern(1, SIZE)):
+        kit.store(raw, "x", pattern(1, LARGE))
+        kit.store(raw, "y", pattern(1, SIZE))
+    handle = raw.handle()
+    raw.run([full(2, LARGE)], outputs=[{"value": 0, "handle": handle}])
+    yield
+    with ledger.writing(x=pattern(2, LARGE)):
+        raw.call("replace", handle=handle, name="x")
+    with ledger.writing(x=pattern(3, SIZE)):
+        kit.store(raw, "x", pattern(3, SIZE))
+    with ledger.writing(y=pattern(4, 2 * MIB)):
+        kit.store(raw, "y", pattern(4, 2 * MIB))
+
+
+def delete(daemon, raw, ledger):
+    sizes = {"x": LARGE, "y": SIZE, "z": 2 * MIB}
+    for name_, size in sizes.items():
+        with ledger.writing(**{name_: pattern(1, size)}):
+            kit.store(raw, name_, pattern(1, size))
+    yield
+    for name_ in sizes:
+        with ledger.writing(**{name_: None}):
+            raw.call("delete", name=name_, op_id=os.urandom(16))
+
+
+def lease(daemon, raw, ledger):
+    """Half of a mutable tensor is written in place under a lease."""
+    old, new = pattern(1, MIB), pattern(2, MIB // 2) + pattern(1, MIB // 2)
+    kit.create(raw, "m", old, mutable=True)
+    ledger.wrote(m=old)
+    view = {"shape": [MIB // 2], "strides": [1], "offset": 0}
+    yield
+    with ledger.writing(m=kit.Mixture(old, new)):
+        leased = raw.call("lease", name="m", lease=1, view=view, writable=True)
+        kit.write(raw, leased, new[:MIB // 2])
+        raw.call("unlease", leases=[1])
+        ledger.wrote(m=new)
+    raw.call("lease", name="m", lease=2)
+
+
+def reclaim(daemon, raw, ledger):
+    """Clients go and leave things behind; what is idle is given back for what is wanted."""
+    limit = raw.call("stat")["memory"]["limit"]
+    with ledger.writing(x=pattern(1, LARGE)):
+        kit.store(raw, "x", pattern(1, LARGE))
+    for i in range(3):  # freed segments, kept warm
+        handle = raw.handle()
+        raw.run([full(i, 200_000)], outputs=[{"value": 0, "handle": handle}])
+        raw.notify("release", handles=[handle])
+    other = daemon.raw()
+    for size in LARGE, 2 * MIB:
+        kit.create(other, f"unsealed {size}", pattern(1, size), seal=False)
+        parked = other.handle()
+        made = other.call("create", handle=parked, dtype="uint8", shape=[size])
+        os.close(kit.take(other, made))
+        other.notify("release", handles=[parked])
+    assert other.call("ping") == "pong"
+    yield
+    other.close()
+    kit.eventually(lambda: raw.call("stat")["connections"] == 1, what="the other client is gone")
+    handle = raw.handle()
+    with ledger.writing():
+        before = raw.call("stat")["memory"]["idle"]
+        made = raw.call("create", handle=handle, dtype="uint8", shape=[limit - 2 * MIB])
+        os.close(kit.take(raw, made))
+        assert raw.call("stat")["memory"]["idle"] < before
+        kit.forget(raw, made, handle)
+
+
+def compaction(daemon, raw, ledger):
+    """Values replaced until the catalog is written anew."""
+    catalog = daemon.shm_directory / f"{daemon.prefix}.catalog"
+
+    def put_until_new(most):
+        first = catalog.stat().st_ino
+        for i in range(most):
+            value, once = pattern(i, SIZE), {"op_id": os.urandom(16)} if i % 8 == 0 else {}
+            with ledger.writing(x=value):
+                kit.store(raw, "x", value, **once)
+            if catalog.stat().st_ino != first:
+                return True
+        return False
+
+    def all_of_it():
+        return catalog.stat().st_size // SIZE + 10
+
+    with ledger.writing(kept=pattern(7, SIZE), segment=pattern(8, LARGE)):
+        kit.store(raw, "kept", pattern(7, SIZE))
+        kit.store(raw, "segment", pattern(8, LARGE))
+    assert put_until_new(all_of_it())
+    put_until_new(all_of_it() // 2)
+    yield
+    assert put_until_new(all_of_it())
+
+
+def shutdown(daemon, raw, ledger):
+    """Told to end, with clients and a job under way."""
+    with ledger.writing(x=pattern(1, LARGE), y=pattern(2, SIZE)):
+        kit.store(raw, "x", pattern(1, LARGE))
+        kit.store(raw, "y", pattern(2, SIZE))
+    kit.create(raw, "unsealed", pattern(1, LARGE), seal=False)
+    yield
+    daemon.process.terminate()
+    while raw.receive() is not None:
+        pass
+    daemon.process.wait(20)
+
+
+STORIES = {story.__name__: story for story in (
+    create, put, seal, run, in_place, name, replace, delete, lease, reclaim, compaction, shutdown)}
