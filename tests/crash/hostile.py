@@ -185,3 +185,53 @@ def create(raw, data, dtype="bool", shape=None, keep=False, handle=None, **keys)
     if not keep and fd is not None:
         os.close(fd)
     return (made, fd) if keep else made
+
+
+# ---- an honest neighbour ----
+
+NEIGHBOUR = {
+    "sum": [["multiply", [0, 0], {}], ["sum", [1], {}]],
+    "product": [["reshape", [0], {"shape": [400, 500]}], ["permute_dims", [1], {"axes": [1, 0]}],
+                ["matmul", [1, 2], {}], ["sum", [3], {"axes": [0]}]],
+    "sort": [["sort", [0], {"axes": [0]}], ["slice", [1], {"start": [0], "step": [999],
+                                                           "shape": [200]}]],
+    "chain": [["exp", [0], {}], ["add", [1, 0], {}], ["max", [2], {}]],
+}
+
+
+def _neighbour(child, path):
+    """The same programs over the same tensor, whose results must have the same bits each time."""
+    with Raw(path, timeout=60) as raw:
+        raw.run([["random_normal", [], {"shape": [200_000], "dtype": "float64", "seed": 1}]],
+                outputs=[{"value": 0, "name": "neighbour"}])
+        first, n = {}, 0
+        while not select.select([child.stopped], [], [], 0)[0]:
+            for name, nodes in NEIGHBOUR.items():
+                [result] = raw.run(nodes, [{"name": "neighbour"}])
+                assert first.setdefault(name, result["data"]) == result["data"], name
+                n += 1
+                if n == len(NEIGHBOUR):
+                    child.tell()
+        raw.call("delete", name="neighbour")
+        child.tell(str(n).encode())
+
+
+@contextlib.contextmanager
+def neighbour(daemon, report):
+    """An honest client in a process of its own that computes all the while, and looks at what it
+    gets."""
+    stopped, stop = os.pipe()
+
+    def client(child):
+        os.close(stop)
+        child.stopped = stopped
+        _neighbour(child, daemon.path)
+
+    with Child(client) as child:
+        os.close(stopped)
+        assert child.wait_told() == b"."
+        yield
+        os.close(stop)
+        n = child.wait_told(60)
+        assert n and child.wait() == 0, "the neighbour got a wrong result, or none"
+        report.say(f"neighbour: {int(n)} programs, all with the same bits as at first")
