@@ -169,22 +169,27 @@ def close_fds(raw):
         os.close(raw.fds.popleft())
 
 
+def writable_fd(raw, made):
+    """Of what was just created; parked memory comes without one, so it is asked for again."""
+    if not made["fds"]:
+        raw.call("unmap", segments=[made["segment"]])
+        made = raw.call("map", handle=made["handle"], writable=True)
+    return raw.fds.pop()
+
+
 def create(raw, data, dtype="bool", shape=None, keep=False, handle=None, **keys):
-    """Create, write, seal; the description (with its handle) and, with keep, a writable fd."""
+    """Create, write, seal; the description with its handle, and, with keep, a writable fd."""
     handle = handle or raw.handle()
     shape = [len(data)] if shape is None else shape
-    made = raw.call("create", handle=handle, dtype=dtype, shape=shape, **keys)
-    made["handle"] = handle
-    fd = None
-    if made["nbytes"]:
-        if made["fds"]:
-            fd = raw.fds.pop()
-        with mapped(fd, made, writable=True) as view:
-            view[:] = data
+    made = {**raw.call("create", handle=handle, dtype=dtype, shape=shape, **keys), "handle": handle}
+    fd = writable_fd(raw, made)
+    with mapped(fd, made, writable=True) as view:
+        view[:] = data
     raw.call("seal", handle=handle)
-    if not keep and fd is not None:
-        os.close(fd)
-    return (made, fd) if keep else made
+    if keep:
+        return made, fd
+    os.close(fd)
+    return made
 
 
 # ---- an honest neighbour ----

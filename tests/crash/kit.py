@@ -388,7 +388,7 @@ class Prober:
             self.end()
 
     def end(self):
-        output, _ = self.process.communicate("", timeout=30)
+        output, _ = self.process.communicate("end\n", timeout=30)
         assert self.process.returncode == 0, f"the good client failed: {output}"
         found = json.loads(output)
         self.report.say(f"good client: {found['n']} requests, p50 {found['p50_ms']:.2f} ms, "
@@ -401,7 +401,7 @@ class Prober:
 
 
 def probe(socket, pause_s):
-    """The prober's process: until its stdin ends."""
+    """The prober's process: until something comes by its stdin, or that ends."""
     import select
 
     took, n_slow, misses, n_crowded, seed = [], 0, 0, 0, 0

@@ -105,11 +105,8 @@ class Churner:
         n_words = self.chance.choice(WORDS) if self.chance.random() < 0.98 else MANY_WORDS
         word = self.tag << 40 | self.number << 32 | self.serial + 1
         made = raw.call("create", handle=handle, dtype="uint64", shape=[n_words])
-        fd = kit.take(raw, made)
-        if fd is None:  # it has the memory already: parked, and no descriptor comes again
-            raw.call("unmap", segments=[made["segment"]])
-            again = raw.call("map", handle=handle, writable=True)
-            fd = kit.take(raw, again)
+        made["handle"] = handle
+        fd = hostile.writable_fd(raw, made)
         mine = Mapped(fd, made["offset"], n_words, word, writable=True)
         tags = mine.words[mine.words != 0] >> 40
         assert (tags == self.tag).all(), (
