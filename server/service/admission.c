@@ -59,6 +59,18 @@ static void id_to_text(char text[33], const uint8_t id[16])
                 snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
+/* 0 or a store outcome. */
+static int find_name(const struct call *call, const struct ref *ref, struct tensor **tensorp)
+{
+        struct store *store = call->service->store;
+
+        if (!ref->has_owner || ref->owner == call->user->uid)
+                return store_find(store, call->user->uid, ref->name, tensorp);
+        if (handlers[call->request->method].administers && call_is_administrators(call))
+                return store_find(store, ref->owner, ref->name, tensorp);
+        return store_find_shared(store, ref->owner, ref->name, tensorp);
+}
+
 /* 0, or -1 and the call's failure is set. */
 static int call_resolve(struct call *call, struct pin *pin, const struct ref *ref)
 {
@@ -84,7 +96,7 @@ static int call_resolve(struct call *call, struct pin *pin, const struct ref *re
                 }
                 return 0;
         case REF_NAME:
-                r = store_find(service->store, call->user->uid, ref->name, &pin->tensor);
+                r = find_name(call, ref, &pin->tensor);
                 if (r) {
                         pin->tensor = NULL;
                         failure_from_store(&call->failure, r, service->store, ref->name, 0);

@@ -66,6 +66,7 @@ static void call_free(struct call *call)
         list_unlink(&call->timed);
         progress_unwatch(call);
         run_state_free(call->run);
+        sharing_free(call->sharing);
         definition_unref(call->definition);
         request_free(call->request);
         user_unref(call->user);
@@ -86,6 +87,23 @@ int call_wait(struct call *call)
         }
         call->is_waiting = true;
         call->client->n_waiting++;
+        return 0;
+}
+
+/* 0, or -1 and the call's failure is set. */
+static int call_check_owner(struct call *call)
+{
+        if (!handlers[call->request->method].is_owners)
+                return 0;
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                const struct tensor *tensor = call->pins[i].tensor;
+
+                if (tensor->user == call->user)
+                        continue;
+                failure_set(&call->failure, TD_E_NOT_OWNER, "%s: the tensor is uid %u's",
+                            method_name(call->request->method), (unsigned)tensor->user->uid);
+                return -1;
+        }
         return 0;
 }
 
@@ -117,7 +135,8 @@ void call_start(struct call *call)
                 pin->tensor = pin->wait.promise->tensor;
         }
         /* What was promised may be mutable, and in use. */
-        if (claim_promised(call) || call_wait(call) || (!call->n_pending && claim_check(call)))
+        if (call_check_owner(call) || claim_promised(call) || call_wait(call) ||
+            (!call->n_pending && claim_check(call)))
                 call_fail(call);
         else if (!call->n_pending)
                 handlers[call->request->method].start(call);
@@ -377,6 +396,16 @@ bool call_is_awaited(const struct call *call)
                 if (call->results[i] && !list_is_empty(&call->results[i]->waits))
                         return true;
         return false;
+}
+
+bool call_is_administrators(const struct call *call)
+{
+        return call->user->uid == 0 || call->user->uid == call->service->config.uid;
+}
+
+const struct user *call_viewer(const struct call *call, const struct tensor *tensor)
+{
+        return call_is_administrators(call) ? tensor->user : call->user;
 }
 
 struct tensor *call_visible_tensor(struct call *call)

@@ -75,6 +75,7 @@ struct call {
         int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */
         struct segment *segment; /* of create: owned reference */
         struct run_state *run;   /* of run */
+        struct sharing *sharing; /* of share, while it makes sure that nobody writes any more */
         struct failure failure;
 };
 
@@ -127,6 +128,11 @@ uint64_t call_due_ms(const struct call *call);
 bool call_names_something(const struct call *call);
 /* Does another call wait for a result of this one? */
 bool call_is_awaited(const struct call *call);
+
+/* Does its user administer, whoever's the names are? */
+bool call_is_administrators(const struct call *call);
+/* As whom it is told of a tensor of which it was found that it may know. */
+const struct user *call_viewer(const struct call *call, const struct tensor *tensor);
 
 /* The tensor of the only pin; the call is refused and NULL returned if it is still unsealed. */
 struct tensor *call_visible_tensor(struct call *call);

@@ -71,16 +71,20 @@ static void describe_extents(struct reply *reply, const char *key, const int64_t
                 reply_int(reply, extents[i]);
 }
 
-void describe(struct reply *reply, const struct tensor *tensor, enum describe_mode mode,
-              bool writable, bool with_fds)
+void describe(struct reply *reply, const struct user *viewer, const struct tensor *tensor,
+              enum describe_mode mode, bool writable, bool with_fds)
 {
         static const char *const states[] = { [TENSOR_UNSEALED] = "unsealed",
                                               [TENSOR_SEALED] = "sealed",
                                               [TENSOR_MUTABLE] = "mutable" };
         const struct td_type *type = &tensor->desc.type;
-        const char *name = tensor_name(tensor);
+        const bool is_shared = tensor_is_shared(tensor), is_own = tensor->user == viewer;
+        /* What it is called now is nobody else's business if it is not shared any more. */
+        const char *name = is_own || is_shared ? tensor_name(tensor) : NULL;
         uint32_t n_keys = 6;
 
+        n_keys += is_shared;
+        n_keys += !is_own;
         n_keys += name != NULL;
         n_keys += has_data(tensor, mode);
         n_keys += has_place(tensor, mode) ? 4 : 0;
@@ -107,6 +111,14 @@ void describe(struct reply *reply, const struct tensor *tensor, enum describe_mo
         if (name) {
                 reply_key(reply, "name");
                 reply_str(reply, name);
+        }
+        if (is_shared) {
+                reply_key(reply, "shared");
+                reply_bool(reply, true);
+        }
+        if (!is_own) {
+                reply_key(reply, "owner");
+                reply_uint(reply, tensor->user->uid);
         }
         if (has_data(tensor, mode)) {
                 reply_key(reply, "data");
@@ -159,7 +171,7 @@ int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_
                         call_fail_store(call, r, "tensor", 0);
                         return r;
                 }
-                describe(reply, tensor, mode, writable, mode == DESCRIBE_MAP);
+                describe(reply, call->user, tensor, mode, writable, mode == DESCRIBE_MAP);
         }
         call_done(call, steal_ptr(&reply));
         return 0;

@@ -25,9 +25,12 @@ int describe_promote(struct call *call, struct tensor *tensor);
  */
 int describe_grant(struct call *call, struct reply *reply, const struct tensor *tensor,
                    bool writable);
-/* The map of one description; with_fds: it is the whole result, `fds` stands in it. */
-void describe(struct reply *reply, const struct tensor *tensor, enum describe_mode mode,
-              bool writable, bool with_fds);
+/*
+ * The map of one description, as the viewer may have it; with_fds: it is the whole result, `fds`
+ * stands in it.
+ */
+void describe(struct reply *reply, const struct user *viewer, const struct tensor *tensor,
+              enum describe_mode mode, bool writable, bool with_fds);
 /* The array of reply->fds, without its key. */
 void describe_fds(struct reply *reply);
 

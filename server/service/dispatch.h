@@ -12,7 +12,9 @@ struct handler {
         void (*start)(struct call *call);
         bool is_named_write; /* commits the names that the request gives */
         bool has_outcome;    /* a repeat can join it */
-        bool refers;         /* request->ref is a tensor that must exist */
+        bool refers;         /* request->ref is a tensor that must exist, */
+        bool is_owners;      /* and be the asker's own */
+        bool administers;    /* for administrators it may be anybody's */
 };
 
 extern const struct handler handlers[N_METHODS];
@@ -33,6 +35,7 @@ void handle_name(struct call *call);
 void handle_delete(struct call *call);
 void handle_lease(struct call *call);
 void handle_unlease(struct call *call);
+void handle_share(struct call *call);
 void handle_list(struct call *call);
 void handle_run(struct call *call);
 void handle_define(struct call *call);
@@ -41,5 +44,6 @@ void handle_cancel(struct call *call);
 
 /* A repeat of a named write that succeeded. */
 void handle_replay(struct call *call);
-/* Free what handle_run() keeps in a call. */
+/* Free what handle_run() and handle_share() keep in a call. */
 struct run_state *run_state_free(struct run_state *run);
+struct sharing *sharing_free(struct sharing *sharing);

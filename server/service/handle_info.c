@@ -187,7 +187,7 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
 static void write_users(struct reply *reply, struct call *call)
 {
         struct users *users = store_users(call->service->store);
-        bool is_admin = call->user->uid == 0 || call->user->uid == call->service->config.uid;
+        bool is_admin = call_is_administrators(call);
         struct user *user, *next;
 
         reply_key(reply, "users");
@@ -245,23 +245,30 @@ static void stat_daemon(struct call *call)
 
 void handle_stat(struct call *call)
 {
+        const struct user *viewer;
         struct tensor *tensor;
         struct reply *reply;
+        bool is_own;
 
         if (call->n_pins == 0) {
                 stat_daemon(call);
                 return;
         }
         tensor = call->pins[0].tensor;
+        viewer = call_viewer(call, tensor);
+        is_own = tensor->user == viewer;
         reply = call_begin_reply(call);
         if (reply) {
-                reply_map(reply, 4);
+                reply_map(reply, is_own ? 4 : 2);
                 reply_key(reply, "tensor");
-                describe(reply, tensor, DESCRIBE_BRIEF, false, false);
-                /* by name or id the call itself holds one more */
-                write_uint(reply, "references",
-                           tensor->n_refs - (call->pins[0].wait.promise ? 0 : 1));
-                write_uint(reply, "leases", tensor->mutable ? tensor->mutable->n_leases : 0);
+                describe(reply, viewer, tensor, DESCRIBE_BRIEF, false, false);
+                if (is_own) {
+                        /* by name or id the call itself holds one more */
+                        write_uint(reply, "references",
+                                   tensor->n_refs - (call->pins[0].wait.promise ? 0 : 1));
+                        write_uint(reply, "leases",
+                                   tensor->mutable ? tensor->mutable->n_leases : 0);
+                }
                 write_uint(reply, "segment_bytes",
                            tensor->segment ? segment_map_bytes(tensor->segment) : 0);
         }

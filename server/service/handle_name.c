@@ -34,11 +34,48 @@ void handle_name(struct call *call)
         describe_and_finish(call, tensor, DESCRIBE_DATA, false);
 }
 
+static bool is_anothers(const struct call *call)
+{
+        return call->request->has_owner && call->request->owner != call->user->uid;
+}
+
+/* Others hear no more than that a name which they may read is not theirs. */
+static void delete_anothers(struct call *call)
+{
+        const struct request *request = call->request;
+        struct store *store = call->service->store;
+        struct tensor *tensor;
+        int r;
+
+        if (request->has_op_id) {
+                call_refuse(call, TD_E_BAD_ARGUMENTS,
+                            "delete: op_id is for one's own names, this is uid %u's",
+                            (unsigned)request->owner);
+                return;
+        }
+        if (call_is_administrators(call))
+                r = store_delete(store, request->owner, request->name, NULL);
+        else
+                r = store_find_shared(store, request->owner, request->name, &tensor);
+        if (r)
+                call_fail_store(call, r, request->name, 0);
+        else if (!call_is_administrators(call))
+                call_refuse(call, TD_E_NOT_OWNER, "delete: '%s' is uid %u's", request->name,
+                            (unsigned)request->owner);
+        else
+                call_done_nil(call);
+}
+
 void handle_delete(struct call *call)
 {
         struct op_id op_id = call_op_id(call);
-        int r = store_delete(call->service->store, call->user->uid, call->request->name, &op_id);
+        int r;
 
+        if (is_anothers(call)) {
+                delete_anothers(call);
+                return;
+        }
+        r = store_delete(call->service->store, call->user->uid, call->request->name, &op_id);
         if (r) {
                 call_fail_store(call, r, call->request->name, 0);
                 return;
@@ -51,17 +88,21 @@ void handle_list(struct call *call)
         const struct request *request = call->request;
         struct tensor *tensors[TD_LIST_MAX];
         struct reply *reply = call_begin_reply(call);
+        const bool is_all = !is_anothers(call) || call_is_administrators(call);
+        const uid_t owner = request->has_owner ? request->owner : call->user->uid;
         uint32_t n;
         bool more;
 
         if (reply) {
-                n = store_list(call->service->store, call->user->uid, request->prefix,
-                               request->after, tensors, request->limit, &more);
+                n = (is_all ? store_list : store_list_shared)(call->service->store, owner,
+                                                              request->prefix, request->after,
+                                                              tensors, request->limit, &more);
                 reply_map(reply, 2);
                 reply_key(reply, "tensors");
                 reply_array(reply, n);
                 for (uint32_t i = 0; i < n; i++)
-                        describe(reply, tensors[i], DESCRIBE_BRIEF, false, false);
+                        describe(reply, call_viewer(call, tensors[i]), tensors[i], DESCRIBE_BRIEF,
+                                 false, false);
                 reply_key(reply, "more");
                 reply_bool(reply, more);
         }
@@ -93,7 +134,7 @@ static void replay_run(struct call *call)
                 }
                 call_set_result(call, i, tensor);
                 if (reply)
-                        describe(reply, tensor, DESCRIBE_DATA, false, false);
+                        describe(reply, call->user, tensor, DESCRIBE_DATA, false, false);
         }
         if (reply) {
                 reply_key(reply, "fds");

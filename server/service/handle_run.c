@@ -70,7 +70,7 @@ struct run_state *run_state_free(struct run_state *run)
  */
 static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
 {
-        size_t n_pointers = (size_t)n_inputs + n_outputs, n_areas = (size_t)n_outputs + 1;
+        size_t n_pointers = 2 * (size_t)n_inputs + n_outputs, n_areas = (size_t)n_outputs + 1;
         size_t n_descs = n_inputs <= DESCS_INSIDE ? n_inputs : 0;
         struct run_state *run = calloc(1, sizeof(*run) + n_pointers * sizeof(void *) +
                                                   n_areas * sizeof(struct area) +
@@ -80,7 +80,8 @@ static struct run_state *run_state_new(uint32_t n_inputs, uint32_t n_outputs)
                 return NULL;
         run->inputs = (const void **)(run + 1);
         run->outputs = (void **)(run + 1) + n_inputs;
-        run->areas = (struct area *)(run->outputs + n_outputs);
+        run->segments = (struct segment **)(run->outputs + n_outputs);
+        run->areas = (struct area *)(run->segments + n_inputs);
         run->n_areas = n_outputs + 1;
         run->descs = (struct desc *)(run->areas + n_areas);
         run->takes = (bool *)(run->descs + n_descs);
@@ -237,6 +238,12 @@ static int check_into(struct call *call, uint32_t i, const struct td_type *type)
         const uint32_t into = call->request->outputs[i].into;
         const struct td_type *wanted;
 
+        if (call->pins[into].tensor->user != call->user) {
+                failure_set(&call->failure, TD_E_NOT_OWNER,
+                            "run: output %u goes into input %u, which is uid %u's", i, into,
+                            (unsigned)call->pins[into].tensor->user->uid);
+                return -1;
+        }
         if (!call->pins[into].claim) {
                 failure_set(&call->failure, TD_E_NOT_MUTABLE,
                             "run: output %u goes into input %u, which is sealed", i, into);
@@ -448,14 +455,15 @@ static int run_commit(struct call *call, struct tensor **tensors)
 }
 
 /* An output whose bytes are all that there is of it. */
-static void describe_output(struct reply *reply, const struct run_state *run, uint32_t i)
+static void describe_output(struct reply *reply, const struct call *call, uint32_t i)
 {
         struct tensor value = { .state = TENSOR_SEALED,
-                                .n_bytes = run->areas[i].n_bytes,
-                                .heap = run->areas[i].data };
+                                .user = call->user,
+                                .n_bytes = call->run->areas[i].n_bytes,
+                                .heap = call->run->areas[i].data };
 
-        run_output_desc(run, i, &value.desc);
-        describe(reply, &value, DESCRIBE_DATA, false, false);
+        run_output_desc(call->run, i, &value.desc);
+        describe(reply, call->user, &value, DESCRIBE_DATA, false, false);
 }
 
 static void run_answer(struct call *call, struct tensor **tensors)
@@ -480,13 +488,13 @@ static void run_answer(struct call *call, struct tensor **tensors)
                         const struct request_output *output = &call->request->outputs[i];
 
                         if (output->has_into)
-                                describe(reply, call->pins[output->into].tensor, DESCRIBE_BRIEF,
-                                         false, false);
+                                describe(reply, call->user, call->pins[output->into].tensor,
+                                         DESCRIBE_BRIEF, false, false);
                         else if (tensors[i])
-                                describe(reply, tensors[i],
+                                describe(reply, call->user, tensors[i],
                                          output->map ? DESCRIBE_MAP : DESCRIBE_DATA, false, false);
                         else
-                                describe_output(reply, call->run, i);
+                                describe_output(reply, call, i);
                 }
                 reply_key(reply, "fds");
                 describe_fds(reply);

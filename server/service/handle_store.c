@@ -173,6 +173,12 @@ void handle_map(struct call *call)
         struct tensor *tensor = call->pins[0].tensor;
         bool is_creator = tensor->state == TENSOR_UNSEALED && tensor->creator == call->client;
 
+        if (call->request->writable && tensor->user != call->user) {
+                call_refuse(call, TD_E_NOT_OWNER,
+                            "map: the tensor is uid %u's, who alone may write",
+                            (unsigned)tensor->user->uid);
+                return;
+        }
         if (call->request->writable && tensor->state == TENSOR_SEALED) {
                 call_refuse(call, TD_E_SEALED, "map: a sealed tensor is not mapped for writing");
                 return;

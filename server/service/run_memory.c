@@ -3,7 +3,8 @@
  * The memory of a run
  *
  * One piece of the heap for all that is small; a segment for each other output, and for a large
- * scratch. Inputs are pinned while it computes.
+ * scratch. Inputs are pinned while it computes, in the segments in which they lay when it began: a
+ * tensor that is shared meanwhile may lie in another one.
  *
  * Where an output takes the memory of an input, or goes into a mutable tensor, nothing may fail
  * once that is written over: what small outputs need to become tensors is reserved before, too.
@@ -156,23 +157,22 @@ static int input_pin(struct run_state *run, const struct tensor *tensor, uint32_
         r = segment_pin(tensor->segment);
         if (r)
                 return r;
+        run->segments[i] = segment_ref(tensor->segment);
         run->inputs[i] = segment_data(tensor->segment);
         return 0;
 }
 
-static bool is_pinned_input(const struct call *call, uint32_t i)
-{
-        const struct tensor *tensor = call->pins[i].tensor;
-
-        return !is_immediate(call, i) && tensor->n_bytes > 0 && !tensor->heap;
-}
-
 void run_unpin_inputs(struct call *call)
 {
-        for (uint32_t i = 0; i < call->run->n_pinned; i++)
-                if (is_pinned_input(call, i))
-                        segment_unpin(call->pins[i].tensor->segment);
-        call->run->n_pinned = 0;
+        struct run_state *run = call->run;
+
+        for (uint32_t i = 0; i < run->n_pinned; i++) {
+                if (!run->segments[i])
+                        continue;
+                segment_unpin(run->segments[i]);
+                run->segments[i] = segment_unref(run->segments[i]);
+        }
+        run->n_pinned = 0;
 }
 
 int run_pin_inputs(struct call *call)
@@ -241,7 +241,7 @@ int run_prepare(struct run_state *run)
 int64_t run_find_poisoned(const struct call *call)
 {
         for (uint32_t i = 0; i < call->run->n_pinned; i++)
-                if (is_pinned_input(call, i) && segment_is_poisoned(call->pins[i].tensor->segment))
+                if (call->run->segments[i] && segment_is_poisoned(call->run->segments[i]))
                         return i;
         return -1;
 }
@@ -249,11 +249,11 @@ int64_t run_find_poisoned(const struct call *call)
 const struct segment *run_find_segment(const struct call *call, const char *at)
 {
         for (uint32_t i = 0; i < call->run->n_pinned; i++) {
-                const struct tensor *tensor = call->pins[i].tensor;
+                const struct segment *segment = call->run->segments[i];
 
-                if (is_pinned_input(call, i) &&
-                    (size_t)(at - (char *)segment_data(tensor->segment)) < tensor->n_bytes)
-                        return tensor->segment;
+                if (segment &&
+                    (size_t)(at - (char *)segment_data(segment)) < call->pins[i].tensor->n_bytes)
+                        return segment;
         }
         for (uint32_t i = 0; i < call->run->n_areas; i++) {
                 const struct area *area = &call->run->areas[i];

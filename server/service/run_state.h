@@ -33,6 +33,7 @@ struct run_state {
         uint32_t n_areas;
         uint32_t n_reserved;
         const void **inputs;
+        struct segment **segments; /* that inputs are pinned in: owned, NULL where there is none */
         void **outputs;
         uint8_t *small;     /* owned: aligned copies of inline inputs, and the small areas */
         uint64_t touch_ns;  /* what it may take to map the inputs' pages */

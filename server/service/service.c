@@ -466,7 +466,7 @@ uint32_t service_n_clients(const struct service *service)
 int service_open_fds(const struct reply *reply, int fds[TD_FDS_MAX])
 {
         for (unsigned i = 0; i < reply->n_fds; i++) {
-                fds[i] = segment_open(reply->fds[i].segment, reply->fds[i].writable);
+                fds[i] = segment_open_for_client(reply->fds[i].segment, reply->fds[i].writable);
                 if (fds[i] < 0) {
                         int r = fds[i];
 

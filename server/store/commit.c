@@ -38,11 +38,21 @@ int store_find(struct store *store, uid_t uid, const char *name, struct tensor *
         return 0;
 }
 
-uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
-                    struct tensor **tensors, uint32_t max, bool *morep)
+int store_find_shared(struct store *store, uid_t owner, const char *name, struct tensor **tensorp)
+{
+        struct name *entry = names_find(&store->shown, owner, name, strlen(name));
+
+        if (!entry)
+                return STORE_E_NOT_FOUND;
+        *tensorp = entry->tensor;
+        return 0;
+}
+
+static uint32_t names_list(const struct names *names, uid_t uid, const char *prefix,
+                           const char *after, struct tensor **tensors, uint32_t max, bool *morep)
 {
         const char *from = after && strcmp(after, prefix) > 0 ? after : prefix;
-        struct name *name = names_from(&store->names, uid, from);
+        struct name *name = names_from(names, uid, from);
         uint32_t n = 0;
 
         *morep = false;
@@ -56,6 +66,18 @@ uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const ch
                 tensors[n++] = name->tensor;
         }
         return n;
+}
+
+uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
+                    struct tensor **tensors, uint32_t max, bool *morep)
+{
+        return names_list(&store->names, uid, prefix, after, tensors, max, morep);
+}
+
+uint32_t store_list_shared(struct store *store, uid_t owner, const char *prefix, const char *after,
+                           struct tensor **tensors, uint32_t max, bool *morep)
+{
+        return names_list(&store->shown, owner, prefix, after, tensors, max, morep);
 }
 
 int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, struct tensor **tensorp)
@@ -113,13 +135,34 @@ struct reservation *reservation_free(struct reservation *reservation)
         return NULL;
 }
 
+int name_show(struct store *store, struct name *name, bool is_shown)
+{
+        int r;
+
+        if (is_shown && !name->shown) {
+                r = names_get(&store->shown, name->user, name->text, strlen(name->text),
+                              &name->shown);
+                if (r)
+                        return r;
+                name->shown->tensor = name->tensor;
+        } else if (!is_shown && name->shown) {
+                name->shown->tensor = NULL;
+                names_settle(&store->shown, name->shown);
+                name->shown = NULL;
+        }
+        return 0;
+}
+
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, uint32_t n_record_bytes)
 {
         struct tensor *before = steal_ptr(&name->tensor);
 
+        /* What it means next is shown to nobody unasked. */
+        name_show(store, name, false);
         if (before) {
                 before->name = NULL;
+                before->n_share_asked++;
                 name->user->n_names--;
                 store->n_named--;
         }
@@ -229,6 +272,14 @@ static int catalog_make_room(struct store *store, uint64_t n_bytes)
 
 /* ---- committing ---- */
 
+static void record_place(struct record *record, const struct segment *segment)
+{
+        record->has_segment = true;
+        memcpy(record->random, segment->random, sizeof(record->random));
+        record->file_bytes = segment->file_bytes;
+        record->inode = segment->inode;
+}
+
 static void record_of_tensor(struct record *record, const struct name *name,
                              const struct tensor *tensor)
 {
@@ -240,15 +291,12 @@ static void record_of_tensor(struct record *record, const struct name *name,
                                    .n_name = (uint16_t)strlen(name->text),
                                    .desc = tensor->desc,
                                    .is_mutable = tensor->mutable,
+                                   .is_shared = name->shown && name->tensor == tensor,
                                    .n_data = tensor->n_bytes,
                                    .data = tensor->heap };
         memcpy(record->tensor_id, tensor->id, sizeof(record->tensor_id));
-        if (segment) {
-                record->has_segment = true;
-                memcpy(record->random, segment->random, sizeof(record->random));
-                record->file_bytes = segment->file_bytes;
-                record->inode = segment->inode;
-        }
+        if (segment)
+                record_place(record, segment);
 }
 
 int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
@@ -340,4 +388,64 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
         name_assign(store, entry, NULL, NULL, 0);
         names_settle(&store->names, entry);
         return 0;
+}
+
+/* ---- sharing ---- */
+
+/* A name's record once more, as that of the operation that gave it its value. */
+static void record_again(struct record *record, const struct name *name)
+{
+        const struct outcome *outcome = name->outcome;
+
+        record_of_tensor(record, name, name->tensor);
+        record->time_ms = store_now_ms();
+        if (!outcome)
+                return;
+        record->time_ms = outcome->time_ms;
+        record->op_id.is_set = true;
+        memcpy(record->op_id.bytes, outcome->key.op_id, sizeof(record->op_id.bytes));
+        /* Which of those that it named is not known any more, but whether it was the first. */
+        record->op_index = memcmp(outcome->tensor_id, record->tensor_id, 16) != 0;
+}
+
+/* Those who map the old one go on showing the same values there, until they let go of it. */
+static void tensor_move(struct tensor *tensor, struct segment *to)
+{
+        struct segment *from = tensor->segment;
+
+        to->is_sealed = true;
+        from->is_replaced = true;
+        tensor->segment = to;
+        segment_unref(from);
+}
+
+int store_share(struct store *store, struct tensor *tensor, bool is_shared, struct segment *copy)
+{
+        _cleanup_(segment_unrefp) struct segment *owned = copy;
+        struct name *name = tensor->name;
+        bool was_shared = tensor_is_shared(tensor);
+        struct record record;
+        int r;
+
+        assert(name && tensor->state == TENSOR_SEALED && (!copy || is_shared));
+        if (was_shared == is_shared && !copy)
+                return 0;
+        r = is_shared ? name_show(store, name, true) : 0;
+        if (r)
+                return r;
+        record_again(&record, name);
+        record.is_shared = is_shared;
+        if (copy)
+                record_place(&record, copy);
+        r = catalog_make_room(store, record_n_bytes(&record));
+        if (!r) {
+                catalog_stage(&store->catalog, &record);
+                r = catalog_publish(&store->catalog);
+        }
+        if (!r && copy)
+                tensor_move(tensor, steal_ptr(&owned));
+        if (!r && !tensor->heap && tensor->segment && is_shared)
+                tensor->segment->was_writable = false;
+        name_show(store, name, r ? was_shared : is_shared);
+        return r;
 }

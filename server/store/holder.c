@@ -72,6 +72,7 @@ int store_grant(struct store *store, struct holder *holder, struct segment *segm
                 segment->n_handed++;
         }
         if (writable) {
+                assert(!segment->is_sealed);
                 grant->writable = true;
                 segment->was_writable = true;
         }

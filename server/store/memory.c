@@ -5,8 +5,8 @@
  * Where a segment stands in its life. While it is referenced it is live. With the last reference:
  *
  *   nobody was handed it          -> idle, in its user's pool
- *   one holder maps it, the only  -> parked with that holder, who gets it back
- *   one that ever did
+ *   one holder maps it, the only  -> parked with that holder, who gets it back (unless that is
+ *   one that ever did                another user's, or shows a tensor that lies elsewhere now)
  *   others map it                 -> shared: they are asked to unmap it, and it settles anew
  *                                    as they do
  *   nobody maps it as far as is   -> the holder test: idle, or held until it passes
@@ -225,6 +225,7 @@ static void memory_idle(struct segment *segment)
         memory_move(segment, SEGMENT_IDLE);
         segment->n_handed = 0;
         segment->was_writable = false;
+        segment->is_replaced = false;
         segment->asked_ms = 0;
         if (pool_put(&store->pool, segment, NULL)) {
                 memory_dispose(segment);
@@ -249,8 +250,20 @@ static void memory_park(struct segment *segment, struct holder *holder)
         memory_bound_pool(store);
 }
 
+/* NULL: with nobody. */
+static struct holder *memory_parks_with(const struct segment *segment)
+{
+        struct holder *holder;
+
+        if (segment->n_grants != 1 || segment->n_handed != 1 || segment->is_replaced)
+                return NULL;
+        holder = list_first(&segment->grants, struct grant, segment_link)->key.holder;
+        return holder->user->uid == segment->uid ? holder : NULL;
+}
+
 void memory_settle(struct segment *segment)
 {
+        struct holder *holder;
         bool is_good;
         int r = 0;
 
@@ -265,10 +278,9 @@ void memory_settle(struct segment *segment)
                 atomic_store(&segment->is_poisoned, true);
         is_good = !segment_is_poisoned(segment);
 
-        if (segment->n_grants == 1 && segment->n_handed == 1 && is_good) {
-                struct grant *grant = list_first(&segment->grants, struct grant, segment_link);
-
-                memory_park(segment, grant->key.holder);
+        holder = memory_parks_with(segment);
+        if (holder && is_good) {
+                memory_park(segment, holder);
                 return;
         }
         if (segment->n_grants > 0) {
@@ -406,6 +418,7 @@ int store_reserve(struct store *store, struct user *user, struct holder *holder,
         segment = memory_take(store, user, holder, file_bytes);
         if (segment) {
                 segment->n_refs = 1;
+                segment->is_sealed = false;
                 *segmentp = segment;
                 *is_readyp = true;
                 return 0;

@@ -28,6 +28,8 @@ struct name {
         struct reservation *reservation;
         struct outcome *outcome; /* of the operation that made it mean this; NULL: none was given */
         const void *record;      /* while recovering: what the catalog says */
+        struct name *shown;      /* its entry among those that everybody sees, whose tensor is
+                                    borrowed; NULL: it is its owner's alone */
         bool is_lost;
         uint32_t n_record_bytes; /* in the catalog */
         const char *text;

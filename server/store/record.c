@@ -32,7 +32,7 @@ struct record_place {
         uint64_t inode;
 };
 
-enum { FLAG_OP_ID = 1, FLAG_SEGMENT = 2, FLAG_MUTABLE = 4, FLAGS = 7 };
+enum { FLAG_OP_ID = 1, FLAG_SEGMENT = 2, FLAG_MUTABLE = 4, FLAG_SHARED = 8, FLAGS = 15 };
 
 static_assert(sizeof(struct record_head) == 64, "no padding");
 static_assert(sizeof(struct record_value) == 16, "no padding");
@@ -81,7 +81,8 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                 .uid = record->uid,
                 .flags = (uint16_t)((record->op_id.is_set ? FLAG_OP_ID : 0) |
                                     (record->has_segment ? FLAG_SEGMENT : 0) |
-                                    (record->is_mutable ? FLAG_MUTABLE : 0)),
+                                    (record->is_mutable ? FLAG_MUTABLE : 0) |
+                                    (record->is_shared ? FLAG_SHARED : 0)),
                 .op_index = record->op_index,
                 .time_ms = record->time_ms,
         };
@@ -155,8 +156,9 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
                 return false;
         record->n_data = n_data;
         record->is_mutable = flags & FLAG_MUTABLE;
-        if (record->is_mutable &&
-            (!desc_is_dense(&record->desc) || (n_data > 0 && !(flags & FLAG_SEGMENT))))
+        record->is_shared = flags & FLAG_SHARED;
+        if (record->is_mutable && (record->is_shared || !desc_is_dense(&record->desc) ||
+                                   (n_data > 0 && !(flags & FLAG_SEGMENT))))
                 return false;
 
         if (flags & FLAG_SEGMENT) {

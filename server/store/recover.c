@@ -169,7 +169,8 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
         segment->has_file = true;
         segment->inode = st.st_ino;
         segment->n_handed = 2;
-        segment->was_writable = true;
+        segment->was_writable = !record->is_shared;
+        segment->is_sealed = !record->is_mutable;
         found->is_claimed = true;
         *segmentp = segment;
         return 0;
@@ -213,7 +214,7 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         name->tensor = tensor;
         name->user->n_names++;
         store->n_named++;
-        return 0;
+        return record.is_shared ? name_show(store, name, true) : 0;
 }
 
 /* A segment that nobody names is removed, or held. */

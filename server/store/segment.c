@@ -103,6 +103,11 @@ int segment_open(const struct segment *segment, bool writable)
         return fd < 0 ? error_origin(-errno) : fd;
 }
 
+int segment_open_for_client(const struct segment *segment, bool writable)
+{
+        return segment_open(segment, writable && !segment->is_sealed);
+}
+
 /* ---- the mapping ---- */
 
 static int segment_map(struct segment *segment)
@@ -220,6 +225,16 @@ uint64_t segment_n_bytes(const struct segment *segment)
 
 /* ---- the file ---- */
 
+/* Does the kernel see anybody whom such a lease would be in the way of? */
+static int lease_test(int fd, int type)
+{
+        if (fcntl(fd, F_SETLEASE, type) < 0)
+                return errno == EAGAIN ? SEGMENT_E_HELD : error_origin(-errno);
+        if (fcntl(fd, F_SETLEASE, F_UNLCK) < 0)
+                return error_origin(-errno);
+        return 0;
+}
+
 /*
  * Loop thread: nobody maps or unmaps an unreferenced segment meanwhile, so the descriptor needs no
  * lock.
@@ -235,11 +250,24 @@ int segment_test(struct segment *segment)
                         return opened;
                 fd = opened;
         }
-        if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
-                return errno == EAGAIN ? SEGMENT_E_HELD : error_origin(-errno);
-        if (fcntl(fd, F_SETLEASE, F_UNLCK) < 0)
-                return error_origin(-errno);
-        return 0;
+        return lease_test(fd, F_WRLCK);
+}
+
+int segment_freeze(struct segment *segment)
+{
+        _cleanup_(closep) int fd = -1;
+        int r = SEGMENT_E_HELD;
+
+        assert(segment->is_sealed);
+        /* Our own mapping is one that can be written: under the lock no other comes to be. */
+        pthread_mutex_lock(&segment->warm->lock);
+        if (segment->n_pins == 0) {
+                segment_drop_map(segment);
+                fd = segment_open(segment, false);
+                r = fd < 0 ? fd : lease_test(fd, F_RDLCK);
+        }
+        pthread_mutex_unlock(&segment->warm->lock);
+        return r;
 }
 
 int segment_verify(struct segment *segment)

@@ -70,7 +70,9 @@ struct segment {
         struct list grants;
         uint32_t n_grants;
         uint32_t n_handed; /* descriptors sent since the last test that found nobody */
-        bool was_writable; /* for writing, ever */
+        bool was_writable; /* for writing, and whoever could may still be able to */
+        bool is_sealed;    /* no descriptor for writing is opened any more */
+        bool is_replaced;  /* those who map it show a tensor that lies elsewhere now: not parked */
         uint64_t asked_ms; /* when its holders were asked to unmap it; 0: not yet */
         enum { PARKED_QUIETLY, PARKED_ASKED, PARKED_DEAF } parked; /* in the pool: which list */
 
@@ -106,6 +108,11 @@ enum { SEGMENT_E_HELD = 1, SEGMENT_E_CHANGED };
  * negative errno: it cannot be known.
  */
 int segment_test(struct segment *segment);
+/*
+ * Any thread: can nobody write it any more? 0, SEGMENT_E_HELD (also where the daemon itself
+ * computes with it) or negative errno.
+ */
+int segment_freeze(struct segment *segment);
 /*
  * Is the file still as it was reserved? 0, SEGMENT_E_CHANGED or negative errno. One that grew is
  * cut back, so that no byte stays that nobody is charged for.

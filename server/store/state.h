@@ -64,6 +64,7 @@ struct store {
         uint64_t n_heap_bytes;
 
         struct names names;
+        struct names shown; /* of these, what is shared */
         uint64_t n_named;
         uint64_t n_lost;
         struct outcomes outcomes;
@@ -120,6 +121,8 @@ int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user
 /* What the name means from now on; the references are taken over. */
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, uint32_t n_record_bytes);
+/* Everybody sees what it means, or its owner alone. 0 or -ENOMEM. */
+int name_show(struct store *store, struct name *name, bool is_shown);
 
 /* ---- recover.c ---- */
 

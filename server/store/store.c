@@ -164,6 +164,7 @@ static struct store *store_end(struct store *store, bool is_recovered)
                 store_unlink(store, "lock");
         }
         outcomes_deinit(&store->outcomes);
+        names_deinit(&store->shown);
         names_deinit(&store->names);
         pool_deinit(&store->pool);
         warm_deinit(&store->warm);
@@ -255,6 +256,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         list_init(&store->held);
         list_init(&store->left);
         names_init(&store->names, seeds[0]);
+        names_init(&store->shown, seeds[0] ^ seeds[1]);
         outcomes_init(&store->outcomes, seeds[1]);
         r = user_get(&store->users, geteuid(), &store->self);
         if (!r)

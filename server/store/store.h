@@ -38,6 +38,7 @@ enum store_outcome {
         STORE_E_CATALOG,  /* at start: damaged, newer, or missing beside segments; nothing was
                              written */
         STORE_E_BUSY,     /* at start: another daemon holds the lock */
+        STORE_E_WRITABLE, /* somebody may still write it */
 };
 
 /*
@@ -133,6 +134,8 @@ uint64_t segment_n_bytes(const struct segment *segment);
 
 /* A fresh open, O_RDONLY or O_RDWR, close-on-exec: a descriptor or a negative errno. */
 int segment_open(const struct segment *segment, bool writable);
+/* The same, but not for writing what was sealed meanwhile. */
+int segment_open_for_client(const struct segment *segment, bool writable);
 
 /*
  * Unlink and unmap. Any thread; then store_disposed() on the loop thread drops the charge and frees
@@ -198,6 +201,7 @@ struct tensor {
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
         bool is_taken;           /* a job writes over it: found by nobody */
+        uint32_t n_share_asked;  /* how often something was asked that says whether it is shared */
         UT_hash_handle hh;       /* by id */
 };
 
@@ -239,8 +243,10 @@ int tensor_promote(struct tensor *tensor, struct segment *segment);
 
 int store_find(struct store *store, uid_t uid, const char *name,
                struct tensor **tensorp); /* borrowed; 0, NOT_FOUND, LOST */
-int store_find_id(struct store *store, uid_t uid, const uint8_t id[16],
-                  struct tensor **tensorp); /* borrowed; 0, NOT_FOUND */
+/* What another user has under that name, as far as it is shared: borrowed; 0, NOT_FOUND. */
+int store_find_shared(struct store *store, uid_t owner, const char *name, struct tensor **tensorp);
+/* Of the uid's own, or a shared one: borrowed; 0, NOT_FOUND. */
+int store_find_id(struct store *store, uid_t uid, const uint8_t id[16], struct tensor **tensorp);
 
 /* ---- names ---- */
 
@@ -293,6 +299,39 @@ struct tensor *store_recall_name(struct store *store, uid_t uid, const struct op
  */
 uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
                     struct tensor **tensors, uint32_t max, bool *morep);
+
+/* The same, of those that are shared. */
+uint32_t store_list_shared(struct store *store, uid_t owner, const char *prefix, const char *after,
+                           struct tensor **tensors, uint32_t max, bool *morep);
+
+/* ---- sharing ---- */
+
+/* It has a name, under which every user may read it. */
+bool tensor_is_shared(const struct tensor *tensor);
+/*
+ * Others read only what nobody can write any more. Could somebody, as far as is known? Then
+ * tensor_freeze() is to be tried, and where it answers STORE_E_WRITABLE, tensor_copy().
+ */
+bool tensor_is_frozen(const struct tensor *tensor);
+/*
+ * Any thread; the segment is that of the sealed tensor, and referenced. 0: nobody writes it any
+ * more; STORE_E_WRITABLE, STORE_E_POISONED or negative errno.
+ */
+int tensor_freeze(const struct tensor *tensor, struct segment *segment);
+/*
+ * Any thread: allocate to, unless it is ready, and write there what the tensor has in from. Pins
+ * both; what *n_pinnedp says of from and to, in this order, is to be unpinned on the loop thread.
+ * 0, STORE_E_FULL, STORE_E_POISONED or negative errno.
+ */
+int tensor_copy(const struct tensor *tensor, struct segment *from, struct segment *to,
+                bool is_ready, unsigned *n_pinnedp);
+/*
+ * Show the tensor, under its name, to every user, or not any more: who has it keeps it. copy: a
+ * segment that nobody can write, and that it lies in from now on (the reference is taken over,
+ * whatever the outcome); NULL: it is frozen, or not to be shown. 0, STORE_E_FULL, STORE_E_LIMIT or
+ * negative errno.
+ */
+int store_share(struct store *store, struct tensor *tensor, bool is_shared, struct segment *copy);
 
 /* ---- upkeep ---- */
 

@@ -196,7 +196,50 @@ int tensor_seal(struct tensor *tensor)
                 return r;
         tensor->state = tensor->mutable ? TENSOR_MUTABLE : TENSOR_SEALED;
         tensor->creator = NULL;
+        if (tensor->segment)
+                tensor->segment->is_sealed = tensor->state == TENSOR_SEALED;
         return 0;
+}
+
+bool tensor_is_shared(const struct tensor *tensor)
+{
+        return tensor->name && tensor->name->shown;
+}
+
+bool tensor_is_frozen(const struct tensor *tensor)
+{
+        return tensor->heap || !tensor->segment || !tensor->segment->was_writable;
+}
+
+int tensor_freeze(const struct tensor *tensor, struct segment *segment)
+{
+        int r;
+
+        assert(tensor->state == TENSOR_SEALED && !tensor->heap);
+        r = segment_freeze(segment);
+        if (r)
+                return r == SEGMENT_E_HELD ? STORE_E_WRITABLE : r;
+        /* Whatever was done to the file and its header, it is the last. */
+        return tensor_publish(tensor, segment);
+}
+
+int tensor_copy(const struct tensor *tensor, struct segment *from, struct segment *to,
+                bool is_ready, unsigned *n_pinnedp)
+{
+        int r = is_ready ? 0 : segment_allocate(to);
+
+        *n_pinnedp = 0;
+        if (!r)
+                r = segment_pin(from);
+        if (r)
+                return r;
+        ++*n_pinnedp;
+        r = segment_pin(to);
+        if (r)
+                return r;
+        ++*n_pinnedp;
+        memcpy(segment_data(to), segment_data(from), tensor->n_bytes);
+        return segment_is_poisoned(from) ? STORE_E_POISONED : tensor_publish(tensor, to);
 }
 
 int tensor_promote(struct tensor *tensor, struct segment *segment)
@@ -224,7 +267,7 @@ int store_find_id(struct store *store, uid_t uid, const uint8_t id[16], struct t
         struct tensor *tensor;
 
         HASH_FIND(hh, store->tensors, id, sizeof(tensor->id), tensor);
-        if (!tensor || tensor->user->uid != uid || tensor->is_taken)
+        if (!tensor || tensor->is_taken || (tensor->user->uid != uid && !tensor_is_shared(tensor)))
                 return STORE_E_NOT_FOUND;
         *tensorp = tensor;
         return 0;

@@ -211,6 +211,18 @@ int decode_uint(struct decode *decode, const char *key, const msgpack_object *ob
         return 0;
 }
 
+int decode_owner(struct decode *decode, const msgpack_object *object, uint32_t *ownerp)
+{
+        uint64_t owner;
+        int r;
+
+        /* (uid_t)-1 is nobody's */
+        r = decode_uint(decode, "owner", object, 0, UINT32_MAX - 1, &owner);
+        if (!r)
+                *ownerp = (uint32_t)owner;
+        return r;
+}
+
 int decode_int(struct decode *decode, const char *key, const msgpack_object *object,
                int64_t *valuep)
 {
@@ -517,9 +529,15 @@ int decode_uint64s(struct decode *decode, const char *key, const msgpack_object 
 
 int decode_ref(struct decode *decode, const struct decode_map *map, key_set keys, struct ref *ref)
 {
-        key_set given = map->given & keys;
+        key_set given = map->given & keys & ~KEY_BIT(OWNER);
 
         *ref = (struct ref){ .kind = REF_NONE };
+        ref->has_owner = map->given & keys & KEY_BIT(OWNER);
+        if (ref->has_owner && given != KEY_BIT(NAME))
+                return decode_refuse(decode, form_code(decode),
+                                     "owner wants the name that is owned");
+        if (ref->has_owner && decode_owner(decode, map->values[KEY_OWNER], &ref->owner))
+                return REQUEST_E_REFUSED;
         if (!given)
                 return 0;
         if (given & (given - 1))

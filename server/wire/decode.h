@@ -97,6 +97,8 @@ int decode_bool(struct decode *decode, const char *key, const struct msgpack_obj
                 bool *valuep);
 int decode_uint(struct decode *decode, const char *key, const struct msgpack_object *object,
                 uint64_t min, uint64_t max, uint64_t *valuep);
+/* A uid. */
+int decode_owner(struct decode *decode, const struct msgpack_object *object, uint32_t *ownerp);
 int decode_int(struct decode *decode, const char *key, const struct msgpack_object *object,
                int64_t *valuep);
 int decode_number(struct decode *decode, const char *key, const struct msgpack_object *object,
@@ -127,8 +129,8 @@ int decode_uint32s(struct decode *decode, const char *key, const struct msgpack_
                    uint32_t max, uint32_t *np, uint32_t **valuesp);
 int decode_uint64s(struct decode *decode, const char *key, const struct msgpack_object *object,
                    uint64_t min, uint32_t *np, uint64_t **valuesp);
-/* A reference to a tensor from those of handle, name and id that the map has; *ref stays REF_NONE
- * if there are none, more than one is refused. */
+/* A reference to a tensor from those of handle, name (with or without owner) and id that the map
+ * has; *ref stays REF_NONE if there are none, more than one is refused. */
 int decode_ref(struct decode *decode, const struct decode_map *map, key_set keys, struct ref *ref);
 
 /* So many values more: a refusal if there are too many. */

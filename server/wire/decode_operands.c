@@ -74,7 +74,7 @@ static int decode_input_type(struct decode *decode, const msgpack_object *object
 static int decode_input(struct decode *decode, const msgpack_object *object,
                         struct request_input *input)
 {
-        const key_set refs = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID);
+        const key_set refs = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID) | KEY_BIT(OWNER);
         const key_set immediates = KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA);
         struct decode_map map;
         int r;
@@ -87,8 +87,8 @@ static int decode_input(struct decode *decode, const msgpack_object *object,
                 return decode_immediate(decode, &map, input);
         if (!(map.given & refs) || (map.given & (immediates | KEY_BIT(ORDER))))
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
-                                     "an input has handle, name or id, and perhaps view and "
-                                     "donate; "
+                                     "an input has handle, name (and perhaps owner) or id, and "
+                                     "perhaps view and donate; "
                                      "or dtype, shape and data, and perhaps order");
         r = decode_ref(decode, &map, refs, &input->ref);
         if (r)

@@ -24,9 +24,10 @@
 #define REQUEST_CHUNK 1000
 
 #define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
+#define ANYONES (REFS | KEY_BIT(OWNER))
+#define OPENED (KEY_BIT(NAME) | KEY_BIT(ID) | KEY_BIT(OWNER))
 #define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
-#define JOB                                                                                        \
-        (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS) | KEY_BIT(PROGRESS_MS) | KEY_BIT(WAIT_MS))
+#define JOB (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS) | KEY_BIT(PROGRESS_MS) | KEY_BIT(WAIT_MS))
 
 struct method {
         const char *name;
@@ -50,8 +51,8 @@ static const struct method methods[N_METHODS] = {
         [METHOD_PUT] = { "put", KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA),
                          KEY_BIT(ORDER) | KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | ONCE,
                          0, KEY_BIT(HANDLE) | KEY_BIT(NAME), false },
-        [METHOD_OPEN] = { "open", KEY_BIT(HANDLE), KEY_BIT(NAME) | KEY_BIT(ID) | KEY_BIT(MAP),
-                          KEY_BIT(NAME) | KEY_BIT(ID), KEY_BIT(NAME) | KEY_BIT(ID), false },
+        [METHOD_OPEN] = { "open", KEY_BIT(HANDLE), OPENED | KEY_BIT(MAP), OPENED,
+                          KEY_BIT(NAME) | KEY_BIT(ID), false },
         [METHOD_MAP] = { "map", KEY_BIT(HANDLE), KEY_BIT(WRITABLE), KEY_BIT(HANDLE), 0, false },
         [METHOD_UNMAP] = { "unmap", KEY_BIT(SEGMENTS), 0, 0, 0, true },
         [METHOD_RELEASE] = { "release", KEY_BIT(HANDLES), 0, 0, 0, true },
@@ -59,15 +60,17 @@ static const struct method methods[N_METHODS] = {
                           false },
         [METHOD_REPLACE] = { "replace", KEY_BIT(HANDLE) | KEY_BIT(NAME), ONCE, KEY_BIT(HANDLE), 0,
                              false },
-        [METHOD_DELETE] = { "delete", KEY_BIT(NAME), ONCE, 0, 0, false },
+        [METHOD_DELETE] = { "delete", KEY_BIT(NAME), KEY_BIT(OWNER) | ONCE, 0, 0, false },
         [METHOD_LEASE] = { "lease", KEY_BIT(LEASE),
                            REFS | KEY_BIT(VIEW) | KEY_BIT(WRITABLE) | KEY_BIT(TORN) |
                                    KEY_BIT(WAIT_MS),
                            REFS, REFS, false },
         [METHOD_UNLEASE] = { "unlease", KEY_BIT(LEASES), 0, 0, 0, true },
-        [METHOD_LIST] = { "list", 0, KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT), 0, 0,
+        [METHOD_SHARE] = { "share", KEY_BIT(NAME), KEY_BIT(SHARED), KEY_BIT(NAME), 0, false },
+        [METHOD_LIST] = { "list", 0,
+                          KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT) | KEY_BIT(OWNER), 0, 0,
                           false },
-        [METHOD_STAT] = { "stat", 0, REFS, REFS, 0, false },
+        [METHOD_STAT] = { "stat", 0, ANYONES, ANYONES, 0, false },
         [METHOD_INFER] = { "infer", KEY_BIT(NAME) | KEY_BIT(INPUTS), 0, 0, 0, false },
         [METHOD_RUN] = { "run", KEY_BIT(INPUTS) | KEY_BIT(NODES) | KEY_BIT(OUTPUTS), ONCE | JOB, 0,
                          0, false },
@@ -120,9 +123,34 @@ static int read_threads(struct decode *decode, const msgpack_object *object, uin
         return r;
 }
 
+/* The field of a bool, NULL: it is none. */
+static bool *flag_of(struct request *request, enum wire_key key)
+{
+        switch (key) {
+        case KEY_REPLACE:
+                return &request->replace;
+        case KEY_MAP:
+                return &request->map;
+        case KEY_WRITABLE:
+                return &request->writable;
+        case KEY_MUTABLE:
+                return &request->mutable;
+        case KEY_TORN:
+                return &request->torn;
+        case KEY_SHARED:
+                return &request->shared;
+        default:
+                return NULL;
+        }
+}
+
 static int read_param(struct decode *decode, enum wire_key key, const msgpack_object *object,
                       struct request *request)
 {
+        bool *flag = flag_of(request, key);
+
+        if (flag)
+                return decode_bool(decode, key_name(key), object, flag);
         switch (key) {
         case KEY_HANDLE:
                 return decode_uint(decode, "handle", object, 1, UINT64_MAX,
@@ -140,24 +168,17 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
         case KEY_DATA:
                 request->n_data = object->type == MSGPACK_OBJECT_BIN ? object->via.bin.size : 0;
                 return decode_data(decode, object, &request->type, &request->data);
-        case KEY_REPLACE:
-                return decode_bool(decode, "replace", object, &request->replace);
         case KEY_OP_ID:
                 request->has_op_id = true;
                 return decode_id(decode, "op_id", object, request->op_id);
         case KEY_RETRY_MS:
                 request->is_retry = true;
                 return decode_uint(decode, "retry_ms", object, 0, UINT64_MAX, &request->retry_ms);
-        case KEY_MAP:
-                return decode_bool(decode, "map", object, &request->map);
-        case KEY_WRITABLE:
-                return decode_bool(decode, "writable", object, &request->writable);
-        case KEY_MUTABLE:
-                return decode_bool(decode, "mutable", object, &request->mutable);
+        case KEY_OWNER:
+                request->has_owner = true;
+                return decode_owner(decode, object, &request->owner);
         case KEY_LEASE:
                 return decode_uint(decode, "lease", object, 1, UINT64_MAX, &request->lease);
-        case KEY_TORN:
-                return decode_bool(decode, "torn", object, &request->torn);
         case KEY_WAIT_MS:
                 return decode_uint(decode, "wait_ms", object, 0, UINT64_MAX, &request->wait_ms);
         case KEY_LEASES:
@@ -306,9 +327,12 @@ static int request_new(struct request **requestp)
                 msgpack_zone_free(zone);
                 return -ENOMEM;
         }
-        *request = (struct request){
-                .method = N_METHODS, .prefix = "", .after = "", .limit = TD_LIST_MAX, .memory = zone
-        };
+        *request = (struct request){ .method = N_METHODS,
+                                     .prefix = "",
+                                     .after = "",
+                                     .limit = TD_LIST_MAX,
+                                     .shared = true,
+                                     .memory = zone };
         *requestp = request;
         return 0;
 }

@@ -27,6 +27,8 @@ struct ref {
         enum { REF_NONE, REF_HANDLE, REF_NAME, REF_ID } kind;
         uint64_t handle;
         const char *name; /* NUL-terminated */
+        bool has_owner;   /* the name is that user's, else one's own */
+        uint32_t owner;
         uint8_t id[16];
 };
 
@@ -68,10 +70,13 @@ struct request {
         bool replace;
         bool map;
         bool writable;
-        bool mutable;       /* create */
-        uint64_t lease;     /* lease: the number chosen for it */
-        bool torn;          /* lease: also where it is torn */
-        uint64_t wait_ms;   /* lease, run, call: at most for conflicting leases */
+        bool mutable;   /* create */
+        bool shared;    /* share; true if absent */
+        bool has_owner; /* list, delete: of another user's names */
+        uint32_t owner;
+        uint64_t lease;   /* lease: the number chosen for it */
+        bool torn;        /* lease: also where it is torn */
+        uint64_t wait_ms; /* lease, run, call: at most for conflicting leases */
         bool has_op_id;
         bool is_retry; /* "retry_ms" was given */
         uint8_t op_id[16];

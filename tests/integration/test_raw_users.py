@@ -9,26 +9,12 @@ import struct
 import pytest
 
 from raw import Raw, eventually
+from users import connect_as, delete_all, open_to_all
 
 NOBODY = 65534
 N_OPEN = 40
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="connects as another user: takes root")
-
-
-@contextlib.contextmanager
-def effective_uid(uid):
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def connect_as(uid, path):
-    """SO_PEERCRED is the effective uid at connect()"""
-    with effective_uid(uid):
-        return Raw(path)
 
 
 @pytest.fixture
@@ -42,12 +28,9 @@ def few_descriptors():
 
 @pytest.fixture
 def daemon(few_descriptors, make_own_daemon):
-    daemon = make_own_daemon("--socket-mode", "0666")
-    os.chmod(daemon.directory, 0o755)
+    daemon = open_to_all(make_own_daemon("--socket-mode", "0666"))
     yield daemon
-    with connect_as(NOBODY, daemon.path) as raw:
-        for row in raw.call("list")["tensors"]:
-            raw.call("delete", name=row["name"])
+    delete_all(daemon)
 
 
 def value(raw, name):
