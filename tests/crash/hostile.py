@@ -40,6 +40,7 @@ class Child:
             self.told = tell
             if uid:
                 os.setgroups([])
+                os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
             status = 0 if function(self) in (None, True) else 2
         except BaseException:

@@ -3,7 +3,7 @@
 
 Each client keeps names of its own, filled with one number each, so that a torn or a foreign value
 shows. Memory, descriptors, mappings and segments of the daemon are looked at twice a second. They
-must not rise: neither in the later two thirds of its lives nor, where there are enough of them, from
+must not rise: neither in the later two thirds of its lives nor, where there are many of them, from
 one life to the next.
 """
 
