@@ -21,11 +21,15 @@ static unsigned n_sets;
 
 static void fill(void)
 {
-#ifdef __x86_64__
+#ifdef KERNELS_HAVE_v4
         if (__builtin_cpu_supports("x86-64-v4"))
                 kernels_fill_v4(&sets[n_sets++]);
+#endif
+#ifdef KERNELS_HAVE_v3
         if (__builtin_cpu_supports("x86-64-v3"))
                 kernels_fill_v3(&sets[n_sets++]);
+#endif
+#ifdef KERNELS_HAVE_v2
         if (__builtin_cpu_supports("x86-64-v2"))
                 kernels_fill_v2(&sets[n_sets++]);
 #endif
