@@ -125,7 +125,7 @@ def cells_delete(thing, who, way, ref):
     codes = others(thing, who, way, {"ok"})
     if who == ROOT and way == "owner" and thing.state != "unsealed":
         codes = {"ok"}  # it administers
-    if who == OWNER and thing.state == "unsealed":
+    if thing.state == "unsealed" and (who == OWNER or who == ROOT and way == "owner"):
         codes = {"name_taken"}  # reserved, to writers
     yield "delete", lambda raw: raw.call("delete", **ref), codes, "ok" not in codes
 
@@ -133,6 +133,8 @@ def cells_delete(thing, who, way, ref):
 def cells_lease(thing, who, way, ref):
     for writable in False, True:
         codes = others(thing, who, way, {"ok" if thing.state == "mutable" else "not_mutable"})
+        if way == "owner":
+            codes = {"bad_arguments"}  # nobody leases what is another's, so there is no such key
 
         def lease(raw, writable=writable):
             raw.call("lease", lease=1, writable=writable, **ref)
