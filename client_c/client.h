@@ -91,6 +91,7 @@ struct td_client {
         atomic_uint_fast64_t next_handle;
         atomic_uint_fast64_t next_definition;
         atomic_uint_fast64_t next_lease;
+        td_lease *leases; /* to write, held */
 };
 
 struct td_mapping {
@@ -163,6 +164,9 @@ typedef int (*encode_fn)(td_client *client, struct frame *frame, uint32_t msgid,
 
 void call_init(struct call *call);
 void call_deinit(struct call *call);
+/* Under the lock: number a call, whose request is written next, and take it back if that failed. */
+void exchange_expect(td_client *client, struct call *call);
+void exchange_forget(td_client *client, struct call *call);
 
 int exchange_connect(td_client *client, td_error *error);
 /*
@@ -219,6 +223,11 @@ int launch_find(const td_options *options, char **addressp, bool *is_privatep, t
 /* Connect and say hello. is_renewal: wait for a daemon that is being restarted. */
 int launch_connect(td_client *client, struct connection *connection, bool is_renewal,
                    struct greeting *greeting, td_error *error);
+
+/* ---- lease.c ---- */
+
+/* Under the lock: the first requests of a new connection ask for what the last one held. */
+void leases_ask_back(td_client *client);
 
 /* ---- tensor.c ---- */
 

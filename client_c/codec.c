@@ -242,7 +242,7 @@ static unsigned ask_n_keys(const struct ask *ask)
                says_order(ask) + !!ask->data + ask->replace + ask->map + ask->writable +
                !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
                !!ask->client + ask->says_version + ask->mutable + !!ask->lease + !!ask->view +
-               ask->torn + !!ask->wait_ms;
+               ask->torn + !!ask->wait_ms + !!ask->nonce + ask->again;
 }
 
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
@@ -287,6 +287,11 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
         pack_flag(&pk, "torn", ask->torn);
         pack_number_of(&pk, "lease", ask->lease);
         pack_number_of(&pk, "wait_ms", ask->wait_ms);
+        if (ask->nonce) {
+                pack_text(&pk, "nonce");
+                pack_bytes(&pk, ask->nonce, 16);
+        }
+        pack_flag(&pk, "again", ask->again);
         pack_view(&pk, ask->view);
         pack_op_id(&pk, ask->op_id, ask->retry_ms);
 }

@@ -71,6 +71,8 @@ struct ask {
         const struct view *view; /* of a lease */
         bool torn;
         uint64_t wait_ms;
+        const uint8_t *nonce; /* 16 bytes, of a lease to write */
+        bool again;           /* it was granted before */
         const uint8_t *op_id; /* 16 bytes */
         int64_t retry_ms;
         const char *prefix;

@@ -60,6 +60,23 @@ static struct call *client_take_call(td_client *client, uint32_t msgid)
         return call;
 }
 
+void exchange_expect(td_client *client, struct call *call)
+{
+        call->msgid = client->next_msgid++;
+        call->epoch = client->epoch;
+        call->state = CALL_SENT;
+        call->next = client->calls[call->msgid % CALL_BUCKETS];
+        client->calls[call->msgid % CALL_BUCKETS] = call;
+}
+
+void exchange_forget(td_client *client, struct call *call)
+{
+        if (call->state != CALL_SENT)
+                return;
+        client_take_call(client, call->msgid);
+        call->state = CALL_NEW;
+}
+
 static void client_lose_calls(td_client *client)
 {
         for (unsigned i = 0; i < CALL_BUCKETS; i++) {
@@ -472,6 +489,7 @@ static int client_connect(td_client *client, td_error *error)
                 client->is_connected = true;
                 client->epoch++;
                 client->complaint.code = TD_OK;
+                leases_ask_back(client);
                 client->spin_ns = (client->busy_poll_us < 0 ? greeting.busy_poll_us
                                                             : client->busy_poll_us) *
                                   1000;
@@ -507,11 +525,11 @@ static int client_write(td_client *client, struct call *call, encode_fn encode, 
 
         client_write_queued(client);
         n_start = out->n_bytes;
-        call->msgid = client->next_msgid++;
-        call->epoch = client->epoch;
+        exchange_expect(client, call);
         r = encode(client, out, call->msgid, ctx, error);
         if (out->has_failed) {
                 frame_truncate(out, n_before);
+                exchange_forget(client, call);
                 exchange_break(client);
                 return fail_no_memory(error);
         }
@@ -519,8 +537,10 @@ static int client_write(td_client *client, struct call *call, encode_fn encode, 
                 r = error_set(error, TD_E_BAD_PROGRAM,
                               "the request has %zu bytes; a message has at most %d",
                               out->n_bytes - n_start, TD_MESSAGE_MAX);
-        if (r)
+        if (r) {
                 frame_truncate(out, n_start);
+                exchange_forget(client, call);
+        }
         return r;
 }
 
@@ -539,11 +559,6 @@ int exchange_begin(td_client *client, struct call *call, encode_fn encode, void 
                 r = client_connect(client, error);
         if (r == TD_OK)
                 r = client_write(client, call, encode, ctx, error);
-        if (r == TD_OK) {
-                call->state = CALL_SENT;
-                call->next = client->calls[call->msgid % CALL_BUCKETS];
-                client->calls[call->msgid % CALL_BUCKETS] = call;
-        }
         client_send(client);
         client->n_active--;
         client_changed(client);
@@ -562,10 +577,13 @@ static void client_cancel(td_client *client, const struct call *call)
         if (call->state != CALL_SENT || !client->is_connected || call->epoch != client->epoch)
                 return;
         frame_cancel(out, call->msgid);
-        if (out->has_failed)
+        if (out->has_failed) {
+                /* Nobody would give back what it may still be granted. */
                 frame_truncate(out, n_bytes);
-        else
+                exchange_break(client);
+        } else {
                 client_send(client);
+        }
 }
 
 void exchange_cancel(td_client *client, struct call *call)
@@ -594,13 +612,11 @@ static bool client_is_interrupted(td_client *client)
 /* Nobody waits for it any more: its answer will be dropped. */
 static void client_abandon(td_client *client, struct call *call)
 {
-        if (call->state != CALL_SENT)
-                return;
-        client_cancel(client, call);
-        if (call->state == CALL_SENT) {
-                client_take_call(client, call->msgid);
+        if (call->state == CALL_SENT)
+                client_cancel(client, call);
+        exchange_forget(client, call);
+        if (call->state == CALL_LOST)
                 call->state = CALL_NEW;
-        }
 }
 
 /* Without the lock, as above. A call that is to end is cancelled. */
@@ -635,7 +651,7 @@ int exchange_finish(td_client *client, struct call *call, struct reader *result,
                         client_wait_ms(client, INTERRUPT_MS);
                 else
                         client_wait(client);
-                if (looks_up && call->state == CALL_SENT && client_is_interrupted(client))
+                if (looks_up && call->state != CALL_DONE && client_is_interrupted(client))
                         client_abandon(client, call);
                 client_tell(client, call);
         }

@@ -2,8 +2,10 @@
 /*
  * Leases
  *
- * A lease belongs to the connection that it was granted on, and ends with it. Any thread; one lease
- * is given back once.
+ * A lease belongs to the connection that it was granted on, and ends with it; but one to write has
+ * a nonce, by which the successor of a daemon that ended gives it back. So the first requests of a
+ * new connection ask for all of those that are held; whether one came back is looked at when it
+ * ends. Any thread; one lease is given back once.
  */
 #include "client.h"
 
@@ -11,18 +13,106 @@
 #include <string.h>
 
 struct td_lease {
+        td_lease *next; /* of the client's, if it is one to write and granted */
+        td_lease **link;
         td_tensor *tensor; /* owned reference */
         uint64_t number;
         uint32_t epoch;
         bool is_write;
+        bool has_view;
+        struct view view;
+        uint8_t nonce[16];
+        struct call back; /* asks for it again, on the connection of that epoch */
 };
+
+/* ---- asked for again ---- */
+
+/* Under the lock. */
+static void lease_ask_back(td_client *client, td_lease *lease)
+{
+        struct frame *out = &client->connection.out;
+        struct ask ask = { .method = METHOD_LEASE,
+                           .id = lease->tensor->id,
+                           .lease = lease->number,
+                           .view = lease->has_view ? &lease->view : NULL,
+                           .writable = true,
+                           .nonce = lease->nonce,
+                           .again = true,
+                           .retry_ms = -1 };
+        size_t n_before = out->n_bytes;
+
+        exchange_forget(client, &lease->back);
+        call_deinit(&lease->back);
+        call_init(&lease->back);
+        if (!lease->tensor->has_id)
+                return;
+        exchange_expect(client, &lease->back);
+        frame_ask(out, lease->back.msgid, &ask);
+        if (out->has_failed) {
+                frame_truncate(out, n_before);
+                exchange_forget(client, &lease->back);
+                return;
+        }
+        lease->epoch = client->epoch;
+}
+
+/* Under the lock: was it refused when it was asked for last? Then it is lost for ever. */
+static bool lease_is_lost(const td_lease *lease)
+{
+        struct reader result;
+
+        if (lease->back.state != CALL_DONE)
+                return false;
+        result = reader_of(lease->back.reply, lease->back.n_reply);
+        return read_error(&result, NULL) != TD_OK;
+}
+
+void leases_ask_back(td_client *client)
+{
+        for (td_lease *lease = client->leases; lease; lease = lease->next)
+                if (!lease_is_lost(lease))
+                        lease_ask_back(client, lease);
+}
+
+/* Granted: from now on it is asked for again, at once where another connection is there by now. */
+static void lease_hold(td_lease *lease)
+{
+        td_client *client = lease->tensor->client;
+
+        pthread_mutex_lock(&client->lock);
+        lease->tensor->n_writing++;
+        lease->link = &client->leases;
+        lease->next = client->leases;
+        if (lease->next)
+                lease->next->link = &lease->next;
+        client->leases = lease;
+        if (client->is_connected && lease->epoch != client->epoch) {
+                lease_ask_back(client, lease);
+                exchange_flush(client);
+        }
+        pthread_mutex_unlock(&client->lock);
+}
 
 static td_lease *lease_free(td_lease *lease)
 {
+        td_client *client = lease->tensor->client;
+
+        pthread_mutex_lock(&client->lock);
+        if (lease->link) {
+                lease->tensor->n_writing--;
+                *lease->link = lease->next;
+                if (lease->next)
+                        lease->next->link = lease->link;
+        }
+        exchange_forget(client, &lease->back);
+        pthread_mutex_unlock(&client->lock);
+        call_deinit(&lease->back);
         td_tensor_free(lease->tensor);
         free(lease);
         return NULL;
 }
+
+/* ---- given back ---- */
 
 static int encode_unlease(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
                           td_error *error)
@@ -41,15 +131,31 @@ static int lease_give_back(td_lease *lease, td_error *error)
 {
         td_client *client = lease->tensor->client;
         struct reader result;
+        unsigned n_lost = 0;
         struct call call;
         int r;
 
-        call_init(&call);
-        r = exchange_begin(client, &call, encode_unlease, lease, error);
-        if (r == TD_OK)
-                r = exchange_finish(client, &call, &result, error);
-        call_deinit(&call);
+        do {
+                call_init(&call);
+                r = exchange_begin(client, &call, encode_unlease, lease, error);
+                if (r == TD_OK)
+                        r = exchange_finish(client, &call, &result, error);
+                call_deinit(&call);
+        } while (r == EXCHANGE_LOST && lease->link &&
+                 client_lost(&call, client, ++n_lost, false, NULL) == TD_OK);
         return r;
+}
+
+/* It was given back on a connection on which it had to be asked for again: had it come back? */
+static int lease_came_back(td_lease *lease, td_error *error)
+{
+        td_client *client = lease->tensor->client;
+        struct reader result;
+
+        if (lease->back.state == CALL_NEW)
+                return TD_OK;
+        return exchange_finish(client, &lease->back, &result, error) == TD_OK ? TD_OK
+                                                                              : EXCHANGE_LOST;
 }
 
 /* Whatever was asked for is granted by now, or never will be. */
@@ -101,6 +207,13 @@ int td_lease_begin(td_tensor *tensor, const struct td_type *view, const int64_t 
                 region.type = *view;
                 memcpy(region.strides, strides, view->ndim * sizeof(*strides));
         }
+        call_init(&lease->back);
+        lease->has_view = view != NULL;
+        lease->view = region;
+        if (write) {
+                random_id(lease->nonce);
+                ask.nonce = lease->nonce;
+        }
         ask.lease = lease->number = atomic_fetch_add_explicit(&client->next_lease, 1,
                                                               memory_order_relaxed);
         lease->is_write = write;
@@ -110,9 +223,8 @@ int td_lease_begin(td_tensor *tensor, const struct td_type *view, const int64_t 
                 lease_free(lease);
                 return r;
         }
-        pthread_mutex_lock(&client->lock);
-        tensor->n_writing += write;
-        pthread_mutex_unlock(&client->lock);
+        if (write)
+                lease_hold(lease);
         *leasep = lease;
         return TD_OK;
 }
@@ -126,15 +238,14 @@ int td_lease_end(td_lease *lease, td_error *error)
                 return TD_OK;
         client = lease->tensor->client;
         r = lease_give_back(lease, error);
+        if (r == TD_OK)
+                r = lease_came_back(lease, error);
         if (r == EXCHANGE_STALE || r == EXCHANGE_LOST)
                 r = error_set(error, TD_E_LEASE_LOST,
                               "the connection to %s ended while the lease was held; what was %s",
                               client->address,
                               lease->is_write ? "written under it may be half done"
                                               : "read under it may have been written by others");
-        pthread_mutex_lock(&client->lock);
-        lease->tensor->n_writing -= lease->is_write;
-        pthread_mutex_unlock(&client->lock);
         lease_free(lease);
         return r;
 }

@@ -173,7 +173,9 @@ TD_API int td_lease_begin(td_tensor *tensor, const struct td_type *view, const i
 /*
  * Give it back, and free it in any case; NULL is accepted. What was written is seen by whoever asks
  * afterwards. TD_E_LEASE_LOST: the connection ended meanwhile, and the lease with it: what was
- * written may be half done, what was read may have been written by others. TD_E_POISONED: the
+ * written may be half done, what was read may have been written by others. (A lease to write is
+ * asked for again where the connection is renewed: where the daemon was started anew and this was
+ * within TD_LEASE_RETURN_MS, nobody else had it, and nothing is lost.) TD_E_POISONED: the
  * memory was resized.
  */
 TD_API int td_lease_end(td_lease *lease, td_error *error);

@@ -135,6 +135,7 @@ static void server_stop(struct server *server, const char *why)
         log_notice("stopping: %s", why);
         notify_stopping();
         server->is_stopping = true;
+        service_stop(server->service);
         listener_close(&server->listener);
         sessions_end(&server->sessions);
         server_count_sessions(server);

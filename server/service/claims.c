@@ -2,8 +2,10 @@
 #include "service/claims.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "service/core.h"
 #include "service/describe.h"
@@ -15,10 +17,34 @@
 
 /* ---- one claim ---- */
 
+static void claim_keep(struct service *service, struct claim *claim)
+{
+        claim->call = NULL;
+        list_unlink(&claim->returning);
+        list_push_back(&service->returning, &claim->returning);
+}
+
+static struct claim *claim_new(struct call *call)
+{
+        struct claim *claim = calloc(1, sizeof(*claim));
+
+        if (claim) {
+                claim->call = call;
+                list_init(&claim->returning);
+        }
+        return claim;
+}
+
 struct claim *claim_free(struct claim *claim)
 {
         if (!claim)
                 return NULL;
+        if (claim->until_ms > 0 && claim->call) {
+                /* Who asked for it did not get it after all. */
+                claim_keep(claim->call->service, claim);
+                return NULL;
+        }
+        list_unlink(&claim->returning);
         if (claim->client)
                 HASH_DEL(claim->client->claims, claim);
         if (claim->lease.tensor && claim->lease.tensor->mutable->reader == claim->call)
@@ -32,7 +58,8 @@ static void on_granted(struct lease *lease)
 {
         struct call *call = container_of(lease, struct claim, lease)->call;
 
-        call_unblock(call);
+        if (call)
+                call_unblock(call);
 }
 
 static const char *region_text(char text[256], const struct desc *region)
@@ -52,11 +79,19 @@ static void set_conflict(struct call *call, const struct lease *lease, const cha
 {
         const struct lease *blocker = lease_blocker(lease);
         const struct claim *claim = container_of(blocker, struct claim, lease);
-        const struct client *client = claim->client ? claim->client : claim->call->client;
+        const struct client *client = claim->client ? claim->client
+                                      : claim->call ? claim->call->client
+                                                    : NULL;
         const char *does = blocker->is_write ? "writes" : "reads";
         char text[256];
 
-        if (claim->client)
+        if (claim->until_ms)
+                failure_set(&call->failure, TD_E_LEASE_CONFLICT,
+                            "%s: %s: a connection to the daemon before this one writes %s; its "
+                            "lease is kept for %d ms",
+                            method_name(call->request->method), what,
+                            region_text(text, &blocker->region), TD_LEASE_RETURN_MS);
+        else if (claim->client)
                 failure_set(&call->failure, TD_E_LEASE_CONFLICT,
                             "%s: %s: connection %llu (%s) %s %s, under its lease %llu",
                             method_name(call->request->method), what,
@@ -97,6 +132,25 @@ static bool is_read_whole(const struct call *call, uint32_t i)
         return call->n_pins > APART_MAX && !call->request->inputs[i].is_written;
 }
 
+/* Was this very lease granted by an earlier daemon? Then it is the call's now. */
+static struct claim *claim_return(struct call *call, const struct tensor *tensor,
+                                  const struct desc *region)
+{
+        struct claim *claim;
+
+        if (!call->request->has_nonce)
+                return NULL;
+        list_for_each (claim, &call->service->returning, returning) {
+                if (claim->lease.tensor != tensor || !desc_is_same(&claim->lease.region, region) ||
+                    memcmp(claim->nonce, call->request->nonce, sizeof(claim->nonce)) != 0)
+                        continue;
+                list_unlink(&claim->returning);
+                claim->call = call;
+                return claim;
+        }
+        return NULL;
+}
+
 static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
 {
         bool is_lease = call->request->method == METHOD_LEASE;
@@ -114,12 +168,21 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
         }
         if (check_region(call, i, tensor, &region))
                 return -1;
-        pin->claim = calloc(1, sizeof(*pin->claim));
+        pin->claim = claim_return(call, tensor, &region);
+        if (pin->claim)
+                return 0;
+        if (call->request->again) {
+                failure_set(&call->failure, TD_E_LEASE_LOST,
+                            "lease: nobody keeps a lease of that nonce and view: it ended with its "
+                            "connection, or was not asked for in %d ms",
+                            TD_LEASE_RETURN_MS);
+                return -1;
+        }
+        pin->claim = claim_new(call);
         if (!pin->claim) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
-        pin->claim->call = call;
         pin->claim->lease = (struct lease){ .owner = is_lease ? NULL : call,
                                             .is_lasting = is_lease,
                                             .granted = on_granted };
@@ -248,8 +311,63 @@ void claims_end(struct client *client)
         struct claim *claim, *next;
 
         HASH_ITER (hh, client->claims, claim, next) {
-                if (claim->lease.is_write)
-                        tensor_tear(claim->lease.tensor, &claim->lease.region);
+                if (claim->lease.is_write && client->service->is_stopping)
+                        lease_leave(&claim->lease);
+                else if (claim->lease.is_write)
+                        lease_abandon(&claim->lease);
+                claim_free(claim);
+        }
+}
+
+/* ---- those of an earlier daemon ---- */
+
+int claims_recover(struct service *service)
+{
+        uint64_t until_ms = service_now_ms() + TD_LEASE_RETURN_MS;
+        struct recovered *recovered;
+
+        while ((recovered = store_next_recovered(service->store))) {
+                struct claim *claim = claim_new(NULL);
+
+                if (!claim) {
+                        recovered_free(recovered);
+                        return -ENOMEM;
+                }
+                claim->until_ms = until_ms;
+                memcpy(claim->nonce, recovered->nonce, sizeof(claim->nonce));
+                claim->lease = (struct lease){ .is_lasting = true, .granted = on_granted };
+                lease_resume(&claim->lease, recovered);
+                list_push_back(&service->returning, &claim->returning);
+                recovered_free(recovered);
+        }
+        return 0;
+}
+
+uint64_t claims_expire_at_ms(const struct service *service)
+{
+        const struct claim *claim = list_first(&service->returning, struct claim, returning);
+
+        return claim ? claim->until_ms : UINT64_MAX;
+}
+
+void claims_expire(struct service *service, uint64_t now_ms)
+{
+        struct claim *claim;
+
+        while ((claim = list_first(&service->returning, struct claim, returning)) &&
+               now_ms >= claim->until_ms) {
+                claim->until_ms = 0;
+                lease_abandon(&claim->lease);
+                claim_free(claim);
+        }
+}
+
+void claims_leave(struct service *service)
+{
+        struct claim *claim;
+
+        while ((claim = list_first(&service->returning, struct claim, returning))) {
+                lease_leave(&claim->lease);
                 claim_free(claim);
         }
 }
@@ -272,11 +390,29 @@ bool claim_may_write(const struct client *client, const struct tensor *tensor)
         return false;
 }
 
+/* One to write is in the ledger before anybody hears of it. -1: the call was refused. */
+static int lease_keep(struct call *call, struct claim *claim)
+{
+        int r;
+
+        if (!claim->lease.is_write)
+                return 0;
+        r = lease_record(&claim->lease, call->request->has_nonce ? call->request->nonce : NULL);
+        if (r) {
+                call_fail_store(call, r, "the ledger of leases", 0);
+                return -1;
+        }
+        if (!call->request->has_nonce)
+                lease_touch(&claim->lease);
+        return 0;
+}
+
 void handle_lease(struct call *call)
 {
         struct client *client = call->client;
         struct tensor *tensor = call->pins[0].tensor;
         struct claim *claim;
+        bool is_back;
 
         if (!call->pins[0].claim) {
                 if (tensor->state == TENSOR_SEALED)
@@ -302,13 +438,20 @@ void handle_lease(struct call *call)
                             TD_LEASES_MAX);
                 return;
         }
+        if (lease_keep(call, call->pins[0].claim))
+                return;
         claim = steal_ptr(&call->pins[0].claim);
+        is_back = claim->until_ms > 0;
         claim->call = NULL;
+        claim->until_ms = 0;
         claim->client = client;
         claim->number = call->request->lease;
         HASH_ADD(hh, client->claims, number, sizeof(claim->number), claim);
-        if (describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable))
+        if (describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable)) {
+                if (is_back)
+                        lease_abandon(&claim->lease);
                 claim_free(claim);
+        }
 }
 
 void handle_unlease(struct call *call)

@@ -11,6 +11,9 @@
  * waits for those alone that arrived before it, so requests never wait in a circle. Two
  * connections that each hold a lease and wait for the other's do, until the bound of the first.
  *
+ * Leases to write that an earlier daemon had granted are kept for TD_LEASE_RETURN_MS for whoever
+ * has their nonce; then what they cover is torn.
+ *
  * Loop thread; a worker reads the leases of its own call, which stay until the call ends.
  */
 #pragma once
@@ -25,8 +28,20 @@ struct claim {
         struct call *call;     /* that waits for it or computes under it; NULL: */
         struct client *client; /* who holds it, under a number */
         uint64_t number;
+        struct list returning; /* the service's: an earlier daemon's, that nobody asked for yet */
+        uint64_t until_ms;     /* when that is over; 0: it is no such claim, or was asked for */
+        uint8_t nonce[16];     /* of such a one */
         UT_hash_handle hh;
 };
+
+/* Take over what the store recovered. 0 or -ENOMEM. */
+int claims_recover(struct service *service);
+/* What nobody asked for in time is torn. */
+void claims_expire(struct service *service, uint64_t now_ms);
+/* When the next one is; UINT64_MAX: there is none. */
+uint64_t claims_expire_at_ms(const struct service *service);
+/* The daemon ends: it is left for the next one. */
+void claims_leave(struct service *service);
 
 /*
  * The call arrived: claim what it needs of those tensors that are known by now. call->n_pending
@@ -48,5 +63,8 @@ void claim_set_blocked(struct call *call);
 
 /* Does the connection hold a lease to write some of it? */
 bool claim_may_write(const struct client *client, const struct tensor *tensor);
-/* The connection ended: what it was writing is torn. */
+/*
+ * The connection ended: what it was writing is torn. Where the daemon ended it, as it stops, the
+ * next one knows of the lease.
+ */
 void claims_end(struct client *client);

@@ -56,6 +56,8 @@ struct service {
         struct nodes_cache nodes;
         struct plans plans;
         struct list trimmed; /* clients that are to be asked for segments */
+        struct list returning; /* claims of an earlier daemon, the first to expire first */
+        bool is_stopping;
         uint32_t n_clients;
         uint64_t n_clients_ever;
         uint32_t n_entered; /* the loop's entries that are on the stack */

@@ -338,7 +338,8 @@ static int run_count(struct run_state *run)
 
 /*
  * Results go into mutable tensors when all are there, and nothing stops them then: such a tensor
- * has either its old values or the new ones.
+ * has either its old values or the new ones. Where the daemon is killed meanwhile, the ledger
+ * knows.
  */
 static void run_write_into(const struct call *call, struct workers *workers)
 {
@@ -353,6 +354,7 @@ static void run_write_into(const struct call *call, struct workers *workers)
                 if (!output->has_into || state->areas[i].n_bytes == 0)
                         continue;
                 run_output_desc(state, i, &from);
+                lease_touch(&call->pins[output->into].claim->lease);
                 copy_init(&copy, &from, &call->pins[output->into].claim->lease.region);
                 copy_run(&copy, &run, state->areas[i].data, (void *)state->inputs[output->into]);
         }

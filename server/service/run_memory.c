@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/claims.h"
+
 #define ALIGNMENT 64
 #define SCRATCH_MAX (64 * 1024) /* more comes from the pool */
 
@@ -194,7 +196,10 @@ int run_pin_inputs(struct call *call)
         return 0;
 }
 
-/* Memory for those areas that have a size and none yet. 0, a store outcome or a negative errno. */
+/*
+ * Memory for those areas that have a size and none yet, and room in the ledger for what is written.
+ * 0, a store outcome or a negative errno.
+ */
 int run_reserve(struct call *call)
 {
         struct run_state *run = call->run;
@@ -205,6 +210,16 @@ int run_reserve(struct call *call)
                                 ? 0
                                 : area_reserve(call, area, run->n_reserved == call->n_results);
 
+                if (r)
+                        return r;
+        }
+        for (uint32_t i = 0; i < call->n_results; i++) {
+                const struct request_output *output = &call->request->outputs[i];
+                int r;
+
+                if (!output->has_into)
+                        continue;
+                r = lease_record(&call->pins[output->into].claim->lease, NULL);
                 if (r)
                         return r;
         }

@@ -120,6 +120,7 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->trimmed);
         list_init(&service->timed);
         list_init(&service->watched);
+        list_init(&service->returning);
         service->next_deadline_ms = UINT64_MAX;
         service->next_progress_ms = UINT64_MAX;
         nodes_cache_init(&service->nodes);
@@ -132,6 +133,8 @@ int service_new(struct service **servicep, const struct service_config *config, 
         if (r)
                 return r;
         r = store_new(&service->store, &store_config, message);
+        if (!r)
+                r = claims_recover(service);
         if (r)
                 return r;
         *servicep = steal_ptr(&service);
@@ -158,6 +161,11 @@ static void service_drain(struct service *service)
         workers_drain(service->workers);
 }
 
+void service_stop(struct service *service)
+{
+        service->is_stopping = true;
+}
+
 struct service *service_free(struct service *service)
 {
         if (!service)
@@ -167,6 +175,7 @@ struct service *service_free(struct service *service)
                 service_drain(service);
                 assert(list_is_empty(&service->orphans));
                 repeats_deinit(&service->repeats);
+                claims_leave(service);
         }
         plans_deinit(&service->plans);
         nodes_cache_deinit(&service->nodes);
@@ -420,6 +429,7 @@ void service_tick(struct service *service)
 {
         service_enter(service);
         service_end_late(service);
+        claims_expire(service, service_now_ms());
         progress_tell(service);
         store_retry_held(service->store);
         repeats_expire(&service->repeats, service_now_ms());
@@ -441,6 +451,8 @@ uint64_t service_tick_in_ms(const struct service *service)
                 next_ms = service->next_deadline_ms;
         if (!list_is_empty(&service->watched) && service->next_progress_ms < next_ms)
                 next_ms = service->next_progress_ms;
+        if (claims_expire_at_ms(service) < next_ms)
+                next_ms = claims_expire_at_ms(service);
         if (next_ms == UINT64_MAX)
                 return ms;
         now = service_now_ms();

@@ -87,6 +87,8 @@ struct client {
  * negative errno.
  */
 int service_new(struct service **servicep, const struct service_config *config, char message[256]);
+/* The clients that end from now on are ended by us: the next daemon may have them back. */
+void service_stop(struct service *service);
 /* Waits for jobs. Clients must be gone. */
 struct service *service_free(struct service *service);
 DEFINE_CLEANUP(struct service, service_free)

@@ -158,13 +158,18 @@ int catalog_create(struct catalog *catalog, const struct shm *shm)
                 return r;
         }
         *catalog = (struct catalog){
-                .shm = shm, .file = file, .tail = CATALOG_RECORDS, .end = CATALOG_RECORDS
+                .shm = shm,
+                .file = file,
+                .version = CATALOG_VERSION,
+                .tail = CATALOG_RECORDS,
+                .end = CATALOG_RECORDS,
         };
         return 0;
 }
 
 /* Is it a catalog of ours, and of this boot? Fills in the tail. */
-static int catalog_look(const struct catalog_file *file, uint64_t *tailp, char message[256])
+static int catalog_look(const struct catalog_file *file, uint32_t *versionp, uint64_t *tailp,
+                        char message[256])
 {
         struct catalog_header header;
         char boot_id[CATALOG_BOOT_ID];
@@ -172,13 +177,14 @@ static int catalog_look(const struct catalog_file *file, uint64_t *tailp, char m
 
         memcpy(&header, file->map, sizeof(header));
         *tailp = word >> TAIL_CHECK_BITS;
+        *versionp = header.version;
         if (memcmp(header.magic, catalog_magic, sizeof(header.magic)) != 0) {
                 snprintf(message, 256, "it does not begin like a catalog");
         } else if (header.version > CATALOG_VERSION) {
                 snprintf(message, 256, "its version is %u, newer than this daemon's %u",
                          header.version, CATALOG_VERSION);
         } else if (header.check != XXH3_64bits(&header, offsetof(struct catalog_header, check)) ||
-                   header.version != CATALOG_VERSION || header.records != CATALOG_RECORDS ||
+                   header.version == 0 || header.records != CATALOG_RECORDS ||
                    header.n_bytes != file->n_bytes) {
                 snprintf(message, 256, "its header is damaged");
         } else if (catalog_tail_word(*tailp) != word || *tailp < CATALOG_RECORDS ||
@@ -203,6 +209,7 @@ int catalog_open(struct catalog *catalog, const struct shm *shm, char message[25
         struct catalog_file *file;
         char name[SHM_NAME_MAX];
         struct stat st;
+        uint32_t version;
         uint64_t tail;
         int r;
 
@@ -230,12 +237,14 @@ int catalog_open(struct catalog *catalog, const struct shm *shm, char message[25
         r = catalog_file_map(&file, &fd, (uint64_t)st.st_size);
         if (r)
                 return r;
-        r = catalog_look(file, &tail, message);
+        r = catalog_look(file, &version, &tail, message);
         if (r) {
                 catalog_file_unref(file);
                 return r;
         }
-        *catalog = (struct catalog){ .shm = shm, .file = file, .tail = tail, .end = tail };
+        *catalog = (struct catalog){
+                .shm = shm, .file = file, .version = version, .tail = tail, .end = tail
+        };
         return 0;
 }
 

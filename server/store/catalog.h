@@ -7,8 +7,8 @@
  * word; no system call. Records behind the tail do not exist, so a group of records that one store
  * publishes appears as a whole or not at all, whenever the daemon is killed.
  *
- * Layout: a page with the header and, apart from it, the tail word; a page reserved for leases; the
- * records. The tail word holds its own check: offset << 16 | 16 bits of its hash.
+ * Layout: a page with the header and, apart from it, the tail word; an empty page; the records. The
+ * tail word holds its own check: offset << 16 | 16 bits of its hash.
  *
  * A catalog grows, and loses what is obsolete, by copying what counts into a second object that
  * takes the name of the first (rename). The copy up to a fixed tail may run on any thread while
@@ -18,7 +18,12 @@
 
 #include "store/record.h"
 
-#define CATALOG_VERSION 1
+/*
+ * 1: without ledger. 2: beside a ledger; tensors may be shared or evictable. A daemon adopts one of
+ * an earlier version, and refuses one of a later, which says what it would not understand.
+ */
+#define CATALOG_VERSION 2
+#define CATALOG_VERSION_LEDGER 2
 #define CATALOG_PAGE 4096
 #define CATALOG_RECORDS (2 * CATALOG_PAGE) /* offset of the first record */
 #define CATALOG_MIN (64 * 1024)
@@ -47,8 +52,9 @@ struct catalog_file {
 struct catalog {
         const struct shm *shm;
         struct catalog_file *file;
-        uint64_t tail; /* published */
-        uint64_t end;  /* staged up to here */
+        uint32_t version; /* of the file, before it was written anew */
+        uint64_t tail;    /* published */
+        uint64_t end;     /* staged up to here */
 };
 
 enum { CATALOG_E_ABSENT = 1, CATALOG_E_DAMAGED, CATALOG_E_FULL, CATALOG_E_LIMIT };

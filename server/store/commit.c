@@ -252,15 +252,12 @@ int store_compaction_finish(struct store *store)
         return r;
 }
 
-/* Room for n_bytes more, if need be by a larger catalog made at once. */
-static int catalog_make_room(struct store *store, uint64_t n_bytes)
+static int catalog_replace(struct store *store, uint64_t n_more)
 {
         _cleanup_(compaction_freep) struct compaction *compaction = NULL;
         int r;
 
-        if (!catalog_has_room(&store->catalog, n_bytes))
-                return 0;
-        r = compaction_begin(store, n_bytes, &compaction);
+        r = compaction_begin(store, n_more, &compaction);
         if (!r)
                 r = outcome_of_catalog(compaction_copy(compaction));
         if (!r)
@@ -268,6 +265,17 @@ static int catalog_make_room(struct store *store, uint64_t n_bytes)
         if (!r)
                 memory_freed(store);
         return r;
+}
+
+int catalog_renew(struct store *store)
+{
+        return catalog_replace(store, 0);
+}
+
+/* Room for n_bytes more, if need be by a larger catalog made at once. */
+static int catalog_make_room(struct store *store, uint64_t n_bytes)
+{
+        return catalog_has_room(&store->catalog, n_bytes) ? catalog_replace(store, n_bytes) : 0;
 }
 
 /* ---- committing ---- */

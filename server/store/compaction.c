@@ -237,6 +237,7 @@ int compaction_finish(struct compaction *compaction, struct catalog *catalog)
                 return r;
         catalog_file_unref(catalog->file);
         catalog->file = to;
+        catalog->version = CATALOG_VERSION;
         catalog->tail = catalog->end = at;
         compaction->to = NULL;
         return 0;

@@ -5,9 +5,11 @@
  * First everything is read: the directory, the catalog's header, every record up to the tail. If
  * any of it is wrong, nothing was changed yet and nothing is: the daemon refuses to start. Then
  * every name's last record is held against its file: it agrees and is adopted, or the name is lost.
- * Last, segments that no name claims are removed, or held where somebody still maps them.
+ * Then the ledger (recover_ledger.c). Last, segments that no name claims are removed, or held where
+ * somebody still maps them.
  *
- * Only this last step changes files, one by one, so recovery can be killed anywhere and begun anew.
+ * Only these last steps change files, one by one, so recovery can be killed anywhere and begun
+ * anew.
  */
 #include "store/state.h"
 
@@ -207,7 +209,7 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data,
                          record.tensor_id);
         if (!r && record.is_mutable)
-                r = tensor_set_mutable(tensor);
+                r = tensor_make_mutable(tensor);
         if (r)
                 return r;
         tensor->name = name;
@@ -287,11 +289,42 @@ static int recover_catalog(struct store *store, struct found *founds, char messa
         return 0;
 }
 
+/* What was not finished when the daemon was killed. */
+static int recover_unlink(struct store *store, const char *suffix)
+{
+        char name[SHM_NAME_MAX];
+
+        shm_name(&store->shm, suffix, name);
+        return unlinkat(store->shm.fd, name, 0) < 0 && errno != ENOENT ? error_origin(-errno) : 0;
+}
+
+/* One of an earlier version is adopted, and written anew before anything is added to it. */
+static int recover_upgrade(struct store *store, char message[256])
+{
+        uint32_t version = store->catalog.version;
+        int r;
+
+        if (version == CATALOG_VERSION)
+                return 0;
+        r = catalog_renew(store);
+        if (r > 0) {
+                snprintf(message, 256,
+                         "there is no room to write the catalog of version %u anew, in version %u; "
+                         "it is as it was",
+                         version, CATALOG_VERSION);
+                return STORE_E_FULL;
+        }
+        if (!r)
+                log_notice("the catalog of version %u is now one of version %u", version,
+                           CATALOG_VERSION);
+        return r;
+}
+
 int store_recover(struct store *store, char message[256])
 {
         _cleanup_(found_freep) struct found *founds = NULL;
-        char what[256], new_name[SHM_NAME_MAX];
         struct found *found;
+        char what[256];
         uint64_t damaged_at;
         int r;
 
@@ -314,9 +347,14 @@ int store_recover(struct store *store, char message[256])
                 return r;
         outcomes_sweep(&store->outcomes, store_now_ms());
 
-        shm_name(&store->shm, "catalog.new", new_name);
-        if (unlinkat(store->shm.fd, new_name, 0) < 0 && errno != ENOENT)
-                return error_origin(-errno);
+        r = recover_unlink(store, "catalog.new");
+        if (!r)
+                r = recover_unlink(store, "ledger.new");
+        if (!r)
+                r = recover_ledger(store, store->catalog.version >= CATALOG_VERSION_LEDGER,
+                                   message);
+        if (!r)
+                r = recover_upgrade(store, message);
         for (found = founds; found && !r; found = found->hh.next)
                 if (!found->is_claimed)
                         r = recover_stray(store, found);

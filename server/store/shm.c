@@ -124,6 +124,13 @@ int shm_create(const struct shm *shm, const char *name, uint64_t n_bytes, int *f
         return 0;
 }
 
+int shm_grow(int fd, uint64_t n_bytes)
+{
+        int r = shm_reserve(fd, n_bytes);
+
+        return r == -ENOSPC ? SHM_E_FULL : r < 0 ? error_origin(r) : 0;
+}
+
 bool shm_is_whole(const struct stat *st, uint64_t n_bytes)
 {
         return S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1 &&

@@ -2,10 +2,10 @@
 /*
  * Shared memory objects
  *
- * The directory of our objects and how they are named: PREFIX.catalog, PREFIX.catalog.new,
- * PREFIX.lock, and PREFIX.UID.<32 hex> for segments. Opened relative to a descriptor of the
- * directory, never through a symbolic link, never handed down to a child. Immutable after
- * shm_init(); any thread.
+ * The directory of our objects and how they are named: PREFIX.catalog, PREFIX.ledger, each with a
+ * .new while one is made, PREFIX.lock, and PREFIX.UID.<32 hex> for segments. Opened relative to a
+ * descriptor of the directory, never through a symbolic link, never handed down to a child.
+ * Immutable after shm_init(); any thread.
  */
 #pragma once
 
@@ -42,6 +42,8 @@ uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM]);
  * none.
  */
 int shm_create(const struct shm *shm, const char *name, uint64_t n_bytes, int *fdp);
+/* More of them. 0, SHM_E_FULL or negative errno; then it is as it was. */
+int shm_grow(int fd, uint64_t n_bytes);
 /* Does the file have the size and the pages that it was reserved with, one name, and our owner? */
 bool shm_is_whole(const struct stat *st, uint64_t n_bytes);
 

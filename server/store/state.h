@@ -3,12 +3,13 @@
  * The store's own state
  *
  * For the files of this room alone. Who changes what: memory.c the segments and the pool, holder.c
- * the grants, tensor.c the tensors, commit.c the names and the catalog, recover.c all of it once,
- * before anyone else is there.
+ * the grants, tensor.c the tensors, lease.c what is leased and torn, and the ledger, commit.c the
+ * names and the catalog, recover.c all of it once, before anyone else is there.
  */
 #pragma once
 
 #include "store/catalog.h"
+#include "store/ledger.h"
 #include "store/names.h"
 #include "store/outcome.h"
 #include "store/pool.h"
@@ -71,6 +72,8 @@ struct store {
         struct catalog catalog;
         uint64_t n_record_bytes; /* of the catalog: what names mean */
         struct compaction *compaction;
+        struct ledger ledger;
+        struct list recovered; /* leases that an earlier daemon had granted */
 
         uint8_t random[1024];
         size_t n_random; /* bytes of it that are still fresh */
@@ -116,6 +119,22 @@ int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user
                  const struct desc *desc, struct segment *segment, const void *data,
                  const uint8_t id[16]);
 
+/* Mutable, with nothing in the ledger yet. 0 or -ENOMEM. */
+int tensor_make_mutable(struct tensor *tensor);
+/* The ledger has its version from now on. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
+int tensor_enter(struct tensor *tensor);
+
+/* ---- lease.c ---- */
+
+/* Room for one more ledger_take(). 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
+int ledger_make_free(struct store *store);
+/* Torn, as the slot says that is given along, and taken over. */
+void tensor_tear_as(struct tensor *tensor, const struct desc *region, uint32_t slot);
+/* All of it is, until it was written. */
+void tensor_tear_all(struct tensor *tensor);
+/* Forget it, and with it what the ledger says of it. */
+void mutable_free(struct tensor *tensor);
+
 /* ---- commit.c ---- */
 
 /* What the name means from now on; the references are taken over. */
@@ -124,6 +143,9 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
 /* Everybody sees what it means, or its owner alone. 0 or -ENOMEM. */
 int name_show(struct store *store, struct name *name, bool is_shown);
 
+/* Write the catalog anew, in the version of this daemon. 0, or as store_compaction_begin(). */
+int catalog_renew(struct store *store);
+
 /* ---- recover.c ---- */
 
 /*
@@ -131,3 +153,11 @@ int name_show(struct store *store, struct name *name, bool is_shown);
  * STORE_E_FULL, or negative errno.
  */
 int store_recover(struct store *store, char message[256]);
+
+/* ---- recover_ledger.c ---- */
+
+/*
+ * When the names are there. is_known: a ledger is expected to speak of each mutable tensor. 0,
+ * STORE_E_FULL with a message, or negative errno.
+ */
+int recover_ledger(struct store *store, bool is_known, char message[256]);

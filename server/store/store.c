@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "store/guard.h"
+#include "store/lease.h"
 
 uint64_t store_now_ms(void)
 {
@@ -139,6 +140,14 @@ static void store_leave_names(struct store *store)
         }
 }
 
+static void store_forget_recovered(struct store *store)
+{
+        struct recovered *recovered;
+
+        while ((recovered = store_next_recovered(store)))
+                recovered_free(recovered);
+}
+
 /* Forget everything. Files of what is not named are removed, unless they must stay as they are. */
 static struct store *store_end(struct store *store, bool is_recovered)
 {
@@ -148,6 +157,9 @@ static struct store *store_end(struct store *store, bool is_recovered)
         store->config.dispose = NULL;
         store->config.freed = NULL;
         compaction_free(store->compaction);
+        /* What it says of those that are left behind stays said. */
+        ledger_close(&store->ledger);
+        store_forget_recovered(store);
         store_leave_names(store);
         assert(!store->tensors && !store->grants);
         assert(store->n_state_bytes[SEGMENT_DISPOSING] == 0);
@@ -160,6 +172,7 @@ static struct store *store_end(struct store *store, bool is_recovered)
         }
         catalog_close(&store->catalog);
         if (is_recovered && is_empty) {
+                store_unlink(store, "ledger");
                 store_unlink(store, "catalog");
                 store_unlink(store, "lock");
         }
@@ -246,7 +259,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         if (r)
                 return r;
         store = steal_ptr(&bare);
-        store->lock_fd = -1;
+        store->lock_fd = store->ledger.fd = -1;
         store->config = *config;
         store_read_huge_pages(store, store->huge_pages);
         users_init(&store->users, config->limit);
@@ -255,6 +268,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         list_init(&store->shared);
         list_init(&store->held);
         list_init(&store->left);
+        list_init(&store->recovered);
         names_init(&store->names, seeds[0]);
         names_init(&store->shown, seeds[0] ^ seeds[1]);
         outcomes_init(&store->outcomes, seeds[1]);
@@ -293,7 +307,8 @@ void store_figures(struct store *store, struct store_figures *figures)
                         n_bytes[SEGMENT_LEFT],
                 .parked = n_bytes[SEGMENT_PARKED] + n_bytes[SEGMENT_SHARED],
                 .held = n_bytes[SEGMENT_HELD],
-                .catalog = store->catalog.file->n_bytes + (building ? building->n_bytes : 0),
+                .catalog = store->catalog.file->n_bytes + (building ? building->n_bytes : 0) +
+                           store->ledger.n_bytes,
                 .heap = store->n_heap_bytes,
                 .n_tensors = HASH_COUNT(store->tensors),
                 .n_names = store->n_named,

@@ -182,8 +182,11 @@ struct mutable {
         uint32_t n_leases;
         const void *reader; /* of many parts: has a lease of all instead; compared only */
         uint64_t version; /* counts the writes that ended well */
+        uint32_t slot;    /* of the ledger, which has the version too; 0: none */
+        bool is_torn;     /* all of it, as that slot says */
         uint32_t n_torn;
         struct desc torn[TORN_MAX];
+        uint32_t torn_slots[TORN_MAX]; /* of the ledger; 0: the slot above says it */
 };
 
 struct tensor {
@@ -220,7 +223,7 @@ DEFINE_CLEANUP(struct tensor, tensor_unref)
 const char *tensor_name(const struct tensor *tensor); /* NULL: unnamed */
 /*
  * One that nobody else refers to is mutable; if it is unsealed, from tensor_seal() on. It lies in a
- * segment. 0 or -ENOMEM.
+ * segment. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno.
  */
 int tensor_set_mutable(struct tensor *tensor);
 /*

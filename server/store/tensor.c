@@ -85,7 +85,7 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
         return 0;
 }
 
-int tensor_set_mutable(struct tensor *tensor)
+int tensor_make_mutable(struct tensor *tensor)
 {
         struct mutable *mutable = calloc(1, sizeof(*mutable));
 
@@ -97,6 +97,30 @@ int tensor_set_mutable(struct tensor *tensor)
         if (tensor->state == TENSOR_SEALED)
                 tensor->state = TENSOR_MUTABLE;
         return 0;
+}
+
+int tensor_enter(struct tensor *tensor)
+{
+        struct ledger *ledger = &tensor->store->ledger;
+        struct mutable *mutable = tensor->mutable;
+        struct ledger_entry entry = { 0 };
+        int r;
+
+        r = ledger_make_free(tensor->store);
+        if (r)
+                return r;
+        memcpy(entry.tensor_id, tensor->id, sizeof(entry.tensor_id));
+        mutable->slot = ledger_take(ledger, &entry);
+        ledger_set_state(ledger, mutable->slot, mutable->version, mutable->is_torn);
+        ledger_mark(ledger, mutable->slot, LEDGER_STATE);
+        return 0;
+}
+
+int tensor_set_mutable(struct tensor *tensor)
+{
+        int r = tensor_make_mutable(tensor);
+
+        return r ? r : tensor_enter(tensor);
 }
 
 int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user,
@@ -135,7 +159,7 @@ struct tensor *tensor_unref(struct tensor *tensor)
         if (--tensor->n_refs > 0)
                 return NULL;
         assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
-        free(tensor->mutable);
+        mutable_free(tensor);
         HASH_DEL(tensor->store->tensors, tensor);
         tensor->store->n_heap_bytes -= tensor->charge.n_bytes;
         free(tensor->heap);

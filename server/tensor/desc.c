@@ -104,6 +104,12 @@ bool desc_is_dense(const struct desc *desc)
         return strides_are_dense(desc, &dense);
 }
 
+bool desc_is_same(const struct desc *a, const struct desc *b)
+{
+        return td_type_same(&a->type, &b->type) && a->offset == b->offset &&
+               memcmp(a->strides, b->strides, a->type.ndim * sizeof(a->strides[0])) == 0;
+}
+
 bool desc_is_alike(const struct desc *a, const struct desc *b)
 {
         return strides_are_dense(a, b);

@@ -33,6 +33,8 @@ void desc_init_ordered(struct desc *desc, const struct td_type *type, const uint
 bool desc_is_c(const struct desc *desc); /* dense in C order; extents of 1 have any stride */
 bool desc_is_f(const struct desc *desc);
 bool desc_is_dense(const struct desc *desc); /* in any order of axes, none of them backwards */
+/* Does it say the same? Strides of extents of 1 count. */
+bool desc_is_same(const struct desc *a, const struct desc *b);
 /* Of one shape and item size: does each element lie as far from the first? */
 bool desc_is_alike(const struct desc *a, const struct desc *b);
 /* The order that dense results of the operands keep; they broadcast to the type. At most

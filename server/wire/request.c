@@ -63,7 +63,7 @@ static const struct method methods[N_METHODS] = {
         [METHOD_DELETE] = { "delete", KEY_BIT(NAME), KEY_BIT(OWNER) | ONCE, 0, 0, false },
         [METHOD_LEASE] = { "lease", KEY_BIT(LEASE),
                            REFS | KEY_BIT(VIEW) | KEY_BIT(WRITABLE) | KEY_BIT(TORN) |
-                                   KEY_BIT(WAIT_MS),
+                                   KEY_BIT(WAIT_MS) | KEY_BIT(NONCE) | KEY_BIT(AGAIN),
                            REFS, REFS, false },
         [METHOD_UNLEASE] = { "unlease", KEY_BIT(LEASES), 0, 0, 0, true },
         [METHOD_SHARE] = { "share", KEY_BIT(NAME), KEY_BIT(SHARED), KEY_BIT(NAME), 0, false },
@@ -137,6 +137,8 @@ static bool *flag_of(struct request *request, enum wire_key key)
                 return &request->mutable;
         case KEY_TORN:
                 return &request->torn;
+        case KEY_AGAIN:
+                return &request->again;
         case KEY_SHARED:
                 return &request->shared;
         default:
@@ -181,6 +183,9 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 return decode_uint(decode, "lease", object, 1, UINT64_MAX, &request->lease);
         case KEY_WAIT_MS:
                 return decode_uint(decode, "wait_ms", object, 0, UINT64_MAX, &request->wait_ms);
+        case KEY_NONCE:
+                request->has_nonce = true;
+                return decode_id(decode, "nonce", object, request->nonce);
         case KEY_LEASES:
         case KEY_SEGMENTS:
         case KEY_DEFINITIONS:
@@ -261,6 +266,11 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         if (request->is_retry && !request->has_op_id)
                 return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
                                      "retry_ms wants the op_id that was sent first");
+        if ((request->has_nonce && !request->writable) || (request->again && !request->has_nonce))
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "%s", request->again && !request->has_nonce
+                                                   ? "again wants the nonce that was sent first"
+                                                   : "nonce is of a lease to write");
         if (request->method == METHOD_LEASE)
                 return decode_region(decode, map.values[KEY_VIEW], request);
         if (request->method == METHOD_INFER)

@@ -76,6 +76,9 @@ struct request {
         uint32_t owner;
         uint64_t lease;   /* lease: the number chosen for it */
         bool torn;        /* lease: also where it is torn */
+        bool has_nonce;   /* lease: by which it is known again, */
+        bool again;       /* and that it was granted before */
+        uint8_t nonce[16];
         uint64_t wait_ms; /* lease, run, call: at most for conflicting leases */
         bool has_op_id;
         bool is_retry; /* "retry_ms" was given */

@@ -219,14 +219,31 @@ def test_sealed_tensors_take_no_lease(client):
             lease.__enter__()
 
 
-def test_a_connection_that_ends_takes_its_lease_along(own_daemon):
+def test_a_lease_to_read_ends_with_the_daemon_one_to_write_does_not(own_daemon):
+    with own_daemon.connect() as client:
+        t = client.put(numpy.zeros(4), "t", mutable=True)
+        with pytest.raises(tensord.LeaseLost, match="by others"):
+            with t.read():
+                own_daemon.restart9()
+        with t.write() as a:
+            a[0] = 1
+            own_daemon.restart9()
+            a[1] = 2
+        assert client.get("t").tolist() == [1, 2, 0, 0]
+
+
+def test_a_lease_that_was_forgotten_is_lost(own_daemon):
     with own_daemon.connect() as client:
         t = client.put(numpy.zeros(4), "t", mutable=True)
         with pytest.raises(tensord.LeaseLost, match="half done"):
             with t.write() as a:
                 a[0] = 1
-                own_daemon.restart9()
-        assert client.open("t").is_mutable
+                own_daemon.kill9()
+                for path in own_daemon.shm_directory.glob(own_daemon.prefix + ".ledger"):
+                    path.unlink()
+                own_daemon.start()
+        with pytest.raises(tensord.Torn), t.read():
+            pass
 
 
 def test_a_run_that_writes_is_not_repeated(own_daemon):

@@ -145,7 +145,7 @@ static void tear(int64_t first, int64_t last)
 {
         struct desc region = rows(first, last);
 
-        tensor_tear(&tensor, &region);
+        tensor_tear_as(&tensor, &region, 0);
 }
 
 static void write_rows(int64_t first, int64_t last)
@@ -173,7 +173,7 @@ START_TEST(torn_in_many_places)
         for (int64_t i = 0; i < 24; i++) {
                 struct desc region = { .type = { TD_FLOAT64, 0, { 0 } }, .offset = 8 * i };
 
-                tensor_tear(&tensor, &region);
+                tensor_tear_as(&tensor, &region, 0);
                 ck_assert_uint_le(mutable.n_torn, TORN_MAX);
                 ck_assert(tensor_torn(&tensor, &region));
         }

@@ -485,7 +485,8 @@ END_TEST
 /* A small value and a larger catalog find room where idle segments have it. */
 START_TEST(test_small_ones_do_not_wait)
 {
-        uint64_t limit = CATALOG_MIN + segment_class(12 * KIT_MIB) + segment_class(3 * KIT_MIB);
+        uint64_t limit = CATALOG_MIN + LEDGER_MIN + segment_class(12 * KIT_MIB) +
+                         segment_class(3 * KIT_MIB);
         struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
                                                                      .directory = kit_directory,
                                                                      .limit = limit,

@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_kit.h"
 
-#include <signal.h>
-#include <sys/ptrace.h>
 #include <time.h>
+
+#include "kill_kit.h"
 
 #define LIMIT (256 * KIT_MIB)
 #define UID 1000
@@ -338,54 +338,9 @@ static void whole_life(_Atomic unsigned *done)
         _exit(0);
 }
 
-/*
- * Let the child run up to its n-th stop (system calls, or single instructions from where it stops
- * itself), then kill it. False: it ended before.
- */
-static bool kill_at(void (*life)(_Atomic unsigned *), _Atomic unsigned *done, unsigned n, int how)
-{
-        pid_t pid = fork();
-        int status;
-
-        ck_assert_int_ge(pid, 0);
-        if (pid == 0) {
-                if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-                        _exit(77);
-                raise(SIGSTOP);
-                life(done);
-        }
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        if (!WIFSTOPPED(status)) {
-                ck_assert_int_eq(WEXITSTATUS(status), 77);
-                puts("recover: killing at every system call is not tested, ptrace is forbidden");
-                return false;
-        }
-        for (unsigned i = 0; i < n; i++) {
-                ck_assert_int_eq(ptrace((enum __ptrace_request)how, pid, NULL, NULL), 0);
-                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-                if (WIFEXITED(status)) {
-                        ck_assert_int_eq(WEXITSTATUS(status), 0);
-                        return false;
-                }
-                ck_assert(WIFSTOPPED(status));
-        }
-        kill(pid, SIGKILL);
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        ck_assert(WIFSIGNALED(status));
-        return true;
-}
-
-static _Atomic unsigned *shared_word(void)
-{
-        void *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        ck_assert_ptr_ne(word, MAP_FAILED);
-        return word;
-}
-
 START_TEST(test_killed_at_every_system_call)
 {
-        _Atomic unsigned *done = shared_word();
+        _Atomic unsigned *done = kit_shared_word();
         unsigned n;
 
         for (n = 1;; n++) {
@@ -393,7 +348,7 @@ START_TEST(test_killed_at_every_system_call)
                 unsigned acked, n_done;
 
                 atomic_store(done, 0);
-                if (!kill_at(whole_life, done, n, PTRACE_SYSCALL))
+                if (kit_kill_at(whole_life, done, n, PTRACE_SYSCALL) != KIT_KILLED)
                         break;
                 acked = atomic_load(done);
                 store = kit_store(LIMIT);
@@ -412,7 +367,7 @@ END_TEST
 /* Recovery itself is killed at each of its system calls, and begun anew. */
 START_TEST(test_killed_while_recovering)
 {
-        _Atomic unsigned *done = shared_word();
+        _Atomic unsigned *done = kit_shared_word();
         struct store *store;
         unsigned n;
 
@@ -422,9 +377,9 @@ START_TEST(test_killed_while_recovering)
 
                 atomic_store(done, 0);
                 /* About in the middle of its life: names, strays, an idle one. */
-                if (!kill_at(whole_life, done, 150, PTRACE_SYSCALL))
+                if (kit_kill_at(whole_life, done, 150, PTRACE_SYSCALL) != KIT_KILLED)
                         break;
-                is_killed = kill_at(whole_life, done, n, PTRACE_SYSCALL);
+                is_killed = kit_kill_at(whole_life, done, n, PTRACE_SYSCALL) == KIT_KILLED;
                 n_done = atomic_load(done);
                 store = kit_store(LIMIT);
                 ck_assert_uint_ge(read_state(store), n_done);
@@ -462,37 +417,15 @@ static void commit_alone(_Atomic unsigned *done)
 /* Killed between any two instructions of a commit (a sample of them): both names or none. */
 START_TEST(test_killed_between_instructions)
 {
-        _Atomic unsigned *done = shared_word();
+        _Atomic unsigned *done = kit_shared_word();
         unsigned n_none = 0, n_both = 0;
 
         for (unsigned n = 1; n_both < 3; n += 1 + n / 16) {
-                pid_t pid = fork();
                 struct store *store;
                 bool b, c;
-                int status;
 
-                if (pid == 0) {
-                        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-                                _exit(77);
-                        commit_alone(done);
-                }
-                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-                if (!WIFSTOPPED(status)) {
-                        puts("recover: no kill between instructions, ptrace is forbidden");
+                if (kit_kill_after(commit_alone, done, n) == KIT_FORBIDDEN)
                         break;
-                }
-                for (unsigned i = 0; i < n; i++) {
-                        ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-                        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-                        if (!WIFSTOPPED(status))
-                                break;
-                }
-                if (WIFSTOPPED(status)) {
-                        kill(pid, SIGKILL);
-                        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-                } else {
-                        ck_assert_int_eq(status, 0);
-                }
                 store = kit_store(LIMIT);
                 b = is_there(store, "b", 4);
                 c = is_there(store, "c", 5);
