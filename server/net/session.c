@@ -21,8 +21,9 @@
 #include "net/sessions.h"
 #include "wire/request.h"
 
-/* Messages of one session in one turn of the loop: others wait no longer than so many. */
+/* One turn of a session: so many messages, or those begun within this time; others wait. */
 #define SESSION_TURN 32
+#define SESSION_TURN_NS (500 * 1000)
 #define SESSION_ENDING_MS 1000
 /* How soon to ask again whether descriptors were read, doubled each time. */
 #define SESSION_LATER_MIN_MS 1
@@ -72,6 +73,7 @@ static void session_free(struct session *session)
         uv_close((uv_handle_t *)&session->timer, on_handle_closed);
         uv_close((uv_handle_t *)&session->poll, on_handle_closed);
         close(session->fd);
+        session->turns = turns_leave(session->turns);
         sessions->n--;
         sessions->ended(sessions->ctx);
 }
@@ -171,17 +173,21 @@ static bool session_may_read(const struct session *session)
 /* The whole messages in the input, as far as this turn and the peer's reading go. */
 static void session_process(struct session *session)
 {
+        uint64_t began_ns = uv_hrtime();
         const uint8_t *bytes;
         size_t n_bytes;
         int r = 0;
 
         session->is_behind = true;
-        for (unsigned n = 0; n < SESSION_TURN && session_may_read(session); n++) {
+        for (unsigned n = 0; n < SESSION_TURN && session_may_read(session) &&
+                             (n == 0 || uv_hrtime() - began_ns < SESSION_TURN_NS);
+             n++) {
                 r = input_next(&session->input, &bytes, &n_bytes);
                 if (r)
                         break;
                 session_message(session, bytes, n_bytes);
         }
+        turns_spend(session->turns, uv_hrtime() - began_ns);
         loop_note_message(session->sessions->loop);
         session->sessions->latest = session->state == SESSION_OPEN ? session : NULL;
 
@@ -205,7 +211,9 @@ static bool session_read(struct session *session)
         if (!session_may_read(session) || session->is_behind)
                 return false;
         r = input_receive(&session->input, session->fd);
-        if (r == 0)
+        if (r == 0 && !turns_may_go(session->turns))
+                session->is_behind = true; /* perhaps; its turn will show */
+        else if (r == 0)
                 session_process(session);
         else if (r == INPUT_E_END)
                 session_leave(session);
@@ -329,7 +337,7 @@ void session_update(struct session *session)
 
         session_resume(session, could_read);
         if (session->is_behind && session_may_read(session) && list_is_empty(&session->ready))
-                sessions_want_turn(session->sessions, &session->ready);
+                sessions_want_turn(session->sessions, session);
         session_listen(session, r == OUTPUT_E_FULL);
         session_arm(session);
 }
@@ -468,12 +476,18 @@ int session_new(struct sessions *sessions, int fd_in)
         r = peer_uid(fd, &s->uid);
         if (r)
                 return r;
-        r = client_init(&s->client, sessions->service, s->uid, &s->sink);
+        r = turns_join(&sessions->turns, s->uid, &s->turns);
         if (r)
                 return r;
+        r = client_init(&s->client, sessions->service, s->uid, &s->sink);
+        if (r) {
+                turns_leave(s->turns);
+                return r;
+        }
         r = uv_poll_init(&sessions->loop->uv, &s->poll, fd);
         if (r) {
                 client_deinit(&s->client);
+                turns_leave(s->turns);
                 return error_origin(r);
         }
         uv_timer_init(&sessions->loop->uv, &s->timer);

@@ -24,6 +24,7 @@
 #include "net/input.h"
 #include "net/loop.h"
 #include "net/output.h"
+#include "net/turns.h"
 #include "service/service.h"
 
 struct sessions;
@@ -33,8 +34,9 @@ enum session_state { SESSION_OPEN, SESSION_ENDING, SESSION_LINGERING, SESSION_CL
 struct session {
         struct list link;  /* sessions->all */
         struct list dirty; /* sessions->dirty */
-        struct list ready; /* sessions->ready */
+        struct list ready; /* in the line of its user, for a turn */
         struct sessions *sessions;
+        struct turns_user *turns;
         enum session_state state;
         uid_t uid;
         int fd;

@@ -6,21 +6,20 @@
 #include "base/error.h"
 #include "net/session.h"
 
+/* So long at a time those in line have their turns; then the loop looks who else is there. */
+#define SESSIONS_TURNS_NS (2 * 1000 * 1000)
+
 static void on_idle(uv_idle_t *idle)
 {
         struct sessions *sessions = idle->data;
-        struct list turn = LIST_INIT(turn);
-        struct session *session;
+        uint64_t began_ns = uv_hrtime();
+        struct list *link;
 
-        /* Those that are not done with this turn come back to the list, for the next one. */
-        while ((session = list_first(&sessions->ready, struct session, ready))) {
-                list_unlink(&session->ready);
-                list_push_back(&turn, &session->ready);
-        }
-        while ((session = list_first(&turn, struct session, ready))) {
-                list_unlink(&session->ready);
-                session_turn(session);
-        }
+        do {
+                link = turns_next(&sessions->turns);
+                if (link)
+                        session_turn(list_entry(link, struct session, ready));
+        } while (link && uv_hrtime() - began_ns < SESSIONS_TURNS_NS);
 }
 
 /* Whatever was queued outside of a session's own turn goes out before the loop sleeps. */
@@ -40,13 +39,16 @@ static void sessions_end_turn(struct sessions *sessions)
         sessions_flush(sessions);
         if (service_is_behind(sessions->service))
                 uv_idle_start(&sessions->idle, on_idle);
-        else if (list_is_empty(&sessions->ready))
+        else if (turns_is_empty(&sessions->turns))
                 uv_idle_stop(&sessions->idle);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-        sessions_end_turn(prepare->data);
+        struct sessions *sessions = prepare->data;
+
+        sessions_end_turn(sessions);
+        turns_begin_round(&sessions->turns);
 }
 
 static void on_check(uv_check_t *check)
@@ -54,9 +56,9 @@ static void on_check(uv_check_t *check)
         sessions_end_turn(check->data);
 }
 
-void sessions_want_turn(struct sessions *sessions, struct list *link)
+void sessions_want_turn(struct sessions *sessions, struct session *session)
 {
-        list_push_back(&sessions->ready, link);
+        turns_wait(session->turns, &session->ready);
         uv_idle_start(&sessions->idle, on_idle);
 }
 
@@ -67,7 +69,7 @@ void sessions_init(struct sessions *sessions, struct loop *loop, struct service 
                 (struct sessions){ .loop = loop, .service = service, .ended = ended, .ctx = ctx };
         list_init(&sessions->all);
         list_init(&sessions->dirty);
-        list_init(&sessions->ready);
+        turns_init(&sessions->turns);
         fd_budget_init(&sessions->budget, n_fds_max);
         /* None of these can fail. */
         uv_prepare_init(&loop->uv, &sessions->prepare);
@@ -82,6 +84,7 @@ void sessions_deinit(struct sessions *sessions)
 {
         assert(list_is_empty(&sessions->all));
         assert(sessions->n == 0);
+        turns_deinit(&sessions->turns);
         fd_budget_deinit(&sessions->budget);
         uv_close((uv_handle_t *)&sessions->prepare, NULL);
         uv_close((uv_handle_t *)&sessions->check, NULL);

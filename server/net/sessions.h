@@ -3,8 +3,9 @@
  * Sessions
  *
  * All connections of the daemon, and what they share: the service, the budget of descriptors, and
- * two lists. A session is dirty when a reply was queued for it outside of its own turn, and ready
- * when its turn ended before its messages did; both are seen to once in every turn of the loop.
+ * who is next. A session is dirty when a reply was queued for it outside of its own turn; that is
+ * seen to in every turn of the loop. It stands in line when its turn ended before its messages did,
+ * or could not begin.
  *
  * Loop thread only.
  */
@@ -15,15 +16,17 @@
 #include "base/list.h"
 #include "net/loop.h"
 #include "net/output.h"
+#include "net/turns.h"
 
 struct service;
+struct session;
 
 struct sessions {
         struct loop *loop;
         struct service *service;
         struct list all;
         struct list dirty;
-        struct list ready;
+        struct turns turns;
         struct session *latest; /* that a message came from last; NULL: none, or it is gone */
         uint32_t n;
         struct fd_budget budget;
@@ -41,8 +44,8 @@ void sessions_init(struct sessions *sessions, struct loop *loop, struct service 
 /* No session is left. The memory must stay until loop_finish(). */
 void sessions_deinit(struct sessions *sessions);
 
-/* Let on_idle() give the session with this link its turn. */
-void sessions_want_turn(struct sessions *sessions, struct list *link);
+/* Let on_idle() give the session its turn. */
+void sessions_want_turn(struct sessions *sessions, struct session *session);
 
 /* A connected socket, taken over even on failure. 0 or negative errno. */
 int sessions_add(struct sessions *sessions, int fd);

@@ -390,7 +390,7 @@ class Prober:
     def end(self):
         output, _ = self.process.communicate("end\n", timeout=30)
         assert self.process.returncode == 0, f"the good client failed: {output}"
-        found = json.loads(output)
+        self.found = found = json.loads(output)
         self.report.say(f"good client: {found['n']} requests, p50 {found['p50_ms']:.2f} ms, "
                         f"p99 {found['p99_ms']:.2f} ms, worst {found['worst_ms']:.1f} ms, "
                         f"{found['n_slow']} over {SERVED_S * 1e3:.0f} ms, {found['misses']} misses"

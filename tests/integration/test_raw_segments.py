@@ -397,6 +397,6 @@ def test_a_killed_client_leaves_nothing(daemon):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         eventually(lambda: memory(other)["live"] == before["live"], what="what the client held")
-        eventually(lambda: memory(other)["held"] == before["held"], what="what the client mapped")
+        eventually(lambda: memory(other)["held"] <= before["held"], what="what the client mapped")
         for fd in ready:
             os.close(fd)
