@@ -29,6 +29,7 @@ struct found {
         uint64_t id;
         uint8_t random[SHM_RANDOM];
         uid_t uid;
+        struct stat st;
         bool is_claimed;
         UT_hash_handle hh;
 };
@@ -49,12 +50,23 @@ static void closedirp(DIR **dirp)
                 closedir(*dirp);
 }
 
+/* Anybody may put something of such a name there: what is not our file speaks of no segment. */
+static int recover_stat(const struct store *store, const char *name, struct stat *st)
+{
+        if (fstatat(store->shm.fd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (S_ISREG(st->st_mode) && st->st_uid == geteuid())
+                return 0;
+        log_warning("%s is not a file of the daemon's user, it is left alone", name);
+        return -ENOENT;
+}
+
 /* Every segment under the prefix. */
 static int recover_look(struct store *store, struct found **foundp)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
-        int fd;
+        int fd, r;
 
         fd = openat(store->shm.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
@@ -69,6 +81,11 @@ static int recover_look(struct store *store, struct found **foundp)
 
                 if (!shm_parse_segment(&store->shm, entry->d_name, &found.uid, found.random))
                         continue;
+                r = recover_stat(store, entry->d_name, &found.st);
+                if (r == -ENOENT)
+                        continue;
+                if (r)
+                        return error_origin(r);
                 found.id = shm_segment_id(found.random);
                 HASH_FIND(hh, *foundp, &found.id, sizeof(found.id), copy);
                 if (copy || found.id == 0) {
@@ -148,28 +165,22 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
                          struct found *founds, struct segment **segmentp)
 {
         uint64_t id = shm_segment_id(record->random);
-        char name[SHM_NAME_MAX];
         struct segment *segment;
         struct found *found;
-        struct stat st;
         int r;
 
         *segmentp = NULL;
         HASH_FIND(hh, founds, &id, sizeof(id), found);
         if (!found || found->is_claimed || found->uid != record->uid ||
-            memcmp(found->random, record->random, SHM_RANDOM) != 0)
-                return 0;
-        shm_segment_name(&store->shm, record->uid, record->random, name);
-        if (fstatat(store->shm.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : error_origin(-errno);
-        if (!shm_is_whole(&st, record->file_bytes) || st.st_ino != record->inode)
+            memcmp(found->random, record->random, SHM_RANDOM) != 0 ||
+            !shm_is_whole(&found->st, record->file_bytes) || found->st.st_ino != record->inode)
                 return 0;
         r = memory_add(store, user, record->random, record->file_bytes, NULL, &segment);
         if (r)
                 return r;
         /* Whoever was handed it by an earlier daemon may still map it. */
         segment->has_file = true;
-        segment->inode = st.st_ino;
+        segment->inode = found->st.st_ino;
         segment->n_handed = 2;
         segment->was_writable = !record->is_shared;
         segment->is_sealed = !record->is_mutable;
@@ -222,28 +233,19 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
 /* A segment that nobody names is removed, or held. */
 static int recover_stray(struct store *store, const struct found *found)
 {
-        char name[SHM_NAME_MAX];
         struct segment *segment;
         struct user *user;
-        struct stat st;
         int r;
 
-        shm_segment_name(&store->shm, found->uid, found->random, name);
-        if (fstatat(store->shm.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : error_origin(-errno);
-        if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
-                log_warning("%s is not a file of the daemon's user, it is left alone", name);
-                return 0;
-        }
         r = user_get(&store->users, found->uid, &user);
         if (r)
                 return r;
-        r = memory_add(store, user, found->random, (uint64_t)st.st_size, NULL, &segment);
+        r = memory_add(store, user, found->random, (uint64_t)found->st.st_size, NULL, &segment);
         user_unref(user);
         if (r)
                 return r;
         segment->has_file = true;
-        segment->inode = st.st_ino;
+        segment->inode = found->st.st_ino;
         segment->n_handed = 2;
         segment->was_writable = true;
         /* Not known to be whole: never used again. */

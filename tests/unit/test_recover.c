@@ -235,6 +235,74 @@ START_TEST(test_refuses_and_changes_nothing)
 }
 END_TEST
 
+/* 0: a symbolic link, 1: a directory, 2: a file of another user (all that others can put there) */
+START_TEST(test_what_is_no_segment_of_ours_is_left_alone)
+{
+        static const char name[] = KIT_PREFIX ".1000.0123456789abcdef0123456789abcdef";
+        bool is_made = true;
+        char path[320];
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/%s", kit_directory, name);
+        if (_i == 0) {
+                ck_assert_int_eq(symlink("elsewhere", path), 0);
+        } else if (_i == 1) {
+                ck_assert_int_eq(mkdir(path, 0700), 0);
+        } else {
+                fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+                ck_assert_int_ge(fd, 0);
+                is_made = fchown(fd, geteuid() + 1, (gid_t)-1) == 0;
+                close(fd);
+        }
+        if (!is_made)
+                puts("recover: no file of another user, for want of root");
+        /* There is no catalog either time that it could belong to. */
+        for (unsigned turn = 0; turn < 2 && is_made; turn++) {
+                struct store *store = kit_store(LIMIT);
+                struct store_figures figures;
+
+                store_figures(store, &figures);
+                ck_assert_uint_eq(figures.used, figures.catalog);
+                store_free(store);
+                ck_assert_uint_eq(kit_files("", NULL), 1);
+                ck_assert_uint_eq(kit_files(name, NULL), 1);
+        }
+        ck_assert_int_eq(remove(path), 0);
+}
+END_TEST
+
+/* Names are read by all users: one puts something beside each segment, of the same number. */
+START_TEST(test_number_of_a_segment_is_not_taken_by_others)
+{
+        char others[4][340];
+        struct store *store;
+        unsigned n = 0;
+        DIR *dir;
+
+        KIT_FORKED(live_and_die());
+        dir = opendir(kit_directory);
+        for (struct dirent *entry; (entry = readdir(dir)) && n < 4;) {
+                if (!strstr(entry->d_name, ".1000."))
+                        continue;
+                snprintf(others[n], sizeof(others[n]), "%s/%s", kit_directory, entry->d_name);
+                others[n][strlen(others[n]) - 1] ^= 1; /* '0' to '1', 'b' to 'c' */
+                if (strspn(others[n] + strlen(others[n]) - 1, "0123456789abcdef") == 0)
+                        others[n][strlen(others[n]) - 1] = '0';
+                n++;
+        }
+        closedir(dir);
+        ck_assert_uint_eq(n, 3);
+        for (unsigned i = 0; i < n; i++)
+                ck_assert_int_eq(symlink("elsewhere", others[i]), 0);
+        store = kit_store(LIMIT);
+        ck_assert(is_there(store, "large", 1));
+        for (unsigned i = 0; i < n; i++)
+                ck_assert_int_eq(unlink(others[i]), 0);
+        ck_assert_uint_eq(kit_check(store).n_lost, 0);
+        forget(store);
+}
+END_TEST
+
 START_TEST(test_left_over_new_catalog)
 {
         struct store *store;
@@ -489,6 +557,8 @@ int main(void)
         tcase_add_loop_test(tcase, test_mapped_strays_are_held, 0, 3);
         tcase_add_loop_test(tcase, test_lost_is_told, 0, 4);
         tcase_add_loop_test(tcase, test_refuses_and_changes_nothing, 0, 5);
+        tcase_add_loop_test(tcase, test_what_is_no_segment_of_ours_is_left_alone, 0, 3);
+        tcase_add_test(tcase, test_number_of_a_segment_is_not_taken_by_others);
         tcase_add_test(tcase, test_left_over_new_catalog);
         tcase_add_test(tcase, test_ten_thousand);
         if (!KIT_SANITIZED) {
