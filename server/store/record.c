@@ -39,12 +39,6 @@ static_assert(sizeof(struct record_value) == 16, "no padding");
 static_assert(sizeof(struct record_place) == 32, "no padding");
 static_assert(TD_NAME_MAX <= UINT16_MAX, "a name's length fits");
 
-static const uint8_t item_bytes[] = {
-#define TD_DTYPE(sym, name, kind, ctype, size, npy) [TD_##sym] = size,
-#include "tensord/dtypes.def"
-#undef TD_DTYPE
-};
-
 static uint64_t record_check(const uint8_t *bytes, uint32_t n_bytes, uint64_t offset)
 {
         size_t n_check = sizeof(uint64_t);
@@ -135,7 +129,7 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
         memcpy(&value, p, sizeof(value));
         p += sizeof(value);
         left -= sizeof(value);
-        if (value.dtype >= TD_N_DTYPES || value.ndim > TD_NDIM_MAX)
+        if (value.ndim > TD_NDIM_MAX)
                 return false;
         n_axes = value.ndim * sizeof(int64_t);
         if (left < 2 * n_axes)
@@ -147,12 +141,10 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
         p += 2 * n_axes;
         left -= 2 * n_axes;
 
-        n_data = item_bytes[value.dtype];
-        for (unsigned i = 0; i < value.ndim; i++)
-                if (record->desc.type.shape[i] < 0 ||
-                    __builtin_mul_overflow(n_data, (uint64_t)record->desc.type.shape[i], &n_data))
-                        return false;
-        if (n_data != value.n_data || n_data > INT64_MAX || desc_check(&record->desc, n_data))
+        if (td_check_type(&record->desc.type, NULL))
+                return false;
+        n_data = (uint64_t)desc_n_bytes(&record->desc);
+        if (n_data != value.n_data || desc_check(&record->desc, n_data))
                 return false;
         record->n_data = n_data;
         record->is_mutable = flags & FLAG_MUTABLE;

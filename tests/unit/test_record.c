@@ -219,6 +219,29 @@ START_TEST(test_forged_records)
 }
 END_TEST
 
+/* Extents that multiply beyond what any type may have, behind or in front of a 0. */
+START_TEST(test_shapes_that_overflow)
+{
+        static const int64_t shapes[][3] = { { 0, INT64_C(1) << 62, 4 },
+                                             { INT64_C(1) << 62, 4, 0 },
+                                             { 4, 0, INT64_MAX },
+                                             { 0, 0, INT64_MAX } };
+        struct log log = { 0 };
+        struct record read,
+                record = record_commit("empty", (struct td_type){ TD_INT64, 3, { 0, 1, 1 } },
+                                       (uint8_t[1]){ 0 });
+        uint32_t n_bytes;
+
+        for (unsigned i = 0; i < 4; i++) {
+                memcpy(record.desc.type.shape, shapes[i], sizeof(shapes[i]));
+                log = (struct log){ 0 };
+                log_add(&log, &record);
+                ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &read, &n_bytes),
+                                 RECORD_E_DAMAGED);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("record");
@@ -229,6 +252,7 @@ int main(void)
         tcase_add_test(tcase, test_every_prefix);
         tcase_add_test(tcase, test_every_flipped_bit);
         tcase_add_test(tcase, test_forged_records);
+        tcase_add_test(tcase, test_shapes_that_overflow);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
 }
