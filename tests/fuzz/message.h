@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "request_dump.h"
+#include "dump.h"
 #include "tensord/limits.h"
 
 enum message_verdict {

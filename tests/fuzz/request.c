@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "message.h"
+#include "request_dump.h"
 #include "wire/utf8.h"
 
 /* ---- scan ---- */

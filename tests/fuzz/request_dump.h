@@ -1,77 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a request says, as bytes
- *
- * Two requests that say the same yield the same bytes, wherever their memory lies. A field that
- * struct request gets needs a line here to be compared.
+ * What a request says. A field that struct request gets needs a line here to be compared.
  */
 #pragma once
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "fuzz.h"
+#include "dump.h"
 #include "wire/request.h"
-
-struct dump {
-        uint8_t *bytes;
-        size_t n_bytes;
-        size_t n_allocated;
-};
-
-static inline void dump_free(struct dump *dump)
-{
-        free(dump->bytes);
-        *dump = (struct dump){ .bytes = NULL };
-}
-
-static inline bool dump_same(const struct dump *a, const struct dump *b)
-{
-        return a->n_bytes == b->n_bytes &&
-               (a->n_bytes == 0 || memcmp(a->bytes, b->bytes, a->n_bytes) == 0);
-}
-
-static inline void dump_raw(struct dump *dump, const void *bytes, size_t n_bytes)
-{
-        if (dump->n_allocated - dump->n_bytes < n_bytes) {
-                dump->n_allocated = 2 * (dump->n_bytes + n_bytes) + 256;
-                dump->bytes = realloc(dump->bytes, dump->n_allocated);
-                must(dump->bytes != NULL, "no memory");
-        }
-        if (n_bytes)
-                memcpy(dump->bytes + dump->n_bytes, bytes, n_bytes);
-        dump->n_bytes += n_bytes;
-}
-
-static inline void dump_number(struct dump *dump, uint64_t value)
-{
-        dump_raw(dump, &value, sizeof(value));
-}
-
-static inline void dump_text(struct dump *dump, const char *text)
-{
-        dump_number(dump, text ? strlen(text) + 1 : 0);
-        if (text)
-                dump_raw(dump, text, strlen(text));
-}
-
-static inline void dump_int64s(struct dump *dump, size_t n, const int64_t *values)
-{
-        dump_number(dump, n);
-        dump_raw(dump, values, n * sizeof(*values));
-}
-
-static inline void dump_uint32s(struct dump *dump, size_t n, const uint32_t *values)
-{
-        dump_number(dump, n);
-        dump_raw(dump, values, n * sizeof(*values));
-}
-
-static inline void dump_type(struct dump *dump, const struct td_type *type)
-{
-        dump_number(dump, type->dtype);
-        dump_int64s(dump, type->ndim, type->shape);
-}
 
 static inline void dump_ref(struct dump *dump, const struct ref *ref)
 {
@@ -79,6 +13,8 @@ static inline void dump_ref(struct dump *dump, const struct ref *ref)
         dump_number(dump, ref->handle);
         dump_text(dump, ref->name);
         dump_raw(dump, ref->id, sizeof(ref->id));
+        dump_number(dump, ref->has_owner);
+        dump_number(dump, ref->owner);
 }
 
 static inline void dump_order(struct dump *dump, bool has_order, const struct td_type *type,
@@ -214,6 +150,9 @@ static inline void dump_request(struct dump *dump, const struct request *request
         dump_number(dump, request->map);
         dump_number(dump, request->writable);
         dump_number(dump, request->mutable);
+        dump_number(dump, request->shared);
+        dump_number(dump, request->has_owner);
+        dump_number(dump, request->owner);
         dump_number(dump, request->lease);
         dump_number(dump, request->torn);
         dump_number(dump, request->wait_ms);
