@@ -34,6 +34,8 @@ struct user {
         uint64_t n_names;
         uint64_t n_connections;
         uint64_t n_fds_unread; /* sent to its connections and not yet read */
+        uint64_t n_held;       /* bytes of segments that no connection explains */
+        uint64_t n_loans;      /* tensors that are lent */
         uint64_t n_orphans;    /* requests under way whose connection ended */
         struct work_queue works;
         UT_hash_handle hh;

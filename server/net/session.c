@@ -446,7 +446,7 @@ void session_end(struct session *session)
         session_update(session);
 }
 
-static int peer_uid(int fd, uid_t *uidp)
+static int peer_credentials(int fd, uid_t *uidp, pid_t *pidp)
 {
         struct ucred credentials;
         socklen_t n = sizeof(credentials);
@@ -454,6 +454,7 @@ static int peer_uid(int fd, uid_t *uidp)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &n))
                 return error_origin(-errno);
         *uidp = credentials.uid;
+        *pidp = credentials.pid;
         return 0;
 }
 
@@ -462,6 +463,7 @@ int session_new(struct sessions *sessions, int fd_in)
         _cleanup_(closep) int fd = fd_in;
         _cleanup_(freep) struct session *session = calloc(1, sizeof(*session));
         struct session *s = session;
+        pid_t pid = 0;
         int r;
 
         if (!session)
@@ -473,7 +475,7 @@ int session_new(struct sessions *sessions, int fd_in)
         list_init(&s->dirty);
         list_init(&s->ready);
         input_init(&s->input);
-        r = peer_uid(fd, &s->uid);
+        r = peer_credentials(fd, &s->uid, &pid);
         if (r)
                 return r;
         r = turns_join(&sessions->turns, s->uid, &s->turns);
@@ -484,6 +486,7 @@ int session_new(struct sessions *sessions, int fd_in)
                 turns_leave(s->turns);
                 return r;
         }
+        s->client.pid = (uint32_t)pid;
         r = uv_poll_init(&sessions->loop->uv, &s->poll, fd);
         if (r) {
                 client_deinit(&s->client);

@@ -21,7 +21,9 @@
 static int call_new(struct call **callp, struct client *client, struct request *request)
 {
         bool is_run = request_is_run(request);
-        uint32_t n_pins = is_run ? request->n_inputs : request->ref.kind != REF_NONE;
+        uint32_t n_pins = is_run                           ? request->n_inputs
+                          : request->method == METHOD_LEND ? request->n_ids
+                                                           : request->ref.kind != REF_NONE;
         uint32_t n_results = is_run ? request->program.n_outputs : 1;
         struct call *call = calloc(1, sizeof(*call) + n_pins * sizeof(*call->pins) +
                                               2 * n_results * sizeof(void *));
@@ -59,8 +61,7 @@ static void id_to_text(char text[33], const uint8_t id[16])
                 snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
-/* 0 or a store outcome. */
-static int find_name(const struct call *call, const struct ref *ref, struct tensor **tensorp)
+int call_find_name(const struct call *call, const struct ref *ref, struct tensor **tensorp)
 {
         struct store *store = call->service->store;
 
@@ -96,7 +97,7 @@ static int call_resolve(struct call *call, struct pin *pin, const struct ref *re
                 }
                 return 0;
         case REF_NAME:
-                r = find_name(call, ref, &pin->tensor);
+                r = call_find_name(call, ref, &pin->tensor);
                 if (r) {
                         pin->tensor = NULL;
                         failure_from_store(&call->failure, r, service->store, ref->name, 0);
@@ -264,6 +265,13 @@ static int call_resolve_all(struct call *call)
                 for (uint32_t i = 0; i < call->n_pins; i++)
                         if (call_resolve(call, &call->pins[i], &request->inputs[i].ref))
                                 return -1;
+        } else if (request->method == METHOD_LEND) {
+                for (uint32_t i = 0; i < call->n_pins; i++) {
+                        struct ref ref = { .kind = REF_HANDLE, .handle = request->ids[i] };
+
+                        if (call_resolve(call, &call->pins[i], &ref))
+                                return -1;
+                }
         } else if (handlers[request->method].refers && call->n_pins > 0) {
                 return call_resolve(call, &call->pins[0], &request->ref);
         }

@@ -13,6 +13,7 @@
 #include "service/dispatch.h"
 #include "service/donate.h"
 #include "service/progress.h"
+#include "service/waiters.h"
 
 /* ---- memory ---- */
 
@@ -32,7 +33,7 @@ static void call_unpin(struct call *call)
         call->n_pins = 0;
 }
 
-static void call_stop_waiting(struct call *call)
+void call_stop_waiting(struct call *call)
 {
         if (call->is_waiting && call->client)
                 call->client->n_waiting--;
@@ -61,6 +62,7 @@ static void call_free(struct call *call)
         }
         call->user->n_orphans -= call->is_orphan;
         list_unlink(&call->link);
+        waiters_remove(&call->service->waiters, call);
         list_unlink(&call->queue);
         segment_unref(call->segment);
         list_unlink(&call->timed);
@@ -77,7 +79,12 @@ static void call_free(struct call *call)
 
 int call_wait(struct call *call)
 {
-        if (call->n_pending == 0 || !call->client)
+        return call->n_pending > 0 ? call_count_waiting(call) : 0;
+}
+
+int call_count_waiting(struct call *call)
+{
+        if (!call->client)
                 return 0;
         if (call->client->n_waiting >= TD_WAITING_MAX) {
                 failure_set(&call->failure, TD_E_TOO_MANY,
@@ -166,9 +173,7 @@ void call_set_result(struct call *call, uint32_t i, struct tensor *tensor)
 
         if (!promise)
                 return;
-        assert(promise->state == PROMISE_PENDING);
-        promise->state = PROMISE_READY;
-        promise->tensor = tensor_ref(tensor);
+        promise_fulfil(promise, tensor);
         call_settle(promise);
 }
 

@@ -75,6 +75,7 @@ struct call {
         int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */
         struct segment *segment; /* of create: owned reference */
         struct run_state *run;   /* of run */
+        struct awaited *awaited; /* of wait, while its queue is the name's; NULL: it is another */
         struct sharing *sharing; /* of share, while it makes sure that nobody writes any more */
         struct failure failure;
 };
@@ -90,8 +91,14 @@ void call_start(struct call *call);
  */
 void call_set_result(struct call *call, uint32_t i, struct tensor *tensor);
 
-/* What it waits for is counted; 0, or -1 and the call's failure is set. */
+/*
+ * It waits for other requests of its connection, or others' leases, if any are counted in
+ * n_pending. 0, or -1 and the call's failure is set: too many do.
+ */
 int call_wait(struct call *call);
+/* The same, whatever it waits for; and it does not any more. */
+int call_count_waiting(struct call *call);
+void call_stop_waiting(struct call *call);
 /* One of those things that it waits for is there. */
 void call_unblock(struct call *call);
 /* The promise is no longer pending: whoever waited for nothing else is ready. */
@@ -129,6 +136,8 @@ bool call_names_something(const struct call *call);
 /* Does another call wait for a result of this one? */
 bool call_is_awaited(const struct call *call);
 
+/* What the reference's name means to its user: 0 or a store outcome. */
+int call_find_name(const struct call *call, const struct ref *ref, struct tensor **tensorp);
 /* Does its user administer, whoever's the names are? */
 bool call_is_administrators(const struct call *call);
 /* As whom it is told of a tensor of which it was found that it may know. */

@@ -5,9 +5,11 @@
 #pragma once
 
 #include "service/call.h"
+#include "service/loans.h"
 #include "service/plans.h"
 #include "service/repeat.h"
 #include "service/service.h"
+#include "service/waiters.h"
 
 /*
  * What a verb does at once on the loop thread; larger segments are reserved and unlinked on
@@ -53,6 +55,8 @@ struct service {
         uint64_t next_deadline_ms; /* not later than the first of these, UINT64_MAX: none */
         struct list watched;       /* calls whose progress is to be told */
         uint64_t next_progress_ms; /* not later than the first of these is due, UINT64_MAX: none */
+        struct loans loans;
+        struct waiters waiters;
         struct nodes_cache nodes;
         struct plans plans;
         struct list trimmed; /* clients that are to be asked for segments */

@@ -11,7 +11,8 @@
 
 static bool is_meant(const struct call *call, const struct request *cancel)
 {
-        if (!request_is_run(call->request) && call->request->method != METHOD_LEASE)
+        if (!request_is_run(call->request) && call->request->method != METHOD_LEASE &&
+            call->request->method != METHOD_WAIT)
                 return false;
         if (cancel->has_of_msgid && call->request->msgid == cancel->of_msgid)
                 return true;

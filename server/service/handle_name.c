@@ -150,7 +150,7 @@ void handle_replay(struct call *call)
         struct op_id op_id = call_op_id(call);
         struct tensor *tensor = NULL;
 
-        if (request_is_run(call->request)) {
+        if (request_is_run(call->request) && call->request->method != METHOD_SNAPSHOT) {
                 replay_run(call);
                 return;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run, call
+ * run, call, snapshot
  *
  * A program is planned against the descriptors of its inputs, a long one on a worker, unless that
  * was done before (service/plans); memory for
@@ -468,6 +468,32 @@ static void describe_output(struct reply *reply, const struct call *call, uint32
         describe(reply, call->user, &value, DESCRIBE_DATA, false, false);
 }
 
+static void run_describe(struct reply *reply, struct call *call, struct tensor **tensors)
+{
+        const struct request_output *outputs = call->request->outputs;
+
+        if (call->request->method == METHOD_SNAPSHOT) {
+                describe(reply, call->user, tensors[0],
+                         outputs[0].map ? DESCRIBE_MAP : DESCRIBE_DATA, false, true);
+                return;
+        }
+        reply_map(reply, 2);
+        reply_key(reply, "outputs");
+        reply_array(reply, call->n_results);
+        for (uint32_t i = 0; i < call->n_results; i++) {
+                if (outputs[i].has_into)
+                        describe(reply, call->user, call->pins[outputs[i].into].tensor,
+                                 DESCRIBE_BRIEF, false, false);
+                else if (tensors[i])
+                        describe(reply, call->user, tensors[i],
+                                 outputs[i].map ? DESCRIBE_MAP : DESCRIBE_DATA, false, false);
+                else
+                        describe_output(reply, call, i);
+        }
+        reply_key(reply, "fds");
+        describe_fds(reply);
+}
+
 static void run_answer(struct call *call, struct tensor **tensors)
 {
         _cleanup_(reply_freep) struct reply *reply = call_begin_reply(call);
@@ -483,23 +509,7 @@ static void run_answer(struct call *call, struct tensor **tensors)
                                 return;
                         }
                 }
-                reply_map(reply, 2);
-                reply_key(reply, "outputs");
-                reply_array(reply, call->n_results);
-                for (uint32_t i = 0; i < call->n_results; i++) {
-                        const struct request_output *output = &call->request->outputs[i];
-
-                        if (output->has_into)
-                                describe(reply, call->user, call->pins[output->into].tensor,
-                                         DESCRIBE_BRIEF, false, false);
-                        else if (tensors[i])
-                                describe(reply, call->user, tensors[i],
-                                         output->map ? DESCRIBE_MAP : DESCRIBE_DATA, false, false);
-                        else
-                                describe_output(reply, call, i);
-                }
-                reply_key(reply, "fds");
-                describe_fds(reply);
+                run_describe(reply, call, tensors);
         }
         call_done(call, steal_ptr(&reply));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * create seal put open map unmap release
+ * create seal put open wait map unmap release lend
  */
 #include <string.h>
 
@@ -151,13 +151,10 @@ void handle_put(struct call *call)
 
 /* ---- open, map ---- */
 
-void handle_open(struct call *call)
+static void open_tensor(struct call *call, struct tensor *tensor)
 {
-        struct tensor *tensor = call_visible_tensor(call);
         int r;
 
-        if (!tensor)
-                return;
         /* This may have to wait for memory: the handle means nothing before. */
         r = call->request->map ? describe_promote(call, tensor) : 0;
         if (r) {
@@ -166,6 +163,38 @@ void handle_open(struct call *call)
         }
         call_set_result(call, 0, tensor);
         describe_and_finish(call, tensor, call->request->map ? DESCRIBE_MAP : DESCRIBE_DATA, false);
+}
+
+void handle_open(struct call *call)
+{
+        struct tensor *tensor = call_visible_tensor(call);
+
+        if (tensor)
+                open_tensor(call, tensor);
+}
+
+/* Entered again whenever the name was given a value, or memory came free. */
+void handle_wait(struct call *call)
+{
+        struct pin *pin = &call->pins[0];
+        struct tensor *tensor;
+        int r;
+
+        r = pin->tensor ? 0 : call_find_name(call, &call->request->ref, &tensor);
+        if (!r) {
+                if (!pin->tensor)
+                        pin->tensor = tensor_ref(tensor);
+                open_tensor(call, pin->tensor);
+        } else if (r != STORE_E_NOT_FOUND) {
+                call_fail_store(call, r, call->request->ref.name, 0);
+        } else if (!call->request->has_deadline) {
+                call_set_stopped(call, CALL_STOPS_LATE);
+                call_fail(call);
+        } else if (call_count_waiting(call)) {
+                call_fail(call);
+        } else if (waiters_add(&call->service->waiters, call)) {
+                call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
+        }
 }
 
 void handle_map(struct call *call)
@@ -200,6 +229,31 @@ void handle_unmap(struct call *call)
 {
         for (uint32_t i = 0; i < call->request->n_ids; i++)
                 store_unmap(call->service->store, &call->client->holder, call->request->ids[i]);
+        call_done_nil(call);
+}
+
+void handle_lend(struct call *call)
+{
+        struct loans *loans = &call->service->loans;
+
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                if (call->pins[i].tensor->state != TENSOR_UNSEALED)
+                        continue;
+                call_refuse(call, TD_E_NOT_SEALED, "lend: handle %llu is still being written",
+                            (unsigned long long)call->request->ids[i]);
+                return;
+        }
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                int r = loan_begin(loans, call->pins[i].tensor, service_now_ms());
+
+                if (!r)
+                        continue;
+                call_refuse(call, r == LOAN_E_LIMIT ? TD_E_TOO_MANY : TD_E_INTERNAL,
+                            r == LOAN_E_LIMIT ? "lend: this user has lent %d tensors, the limit"
+                                              : "the daemon has no memory",
+                            LOANS_MAX);
+                return;
+        }
         call_done_nil(call);
 }
 

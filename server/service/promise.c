@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "service/service.h"
 
 struct promise *promise_find(struct promise *table, uint64_t handle)
 {
@@ -26,6 +27,7 @@ int promise_new(struct promise **promisep, struct promise **table, uint64_t hand
         promise->table = table;
         list_init(&promise->waits);
         list_init(&promise->failed);
+        list_init(&promise->of_tensor);
         HASH_ADD(hh, *table, handle, sizeof(promise->handle), promise);
         *promisep = promise;
         return 0;
@@ -50,9 +52,29 @@ struct promise *promise_unref(struct promise *promise)
         return NULL;
 }
 
+void promise_fulfil(struct promise *promise, struct tensor *tensor)
+{
+        assert(promise->state == PROMISE_PENDING && !promise->tensor);
+        promise->state = PROMISE_READY;
+        promise->tensor = tensor_ref(tensor);
+        if (!promise->table)
+                return;
+        list_push_back(&tensor->promises, &promise->of_tensor);
+        promise_client(promise)->n_referred += tensor->n_bytes;
+}
+
+struct client *promise_client(const struct promise *promise)
+{
+        return container_of(promise->table, struct client, promises);
+}
+
 void promise_unlink(struct promise *promise)
 {
         assert(promise->table);
+        if (!list_is_empty(&promise->of_tensor)) {
+                list_unlink(&promise->of_tensor);
+                promise_client(promise)->n_referred -= promise->tensor->n_bytes;
+        }
         HASH_DELETE(hh, *promise->table, promise);
         list_unlink(&promise->failed);
         promise->table = NULL;

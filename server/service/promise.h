@@ -28,6 +28,7 @@ struct promise {
         struct op_id op_id;
         struct list waits;      /* struct wait, in order of arrival */
         struct list failed;       /* FAILED, and still listed: its client's list of such */
+        struct list of_tensor;    /* READY, and still listed: the tensor's list of such */
         struct promise **table; /* the client's table that lists it under handle, NULL: none */
         uint64_t handle;
         UT_hash_handle hh;
@@ -48,5 +49,9 @@ struct promise *promise_find(struct promise *table, uint64_t handle);
 int promise_new(struct promise **promisep, struct promise **table, uint64_t handle);
 struct promise *promise_ref(struct promise *promise);
 struct promise *promise_unref(struct promise *promise);
+/* It is the tensor's from now on, whose reference is not taken over. */
+void promise_fulfil(struct promise *promise, struct tensor *tensor);
+/* Whose handle it is: it is listed. */
+struct client *promise_client(const struct promise *promise);
 /* The handle ends; the table's reference goes. */
 void promise_unlink(struct promise *promise);

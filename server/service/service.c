@@ -65,6 +65,13 @@ static void on_freed(void *ctx)
         ((struct service *)ctx)->has_freed = true;
 }
 
+static void on_named(void *ctx, const struct tensor *tensor)
+{
+        struct service *service = ctx;
+
+        waiters_wake(&service->waiters, tensor, &service->ready);
+}
+
 static void compaction_run(struct work *work)
 {
         struct service *service = container_of(work, struct service, compaction);
@@ -107,6 +114,7 @@ int service_new(struct service **servicep, const struct service_config *config, 
                 .ctx = service,
                 .dispose = on_dispose,
                 .freed = on_freed,
+                .named = on_named,
         };
         int r;
 
@@ -123,12 +131,16 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->returning);
         service->next_deadline_ms = UINT64_MAX;
         service->next_progress_ms = UINT64_MAX;
+        loans_init(&service->loans);
         nodes_cache_init(&service->nodes);
         plans_init(&service->plans);
         repeats_init(&service->repeats);
         service->started_ms = service_now_ms();
         if (getrandom(service->epoch, sizeof(service->epoch), 0) != sizeof(service->epoch))
                 return error_origin(-errno);
+        r = waiters_init(&service->waiters);
+        if (r)
+                return r;
         r = workers_new(&service->workers, config->n_threads, config->wake, config->ctx);
         if (r)
                 return r;
@@ -177,6 +189,8 @@ struct service *service_free(struct service *service)
                 repeats_deinit(&service->repeats);
                 claims_leave(service);
         }
+        loans_deinit(&service->loans);
+        waiters_deinit(&service->waiters);
         plans_deinit(&service->plans);
         nodes_cache_deinit(&service->nodes);
         store_free(service->store);
@@ -284,7 +298,8 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
 /* A call whose client is gone goes on if it commits a name, or if one that does waits for it. */
 static bool call_survives(const struct call *call)
 {
-        if (call->user->n_orphans >= ORPHANS_MAX || claim_may_last(call))
+        if (call->user->n_orphans >= ORPHANS_MAX || claim_may_last(call) ||
+            call->request->method == METHOD_WAIT)
                 return false;
         if (call->request->method != METHOD_CREATE && call_names_something(call))
                 return true;
@@ -433,6 +448,7 @@ void service_tick(struct service *service)
         progress_tell(service);
         store_retry_held(service->store);
         repeats_expire(&service->repeats, service_now_ms());
+        loans_expire(&service->loans, service_now_ms());
         /* Starved calls look at their own clock when they are started. */
         service->has_freed = true;
         service_pump(service);
@@ -453,6 +469,8 @@ uint64_t service_tick_in_ms(const struct service *service)
                 next_ms = service->next_progress_ms;
         if (claims_expire_at_ms(service) < next_ms)
                 next_ms = claims_expire_at_ms(service);
+        if (loans_next_ms(&service->loans) < next_ms)
+                next_ms = loans_next_ms(&service->loans);
         if (next_ms == UINT64_MAX)
                 return ms;
         now = service_now_ms();

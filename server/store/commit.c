@@ -358,6 +358,8 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
                             record_n_bytes(&record));
                 reservation_free(reservation);
         }
+        for (uint32_t i = 0; i < n_commits && store->config.named; i++)
+                store->config.named(store->config.ctx, commits[i].tensor);
         return 0;
 }
 
@@ -455,5 +457,7 @@ int store_share(struct store *store, struct tensor *tensor, bool is_shared, stru
         if (!r && !tensor->heap && tensor->segment && is_shared)
                 tensor->segment->was_writable = false;
         name_show(store, name, r ? was_shared : is_shared);
+        if (!r && is_shared && store->config.named)
+                store->config.named(store->config.ctx, tensor);
         return r;
 }

@@ -111,3 +111,22 @@ bool tensor_may_take(const struct tensor *tensor, uint32_t n_refs, const struct 
         return segment->n_handed == 1 && segment->n_grants == 1 &&
                list_first(&segment->grants, struct grant, segment_link)->key.holder == holder;
 }
+
+void tensor_each_holder(const struct tensor *tensor, void (*visit)(void *ctx, struct holder *holder),
+                        void *ctx)
+{
+        struct grant *grant;
+
+        if (!tensor->segment)
+                return;
+        list_for_each (grant, &tensor->segment->grants, segment_link)
+                visit(ctx, grant->key.holder);
+}
+
+bool tensor_is_held(const struct tensor *tensor)
+{
+        struct segment *segment = tensor->segment;
+
+        return segment && segment->n_grants == 0 && segment->n_handed > 0 &&
+               segment_test(segment) == SEGMENT_E_HELD;
+}

@@ -50,6 +50,10 @@ void memory_move(struct segment *segment, enum segment_state state)
         store->n_state_bytes[state] += segment->file_bytes;
         store->n_state[segment->state]--;
         store->n_state[state]++;
+        if (segment->state == SEGMENT_HELD)
+                segment->charge.user->n_held -= segment->file_bytes;
+        if (state == SEGMENT_HELD)
+                segment->charge.user->n_held += segment->file_bytes;
         segment->state = state;
         if (list)
                 list_push_back(list, &segment->link);

@@ -235,22 +235,19 @@ static int lease_test(int fd, int type)
         return 0;
 }
 
-/*
- * Loop thread: nobody maps or unmaps an unreferenced segment meanwhile, so the descriptor needs no
- * lock.
- */
 int segment_test(struct segment *segment)
 {
         _cleanup_(closep) int opened = -1;
-        int fd = segment->fd;
+        int r = 0;
 
-        if (fd < 0) {
-                opened = segment_open(segment, true);
-                if (opened < 0)
-                        return opened;
-                fd = opened;
-        }
-        return lease_test(fd, F_WRLCK);
+        /* Nobody maps or unmaps it meanwhile. */
+        pthread_mutex_lock(&segment->warm->lock);
+        if (segment->fd < 0)
+                r = opened = segment_open(segment, true);
+        if (r >= 0)
+                r = lease_test(segment->fd < 0 ? opened : segment->fd, F_WRLCK);
+        pthread_mutex_unlock(&segment->warm->lock);
+        return r;
 }
 
 int segment_freeze(struct segment *segment)

@@ -71,6 +71,11 @@ struct store_config {
          * NULL.
          */
         void (*freed)(void *ctx);
+        /*
+         * The tensor got its name, or is shared from now on. Nothing may be done to the store from
+         * within. May be NULL.
+         */
+        void (*named)(void *ctx, const struct tensor *tensor);
 };
 
 /* ---- life ---- */
@@ -203,6 +208,7 @@ struct tensor {
         struct mutable *mutable; /* owned; NULL: it is, or will be, sealed */
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
+        struct list promises;    /* of handles that mean it; the service's */
         bool is_taken;           /* a job writes over it: found by nobody */
         uint32_t n_share_asked;  /* how often something was asked that says whether it is shared */
         UT_hash_handle hh;       /* by id */
@@ -246,6 +252,12 @@ int tensor_promote(struct tensor *tensor, struct segment *segment);
 
 int store_find(struct store *store, uid_t uid, const char *name,
                struct tensor **tensorp); /* borrowed; 0, NOT_FOUND, LOST */
+/* Calls back for each holder that was sent its segment, and did not say that it unmapped it. */
+void tensor_each_holder(const struct tensor *tensor, void (*visit)(void *ctx, struct holder *holder),
+                        void *ctx);
+/* Is it mapped by somebody, though by no holder? (With holders that is not to be known: false.) */
+bool tensor_is_held(const struct tensor *tensor);
+
 /* What another user has under that name, as far as it is shared: borrowed; 0, NOT_FOUND. */
 int store_find_shared(struct store *store, uid_t owner, const char *name, struct tensor **tensorp);
 /* Of the uid's own, or a shared one: borrowed; 0, NOT_FOUND. */

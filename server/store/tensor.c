@@ -35,6 +35,7 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
         }
         memcpy(tensor->id, id, sizeof(tensor->id));
         tensor->store = store;
+        list_init(&tensor->promises);
         tensor->n_refs = 1;
         tensor->state = TENSOR_SEALED;
         tensor->user = user_ref(user);
@@ -158,6 +159,7 @@ struct tensor *tensor_unref(struct tensor *tensor)
         assert(tensor->n_refs > 0);
         if (--tensor->n_refs > 0)
                 return NULL;
+        assert(list_is_empty(&tensor->promises));
         assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
         mutable_free(tensor);
         HASH_DEL(tensor->store->tensors, tensor);

@@ -152,5 +152,7 @@ int decode_region(struct decode *decode, const struct msgpack_object *object,
  */
 bool nodes_find(const uint8_t *bytes, size_t n_bytes, struct nodes_source *source);
 
+/* The program of a snapshot: no nodes, and what the request refers to is input and output. */
+int decode_snapshot(struct decode *decode, struct request *request);
 /* "inputs", "nodes" and "outputs" of run and define, "inputs" and "outputs" of call. */
 int decode_program(struct decode *decode, const struct decode_map *map, struct request *request);

@@ -426,3 +426,32 @@ int decode_program(struct decode *decode, const struct decode_map *map, struct r
         }
         return decode_outputs(decode, map->values[KEY_OUTPUTS], request);
 }
+
+int decode_snapshot(struct decode *decode, struct request *request)
+{
+        static const msgpack_object nothing = { .type = MSGPACK_OBJECT_ARRAY };
+        struct td_program *program = &request->program;
+        int r;
+
+        if (!request->handle && !request->name)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "wants result (a handle), as (a name), or both");
+        if (request->map && !request->handle)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "map wants a handle to hold what is mapped");
+        request->inputs = decode_alloc(decode, 1, sizeof(*request->inputs));
+        request->outputs = decode_alloc(decode, 1, sizeof(*request->outputs));
+        program->outputs = decode_alloc(decode, 1, sizeof(*program->outputs));
+        if (!request->inputs || !request->outputs || !program->outputs)
+                return -ENOMEM;
+        r = read_nodes(decode, &nothing, &request->nodes);
+        if (r)
+                return r;
+        request->n_inputs = program->block.n_inputs = program->n_outputs = 1;
+        request->inputs[0].ref = request->ref;
+        request->outputs[0] = (struct request_output){ .handle = request->handle,
+                                                       .name = request->name,
+                                                       .replace = request->replace,
+                                                       .map = request->map };
+        return 0;
+}

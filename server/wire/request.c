@@ -67,6 +67,16 @@ static const struct method methods[N_METHODS] = {
                            REFS, REFS, false },
         [METHOD_UNLEASE] = { "unlease", KEY_BIT(LEASES), 0, 0, 0, true },
         [METHOD_SHARE] = { "share", KEY_BIT(NAME), KEY_BIT(SHARED), KEY_BIT(NAME), 0, false },
+        [METHOD_SNAPSHOT] = { "snapshot", 0,
+                              ANYONES | KEY_BIT(RESULT) | KEY_BIT(AS) | KEY_BIT(REPLACE) |
+                                      KEY_BIT(MAP) | KEY_BIT(WAIT_MS) | ONCE,
+                              ANYONES, REFS, false },
+        [METHOD_LEND] = { "lend", KEY_BIT(HANDLES), 0, 0, 0, false },
+        [METHOD_WAIT] = { "wait", KEY_BIT(NAME) | KEY_BIT(WAIT_MS),
+                          KEY_BIT(OWNER) | KEY_BIT(HANDLE) | KEY_BIT(MAP),
+                          KEY_BIT(NAME) | KEY_BIT(OWNER), 0, false },
+        [METHOD_HOLDERS] = { "holders", 0, ANYONES | KEY_BIT(AFTER) | KEY_BIT(LIMIT), ANYONES, 0,
+                             false },
         [METHOD_LIST] = { "list", 0,
                           KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT) | KEY_BIT(OWNER), 0, 0,
                           false },
@@ -198,7 +208,14 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 return decode_str(decode, "client", object, TD_NAME_MAX, &request->client);
         case KEY_PREFIX:
                 return read_name_part(decode, "prefix", object, &request->prefix);
+        case KEY_RESULT:
+                return decode_uint(decode, "result", object, 1, UINT64_MAX, &request->handle);
+        case KEY_AS:
+                return decode_name(decode, "as", object, &request->name);
         case KEY_AFTER:
+                if (request->method == METHOD_HOLDERS)
+                        return decode_uint(decode, "after", object, 0, UINT64_MAX,
+                                           &request->after_number);
                 return read_name_part(decode, "after", object, &request->after);
         case KEY_LIMIT:
                 return read_limit(decode, object, &request->limit);
@@ -233,6 +250,36 @@ static int read_params_map(struct decode *decode, const msgpack_object *params,
                                      "params is an array of nothing or of one map");
         return decode_map(decode, params->via.array.size ? &params->via.array.ptr[0] : &nothing,
                           method->required, method->optional, map);
+}
+
+/* As long as it waits counts, whatever for. */
+static int read_wait(struct decode *decode, struct request *request)
+{
+        if (request->map && !request->handle)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "map wants a handle to hold what is mapped");
+        request->has_deadline = request->wait_ms > 0;
+        request->deadline_ms = request->wait_ms;
+        request->wait_ms = 0;
+        return 0;
+}
+
+/* What several keys say together. */
+static int read_operands(struct decode *decode, const struct decode_map *map,
+                         struct request *request)
+{
+        switch (request->method) {
+        case METHOD_LEASE:
+                return decode_region(decode, map->values[KEY_VIEW], request);
+        case METHOD_INFER:
+                return decode_types(decode, map->values[KEY_INPUTS], request);
+        case METHOD_WAIT:
+                return read_wait(decode, request);
+        case METHOD_SNAPSHOT:
+                return decode_snapshot(decode, request);
+        default:
+                return map->given & KEY_BIT(INPUTS) ? decode_program(decode, map, request) : 0;
+        }
 }
 
 static int read_params(struct decode *decode, const msgpack_object *params, struct request *request)
@@ -271,11 +318,7 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
                                      "%s", request->again && !request->has_nonce
                                                    ? "again wants the nonce that was sent first"
                                                    : "nonce is of a lease to write");
-        if (request->method == METHOD_LEASE)
-                return decode_region(decode, map.values[KEY_VIEW], request);
-        if (request->method == METHOD_INFER)
-                return decode_types(decode, map.values[KEY_INPUTS], request);
-        return map.given & KEY_BIT(INPUTS) ? decode_program(decode, &map, request) : 0;
+        return read_operands(decode, &map, request);
 }
 
 /* ---- messages ---- */

@@ -88,14 +88,15 @@ struct request {
         const char *client; /* hello; may be NULL */
         const char *prefix; /* list; "" if absent */
         const char *after;  /* list; "" if absent */
-        uint32_t limit;     /* list; TD_LIST_MAX if absent */
-        uint32_t n_ids;     /* release: handles; unmap: segments; undefine: definitions; unlease */
+        uint64_t after_number; /* holders: a connection; 0 if absent */
+        uint32_t limit;     /* list, holders; TD_LIST_MAX if absent */
+        uint32_t n_ids; /* release, lend: handles; unmap: segments; undefine: definitions; unlease */
         uint64_t *ids;
         bool has_of_msgid; /* cancel: of the request that is to end, */
         uint64_t of_msgid;
         uint64_t of_handle; /* or the handle of a result of it, 0: none */
         uint32_t n_threads; /* run, call: that may compute it, 0: all */
-        bool has_deadline;
+        bool has_deadline; /* of wait: unless it is not to wait at all */
         uint64_t deadline_ms;
         uint64_t progress_ms; /* run, call: how often to tell, at most; 0: never */
 
@@ -129,8 +130,9 @@ DEFINE_CLEANUP(struct request, request_free)
 
 const char *method_name(enum td_method method);
 
-/* Does it compute a program? */
+/* Does it compute a program? That of a snapshot has no nodes: its result is its input. */
 static inline bool request_is_run(const struct request *request)
 {
-        return request->method == METHOD_RUN || request->method == METHOD_CALL;
+        return request->method == METHOD_RUN || request->method == METHOD_CALL ||
+               request->method == METHOD_SNAPSHOT;
 }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * holders
+ *
+ * Who holds what: of a tensor, by connection, the handles that mean it, whether its memory was
+ * handed out, and the leases; of nothing, what each connection has. Process numbers are those at
+ * the time of connecting, for people to read: nothing here depends on them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "service/claims.h"
+#include "service/core.h"
+#include "service/dispatch.h"
+
+/* What one connection has of the tensor. */
+struct row {
+        const struct client *client;
+        uint32_t references;
+        uint32_t maps;
+        uint32_t leases;
+        UT_hash_handle hh;
+};
+
+struct rows {
+        struct row *by_client;
+        bool has_failed; /* there was no memory */
+};
+
+static void rows_clear(struct rows *rows)
+{
+        struct row *row, *next;
+
+        HASH_ITER (hh, rows->by_client, row, next) {
+                HASH_DEL(rows->by_client, row);
+                free(row);
+        }
+}
+
+/* A row to count in, even where there is no memory for it. */
+static struct row *rows_get(struct rows *rows, const struct client *client)
+{
+        static struct row spare;
+        struct row *row;
+
+        HASH_FIND_PTR(rows->by_client, &client, row);
+        if (row)
+                return row;
+        row = calloc(1, sizeof(*row));
+        if (!row) {
+                rows->has_failed = true;
+                return &spare;
+        }
+        row->client = client;
+        HASH_ADD_PTR(rows->by_client, client, row);
+        return row;
+}
+
+static void count_map(void *ctx, struct holder *holder)
+{
+        rows_get(ctx, container_of(holder, struct client, holder))->maps++;
+}
+
+static void rows_fill(struct rows *rows, const struct tensor *tensor)
+{
+        struct promise *promise;
+        struct lease *lease;
+
+        list_for_each (promise, &tensor->promises, of_tensor)
+                rows_get(rows, promise_client(promise))->references++;
+        tensor_each_holder(tensor, count_map, rows);
+        if (!tensor->mutable)
+                return;
+        list_for_each (lease, &tensor->mutable->leases, link) {
+                const struct claim *claim = container_of(lease, struct claim, lease);
+
+                if (claim->client)
+                        rows_get(rows, claim->client)->leases++;
+        }
+}
+
+static int by_number(const struct row *a, const struct row *b)
+{
+        return a->client->number < b->client->number ? -1 : 1;
+}
+
+static void write_uint(struct reply *reply, const char *key, uint64_t value)
+{
+        reply_key(reply, key);
+        reply_uint(reply, value);
+}
+
+/* The first keys of both kinds of rows. */
+static void write_client(struct reply *reply, const struct client *client, uint32_t n_more)
+{
+        reply_map(reply, 4 + n_more);
+        write_uint(reply, "connection", client->number);
+        write_uint(reply, "uid", client->user->uid);
+        write_uint(reply, "pid", client->pid);
+        reply_key(reply, "client");
+        reply_str(reply, client->name);
+}
+
+/* Of a page: how many rows it has, and whether there are more. */
+static uint32_t rows_of_page(const struct rows *rows, const struct request *request, bool *morep)
+{
+        uint32_t n = 0;
+
+        for (const struct row *row = rows->by_client; row; row = row->hh.next)
+                n += row->client->number > request->after_number;
+        *morep = n > request->limit;
+        return *morep ? request->limit : n;
+}
+
+static void holders_of_tensor(struct call *call)
+{
+        const struct tensor *tensor = call->pins[0].tensor;
+        const struct request *request = call->request;
+        _cleanup_(rows_clear) struct rows rows = { .by_client = NULL };
+        struct reply *reply;
+        uint32_t n_left;
+        bool more;
+
+        rows_fill(&rows, tensor);
+        if (rows.has_failed) {
+                call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
+                return;
+        }
+        HASH_SORT(rows.by_client, by_number);
+        reply = call_begin_reply(call);
+        if (reply) {
+                n_left = rows_of_page(&rows, request, &more);
+                reply_map(reply, 3);
+                reply_key(reply, "holders");
+                reply_array(reply, n_left);
+                for (struct row *row = rows.by_client; row && n_left > 0; row = row->hh.next) {
+                        if (row->client->number <= request->after_number)
+                                continue;
+                        write_client(reply, row->client, 3);
+                        write_uint(reply, "references", row->references);
+                        write_uint(reply, "maps", row->maps);
+                        write_uint(reply, "leases", row->leases);
+                        n_left--;
+                }
+                reply_key(reply, "more");
+                reply_bool(reply, more);
+                reply_key(reply, "held");
+                reply_bool(reply, tensor_is_held(tensor));
+        }
+        call_done(call, reply);
+}
+
+static bool is_listed(const struct call *call, const struct client *client)
+{
+        return client->number > call->request->after_number &&
+               (client->user == call->user || call_is_administrators(call));
+}
+
+static void holders_of_all(struct call *call)
+{
+        struct service *service = call->service;
+        struct reply *reply = call_begin_reply(call);
+        struct store_figures figures;
+        struct client *client;
+        uint32_t n = 0, n_left;
+
+        if (!reply) {
+                call_done(call, reply);
+                return;
+        }
+        store_figures(service->store, &figures);
+        list_for_each (client, &service->clients, link)
+                n += is_listed(call, client);
+        n_left = n < call->request->limit ? n : call->request->limit;
+        reply_map(reply, 3);
+        reply_key(reply, "more");
+        reply_bool(reply, n > n_left);
+        write_uint(reply, "held",
+                   call_is_administrators(call) ? figures.held : call->user->n_held);
+        reply_key(reply, "connections");
+        reply_array(reply, n_left);
+        list_for_each (client, &service->clients, link) {
+                if (n_left == 0)
+                        break;
+                if (!is_listed(call, client))
+                        continue;
+                n_left--;
+                write_client(reply, client, 4);
+                write_uint(reply, "references", HASH_COUNT(client->promises));
+                write_uint(reply, "bytes", client->n_referred);
+                write_uint(reply, "leases", HASH_COUNT(client->claims));
+                write_uint(reply, "requests", client->n_calls);
+        }
+        call_done(call, reply);
+}
+
+void handle_holders(struct call *call)
+{
+        const struct tensor *tensor;
+
+        if (call->n_pins == 0) {
+                holders_of_all(call);
+                return;
+        }
+        tensor = call->pins[0].tensor;
+        if (tensor->user != call_viewer(call, tensor))
+                call_refuse(call, TD_E_NOT_OWNER, "holders: the tensor is uid %u's",
+                            (unsigned)tensor->user->uid);
+        else
+                holders_of_tensor(call);
+}
