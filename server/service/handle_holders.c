@@ -175,8 +175,7 @@ static void holders_of_all(struct call *call)
         reply_map(reply, 3);
         reply_key(reply, "more");
         reply_bool(reply, n > n_left);
-        write_uint(reply, "held",
-                   call_is_administrators(call) ? figures.held : call->user->n_held);
+        write_uint(reply, "held", call_is_administrators(call) ? figures.held : call->user->n_held);
         reply_key(reply, "connections");
         reply_array(reply, n_left);
         list_for_each (client, &service->clients, link) {

@@ -112,8 +112,8 @@ bool tensor_may_take(const struct tensor *tensor, uint32_t n_refs, const struct 
                list_first(&segment->grants, struct grant, segment_link)->key.holder == holder;
 }
 
-void tensor_each_holder(const struct tensor *tensor, void (*visit)(void *ctx, struct holder *holder),
-                        void *ctx)
+void tensor_each_holder(const struct tensor *tensor,
+                        void (*visit)(void *ctx, struct holder *holder), void *ctx)
 {
         struct grant *grant;
 

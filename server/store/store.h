@@ -253,8 +253,8 @@ int tensor_promote(struct tensor *tensor, struct segment *segment);
 int store_find(struct store *store, uid_t uid, const char *name,
                struct tensor **tensorp); /* borrowed; 0, NOT_FOUND, LOST */
 /* Calls back for each holder that was sent its segment, and did not say that it unmapped it. */
-void tensor_each_holder(const struct tensor *tensor, void (*visit)(void *ctx, struct holder *holder),
-                        void *ctx);
+void tensor_each_holder(const struct tensor *tensor,
+                        void (*visit)(void *ctx, struct holder *holder), void *ctx);
 /* Is it mapped by somebody, though by no holder? (With holders that is not to be known: false.) */
 bool tensor_is_held(const struct tensor *tensor);
 

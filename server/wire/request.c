@@ -111,6 +111,13 @@ static int read_name_part(struct decode *decode, const char *key, const msgpack_
         return decode_name(decode, key, object, valuep);
 }
 
+static int read_after(struct decode *decode, const msgpack_object *object, struct request *request)
+{
+        if (request->method == METHOD_HOLDERS)
+                return decode_uint(decode, "after", object, 0, UINT64_MAX, &request->after_number);
+        return read_name_part(decode, "after", object, &request->after);
+}
+
 static int read_limit(struct decode *decode, const msgpack_object *object, uint32_t *limitp)
 {
         uint64_t limit;
@@ -169,7 +176,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                                    request->method == METHOD_CANCEL ? &request->of_handle
                                                                     : &request->handle);
         case KEY_NAME:
-                return decode_name(decode, "name", object, &request->name);
+        case KEY_AS:
+                return decode_name(decode, key_name(key), object, &request->name);
         case KEY_DTYPE:
                 return decode_dtype(decode, object, &request->type.dtype);
         case KEY_SHAPE: /* dtype is read before it, as the keys are numbered */
@@ -210,13 +218,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 return read_name_part(decode, "prefix", object, &request->prefix);
         case KEY_RESULT:
                 return decode_uint(decode, "result", object, 1, UINT64_MAX, &request->handle);
-        case KEY_AS:
-                return decode_name(decode, "as", object, &request->name);
         case KEY_AFTER:
-                if (request->method == METHOD_HOLDERS)
-                        return decode_uint(decode, "after", object, 0, UINT64_MAX,
-                                           &request->after_number);
-                return read_name_part(decode, "after", object, &request->after);
+                return read_after(decode, object, request);
         case KEY_LIMIT:
                 return read_limit(decode, object, &request->limit);
         case KEY_MSGID:

@@ -89,14 +89,15 @@ struct request {
         const char *prefix; /* list; "" if absent */
         const char *after;  /* list; "" if absent */
         uint64_t after_number; /* holders: a connection; 0 if absent */
-        uint32_t limit;     /* list, holders; TD_LIST_MAX if absent */
-        uint32_t n_ids; /* release, lend: handles; unmap: segments; undefine: definitions; unlease */
+        uint32_t limit;        /* list, holders; TD_LIST_MAX if absent */
+        uint32_t
+                n_ids; /* release, lend: handles; unmap: segments; undefine: definitions; unlease */
         uint64_t *ids;
         bool has_of_msgid; /* cancel: of the request that is to end, */
         uint64_t of_msgid;
         uint64_t of_handle; /* or the handle of a result of it, 0: none */
         uint32_t n_threads; /* run, call: that may compute it, 0: all */
-        bool has_deadline; /* of wait: unless it is not to wait at all */
+        bool has_deadline;  /* of wait: unless it is not to wait at all */
         uint64_t deadline_ms;
         uint64_t progress_ms; /* run, call: how often to tell, at most; 0: never */
 

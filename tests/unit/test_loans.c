@@ -40,7 +40,8 @@ START_TEST(what_was_lent_last_lives_longest)
         for (int i = 0; i < 3; i++)
                 ck_assert(next_reply_has(&peer, "\xc0\xc0"));
         ck_assert_uint_eq(peer.client.user->n_loans, 2);
-        ck_assert_ptr_eq(first_loan(service)->tensor, promise_find(peer.client.promises, 2)->tensor);
+        ck_assert_ptr_eq(first_loan(service)->tensor,
+                         promise_find(peer.client.promises, 2)->tensor);
         detach(&peer);
         store_figures(service->store, &figures);
         ck_assert_uint_eq(figures.n_tensors, 2);

@@ -178,9 +178,9 @@ START_TEST(the_outcome_of_an_operation_outlives_sharing_and_compaction)
         for (int i = 0; i < 2; i++) {
                 ck_assert_int_eq(tensor_new(&tensors[i], store, alice, &desc, NULL, data, NULL), 0);
                 commits[i].tensor = tensors[i];
-                ck_assert_int_eq(store_reserve_name(store, alice, names[i], false,
-                                                    &commits[i].reservation),
-                                 0);
+                ck_assert_int_eq(
+                        store_reserve_name(store, alice, names[i], false, &commits[i].reservation),
+                        0);
         }
         ck_assert_int_eq(store_commit(store, commits, 2, &op_id), 0);
         for (int i = 1; i >= 0; i--) {
