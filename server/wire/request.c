@@ -111,21 +111,22 @@ static int read_name_part(struct decode *decode, const char *key, const msgpack_
         return decode_name(decode, key, object, valuep);
 }
 
-static int read_after(struct decode *decode, const msgpack_object *object, struct request *request)
-{
-        if (request->method == METHOD_HOLDERS)
-                return decode_uint(decode, "after", object, 0, UINT64_MAX, &request->after_number);
-        return read_name_part(decode, "after", object, &request->after);
-}
-
-static int read_limit(struct decode *decode, const msgpack_object *object, uint32_t *limitp)
+/* Which rows of how many. */
+static int read_page(struct decode *decode, enum wire_key key, const msgpack_object *object,
+                     struct request *request)
 {
         uint64_t limit;
         int r;
 
+        if (key == KEY_PREFIX)
+                return read_name_part(decode, "prefix", object, &request->prefix);
+        if (key == KEY_AFTER && request->method == METHOD_HOLDERS)
+                return decode_uint(decode, "after", object, 0, UINT64_MAX, &request->after_number);
+        if (key == KEY_AFTER)
+                return read_name_part(decode, "after", object, &request->after);
         r = decode_uint(decode, "limit", object, 1, TD_LIST_MAX, &limit);
         if (!r)
-                *limitp = (uint32_t)limit;
+                request->limit = (uint32_t)limit;
         return r;
 }
 
@@ -214,14 +215,12 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 return decode_int(decode, "version", object, &request->version);
         case KEY_CLIENT:
                 return decode_str(decode, "client", object, TD_NAME_MAX, &request->client);
-        case KEY_PREFIX:
-                return read_name_part(decode, "prefix", object, &request->prefix);
         case KEY_RESULT:
                 return decode_uint(decode, "result", object, 1, UINT64_MAX, &request->handle);
+        case KEY_PREFIX:
         case KEY_AFTER:
-                return read_after(decode, object, request);
         case KEY_LIMIT:
-                return read_limit(decode, object, &request->limit);
+                return read_page(decode, key, object, request);
         case KEY_MSGID:
                 request->has_of_msgid = true;
                 return decode_uint(decode, "msgid", object, 0, UINT32_MAX, &request->of_msgid);
