@@ -509,6 +509,29 @@ void workers_drain(struct workers *workers)
         }
 }
 
+bool workers_drain_for(struct workers *workers, uint64_t ms)
+{
+        struct timespec end;
+        int r = 0;
+
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        end.tv_sec += (time_t)(ms / 1000);
+        end.tv_nsec += (long)(ms % 1000) * 1000000;
+        if (end.tv_nsec >= 1000000000) {
+                end.tv_sec++;
+                end.tv_nsec -= 1000000000;
+        }
+        while (workers->n_busy > 0 && !r) {
+                pthread_mutex_lock(&workers->mutex);
+                while (list_is_empty(&workers->finished) && !r)
+                        r = pthread_cond_clockwait(&workers->has_finished, &workers->mutex,
+                                                   CLOCK_MONOTONIC, &end);
+                pthread_mutex_unlock(&workers->mutex);
+                workers_reap(workers);
+        }
+        return workers->n_busy == 0;
+}
+
 /* Take part until no chunk is left, then wait for the helpers that still run one. */
 static void region_finish(struct workers *workers, struct region *region)
 {

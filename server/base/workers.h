@@ -84,6 +84,8 @@ unsigned workers_reap(struct workers *workers);
  * included.
  */
 void workers_drain(struct workers *workers);
+/* The same, but for so long at most; false: not all are finished. */
+bool workers_drain_for(struct workers *workers, uint64_t ms);
 
 /*
  * Call fn(ctx, chunk) for every chunk in [0, n_chunks), on the calling thread and whichever workers

@@ -316,6 +316,10 @@ void call_set_stopped(struct call *call, enum call_stop why)
         case CALL_STOPS_BLOCKED:
                 claim_set_blocked(call);
                 break;
+        case CALL_STOPS_SHUT:
+                failure_set(&call->failure, TD_E_SHUTTING_DOWN, "%s: the daemon is stopping",
+                            method);
+                break;
         case CALL_STOPS_GONE:
         case CALL_GOES_ON:
                 failure_set(&call->failure, TD_E_CANCELLED,

@@ -33,6 +33,9 @@
 /* Requests of one uid that may finish after their connection ended. */
 #define ORPHANS_MAX 1024
 
+/* How long they may take when the daemon is told to stop; below TimeoutStopSec of its unit. */
+#define DRAIN_MS 5000
+
 /* Definitions of one connection: what they take of the daemon's own memory. */
 #define DEFINITIONS_BYTES (32 * 1024 * 1024)
 

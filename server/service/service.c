@@ -153,12 +153,29 @@ int service_new(struct service **servicep, const struct service_config *config, 
         return 0;
 }
 
+/* Those that were not told so yet. Each may take along those that wait for it. */
+static void service_stop_orphans(struct service *service)
+{
+        struct call *call = list_first(&service->orphans, struct call, link);
+
+        while (call) {
+                struct list *next = call->link.next;
+
+                if (atomic_load(&call->stop) == CALL_GOES_ON) {
+                        call_stop(call, CALL_STOPS_SHUT);
+                        next = service->orphans.next;
+                }
+                call = next == &service->orphans ? NULL : list_entry(next, struct call, link);
+        }
+}
+
 /*
  * The calls that are left finish, those that wait for them too: each commits a name, or what one
- * that does is waiting for. Nobody gives memory back any more.
+ * that does is waiting for. What is not done in time is stopped. Nobody gives memory back any more.
  */
 static void service_drain(struct service *service)
 {
+        uint64_t end_ms = service_now_ms() + DRAIN_MS, now_ms;
         struct call *call;
 
         do {
@@ -167,7 +184,11 @@ static void service_drain(struct service *service)
                 if (workers_n_busy(service->workers) == 0)
                         while ((call = list_first(&service->starved, struct call, queue)))
                                 call_refuse(call, TD_E_SHUTTING_DOWN, "the daemon is stopping");
-                workers_drain(service->workers);
+                now_ms = service_now_ms();
+                if (!workers_drain_for(service->workers, now_ms < end_ms ? end_ms - now_ms : 0)) {
+                        service_stop_orphans(service);
+                        workers_drain(service->workers);
+                }
         } while (!list_is_empty(&service->orphans));
         /* What the last calls gave back is on its way through the workers. */
         workers_drain(service->workers);

@@ -15,7 +15,7 @@ import pytest
 from raw import Raw, eventually
 
 PING = msgpack.packb([0, 1, "ping", []])
-FIRST_S, STARTED_S, OUTPUT_S = 2, 5, 10
+FIRST_S, STARTED_S, OUTPUT_S, DRAIN_S = 2, 5, 10, 5
 # late is late: the daemon looks at deadlines now and then, and the machine may be busy
 SLACK_S = 3
 N_SEGMENTS = 40
@@ -125,8 +125,32 @@ def honest_work(path):
     return time.monotonic() - started
 
 
+def leave_for_ever(daemon):
+    """A job that names its result and never ends, of a connection that has; the daemon is told to
+    stop then."""
+    with Raw(daemon.path) as raw:
+        raw.send("run", inputs=[{"dtype": "float64", "shape": [], "data": bytes(8)}],
+                 nodes=[["loop", [0], {"steps": 1 << 60, "captures": 0, "results": [2],
+                                       "body": [["exp", [1], {}]]}]],
+                 outputs=[{"value": 1, "name": "for ever"}])
+        with Raw(daemon.path) as other:
+            eventually(lambda: other.call("stat")["jobs"] == 1, what="it computes")
+    daemon.process.terminate()
+
+
 @pytest.fixture(scope="module")
-def outcomes(make_daemon):
+def stopping(make_daemon):
+    daemon = make_daemon()
+    first_pid = daemon.pid
+    leave_for_ever(daemon)
+    yield daemon
+    if daemon.pid == first_pid:  # the test that looks at it ran elsewhere
+        daemon.process.wait(DRAIN_S + SLACK_S)
+        daemon.start()
+
+
+@pytest.fixture(scope="module")
+def outcomes(make_daemon, stopping):
     daemon = make_daemon()
     with Raw(daemon.path) as raw:
         for i in range(N_SEGMENTS):
@@ -178,6 +202,15 @@ def test_others_are_served_meanwhile(outcomes):
     rounds = sorted(outcomes["rounds"])
     assert len(rounds) > 50
     assert rounds[len(rounds) // 2] < 0.1 and rounds[-1] < 2
+
+
+def test_what_would_go_on_for_ever_does_not_keep_the_daemon(outcomes, stopping):
+    stopping.process.wait(DRAIN_S + SLACK_S)
+    assert stopping.process.returncode == 0
+    stopping.start()
+    with Raw(stopping.path) as raw:
+        assert raw.call("list")["tensors"] == []
+        raw.put([1.0], name="for ever")
 
 
 def test_nothing_stays_behind(outcomes):

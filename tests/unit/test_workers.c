@@ -183,6 +183,26 @@ START_TEST(works_not_begun_are_withdrawn)
 }
 END_TEST
 
+START_TEST(draining_has_a_bound)
+{
+        struct workers *workers;
+        struct gate gate;
+
+        sem_init(&woken, 0, 0);
+        gate_init(&gate, false);
+        ck_assert_int_eq(workers_new(&workers, 1, wake, NULL), 0);
+        ck_assert(workers_drain_for(workers, 0));
+        workers_submit(workers, &gate.work);
+        sem_wait(&gate.entered);
+        ck_assert(!workers_drain_for(workers, 0));
+        ck_assert(!workers_drain_for(workers, 1020));
+        sem_post(&gate.open);
+        ck_assert(workers_drain_for(workers, 60 * 1000));
+        ck_assert_uint_eq(workers_n_busy(workers), 0);
+        workers_free(workers);
+}
+END_TEST
+
 START_TEST(idle_workers_help)
 {
         struct meeting meeting;
@@ -432,6 +452,7 @@ int main(void)
         tcase_add_test(tcase, free_runs_what_was_submitted);
         tcase_add_test(tcase, two_works_run_at_once);
         tcase_add_test(tcase, works_not_begun_are_withdrawn);
+        tcase_add_test(tcase, draining_has_a_bound);
         tcase_add_test(tcase, idle_workers_help);
         tcase_add_test(tcase, without_workers_the_caller_does_all);
         tcase_add_test(tcase, small_works_do_not_wait_for_large_ones);
