@@ -95,6 +95,11 @@ static int mappings_insert(struct mappings *mappings, const struct handed *hande
                 .spare_fd = -1,
         };
         HASH_ADD(hh, mappings->table, segment, sizeof(mapped->segment), mapped);
+        if (!mapped->hh.tbl) {
+                munmap(address, handed->n_bytes);
+                free(mapped);
+                return -ENOMEM;
+        }
         return 0;
 }
 

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where memory runs out, HASH_ADD leaves the element out (hh.tbl is NULL) and ends nothing. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "codec.h"

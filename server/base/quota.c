@@ -29,6 +29,10 @@ int user_get(struct users *users, uid_t uid, struct user **userp)
                 user->uid = uid;
                 work_queue_init(&user->works);
                 HASH_ADD(hh, users->by_uid, uid, sizeof(user->uid), user);
+                if (!table_has(user)) {
+                        free(user);
+                        return -ENOMEM;
+                }
         }
         *userp = user_ref(user);
         return 0;

@@ -12,8 +12,8 @@
 
 #include <stdint.h>
 #include <sys/types.h>
-#include <uthash.h>
 
+#include "base/table.h"
 #include "base/workers.h"
 
 enum { CHARGE_E_LIMIT = 1 };

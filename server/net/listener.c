@@ -84,15 +84,16 @@ int listener_bind(const char *path, mode_t mode, int *fdp)
 /* ---- accepting ---- */
 
 static void on_readable(uv_poll_t *poll, int status, int events);
+static void listener_wait(struct listener *listener);
 
 static void listener_update(struct listener *listener)
 {
         if (listener->fd < 0)
                 return;
         if (listener->is_held || listener->is_waiting)
-                uv_poll_stop(&listener->poll);
-        else
-                uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+                loop_watch(&listener->poll, 0, NULL);
+        else if (loop_watch(&listener->poll, UV_READABLE, on_readable))
+                listener_wait(listener);
 }
 
 static void on_timer(uv_timer_t *timer)

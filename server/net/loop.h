@@ -39,6 +39,12 @@ void loop_stop(struct loop *loop);
 /* Until the handles that are being closed are. */
 void loop_finish(struct loop *loop);
 
+/*
+ * From now on this descriptor is watched for these events (0: none). On negative errno it is not
+ * watched: the kernel had no memory for it.
+ */
+int loop_watch(uv_poll_t *poll, int events, uv_poll_cb on_events);
+
 /* A message came: the next one may be near. */
 void loop_note_message(struct loop *loop);
 

@@ -166,8 +166,8 @@ static void session_message(struct session *session, const uint8_t *bytes, size_
 
 static bool session_may_read(const struct session *session)
 {
-        return session->state == SESSION_OPEN && session->output.n_bytes <= TD_OUTPUT_SOFT &&
-               !client_is_full(&session->client);
+        return session->state == SESSION_OPEN && !session->has_lost &&
+               session->output.n_bytes <= TD_OUTPUT_SOFT && !client_is_full(&session->client);
 }
 
 /* The whole messages in the input, as far as this turn and the peer's reading go. */
@@ -269,20 +269,18 @@ static void session_arm(struct session *session)
 
 static void on_poll(uv_poll_t *poll_handle, int status, int events);
 
-static void session_listen(struct session *session, bool is_full)
+static int session_listen(struct session *session, bool is_full)
 {
-        int events = is_full ? UV_WRITABLE : 0, r;
+        int events = is_full ? UV_WRITABLE : 0;
 
         if (session_may_read(session) && !session->is_behind)
                 events |= UV_READABLE;
         if (!session->is_half_closed && session->state == SESSION_OPEN)
                 events |= UV_DISCONNECT;
         if (events == session->events)
-                return;
+                return 0;
         session->events = events;
-        r = events ? uv_poll_start(&session->poll, events, on_poll) : uv_poll_stop(&session->poll);
-        if (r)
-                error_origin(r);
+        return loop_watch(&session->poll, events, on_poll);
 }
 
 /* A peer that was not read from has read enough: its time to finish a message begins now. */
@@ -309,6 +307,13 @@ static void session_wait_later(struct session *session)
         session->later_ms = now + session->later_step_ms;
 }
 
+static void session_give_up(struct session *session)
+{
+        session_close(session);
+        if (session->state == SESSION_LINGERING)
+                session_update(session);
+}
+
 void session_update(struct session *session)
 {
         bool could_read = session_may_read(session);
@@ -325,9 +330,7 @@ void session_update(struct session *session)
         r = output_flush(&session->output, now_ms(session));
         if (r < 0 || session->has_lost || session->output.n_bytes > TD_OUTPUT_HARD ||
             (session->state == SESSION_ENDING && output_is_empty(&session->output))) {
-                session_close(session);
-                if (session->state == SESSION_LINGERING)
-                        session_update(session);
+                session_give_up(session);
                 return;
         }
         if (r == OUTPUT_E_LATER)
@@ -338,8 +341,10 @@ void session_update(struct session *session)
         session_resume(session, could_read);
         if (session->is_behind && session_may_read(session) && list_is_empty(&session->ready))
                 sessions_want_turn(session->sessions, session);
-        session_listen(session, r == OUTPUT_E_FULL);
-        session_arm(session);
+        if (session_listen(session, r == OUTPUT_E_FULL))
+                session_give_up(session);
+        else
+                session_arm(session);
 }
 
 /* ---- events ---- */

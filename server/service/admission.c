@@ -346,9 +346,9 @@ void call_admit(struct client *client, struct request *request)
         struct call *call;
         int r;
 
+        /* A notification, too: the peer counts on what it said. */
         if (call_new(&call, client, request)) {
-                if (!request->is_notification)
-                        client->sink->lost(client->sink);
+                client->sink->lost(client->sink);
                 request_free(request);
                 return;
         }

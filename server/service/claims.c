@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
@@ -407,6 +408,14 @@ static int lease_keep(struct call *call, struct claim *claim)
         return 0;
 }
 
+/* It could not be told of. */
+static void claim_withdraw(struct claim *claim, bool is_back)
+{
+        if (is_back)
+                lease_abandon(&claim->lease);
+        claim_free(claim);
+}
+
 void handle_lease(struct call *call)
 {
         struct client *client = call->client;
@@ -444,14 +453,16 @@ void handle_lease(struct call *call)
         is_back = claim->until_ms > 0;
         claim->call = NULL;
         claim->until_ms = 0;
-        claim->client = client;
         claim->number = call->request->lease;
         HASH_ADD(hh, client->claims, number, sizeof(claim->number), claim);
-        if (describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable)) {
-                if (is_back)
-                        lease_abandon(&claim->lease);
-                claim_free(claim);
+        if (!table_has(claim)) {
+                call_fail_store(call, error_origin(-ENOMEM), "lease", 0);
+                claim_withdraw(claim, is_back);
+                return;
         }
+        claim->client = client;
+        if (describe_and_finish(call, tensor, DESCRIBE_MAP, call->request->writable))
+                claim_withdraw(claim, is_back);
 }
 
 void handle_unlease(struct call *call)

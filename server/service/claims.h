@@ -18,8 +18,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "service/call.h"
 #include "store/lease.h"
 

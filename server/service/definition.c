@@ -46,8 +46,12 @@ int definition_new(struct definitions *definitions, struct request *request)
         if (program->n_outputs)
                 memcpy(definition->program.outputs, program->outputs,
                        program->n_outputs * sizeof(uint32_t));
-        definitions->n_bytes += definition->n_bytes;
         HASH_ADD(hh, definitions->by_number, number, sizeof(definition->number), definition);
+        if (!table_has(definition)) {
+                definition_unref(definition);
+                return error_origin(-ENOMEM);
+        }
+        definitions->n_bytes += definition->n_bytes;
         return 0;
 }
 

@@ -10,8 +10,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "wire/request.h"
 
 struct definition {

@@ -130,6 +130,12 @@ struct planned *plans_add(struct plans *plans, const struct plan_key *key, struc
         if (!planned->key)
                 return planned;
         memcpy(planned->key, key->bytes, key->n);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, plans->by_key, planned->key, (unsigned)key->n,
+                                    key_hash(key), planned);
+        if (!table_has(planned)) {
+                free(steal_ptr(&planned->key));
+                return planned;
+        }
         planned->nodes = nodes_ref(nodes);
         planned->plans = plans;
         planned->n_refs++;
@@ -137,7 +143,5 @@ struct planned *plans_add(struct plans *plans, const struct plan_key *key, struc
         while (plans->n_bytes > PLANS_BYTES && !list_is_empty(&plans->used))
                 plans_drop(plans, list_first(&plans->used, struct planned, link));
         list_push_back(&plans->used, &planned->link);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, plans->by_key, planned->key, (unsigned)key->n,
-                                    key_hash(key), planned);
         return planned;
 }

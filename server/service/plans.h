@@ -11,9 +11,8 @@
  */
 #pragma once
 
-#include <uthash.h>
-
 #include "base/list.h"
+#include "base/table.h"
 #include "compute/plan/plan.h"
 #include "wire/nodes.h"
 

@@ -29,6 +29,10 @@ int promise_new(struct promise **promisep, struct promise **table, uint64_t hand
         list_init(&promise->failed);
         list_init(&promise->of_tensor);
         HASH_ADD(hh, *table, handle, sizeof(promise->handle), promise);
+        if (!table_has(promise)) {
+                free(promise);
+                return error_origin(-ENOMEM);
+        }
         *promisep = promise;
         return 0;
 }

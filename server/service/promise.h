@@ -12,8 +12,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "service/failure.h"
 
 enum promise_state { PROMISE_PENDING, PROMISE_READY, PROMISE_FAILED };

@@ -64,6 +64,10 @@ int repeat_new(struct repeat **repeatp, struct repeats *repeats, uid_t uid, cons
         list_init(&repeat->joined);
         list_init(&repeat->link);
         HASH_ADD(hh, repeats->by_key, key, sizeof(repeat->key), repeat);
+        if (!table_has(repeat)) {
+                free(repeat);
+                return error_origin(-ENOMEM);
+        }
         *repeatp = repeat;
         return 0;
 }

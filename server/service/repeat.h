@@ -10,8 +10,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "service/failure.h"
 
 struct call;

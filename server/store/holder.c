@@ -65,9 +65,13 @@ int store_grant(struct store *store, struct holder *holder, struct segment *segm
                         return -ENOMEM;
                 grant->key.holder = holder;
                 grant->key.segment = segment;
+                HASH_ADD(hh, store->grants, key, sizeof(grant->key), grant);
+                if (!table_has(grant)) {
+                        free(grant);
+                        return -ENOMEM;
+                }
                 list_push_back(&holder->grants, &grant->holder_link);
                 list_push_back(&segment->grants, &grant->segment_link);
-                HASH_ADD(hh, store->grants, key, sizeof(grant->key), grant);
                 segment->n_grants++;
                 segment->n_handed++;
         }

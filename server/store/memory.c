@@ -68,6 +68,11 @@ int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_
         r = segment_new(&segment, &store->shm, &store->warm, user->uid, random, file_bytes);
         if (r)
                 return r;
+        HASH_ADD(hh, store->segments, id, sizeof(segment->id), segment);
+        if (!table_has(segment)) {
+                segment_free(segment);
+                return -ENOMEM;
+        }
         segment->store = store;
         if (charge) {
                 segment->charge = *charge;
@@ -77,7 +82,6 @@ int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_
         }
         store->n_state_bytes[SEGMENT_LIVE] += file_bytes;
         store->n_state[SEGMENT_LIVE]++;
-        HASH_ADD(hh, store->segments, id, sizeof(segment->id), segment);
         *segmentp = segment;
         return 0;
 }

@@ -59,6 +59,10 @@ int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id
                 memcpy(outcome->key.op_id, op_id->bytes, sizeof(outcome->key.op_id));
                 list_init(&outcome->link);
                 HASH_ADD_BYHASHVALUE(hh, outcomes->by_op, key, sizeof(outcome->key), hash, outcome);
+                if (!table_has(outcome)) {
+                        free(outcome);
+                        return -ENOMEM;
+                }
                 outcomes->n_outcomes++;
         }
         list_unlink(&outcome->link);

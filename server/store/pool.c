@@ -56,6 +56,10 @@ int pool_put(struct pool *pool, struct segment *segment, const struct holder *ho
                                                  .uid = segment->uid };
                 list_init(&bucket->segments);
                 HASH_ADD(hh, pool->buckets, key, sizeof(bucket->key), bucket);
+                if (!table_has(bucket)) {
+                        free(bucket);
+                        return -ENOMEM;
+                }
         }
         list_push_back(&bucket->segments, &segment->bucket_link);
         segment->bucket = bucket;

@@ -98,6 +98,10 @@ static int recover_look(struct store *store, struct found **foundp)
                         return -ENOMEM;
                 *copy = found;
                 HASH_ADD(hh, *foundp, id, sizeof(copy->id), copy);
+                if (!table_has(copy)) {
+                        free(copy);
+                        return -ENOMEM;
+                }
         }
         return errno ? error_origin(-errno) : 0;
 }

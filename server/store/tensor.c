@@ -34,6 +34,12 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
                 memcpy(tensor->heap, data, tensor->n_bytes);
         }
         memcpy(tensor->id, id, sizeof(tensor->id));
+        HASH_ADD(hh, store->tensors, id, sizeof(tensor->id), tensor);
+        if (!table_has(tensor)) {
+                free(tensor->heap);
+                free(tensor);
+                return -ENOMEM;
+        }
         tensor->store = store;
         list_init(&tensor->promises);
         tensor->n_refs = 1;
@@ -44,7 +50,6 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
         *charge = (struct charge){ 0 };
         store->n_heap_bytes += tensor->charge.n_bytes;
         user->n_tensors++;
-        HASH_ADD(hh, store->tensors, id, sizeof(tensor->id), tensor);
         *tensorp = tensor;
         return 0;
 }

@@ -95,12 +95,16 @@ void nodes_cache_add(struct nodes_cache *cache, struct nodes *nodes, const uint8
         if (!nodes->key)
                 return;
         memcpy(nodes->key, key, n_key);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, cache->by_key, nodes->key, (unsigned)n_key,
+                                    hash_key(key, n_key), nodes);
+        if (!table_has(nodes)) {
+                free(steal_ptr(&nodes->key));
+                return;
+        }
         nodes->n_key = n_key;
         nodes->cache = cache;
         cache->n_bytes += n_bytes;
         while (cache->n_bytes > NODES_CACHE_BYTES)
                 cache_drop(cache, list_first(&cache->used, struct nodes, link));
         list_push_back(&cache->used, &nodes_ref(nodes)->link);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, cache->by_key, nodes->key, (unsigned)n_key,
-                                    hash_key(key, n_key), nodes);
 }

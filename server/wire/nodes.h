@@ -11,10 +11,9 @@
  */
 #pragma once
 
-#include <uthash.h>
-
 #include "base/cleanup.h"
 #include "base/list.h"
+#include "base/table.h"
 #include "tensord/program.h"
 
 /*

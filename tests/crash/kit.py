@@ -36,6 +36,10 @@ class CannotRun(Exception):
     """The row cannot be run here, for the reason given: a failure in CI, told elsewhere."""
 
 
+class NotReached(Exception):
+    """A story did not come to what it is about."""
+
+
 class Report:
     """What a row says of itself.
 
@@ -67,9 +71,9 @@ class Report:
         """A line below the row's."""
         self.notes.append(text)
 
-    def daemon(self, *options, env=None):
-        """Start a daemon of the row's own; ended with the row, at the latest."""
-        daemon = Daemon(self, len(self.daemons), *options, env=env)
+    def daemon(self, *options, kind=None, **keys):
+        """Start a daemon of the row's own (of a class of its own); ended with the row, at last."""
+        daemon = (kind or Daemon)(self, len(self.daemons), *options, **keys)
         self.daemons.append(daemon)
         daemon.start()
         return daemon
@@ -106,6 +110,13 @@ class Daemon(daemons.Daemon):
     def stat(self):
         with self.raw() as raw:
             return raw.call("stat")
+
+    def resident(self):
+        """Bytes of its memory, without those of files."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no RssAnon")
 
     def objects(self):
         """{name: os.stat_result} of its objects but for the lock, at one moment."""
@@ -173,15 +184,13 @@ class Bounds:
                     "connections": raw.call("stat")["connections"]}
 
     def _mapped(self):
-        """Names of its segments that it maps, and how often it maps the catalog."""
-        found = []
+        """What it maps of its files, without segments that exist: idle ones stay warm."""
+        found, ours = [], str(self.daemon.shm_directory / self.daemon.prefix)
         for line in Path(f"/proc/{self.daemon.pid}/maps").read_text().splitlines():
             _, slash, path = line.partition("/")
-            if (slash + path).startswith(str(self.daemon.shm_directory / self.daemon.prefix)):
-                found.append(path.rpartition("/")[2])
-        if self.is_warm:
-            there = self.daemon.shm()
-            found = [name for name in found if name.endswith("catalog") or name not in there]
+            if path.endswith(" (deleted)") or path.endswith(".catalog"):
+                if (slash + path).startswith(ours):
+                    found.append(path.rpartition("/")[2])
         return sorted(found)
 
     def wrong(self):

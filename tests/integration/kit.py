@@ -84,11 +84,12 @@ class Daemon:
 
     def start(self):
         """Start it and wait until it answers."""
-        env = {**os.environ, **self.extra_env}
+        env = dict(os.environ)
         if env.pop(
             "LD_PRELOAD", None
         ):  # the sanitizer's run-time, for Python; the daemon has it built in
             env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
+        env.update(self.extra_env)
         self.has_ended = False
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
