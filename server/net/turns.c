@@ -33,6 +33,10 @@ int turns_join(struct turns *turns, uid_t uid, struct turns_user **userp)
                 list_init(&user->waiting);
                 list_init(&user->link);
                 HASH_ADD(hh, turns->by_uid, uid, sizeof(user->uid), user);
+                if (!table_has(user)) {
+                        free(user);
+                        return error_origin(-ENOMEM);
+                }
         }
         user->n_refs++;
         *userp = user;

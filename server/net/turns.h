@@ -17,9 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <uthash.h>
 
 #include "base/list.h"
+#include "base/table.h"
 
 /* Of one round of the loop, that a user gets without standing in line. */
 #define TURNS_SHARE_NS (1000 * 1000)

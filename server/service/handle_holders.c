@@ -53,6 +53,11 @@ static struct row *rows_get(struct rows *rows, const struct client *client)
         }
         row->client = client;
         HASH_ADD_PTR(rows->by_client, client, row);
+        if (!table_has(row)) {
+                free(row);
+                rows->has_failed = true;
+                return &spare;
+        }
         return row;
 }
 

@@ -43,9 +43,14 @@ int loan_begin(struct loans *loans, struct tensor *tensor, uint64_t now_ms)
                 if (!loan)
                         return -ENOMEM;
                 list_init(&loan->link);
-                loan->tensor = tensor_ref(tensor);
-                tensor->user->n_loans++;
+                loan->tensor = tensor;
                 HASH_ADD_PTR(loans->by_tensor, tensor, loan);
+                if (!table_has(loan)) {
+                        free(loan);
+                        return -ENOMEM;
+                }
+                tensor_ref(tensor);
+                tensor->user->n_loans++;
         }
         loan->until_ms = now_ms + TD_LEND_MS;
         /* All last as long: the latest ends last. */

@@ -9,8 +9,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "store/store.h"
 
 /* Of one uid at a time: as many as one connection has handles. */

@@ -68,6 +68,10 @@ int waiters_add(struct waiters *waiters, struct call *call)
                 awaited->n_key = n_key;
                 HASH_ADD_KEYPTR_BYHASHVALUE(hh, waiters->by_name, awaited->key, n_key,
                                             hash_key(waiters, key, n_key), awaited);
+                if (!table_has(awaited)) {
+                        free(awaited);
+                        return -ENOMEM;
+                }
         }
         list_push_back(&awaited->calls, &call->queue);
         call->awaited = awaited;

@@ -10,8 +10,7 @@
  */
 #pragma once
 
-#include <uthash.h>
-
+#include "base/table.h"
 #include "service/call.h"
 
 /* A name that somebody waits for. */
