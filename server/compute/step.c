@@ -3,7 +3,8 @@
  * Steps
  *
  * Which family an operation belongs to. Families know nothing of one another, except that products
- * and linear algebra pack operands by copy steps, and reductions copy planes.
+ * and linear algebra pack operands by copy steps, reductions copy planes, and regions go on behind
+ * products.
  */
 #include "compute/step.h"
 

@@ -27,6 +27,10 @@ def distance_product(xp, x):
     return xp.sqrt(xp.maximum(squares[:, None] + squares[None, :] - 2 * (x @ x.T), 0))
 
 
+def dense_layer(xp, x, weights, bias):
+    return xp.maximum(x @ weights + bias, 0)
+
+
 def logistic(xp, x, y, weights):
     error = 1 / (1 + xp.exp(-(x @ weights))) - y
     return weights - RATE / y.size * (x.T @ error)
@@ -87,6 +91,7 @@ PROGRAMS = {
     "standardise": (standardise, lambda: [normal(125_000, 100)]),
     "distance": (distance, lambda: [normal(3600, 32)]),
     "distance_product": (distance_product, lambda: [normal(3600, 32)]),
+    "dense_layer": (dense_layer, lambda: [normal(200_000, 64), normal(64, 64), normal(64)]),
     "logistic": (logistic, lambda: classes(125_000, 100)),
     "kmeans": (kmeans, lambda: points(781_250, 16, 16)),
     "concat": (concat, lambda: halves(12_500, 1000)),

@@ -16,6 +16,8 @@ def measure(bench):
                              ("distance_product", 8)):
             expression(bench, address, name, 3)
             memory(bench, address, name, beyond)
+        expression(bench, address, "dense_layer", None)
+        memory(bench, address, "dense_layer", 8)
         expression(bench, address, "kmeans", 2.5)
         memory(bench, address, "kmeans", KMEANS_EXTRA)
         expression(bench, address, "logistic", 1.3, bandwidth=lambda: bench.helper(

@@ -11,8 +11,9 @@
  * what BLAS cannot express, or is of another dtype, is packed first. Any thread; a step is const
  * while it runs.
  *
- * What follows a product is a pass of its own. Done behind each tile, a bias and a maximum would
- * take 15 to 25 % less of the whole at k = 64 (f64, 512 x 512 to 8192 x 2048), nothing at k = 1024.
+ * Where k is short a product costs as much to write down as to compute. Its tiles are small then,
+ * and may go on to a reader from a buffer on the stack of the thread that computed them, so that
+ * the product has no memory at all (epilogue.c).
  */
 #include "compute/linalg/blas.h"
 
@@ -21,58 +22,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "compute/linalg/blas_step.h"
 #include "compute/linalg/blas_threads.h"
-#include "compute/space.h"
-#include "compute/step_base.h"
+#include "compute/region/stream.h"
 
 #define SMALL 8192 /* m * n * k up to which our kernel beats the call of BLAS */
-/*
- * Each call of BLAS packs both operands of its tile anew, and reads what it packed of the left one
- * again and again: the nearest cache should hold that. So rows are cut, and columns only where they
- * are many. Of OpenBLAS with two threads, f64 1024: 1.00 in two bands of 512 rows, 0.93 in two of
- * 512 columns, 0.95 in four of 256 rows.
- */
-#define TILE_COLUMN 4096 /* bytes of a tile's rows, one item of each */
-#define TILE_COLUMNS 4096
-#define TILE_LEAST 64
-#define TILE_WORK (1 << 21) /* m * n * k that is worth a tile of its own */
-/* m * n * k of a tile at most, as far as its sides allow, so that a run can be stopped: of our
- * kernels, and of BLAS. */
-#define KERNEL_WORK 0x1p26
-#define BLAS_WORK 0x1p34
-#define CALL_WORK (1 << 19) /* m * n * k that is worth a call of BLAS */
-#define STACK_WANTED 8      /* fewer products, and one that is a single tile makes two */
-#define PARTS_WANTED 8      /* fewer tiles, and a long k is cut */
-#define PARTS_FEW 64        /* where results are at most so many for each index of k */
-#define DEPTH_MIN 2048      /* of such a cut */
-#define ITEM_WORK 65536     /* m * n * k that a thread takes at a time, at least */
-
-/* Of products with a vector: */
-#define VECTOR_ITEM 65536 /* elements of the matrix that are worth an item, */
-#define VECTOR_SIDE 512   /* which is no narrower, for the matrix may lie either way */
-#define VECTOR_PARTS 64
-#define PARTIAL_MOST (1 << 22) /* results of all parts of a product */
-
-/* The matrices of an operand: bytes from one element to the next along each dimension. */
-struct matrix {
-        int64_t row, column, offset;
-};
-
-struct matmul {
-        struct step step;
-        enum td_dtype dtype;
-        int64_t size; /* of an item */
-        int64_t m, n, k;
-        bool is_merged;     /* a stack times one matrix: all rows of the stack are rows of a */
-        struct space stack; /* operands a and b, one product at each index */
-        struct matrix a, b;
-        kernel_matmul *kernel;           /* NULL: BLAS */
-        struct step *packs[2];           /* to dense C order; NULL: as it lies */
-        uint64_t pack_at[2], partial_at; /* in scratch */
-        int64_t tile_m, tile_n, tile_k;
-        int64_t n_tiles_m, n_tiles_n, n_parts; /* of one product */
-        int64_t n_grouped;                     /* products that go together */
-};
 
 /* One run of a step, shared by its threads. */
 struct pass {
@@ -81,6 +35,7 @@ struct pass {
         const char *a, *b;
         char *c;
         char *partial; /* [part][products, m, n], if there is more than one part */
+        const struct matmul_reader *reader; /* instead of c, or NULL */
         atomic_bool is_stopped;
 };
 
@@ -89,6 +44,7 @@ struct tile {
         const char *a, *b;
         char *c;
         int64_t m, n, k;
+        int64_t c_row; /* elements from one row of c to the next */
 };
 
 /* ---- calling BLAS ---- */
@@ -140,20 +96,20 @@ static void call_gemm(const struct matmul *s, const struct tile *t)
         case TD_FLOAT32:
                 cblas_sgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
                             (const float *)t->a, (int)lda, (const float *)t->b, (int)ldb, 0,
-                            (float *)t->c, (int)s->n);
+                            (float *)t->c, (int)t->c_row);
                 break;
         case TD_FLOAT64:
                 cblas_dgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, 1,
                             (const double *)t->a, (int)lda, (const double *)t->b, (int)ldb, 0,
-                            (double *)t->c, (int)s->n);
+                            (double *)t->c, (int)t->c_row);
                 break;
         case TD_COMPLEX64:
                 cblas_cgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, one_c,
-                            t->a, (int)lda, t->b, (int)ldb, zero, t->c, (int)s->n);
+                            t->a, (int)lda, t->b, (int)ldb, zero, t->c, (int)t->c_row);
                 break;
         default:
                 cblas_zgemm(CblasRowMajor, trans_a, trans_b, (int)t->m, (int)t->n, (int)t->k, one_z,
-                            t->a, (int)lda, t->b, (int)ldb, zero, t->c, (int)s->n);
+                            t->a, (int)lda, t->b, (int)ldb, zero, t->c, (int)t->c_row);
                 break;
         }
 }
@@ -232,7 +188,7 @@ static void multiply(const struct matmul *s, const struct tile *t)
                         .a_col = s->a.column,
                         .b_row = s->b.row,
                         .b_col = s->b.column,
-                        .c_row = s->n * s->size,
+                        .c_row = t->c_row * s->size,
                 };
 
                 s->kernel(&product);
@@ -249,6 +205,21 @@ static void multiply(const struct matmul *s, const struct tile *t)
 
 /* ---- running ---- */
 
+/* index: of the tile's first element in the result */
+static __attribute__((noinline)) void run_and_read(const struct pass *pass, struct tile *tile,
+                                                   int64_t index)
+{
+        _Alignas(64) char buffer[MATMUL_BUFFER];
+        const struct matmul_tile read = {
+                .items = buffer, .index = index, .n_rows = tile->m, .n_columns = tile->n
+        };
+
+        tile->c = buffer;
+        tile->c_row = pass->s->tile_n;
+        multiply(pass->s, tile);
+        pass->reader->read(pass->reader->ctx, &read);
+}
+
 /* One tile of the grid of one product. */
 static void run_tile(const struct pass *pass, int64_t product, int64_t index)
 {
@@ -264,8 +235,13 @@ static void run_tile(const struct pass *pass, int64_t product, int64_t index)
                      at_k * s->a.column,
                 .b = pass->b + space_offset(&s->stack, 1, product) + at_k * s->b.row +
                      at_n * s->b.column,
+                .c_row = s->n,
         };
 
+        if (pass->reader) {
+                run_and_read(pass, &tile, at_c);
+                return;
+        }
         if (s->n_parts > 1)
                 tile.c = pass->partial + (part * s->stack.n * s->m * s->n + at_c) * s->size;
         else
@@ -302,22 +278,10 @@ static void add_parts(const struct pass *pass)
         memcpy(pass->c, pass->partial, (size_t)(n * s->size));
 }
 
-static int matmul_run(const struct step *step, const struct run *run, const void *const *args,
-                      void *const *results, void *scratch, struct td_refusal *refusal)
+/* operands: as args lie, or packed into the scratch */
+static int pack(const struct matmul *s, const struct run *run, const void *const *args,
+                const char **operands, void *scratch, struct td_refusal *refusal)
 {
-        const struct matmul *s = (const struct matmul *)step;
-        struct pass pass = {
-                .s = s, .run = run, .c = results[0], .partial = (char *)scratch + s->partial_at
-        };
-        const char *operands[2];
-        struct workers *workers = run_workers(run);
-        int64_t n_items = div_up(s->stack.n, s->n_grouped) * s->n_tiles_m * s->n_tiles_n *
-                          s->n_parts;
-
-        if (s->k == 0 || s->stack.n * s->m * s->n == 0) {
-                memset(pass.c, 0, (size_t)(s->stack.n * s->m * s->n * s->size));
-                return 0;
-        }
         for (unsigned i = 0; i < 2; i++) {
                 operands[i] = args[i];
                 if (s->packs[i]) {
@@ -329,16 +293,71 @@ static int matmul_run(const struct step *step, const struct run *run, const void
                         operands[i] = packed;
                 }
         }
-        pass.a = operands[0] + s->a.offset;
-        pass.b = operands[1] + s->b.offset;
-        blas_enter(1);
-        workers_for(workers, (uint64_t)n_items, run_item, &pass);
-        blas_leave();
-        if (pass.is_stopped)
-                return PLAN_E_STOPPED;
-        if (s->n_parts > 1)
-                add_parts(&pass);
         return 0;
+}
+
+static int run_pass(struct pass *pass, const void *const *args, void *scratch,
+                    struct td_refusal *refusal)
+{
+        const struct matmul *s = pass->s;
+        const int64_t n_items = div_up(s->stack.n, s->n_grouped) * s->n_tiles_m * s->n_tiles_n *
+                                s->n_parts;
+        const char *operands[2];
+        int r = pack(s, pass->run, args, operands, scratch, refusal);
+
+        if (r)
+                return r;
+        pass->a = operands[0] + s->a.offset;
+        pass->b = operands[1] + s->b.offset;
+        blas_enter(1);
+        workers_for(run_workers(pass->run), (uint64_t)n_items, run_item, pass);
+        blas_leave();
+        return pass->is_stopped ? PLAN_E_STOPPED : 0;
+}
+
+int64_t matmul_pitch(const struct step *step)
+{
+        const struct matmul *s = (const struct matmul *)step;
+
+        if (s->kernel || s->m < 2 || s->n < 2 || s->k == 0 || s->n_parts > 1 ||
+            !matmul_is_large(s) || s->tile_m * s->tile_n * s->size > MATMUL_BUFFER)
+                return 0;
+        return s->tile_n * s->size;
+}
+
+/* A reader that writes the result past the caches. */
+static void write_tile(void *ctx, const struct matmul_tile *tile)
+{
+        const struct pass *pass = ctx;
+        const int64_t size = pass->s->size, n = pass->s->n;
+
+        for (int64_t row = 0; row < tile->n_rows; row++)
+                stream(pass->c + (tile->index + row * n) * size,
+                       tile->items + row * pass->s->tile_n * size,
+                       (size_t)(tile->n_columns * size));
+        stream_end();
+}
+
+static int matmul_run(const struct step *step, const struct run *run, const void *const *args,
+                      void *const *results, void *scratch, struct td_refusal *refusal)
+{
+        const struct matmul *s = (const struct matmul *)step;
+        struct pass pass = {
+                .s = s, .run = run, .c = results[0], .partial = (char *)scratch + s->partial_at
+        };
+        const struct matmul_reader writer = { .read = write_tile, .ctx = &pass };
+        int r;
+
+        if (matmul_is_shallow(s) && matmul_pitch(step))
+                pass.reader = &writer;
+        if (s->k == 0 || s->stack.n * s->m * s->n == 0) {
+                memset(pass.c, 0, (size_t)(s->stack.n * s->m * s->n * s->size));
+                return 0;
+        }
+        r = run_pass(&pass, args, scratch, refusal);
+        if (r == 0 && s->n_parts > 1)
+                add_parts(&pass);
+        return r;
 }
 
 static struct step *matmul_free(struct step *step)
@@ -352,6 +371,15 @@ static struct step *matmul_free(struct step *step)
 }
 
 static const struct step_class matmul_class = { "matmul", matmul_run, matmul_free };
+
+int matmul_run_read(const struct step *step, const struct run *run, const void *const *args,
+                    void *scratch, const struct matmul_reader *reader, struct td_refusal *refusal)
+{
+        struct pass pass = { .s = (const struct matmul *)step, .run = run, .reader = reader };
+
+        assert(matmul_pitch(step) > 0);
+        return run_pass(&pass, args, scratch, refusal);
+}
 
 /* ---- preparing ---- */
 
@@ -454,91 +482,6 @@ static void prepare_stack(struct matmul *s, const struct desc *operands, const s
         space_init(&s->stack, result->type.ndim - n_core, result->type.shape, 2, stacks);
 }
 
-static int64_t round_up(int64_t n, int64_t to)
-{
-        return div_up(n, to) * to;
-}
-
-static int64_t least_of(int64_t a, int64_t b)
-{
-        return a < b ? a : b;
-}
-
-/* An even part of n, at most so much; of an even number of parts, as cores are. */
-static int64_t part_of(int64_t n, int64_t most)
-{
-        return n <= most ? n : round_up(div_up(n, 2 * div_up(n, 2 * most)), 16);
-}
-
-static int64_t count_tiles(const struct matmul *s)
-{
-        return div_up(s->m, s->tile_m) * div_up(s->n, s->tile_n) * s->stack.n;
-}
-
-static void cut_depth(struct matmul *s, int64_t n_parts)
-{
-        if (n_parts > 1)
-                s->tile_k = round_up(div_up(s->k, n_parts), 64);
-}
-
-static void cut_matrix(struct matmul *s)
-{
-        const int64_t rows = TILE_COLUMN / s->size, worth = div_up(CALL_WORK, s->n * s->k);
-        const double work = (double)s->m * (double)s->n * (double)s->k;
-        const double most = s->kernel ? KERNEL_WORK : BLAS_WORK;
-        int64_t *longer, n_tiles;
-
-        s->tile_m = part_of(s->m, rows > worth ? rows : worth);
-        s->tile_n = part_of(s->n, TILE_COLUMNS);
-        longer = s->tile_m >= s->tile_n ? &s->tile_m : &s->tile_n;
-        if (count_tiles(s) == s->stack.n && s->stack.n < STACK_WANTED && *longer > TILE_LEAST &&
-            work > 2.0 * TILE_WORK)
-                *longer = round_up(div_up(*longer, 2), 16);
-        while ((double)s->tile_m * (double)s->tile_n * (double)s->k > most) {
-                longer = s->tile_m >= s->tile_n ? &s->tile_m : &s->tile_n;
-                if (*longer < (s->kernel ? 16 : 2 * TILE_LEAST))
-                        break;
-                *longer = round_up(div_up(*longer, 2), 8);
-        }
-        n_tiles = count_tiles(s);
-        if (n_tiles < PARTS_WANTED && s->m * s->n / PARTS_FEW <= s->k && work > 2.0 * CALL_WORK)
-                cut_depth(s, least_of(PARTS_WANTED / n_tiles, s->k / DEPTH_MIN));
-}
-
-static void cut_vector(struct matmul *s)
-{
-        const int64_t depth = div_up(VECTOR_ITEM, s->m > s->n ? s->m : s->n);
-        const int64_t most = least_of(VECTOR_PARTS, PARTIAL_MOST / (s->m * s->n));
-        int64_t n_results;
-
-        cut_depth(s, least_of(most / s->stack.n,
-                              s->k / (depth > VECTOR_SIDE ? depth : VECTOR_SIDE)));
-        n_results = round_up(div_up(VECTOR_ITEM, s->tile_k), VECTOR_SIDE);
-        s->tile_m = least_of(s->m, n_results);
-        s->tile_n = least_of(s->n, n_results);
-}
-
-/* A function of m, n, k, the size of an item and the number of products alone. */
-static void cut(struct matmul *s)
-{
-        s->tile_m = s->m;
-        s->tile_n = s->n;
-        s->tile_k = s->k;
-        s->n_grouped = 1;
-        if (s->m == 0 || s->n == 0 || s->k == 0 || s->stack.n == 0)
-                return;
-        if (s->m == 1 || s->n == 1)
-                cut_vector(s);
-        else
-                cut_matrix(s);
-        s->n_tiles_m = div_up(s->m, s->tile_m);
-        s->n_tiles_n = div_up(s->n, s->tile_n);
-        s->n_parts = div_up(s->k, s->tile_k);
-        if (s->n_tiles_m * s->n_tiles_n * s->n_parts == 1)
-                s->n_grouped = 1 + (int64_t)(ITEM_WORK /
-                                             ((double)s->m * (double)s->n * (double)s->k + 1));
-}
-
 static void estimate(struct matmul *s)
 {
         double work = (double)s->stack.n * (double)s->m * (double)s->n * (double)s->k;
@@ -594,7 +537,7 @@ int matmul_new(struct step **stepp, const struct desc *args, const struct desc *
         if (s->is_merged)
                 merge_rows(&operands[0], &s->a.row);
         prepare_stack(s, operands, result);
-        cut(s);
+        matmul_cut(s);
         if (s->n_parts > 1) {
                 s->partial_at = step->n_scratch;
                 step->n_scratch += align_64(

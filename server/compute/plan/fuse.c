@@ -14,6 +14,7 @@
 
 #include "compute/create/create.h"
 #include "compute/create/generate.h"
+#include "compute/linalg/epilogue.h"
 #include "compute/reduce/cumulative.h"
 #include "compute/reduce/reduce.h"
 
@@ -386,6 +387,7 @@ static uint32_t group_new(struct fuse *fuse, uint32_t node, uint32_t value)
         fuse->groups[group] = (struct fuse_group){ .last = node,
                                                    .n_pending = 1,
                                                    .reduction = FUSE_NONE,
+                                                   .product = FUSE_NONE,
                                                    .type = &fuse->graph->types[value] };
         fuse->group_at[node] = group;
         return group;
@@ -486,6 +488,33 @@ static void look_through(struct fuse *fuse, uint32_t node)
         }
 }
 
+/* ---- products ---- */
+
+bool fuse_is_product(const struct fuse *fuse, uint32_t node)
+{
+        const struct fuse_value *v = &fuse->values[fuse->graph->first[node]];
+
+        return v->n_readers == 1 && fuse->groups[v->readers[0].group].product == node;
+}
+
+/* All who read its result have been placed. */
+static void place_product(struct fuse *fuse, uint32_t node)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_node *n = &graph->block->nodes[node];
+        const struct td_type *type = &graph->types[graph->first[node]];
+        const struct fuse_value *v = &fuse->values[graph->first[node]];
+        struct fuse_group *g;
+
+        if (n->op != TD_OP_MATMUL || graph->is_plain || v->must_store || v->n_readers != 1 ||
+            v->readers[0].view != FUSE_NONE)
+                return;
+        g = &fuse->groups[v->readers[0].group];
+        if (g->product == FUSE_NONE && g->reduction == FUSE_NONE && is_same_shape(type, g->type) &&
+            epilogue_is_worth(&graph->types[graph_arg(graph, n, 0)], type))
+                g->product = node;
+}
+
 /* ---- all of them ---- */
 
 static void init_values(struct fuse *fuse, const bool *ends)
@@ -538,8 +567,10 @@ int fuse_init(struct fuse *fuse, const struct graph *graph, const bool *ends)
                         place_reduction(fuse, i);
                 else if (may_look_through(fuse, i))
                         look_through(fuse, i);
-                else
+                else {
+                        place_product(fuse, i);
                         note_outside(fuse, i);
+                }
         }
         return 0;
 }

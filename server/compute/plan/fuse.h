@@ -12,6 +12,9 @@
  * through it, from leaves seen through it. Constants and generators are computed wherever they are
  * read.
  *
+ * A product that one region alone reads may go through it tile by tile: then it is computed where
+ * the region is run.
+ *
  * A region is run where the last of its nodes stands in the block. So a value may only be stored by
  * a region that stands before everything else that reads it, views of it included.
  */
@@ -42,6 +45,8 @@ struct fuse_group {
         uint32_t n_pending; /* leaves: values that nodes inside read from outside, and indices */
         uint32_t reduction; /* node that the region ends in, beside storing: a reduction or a scan;
                                or FUSE_NONE */
+        uint32_t product; /* node that nobody else reads, whose tiles may go through the region on
+                             the way: see epilogue.h; or FUSE_NONE */
         uint32_t n_stored;
         uint32_t stored[EXPR_RESULTS_MAX]; /* values, last one first */
         const struct td_type *type;        /* of everything inside but single elements */
@@ -82,6 +87,8 @@ const struct td_node *fuse_constant(const struct fuse *fuse, uint32_t value);
 const struct td_node *fuse_generator(const struct fuse *fuse, uint32_t value);
 /* Does a group that reads the value through the view compute it itself? */
 bool fuse_is_inside(const struct fuse *fuse, uint32_t group, uint32_t value, uint32_t view);
+/* Is the node computed together with the group that reads it? */
+bool fuse_is_product(const struct fuse *fuse, uint32_t node);
 /* What is behind a node that is a view, seen through the given one, is seen through; FUSE_NONE: as
  * it is. */
 uint32_t fuse_view_of(const struct fuse *fuse, uint32_t node, uint32_t view);

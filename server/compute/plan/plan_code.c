@@ -222,14 +222,13 @@ int code_copy(struct builder *builder, struct code *code, enum td_op op, const s
 
 /* ---- nodes ---- */
 
-static int build_step(struct builder *builder, struct code *code, const struct graph *graph,
-                      uint32_t node_at, const struct place *places, struct place *results)
+int step_build(struct builder *builder, const struct graph *graph, uint32_t node_at,
+               struct place *places, struct instr *instr)
 {
         const struct td_node *node = &graph->block->nodes[node_at];
         const struct td_type *types = graph->types + graph->first[node_at];
         const uint32_t n_results = (uint32_t)td_node_n_results(node);
-        const bool is_counted = td_op_is_counted(node->op);
-        _cleanup_(instr_deinit) struct instr instr = { .op = node->op };
+        struct place *results = places + graph->first[node_at];
         _cleanup_(freep) struct desc *descs = NULL;
         struct desc *args;
         bool is_empty = true;
@@ -239,7 +238,7 @@ static int build_step(struct builder *builder, struct code *code, const struct g
         if (!descs)
                 return -ENOMEM;
         args = descs + n_results;
-        r = instr_init(&instr, node->op, node->n_args, n_results);
+        r = instr_init(instr, node->op, node->n_args, n_results);
         if (r < 0)
                 return r;
         builder->time++;
@@ -247,31 +246,39 @@ static int build_step(struct builder *builder, struct code *code, const struct g
                 descs[i] = graph->descs[graph->first[node_at] + i];
                 r = td_type_is_known(&types[i])
                             ? slot_new(builder, SLOT_SCRATCH, 0, (uint64_t)desc_n_bytes(&descs[i]),
-                                       &instr.results[i])
-                            : slot_new(builder, SLOT_COUNTED, SLOT_NONE, 0, &instr.results[i]);
+                                       &instr->results[i])
+                            : slot_new(builder, SLOT_COUNTED, SLOT_NONE, 0, &instr->results[i]);
                 if (r < 0)
                         return r;
-                results[i] = (struct place){ .slot = instr.results[i], .desc = descs[i] };
+                results[i] = (struct place){ .slot = instr->results[i], .desc = descs[i] };
                 is_empty = is_empty && desc_n_elements(&descs[i]) == 0;
         }
-        if (is_empty && !is_counted && node->op != TD_OP_TAKE && node->op != TD_OP_PUT)
+        if (is_empty && !td_op_is_counted(node->op) && node->op != TD_OP_TAKE &&
+            node->op != TD_OP_PUT)
                 return 0; /* indices into nothing are looked at */
-        for (uint32_t i = 0; i < instr.n_args; i++) {
+        for (uint32_t i = 0; i < instr->n_args; i++) {
                 const struct place *place = &places[graph_arg(graph, node, i)];
 
-                instr.args[i] = place->slot;
+                instr->args[i] = place->slot;
                 args[i] = place->desc;
-                slot_touch(builder, instr.args[i]);
+                slot_touch(builder, instr->args[i]);
         }
         if (node->op == TD_OP_USER)
-                r = user_step_new(&instr.step, node->user, args, descs);
-        else
-                r = step_new(&instr.step, node->op, &node->attrs, instr.n_args, args, n_results,
-                             descs);
-        if (r < 0)
+                return user_step_new(&instr->step, node->user, args, descs);
+        return step_new(&instr->step, node->op, &node->attrs, instr->n_args, args, n_results,
+                        descs);
+}
+
+static int append_node(struct builder *builder, struct code *code, const struct graph *graph,
+                       uint32_t at, struct place *places)
+{
+        _cleanup_(instr_deinit) struct instr instr = { .step = NULL };
+        int r = step_build(builder, graph, at, places, &instr);
+
+        if (r < 0 || !instr.step)
                 return r;
         r = code_append_step(builder, code, &instr);
-        return r < 0 || !is_counted ? r : counted_add(builder);
+        return r < 0 || !td_op_is_counted(graph->block->nodes[at].op) ? r : counted_add(builder);
 }
 
 static int build_view(struct builder *builder, struct code *code, const struct td_node *node,
@@ -346,7 +353,7 @@ static int build_node(struct builder *builder, struct code *code, const struct f
                 return region_build(builder, code, fuse, fuse->group_at[at], places);
         if (fuse_takes(graph, node))
                 return 0; /* a part of others */
-        if (fuse_is_idle(fuse, at))
+        if (fuse_is_idle(fuse, at) || fuse_is_product(fuse, at))
                 return 0;
         if (node->loop)
                 return build_loop(builder, code, graph, node, places, nested, graph->live + value,
@@ -354,7 +361,7 @@ static int build_node(struct builder *builder, struct code *code, const struct f
         if (td_op_is_view(node->op))
                 return build_view(builder, code, node, &places[graph_arg(graph, node, 0)],
                                   &graph->types[value], &places[value]);
-        return build_step(builder, code, graph, at, places, places + value);
+        return append_node(builder, code, graph, at, places);
 }
 
 static int build_nodes(struct builder *builder, struct code *code, const struct fuse *fuse,

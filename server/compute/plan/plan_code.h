@@ -127,6 +127,9 @@ struct handover {
         bool may_fail; /* what writes the one */
 };
 
+/* How long a pass over a donated input may run, estimated for one thread: it can't be stopped. */
+#define UNSTOPPED_NS_MAX UINT64_C(2000000000)
+
 /* When the plan is finished; what a counted step needs then lives until then. */
 #define TIME_FINISH UINT64_MAX
 
@@ -143,6 +146,7 @@ struct builder {
 };
 
 struct fuse;
+struct graph;
 
 /* A block whose values' types are known. */
 struct typed_block {
@@ -197,7 +201,13 @@ int loop_build(struct builder *builder, struct code *code, const struct td_node 
 struct loop *loop_free(struct loop *loop);
 DEFINE_CLEANUP(struct loop, loop_free)
 
-/* Append the step of a region, a group of fuse.h. */
+/*
+ * The step of a node that is neither view nor loop, and slots for its results, written to places;
+ * not appended. No step: there are no elements.
+ */
+int step_build(struct builder *builder, const struct graph *graph, uint32_t node,
+               struct place *places, struct instr *instr);
+/* Append the step of a region, a group of fuse.h, and that of its product, if that is apart. */
 int region_build(struct builder *builder, struct code *code, const struct fuse *fuse,
                  uint32_t group, struct place *places);
 

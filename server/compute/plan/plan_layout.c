@@ -13,9 +13,6 @@
 
 enum { ALIGNMENT = 64 };
 
-/* How long a pass over a donated input may run, estimated for one thread: it can't be stopped. */
-#define UNSTOPPED_NS_MAX UINT64_C(2000000000)
-
 /* Bytes from begin to end, taken until a slot's last time. */
 struct taken {
         uint64_t begin;

@@ -4,6 +4,10 @@
  *
  * A group of nodes becomes an expression: from what it stores back to what lies in memory, each
  * value once. Its leaves are the step's arguments.
+ *
+ * Where a region goes on behind a product, the product is a leaf without memory, and the step has
+ * the product's arguments behind its own. If it turns out that one of the two can't do that, they
+ * become two steps, where the region stands.
  */
 #include <assert.h>
 #include <errno.h>
@@ -11,6 +15,8 @@
 
 #include "compute/create/create.h"
 #include "compute/create/generate.h"
+#include "compute/linalg/blas.h"
+#include "compute/linalg/epilogue.h"
 #include "compute/plan/fuse.h"
 #include "compute/plan/plan_code.h"
 #include "compute/reduce/cumulative.h"
@@ -31,6 +37,7 @@ struct writer {
                 uint8_t written; /* as */
         } known[KNOWN_MAX];
         unsigned n_known;
+        struct instr *product; /* that the region goes on behind, or NULL */
 };
 
 /* ---- views ---- */
@@ -177,6 +184,12 @@ static uint8_t write_value(struct writer *w, uint32_t value, uint32_t view)
 
 /* ---- memory ---- */
 
+/* Arguments behind the leaves. */
+static uint32_t n_behind(const struct writer *w)
+{
+        return w->product ? w->product->n_args : 0;
+}
+
 static int add_handover(struct builder *builder, uint32_t from, uint32_t to, bool may_fail)
 {
         if (builder->n_handovers == builder->n_handovers_allocated) {
@@ -210,6 +223,7 @@ static bool may_hand_over(const struct builder *builder, const struct writer *w,
                 if (i != arg && instr->args[i] == instr->args[arg])
                         return false;
         return region_may_replace(instr->step, arg, result) ||
+               epilogue_may_replace(instr->step, arg, result) ||
                reduce_may_replace(instr->step, arg, result);
 }
 
@@ -219,13 +233,14 @@ static bool may_hand_over(const struct builder *builder, const struct writer *w,
  */
 static int hand_over(struct builder *builder, const struct writer *w, const struct instr *instr)
 {
+        const uint32_t n_leaves = instr->n_args - n_behind(w);
         bool is_given[EXPR_LEAVES_MAX] = { false };
 
         for (uint32_t k = 0; k < instr->n_results; k++) {
                 bool has_giver[2] = { false };
 
                 for (int wants_input = 1; wants_input >= 0; wants_input--)
-                        for (uint32_t i = 0; i < instr->n_args && !has_giver[wants_input]; i++) {
+                        for (uint32_t i = 0; i < n_leaves && !has_giver[wants_input]; i++) {
                                 bool is_input =
                                         builder->plan->slots[instr->args[i]].kind == SLOT_INPUT;
 
@@ -271,6 +286,42 @@ static const struct td_node *lone_triangle(const struct writer *w)
                        : NULL;
 }
 
+static void write_stores(struct writer *w)
+{
+        const struct fuse_group *g = &w->fuse->groups[w->group];
+
+        w->n_known = 0;
+        expr_init(&w->expr);
+        for (uint32_t k = 0; k < g->n_stored; k++)
+                expr_result(&w->expr, write_value(w, g->stored[k], FUSE_NONE));
+}
+
+/* Leaves that are the product. */
+static uint32_t find_product(const struct writer *w)
+{
+        const struct graph *graph = w->fuse->graph;
+        const uint32_t node = w->fuse->groups[w->group].product;
+        uint32_t mask = 0;
+
+        for (uint32_t i = 0; w->product && i < w->expr.n_leaves; i++)
+                if (w->leaves[i] == graph->first[node])
+                        mask |= UINT32_C(1) << i;
+        return mask;
+}
+
+/* The region's step becomes one that computes the product, too. */
+static int go_on(struct writer *w, struct instr *instr)
+{
+        const struct graph *graph = w->fuse->graph;
+        const uint32_t value = graph->first[w->fuse->groups[w->group].product];
+        _cleanup_(step_freep) struct step *region = steal_ptr(&instr->step);
+
+        memcpy(instr->args + w->expr.n_leaves, w->product->args,
+               n_behind(w) * sizeof(instr->args[0]));
+        return epilogue_new(&instr->step, &w->product->step, &graph->types[value], &region,
+                            w->expr.n_leaves, find_product(w));
+}
+
 /* The step and its results' places; without a step if there are no elements. */
 static int build_stores(struct builder *builder, struct writer *w, struct instr *instr,
                         struct place *places)
@@ -281,19 +332,20 @@ static int build_stores(struct builder *builder, struct writer *w, struct instr 
         uint32_t slots[EXPR_RESULTS_MAX];
         int r;
 
-        for (uint32_t k = 0; k < g->n_stored; k++)
-                expr_result(&w->expr, write_value(w, g->stored[k], FUSE_NONE));
+        write_stores(w);
         r = make_results(builder, w, g->n_stored, g->stored, slots, descs, places);
         if (r < 0 || td_type_n_elements(g->type) == 0)
                 return r;
-        r = instr_init(instr, instr->op, triangle ? 1 : w->expr.n_leaves, g->n_stored);
+        r = instr_init(instr, instr->op,
+                       triangle ? 1 : w->expr.n_leaves + n_behind(w), g->n_stored);
         if (r < 0)
                 return r;
         memcpy(instr->results, slots, g->n_stored * sizeof(slots[0]));
         if (triangle)
                 return step_new(&instr->step, triangle->op, &triangle->attrs, 1,
                                 &w->expr.leaves[0], 1, descs);
-        return region_new(&instr->step, &w->expr, descs, builder->options.tile);
+        r = region_new(&instr->step, &w->expr, descs, builder->options.tile);
+        return r < 0 || !w->product ? r : go_on(w, instr);
 }
 
 static int build_reduction(struct builder *builder, struct writer *w, struct instr *instr,
@@ -333,15 +385,17 @@ static int build_reduction(struct builder *builder, struct writer *w, struct ins
         return reduce_new_of(&instr->step, node->op, &node->attrs, &of, &descs[0]);
 }
 
-/* An index wants no memory: its slot has none. */
+/* An index wants no memory: its slot has none. Nor does a product that goes on at once. */
 static int find_args(struct builder *builder, const struct writer *w, struct instr *instr,
                      const struct place *places)
 {
+        const uint32_t products = find_product(w);
         uint32_t nowhere = SLOT_NONE;
 
         for (uint32_t i = 0; i < instr->n_args; i++) {
-                if (w->leaves[i] != FUSE_NONE) {
-                        instr->args[i] = places[w->leaves[i]].slot;
+                if (i >= w->expr.n_leaves || (w->leaves[i] != FUSE_NONE && !(products >> i & 1))) {
+                        if (i < w->expr.n_leaves)
+                                instr->args[i] = places[w->leaves[i]].slot;
                         slot_touch(builder, instr->args[i]);
                         continue;
                 }
@@ -356,12 +410,47 @@ static int find_args(struct builder *builder, const struct writer *w, struct ins
         return 0;
 }
 
+/* ---- products ---- */
+
+/*
+ * May the region go on behind its product? Then the product has no memory, and lies in rows as its
+ * tiles do. Else its step is appended.
+ */
+static int begin_product(struct builder *builder, struct code *code, struct writer *w,
+                         struct place *places, struct instr *product)
+{
+        const struct graph *graph = w->fuse->graph;
+        const struct fuse_group *g = &w->fuse->groups[w->group];
+        const uint32_t value = graph->first[g->product];
+        int64_t pitch;
+        int r = step_build(builder, graph, g->product, places, product);
+
+        if (r < 0 || !product->step)
+                return r;
+        pitch = matmul_pitch(product->step);
+        if (pitch && !lone_triangle(w) &&
+            (!builder->takes || step_cost_ns(product->step) <= UNSTOPPED_NS_MAX)) {
+                struct desc *desc = &places[value].desc;
+
+                epilogue_leaf(desc, &graph->types[value], pitch);
+                write_stores(w);
+                if (region_goes_by_rows(&w->expr, &graph->descs[g->stored[0]])) {
+                        builder->plan->slots[product->results[0]].n_bytes = 0;
+                        w->product = product;
+                        return 0;
+                }
+                *desc = graph->descs[value];
+        }
+        return code_append_step(builder, code, product);
+}
+
 int region_build(struct builder *builder, struct code *code, const struct fuse *fuse,
                  uint32_t group, struct place *places)
 {
         const struct fuse_group *g = &fuse->groups[group];
         _cleanup_(
                 instr_deinit) struct instr instr = { .op = fuse->graph->block->nodes[g->last].op };
+        _cleanup_(instr_deinit) struct instr product = { .step = NULL };
         struct writer w;
         int r;
 
@@ -369,7 +458,13 @@ int region_build(struct builder *builder, struct code *code, const struct fuse *
         w.group = group;
         w.places = places;
         w.n_known = 0;
+        w.product = NULL;
         expr_init(&w.expr);
+        if (g->product != FUSE_NONE) {
+                r = begin_product(builder, code, &w, places, &product);
+                if (r < 0)
+                        return r;
+        }
         builder->time++;
         r = g->reduction == FUSE_NONE ? build_stores(builder, &w, &instr, places)
                                       : build_reduction(builder, &w, &instr, places);

@@ -37,25 +37,25 @@ struct region {
 struct pass {
         struct pass_base base;
         const struct region *region;
-        char *outs[EXPR_RESULTS_MAX];
+        void *const *results;
 };
 
 /* ---- ranges ---- */
 
-static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
+/* The thread has begun. */
+static unsigned run_range(const struct region *r, struct vm_thread *thread, void *const *results,
+                          int64_t index, int64_t end)
 {
-        const struct region *r = pass->region;
         const struct vm *vm = r->vm;
         const struct space *s = vm->space;
         const bool is_rows = vm->walk == VM_ROWS && s->ndim > 1;
         const int64_t row = is_rows ? s->shape[s->ndim - 1] : 0;
         int64_t left = is_rows ? row - index % row : 0;
-        struct vm_thread thread;
         char *outs[EXPR_RESULTS_MAX];
-        unsigned mark = vm_begin(&thread, vm, pass->base.leaves);
+        unsigned mark = 0;
 
         for (unsigned i = 0; i < r->n_results; i++)
-                outs[i] = pass->outs[i] + index * r->sizes[i];
+                outs[i] = (char *)results[i] + index * r->sizes[i];
         while (index < end && !mark) {
                 int64_t n = end - index;
 
@@ -64,14 +64,24 @@ static unsigned run_range(const struct pass *pass, int64_t index, int64_t end)
                         n = n < left ? n : left;
                         left = n < left ? left - n : row;
                 }
-                mark = vm_range(&thread, index, (size_t)n, outs);
+                mark = vm_range(thread, index, (size_t)n, outs);
                 for (unsigned i = 0; r->is_streamed && i < r->n_results && !mark; i++)
-                        stream(outs[i], vm_result(&thread, i), (size_t)(n * r->sizes[i]));
+                        stream(outs[i], vm_result(thread, i), (size_t)(n * r->sizes[i]));
                 index += n;
                 for (unsigned i = 0; i < r->n_results; i++)
                         outs[i] += n * r->sizes[i];
         }
-        if (r->is_streamed)
+        return mark;
+}
+
+static unsigned run_one_range(const struct pass *pass, int64_t index, int64_t end)
+{
+        struct vm_thread thread;
+        unsigned mark = vm_begin(&thread, pass->region->vm, pass->base.leaves);
+
+        if (!mark)
+                mark = run_range(pass->region, &thread, pass->results, index, end);
+        if (pass->region->is_streamed)
                 stream_end();
         return mark;
 }
@@ -86,7 +96,7 @@ static void run_chunk(void *ctx, uint64_t chunk)
                 return;
         if (end > pass->region->vm->space->n)
                 end = pass->region->vm->space->n;
-        mark = run_range(pass, begin, end);
+        mark = run_one_range(pass, begin, end);
         if (mark)
                 pass_refuse(&pass->base, mark);
 }
@@ -101,7 +111,7 @@ static void copy_box(const struct pass *pass, const int64_t *at, int64_t n_rows,
         const struct vm *vm = r->vm;
         const int64_t *strides = vm->space->strides[0];
         const char *from = (const char *)pass->base.leaves[0] + vm->leaves[0].offset;
-        char *to = pass->outs[0] + out * r->sizes[0];
+        char *to = (char *)pass->results[0] + out * r->sizes[0];
 
         for (unsigned d = 0; d < vm->space->ndim; d++)
                 from += at[d] * strides[d];
@@ -119,7 +129,7 @@ static unsigned run_box(const struct pass *pass, struct vm_thread *thread, const
         for (unsigned i = 0; i < r->n_results && !mark; i++) {
                 const size_t row_bytes = (size_t)(n_columns * r->sizes[i]);
                 const char *from = vm_result(thread, i);
-                char *to = pass->outs[i] + out * r->sizes[i];
+                char *to = (char *)pass->results[i] + out * r->sizes[i];
 
                 for (int64_t row = 0; row < n_rows; row++, from += row_bytes)
                         memcpy(to + row * out_row * r->sizes[i], from, row_bytes);
@@ -177,7 +187,9 @@ static int region_run(const struct step *step, const struct run *run, const void
                       void *const *results, void *scratch, struct td_refusal *refusal)
 {
         const struct region *r = (const struct region *)step;
-        struct pass pass = { .base = { .run = run, .leaves = args }, .region = r };
+        struct pass pass = {
+                .base = { .run = run, .leaves = args }, .region = r, .results = results
+        };
         struct workers *workers = run_workers(run);
         int64_t n;
 
@@ -185,8 +197,6 @@ static int region_run(const struct step *step, const struct run *run, const void
         if (!r->vm)
                 return 0;
         n = r->vm->space->n;
-        for (unsigned i = 0; i < r->n_results; i++)
-                pass.outs[i] = results[i];
         if ((uint64_t)n * r->n_bytes < SPREAD_BYTES / 2)
                 workers = NULL;
         if (r->vm->walk == VM_BOXES) {
@@ -198,7 +208,7 @@ static int region_run(const struct step *step, const struct run *run, const void
                                        div_up(extent, VM_BOX_ROWS)),
                             run_band, &pass);
         } else if (n <= CHUNK) {
-                pass.base.mark = run_range(&pass, 0, n);
+                pass.base.mark = run_one_range(&pass, 0, n);
         } else {
                 workers_for(workers, (uint64_t)div_up(n, CHUNK), run_chunk, &pass);
         }
@@ -215,6 +225,27 @@ static struct step *region_free(struct step *step)
 }
 
 static const struct step_class region_class = { "region", region_run, region_free };
+
+void region_run_rows(const struct step *step, const void *const *leaves, void *const *results,
+                     const struct region_rows *rows)
+{
+        const struct region *r = (const struct region *)step;
+        const bool is_one = rows->n_columns == rows->apart;
+        const int64_t n = is_one ? rows->n_rows * rows->n_columns : rows->n_columns;
+        struct vm_thread thread;
+        unsigned mark = vm_begin(&thread, r->vm, leaves);
+
+        assert(step->class == &region_class);
+        for (int64_t k = 0; k < (is_one ? 1 : rows->n_rows) && !mark; k++) {
+                int64_t index = rows->index + k * rows->apart;
+
+                mark = run_range(r, &thread, results, index, index + n);
+        }
+        if (r->is_streamed)
+                stream_end();
+        assert(mark == 0);
+        (void)mark;
+}
 
 bool region_may_replace(const struct step *step, unsigned arg, unsigned result)
 {
@@ -253,17 +284,33 @@ static bool find_box(const struct space *space, const struct expr *expr, unsigne
         return false;
 }
 
+static void make_space(struct space *space, const struct expr *expr, const struct desc *result)
+{
+        uint8_t order[TD_NDIM_MAX];
+
+        desc_keep_order(order, &result->type, 1, result);
+        space_init_ordered(space, result->type.ndim, result->type.shape, order, expr->n_leaves,
+                           expr->leaves);
+}
+
+bool region_goes_by_rows(const struct expr *expr, const struct desc *result)
+{
+        struct space space;
+        unsigned dim;
+
+        make_space(&space, expr, result);
+        return space.n > 0 && desc_is_c(result) && !find_box(&space, expr, &dim) &&
+               !expr_may_fail(expr);
+}
+
 static int prepare(struct region *r, const struct expr *expr, const struct desc *results,
                    size_t tile)
 {
-        const struct td_type *type = &results[0].type;
         struct vm_layout layout = { .walk = VM_RANGES, .tile_max = tile };
-        uint8_t order[TD_NDIM_MAX];
         struct space space;
         int result;
 
-        desc_keep_order(order, type, 1, &results[0]);
-        space_init_ordered(&space, type->ndim, type->shape, order, expr->n_leaves, expr->leaves);
+        make_space(&space, expr, &results[0]);
         if (space.n == 0)
                 return 0;
         layout.space = &space;
