@@ -22,13 +22,13 @@ class Thing:
 
     n_made = 0
 
-    def __init__(self, raw, n, has_name=True, state="sealed", shared=False):
-        Thing.n_made += 1
+    def __init__(self, raw, n, has_name=True, state="sealed", shared=False, kind=None):
+        Thing.n_made += 2
         self.raw, self.n, self.state, self.shared = raw, n, state, shared
         self.name = f"thing {Thing.n_made}" if has_name else None
         self.handle = 1_000_000 + Thing.n_made
         self.data = numpy.full(n, VALUE).tobytes()
-        keys = {"name": self.name} if has_name else {}
+        keys = {"name": self.name} if has_name and kind != "snapshot" else {}
         if n == SMALL and state == "sealed":
             made = raw.call("put", handle=self.handle, dtype="float64", shape=[n], data=self.data,
                             **keys)
@@ -41,6 +41,13 @@ class Thing:
             os.close(self.fd)
             if state != "unsealed":
                 made = raw.call("seal", handle=self.handle)
+        if kind == "lent":
+            raw.call("lend", handles=[self.handle])
+        if kind == "snapshot":
+            made = raw.call("snapshot", handle=self.handle, result=self.handle + 1,
+                            **{"as": self.name})
+            raw.call("release", handles=[self.handle])
+            self.handle, self.state = self.handle + 1, "sealed"
         if shared:
             made = raw.call("share", name=self.name)
         if shared is None:  # not any more
@@ -79,13 +86,15 @@ CLASSES = {
     "unsealed anonymous": lambda raw: Thing(raw, LARGE, has_name=False, state="unsealed"),
     "mutable": lambda raw: Thing(raw, LARGE, state="mutable"),
     "mutable anonymous": lambda raw: Thing(raw, LARGE, has_name=False, state="mutable"),
+    "shared small": lambda raw: Thing(raw, SMALL, shared=True),
+    "shared large": lambda raw: Thing(raw, LARGE, shared=True),
+    "shared no more": lambda raw: Thing(raw, LARGE, shared=None),
+    "snapshot": lambda raw: Thing(raw, LARGE, state="mutable", kind="snapshot"),
+    "shared snapshot": lambda raw: Thing(raw, LARGE, state="mutable", kind="snapshot",
+                                         shared=True),
+    "lent": lambda raw: Thing(raw, LARGE, has_name=False, kind="lent"),
+    "lent small": lambda raw: Thing(raw, SMALL, has_name=False, kind="lent"),
 }
-if "share" in METHODS:
-    CLASSES |= {
-        "shared small": lambda raw: Thing(raw, SMALL, shared=True),
-        "shared large": lambda raw: Thing(raw, LARGE, shared=True),
-        "shared no more": lambda raw: Thing(raw, LARGE, shared=None),
-    }
 
 
 
