@@ -158,7 +158,7 @@ END_TEST
 
 START_TEST(test_limit_of_the_heap)
 {
-        struct store *store = kit_store(CATALOG_MIN + 4096 + 8);
+        struct store *store = kit_store(CATALOG_MIN + LEDGER_MIN + TD_INLINE_MAX + 8);
         struct user *user = kit_user(store, 1000);
         uint8_t data[TD_INLINE_MAX] = { 0 };
         struct desc desc = kit_desc(TD_INLINE_MAX / 8);
