@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 /*
- * Log the place where a machine failure was first seen, once per place and second; returns -errno
+ * Log the place where a machine failure was first seen, once per place and minute; returns -errno
  * unchanged.
  */
 #define error_origin(r) error_trace((r), __FILE__, __LINE__, __func__)

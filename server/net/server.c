@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "base/error.h"
+#include "base/once.h"
 #include "net/listener.h"
 #include "net/notify.h"
 #include "net/sessions.h"
@@ -35,6 +36,7 @@ struct server {
         uv_timer_t tick;
         uv_timer_t idle_exit;
         uv_timer_t watchdog;
+        uv_timer_t once; /* runs while lines of the log are counted */
         uv_prepare_t prepare;
         uv_signal_t sigterm;
         uv_signal_t sigint;
@@ -113,9 +115,19 @@ static void server_count_sessions(struct server *server)
                 loop_stop(&server->loop);
 }
 
+static void on_once(uv_timer_t *timer)
+{
+        (void)timer;
+        once_tell(false);
+}
+
 static void on_session_ended(void *ctx)
 {
-        server_count_sessions(ctx);
+        struct server *server = ctx;
+
+        if (once_is_counting() && !uv_is_active((uv_handle_t *)&server->once))
+                uv_timer_start(&server->once, on_once, ONCE_MS, 0);
+        server_count_sessions(server);
 }
 
 static void on_accepted(void *ctx, int fd)
@@ -223,6 +235,7 @@ static void server_start_handles(struct server *server)
         uv_timer_init(uv, &server->tick);
         uv_timer_init(uv, &server->idle_exit);
         uv_timer_init(uv, &server->watchdog);
+        uv_timer_init(uv, &server->once);
         uv_prepare_init(uv, &server->prepare);
         uv_signal_init(uv, &server->sigterm);
         uv_signal_init(uv, &server->sigint);
@@ -240,6 +253,7 @@ static void server_close_handles(struct server *server)
         uv_close((uv_handle_t *)&server->tick, NULL);
         uv_close((uv_handle_t *)&server->idle_exit, NULL);
         uv_close((uv_handle_t *)&server->watchdog, NULL);
+        uv_close((uv_handle_t *)&server->once, NULL);
         uv_close((uv_handle_t *)&server->prepare, NULL);
         uv_close((uv_handle_t *)&server->sigterm, NULL);
         uv_close((uv_handle_t *)&server->sigint, NULL);
@@ -277,6 +291,7 @@ static void server_serve(struct server *server, uint64_t n_descriptors, const ch
         server_count_sessions(server);
         server_announce(server, prefix);
         loop_run(&server->loop);
+        once_tell(true);
         assert(server->sessions.n == 0);
         sessions_deinit(&server->sessions);
         server_close_handles(server);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/once.h"
 #include "net/sessions.h"
 #include "wire/request.h"
 
@@ -108,7 +109,11 @@ static void session_fail(struct session *session, enum td_error_code code, const
 {
         struct reply *reply = reply_new();
 
-        log_info("uid %u: connection closed: %s", (unsigned)session->uid, message);
+        once_log(LOG_LEVEL_INFO,
+                 code == TD_E_MALFORMED ? ONCE_MALFORMED
+                 : code == TD_E_TIMEOUT ? ONCE_LATE
+                                        : ONCE_MEMORY,
+                 session->uid, "connection closed: %s", message);
         if (reply) {
                 reply_notify_error(reply, code, message);
                 if (reply_finish(reply))
@@ -430,8 +435,9 @@ static void on_timer(uv_timer_t *timer)
         } else if (session->state == SESSION_ENDING && now_ms(session) >= session->ending_ms) {
                 session_close(session);
         } else if (session_is_deaf(session)) {
-                log_info("uid %u: connection closed: its output was not read for %d s",
-                         (unsigned)session->uid, TD_OUTPUT_MS / 1000);
+                once_log(LOG_LEVEL_INFO, ONCE_DEAF, session->uid,
+                         "connection closed: its output was not read for %d s",
+                         TD_OUTPUT_MS / 1000);
                 session_close(session);
         } else if (session_is_late(session)) {
                 session_fail(session, TD_E_TIMEOUT,

@@ -45,7 +45,6 @@ static int call_new(struct call **callp, struct client *client, struct request *
         call->request = request;
         call->deadline_ms = call->blocked_until_ms = UINT64_MAX;
         list_init(&call->queue);
-        list_init(&call->timed);
         list_init(&call->watched);
         list_push_back(&client->calls, &call->link);
         client->n_calls++;
@@ -319,7 +318,6 @@ static uint64_t after_ms(uint64_t ms)
 /* Its time begins; what waits counts. */
 static int call_set_deadline(struct call *call)
 {
-        struct service *service = call->service;
         const struct request *request = call->request;
         uint64_t next_ms;
 
@@ -335,9 +333,7 @@ static int call_set_deadline(struct call *call)
                 call->blocked_until_ms = after_ms(request->wait_ms);
         next_ms = call->deadline_ms < call->blocked_until_ms ? call->deadline_ms
                                                              : call->blocked_until_ms;
-        list_push_back(&service->timed, &call->timed);
-        if (next_ms < service->next_deadline_ms)
-                service->next_deadline_ms = next_ms;
+        call_set_timer(call, next_ms);
         return 0;
 }
 

@@ -65,7 +65,7 @@ static void call_free(struct call *call)
         waiters_remove(&call->service->waiters, call);
         list_unlink(&call->queue);
         segment_unref(call->segment);
-        list_unlink(&call->timed);
+        heap_remove(&call->service->timed, &call->timed);
         progress_unwatch(call);
         run_state_free(call->run);
         sharing_free(call->sharing);
@@ -383,6 +383,14 @@ void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
 }
 
 /* ---- questions ---- */
+
+void call_set_timer(struct call *call, uint64_t at_ms)
+{
+        if (at_ms == UINT64_MAX || (call->timed.is_in && call->timed.key <= at_ms))
+                return;
+        heap_remove(&call->service->timed, &call->timed);
+        heap_add(&call->service->timed, &call->timed, at_ms);
+}
 
 uint64_t call_due_ms(const struct call *call)
 {

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "base/heap.h"
 #include "base/workers.h"
 #include "service/repeat.h"
 #include "service/promise.h"
@@ -61,7 +62,7 @@ struct call {
         uint64_t n_bytes; /* counted in client->n_bytes */
 
         struct definition *definition; /* of a call by number: owned reference */
-        struct list timed;             /* the service's, if it has a deadline or a bound */
+        struct heap_node timed;        /* the service's, by when it is looked at */
         uint64_t deadline_ms;          /* when that is; UINT64_MAX: never */
         uint64_t blocked_until_ms;     /* by leases; UINT64_MAX: no bound was given */
         struct list watched;           /* the service's, if its progress is to be told */
@@ -131,6 +132,8 @@ void call_set_stopped(struct call *call, enum call_stop why);
 
 /* When it is to be stopped, as things are; UINT64_MAX: never. */
 uint64_t call_due_ms(const struct call *call);
+/* It is looked at then, or before. */
+void call_set_timer(struct call *call, uint64_t at_ms);
 
 /* Does it commit a name? */
 bool call_names_something(const struct call *call);

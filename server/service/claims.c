@@ -155,7 +155,6 @@ static struct claim *claim_return(struct call *call, const struct tensor *tensor
 static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
 {
         bool is_lease = call->request->method == METHOD_LEASE;
-        struct service *service = call->service;
         struct pin *pin = &call->pins[i];
         struct desc region;
 
@@ -198,8 +197,7 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
                 return -1;
         }
         call->n_pending++;
-        if (call_due_ms(call) < service->next_deadline_ms)
-                service->next_deadline_ms = call_due_ms(call);
+        call_set_timer(call, call_due_ms(call));
         return 0;
 }
 

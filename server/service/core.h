@@ -54,8 +54,7 @@ struct service {
         struct list orphans;       /* calls whose client is gone and that still finish */
         struct list ready;         /* calls to be started */
         struct list starved;       /* calls that wait for memory, longest first */
-        struct list timed;         /* calls with a deadline */
-        uint64_t next_deadline_ms; /* not later than the first of these, UINT64_MAX: none */
+        struct heap timed;         /* calls with a deadline, by when it may be over */
         struct list watched;       /* calls whose progress is to be told */
         uint64_t next_progress_ms; /* not later than the first of these is due, UINT64_MAX: none */
         struct loans loans;

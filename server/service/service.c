@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/once.h"
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/dispatch.h"
@@ -88,7 +89,8 @@ static void compaction_done(struct work *work)
         if (!r)
                 r = store_compaction_finish(service->store);
         if (r)
-                log_warning("the catalog could not be compacted (%d); it stays as it is", r);
+                once_log(LOG_LEVEL_WARNING, ONCE_COMPACTION, service->config.uid,
+                         "the catalog could not be compacted (%d); it stays as it is", r);
 }
 
 static void compact(struct service *service)
@@ -126,10 +128,8 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->ready);
         list_init(&service->starved);
         list_init(&service->trimmed);
-        list_init(&service->timed);
         list_init(&service->watched);
         list_init(&service->returning);
-        service->next_deadline_ms = UINT64_MAX;
         service->next_progress_ms = UINT64_MAX;
         loans_init(&service->loans);
         nodes_cache_init(&service->nodes);
@@ -281,8 +281,8 @@ static void on_trim(struct holder *holder, const uint64_t *segments, uint32_t n_
 void client_send(struct client *client, struct reply *reply)
 {
         if (!reply || reply_finish(reply)) {
-                log_error("no memory for a reply to uid %u; its connection ends",
-                          (unsigned)client->user->uid);
+                once_log(LOG_LEVEL_ERROR, ONCE_MEMORY, client->user->uid,
+                         "no memory for a reply; its connection ends");
                 reply_free(reply);
                 client->sink->lost(client->sink);
                 return;
@@ -443,22 +443,19 @@ unsigned service_reap(struct service *service)
 /* End what is late; what a worker is at is told once. */
 static void service_end_late(struct service *service)
 {
-        uint64_t now = service_now_ms(), next = UINT64_MAX;
-        struct call *call;
+        uint64_t now = service_now_ms();
 
-        if (now < service->next_deadline_ms)
-                return;
-        list_for_each (call, &service->timed, timed) {
+        while (service->timed.first && service->timed.first->key <= now) {
+                struct call *call = container_of(service->timed.first, struct call, timed);
                 uint64_t due = call_due_ms(call);
 
-                if (due > now) {
-                        next = due < next ? due : next;
-                        continue;
-                }
-                list_unlink(&call->timed);
-                call_stop(call, due == call->deadline_ms ? CALL_STOPS_LATE : CALL_STOPS_BLOCKED);
+                heap_remove(&service->timed, &call->timed);
+                if (due > now)
+                        call_set_timer(call, due);
+                else
+                        call_stop(call, due == call->deadline_ms ? CALL_STOPS_LATE
+                                                                 : CALL_STOPS_BLOCKED);
         }
-        service->next_deadline_ms = next;
 }
 
 void service_tick(struct service *service)
@@ -484,8 +481,8 @@ uint64_t service_tick_in_ms(const struct service *service)
         if (!list_is_empty(&service->starved) || service->repeats.n_failed > 0 ||
             store_has_held(service->store))
                 ms = TICK_MS;
-        if (!list_is_empty(&service->timed))
-                next_ms = service->next_deadline_ms;
+        if (service->timed.first)
+                next_ms = service->timed.first->key;
         if (!list_is_empty(&service->watched) && service->next_progress_ms < next_ms)
                 next_ms = service->next_progress_ms;
         if (claims_expire_at_ms(service) < next_ms)
