@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive.h"
 #include "client.h"
 #include "infer.h"
 #include "json.h"
@@ -50,6 +51,8 @@ static const char text_before[] =
         "  put FILE.npy NAME     store an array under a name (--replace: that may be in use)\n"
         "  get NAME FILE.npy     write a tensor to a file\n"
         "  rm NAME...            remove names; memory goes with the last process that uses it\n"
+        "  save DIR [PREFIX]     write tensors to a directory, for the next boot\n"
+        "  load DIR              store what was saved there (--replace: names may be in use)\n"
         "  ops                   the operations that the daemon computes\n"
         "  purge                 remove all names; with no daemon running, whatever one left "
         "in " SHM_DIRECTORY "\n"
@@ -70,7 +73,7 @@ static const char text_before[] =
 static const struct argp_option options[] = {
         { "socket", 's', "PATH", 0, "Socket of the daemon", 0 },
         { "json", 'j', NULL, 0, "Print one JSON document", 0 },
-        { "replace", 'r', NULL, 0, "put: the name may be in use", 0 },
+        { "replace", 'r', NULL, 0, "put, load: the name may be in use", 0 },
         { 0 },
 };
 
@@ -348,6 +351,44 @@ static int do_rm(td_client *client, const struct arguments *arguments, td_error 
         return first;
 }
 
+/* ---- archives ---- */
+
+static void tell_failure(const char *name, const td_error *error)
+{
+        fprintf(stderr, "tensorctl: '%s': %s: %s\n", name, td_error_name(error->code),
+                error->message);
+}
+
+/* Those that failed were told one by one; their number is the error. */
+static int report_archive(const struct archive_report *report, bool is_json, td_error *error)
+{
+        if (is_json)
+                printf("{\"tensors\": %zu, \"failed\": %zu}\n", report->n_done, report->n_failed);
+        else
+                printf("%zu tensors\n", report->n_done);
+        if (report->n_failed == 0)
+                return TD_OK;
+        return error_set(error, TD_E_BAD_FILE, "%zu of %zu tensors failed, as told above",
+                         report->n_failed, report->n_failed + report->n_done);
+}
+
+static int do_save(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        struct archive_report report = { .tell = tell_failure };
+        int r = archive_save(client, arguments->words[1],
+                             arguments->n_words > 2 ? arguments->words[2] : NULL, &report, error);
+
+        return r ? r : report_archive(&report, arguments->is_json, error);
+}
+
+static int do_load(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        struct archive_report report = { .tell = tell_failure };
+        int r = archive_load(client, arguments->words[1], arguments->replaces, &report, error);
+
+        return r ? r : report_archive(&report, arguments->is_json, error);
+}
+
 /* ---- purge ---- */
 
 static int purge_names(td_client *client, const struct arguments *arguments, td_error *error)
@@ -475,7 +516,8 @@ static const struct command {
 } commands[] = {
         { "ping", 0, 0, do_ping }, { "ls", 0, 1, do_ls },   { "stat", 0, 1, do_stat },
         { "put", 2, 2, do_put },   { "get", 2, 2, do_get }, { "rm", 1, INT_MAX, do_rm },
-        { "ops", 0, 0, do_ops },   { "purge", 0, 0, NULL },
+        { "ops", 0, 0, do_ops },   { "save", 1, 2, do_save },
+        { "load", 1, 1, do_load }, { "purge", 0, 0, NULL },
 };
 
 static int run_command(const struct command *command, const struct arguments *arguments)

@@ -164,6 +164,21 @@ static bool *flag_of(struct request *request, enum wire_key key)
         }
 }
 
+/* Keys of lease alone, and those that are none of these functions'. */
+static int read_lease_param(struct decode *decode, enum wire_key key, const msgpack_object *object,
+                            struct request *request)
+{
+        switch (key) {
+        case KEY_LEASE:
+                return decode_uint(decode, "lease", object, 1, UINT64_MAX, &request->lease);
+        case KEY_NONCE:
+                request->has_nonce = true;
+                return decode_id(decode, "nonce", object, request->nonce);
+        default:
+                return 0; /* of a program, see decode_program() */
+        }
+}
+
 static int read_param(struct decode *decode, enum wire_key key, const msgpack_object *object,
                       struct request *request)
 {
@@ -198,13 +213,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
         case KEY_OWNER:
                 request->has_owner = true;
                 return decode_owner(decode, object, &request->owner);
-        case KEY_LEASE:
-                return decode_uint(decode, "lease", object, 1, UINT64_MAX, &request->lease);
         case KEY_WAIT_MS:
                 return decode_uint(decode, "wait_ms", object, 0, UINT64_MAX, &request->wait_ms);
-        case KEY_NONCE:
-                request->has_nonce = true;
-                return decode_id(decode, "nonce", object, request->nonce);
         case KEY_LEASES:
         case KEY_SEGMENTS:
         case KEY_DEFINITIONS:
@@ -234,7 +244,7 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
                 return decode_uint(decode, "progress_ms", object, TD_PROGRESS_MS_MIN, UINT32_MAX,
                                    &request->progress_ms);
         default:
-                return 0; /* of a program, see decode_program() */
+                return read_lease_param(decode, key, object, request);
         }
 }
 
