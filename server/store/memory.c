@@ -109,7 +109,12 @@ void memory_dispose(struct segment *segment)
 
 void store_disposed(struct store *store, struct segment *segment)
 {
-        assert(segment->state == SEGMENT_DISPOSING && !segment->has_file);
+        assert(segment->state == SEGMENT_DISPOSING);
+        if (segment->has_file) {
+                atomic_store(&segment->is_poisoned, true);
+                memory_move(segment, SEGMENT_HELD);
+                return;
+        }
         list_unlink(&segment->link);
         store->n_state_bytes[SEGMENT_DISPOSING] -= segment->file_bytes;
         store->n_state[SEGMENT_DISPOSING]--;
@@ -173,8 +178,10 @@ static int memory_give_back(struct store *store, uint64_t need, bool at_once)
         while (need > on_the_way + now && (segment = memory_next_idle(store, at_once))) {
                 bool is_now = at_once || !store->config.dispose ||
                               segment->file_bytes <= DISPOSE_AT_ONCE;
+                uint64_t before = store->users.n_bytes;
 
-                *(is_now ? &now : &on_the_way) += segment->file_bytes;
+                if (!is_now)
+                        on_the_way += segment->file_bytes;
                 if (at_once) {
                         memory_move(segment, SEGMENT_DISPOSING);
                         segment_destroy(segment);
@@ -182,6 +189,8 @@ static int memory_give_back(struct store *store, uint64_t need, bool at_once)
                 } else {
                         memory_dispose(segment);
                 }
+                if (is_now) /* unless it could not be removed */
+                        now += before - store->users.n_bytes;
         }
         if (need <= now)
                 return 0;

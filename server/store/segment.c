@@ -312,7 +312,9 @@ void segment_destroy(struct segment *segment)
         if (!segment->has_file)
                 return;
         shm_segment_name(segment->shm, segment->uid, segment->random, name);
-        if (unlinkat(segment->shm->fd, name, 0) < 0 && errno != ENOENT)
+        if (unlinkat(segment->shm->fd, name, 0) < 0 && errno != ENOENT) {
                 error_origin(-errno);
+                return;
+        }
         segment->has_file = false;
 }

@@ -165,10 +165,10 @@ static struct store *store_end(struct store *store, bool is_recovered)
         assert(store->n_state_bytes[SEGMENT_DISPOSING] == 0);
         HASH_ITER(hh, store->segments, segment, next) {
                 assert(segment->n_refs == 0);
+                /* What cannot be removed is left to the next start, too. */
                 if (is_recovered)
-                        memory_dispose(segment);
-                else
-                        store_leave_segment(store, segment);
+                        segment_destroy(segment);
+                store_leave_segment(store, segment);
         }
         catalog_close(&store->catalog);
         if (is_recovered && is_empty) {

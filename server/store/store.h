@@ -144,7 +144,7 @@ int segment_open_for_client(const struct segment *segment, bool writable);
 
 /*
  * Unlink and unmap. Any thread; then store_disposed() on the loop thread drops the charge and frees
- * the object.
+ * the object. One that cannot be unlinked stays charged, as held, and is tried again.
  */
 void segment_destroy(struct segment *segment);
 void store_disposed(struct store *store, struct segment *segment);
