@@ -292,10 +292,23 @@ int store_new(struct store **storep, const struct store_config *config, char mes
 
 /* ---- figures ---- */
 
+/* The catalog, the ledger, and what a compaction copies to, or from if the catalog grew since. */
+static uint64_t store_catalog_bytes(const struct store *store)
+{
+        const struct compaction *compaction = store->compaction;
+        uint64_t n_bytes = store->catalog.file->n_bytes + store->ledger.n_bytes;
+
+        if (compaction) {
+                n_bytes += compaction->to->n_bytes;
+                if (compaction->from != store->catalog.file)
+                        n_bytes += compaction->from->n_bytes;
+        }
+        return n_bytes;
+}
+
 void store_figures(struct store *store, struct store_figures *figures)
 {
         const uint64_t *n_bytes = store->n_state_bytes;
-        const struct catalog_file *building = store->compaction ? store->compaction->to : NULL;
         struct statvfs st;
 
         *figures = (struct store_figures){
@@ -307,8 +320,7 @@ void store_figures(struct store *store, struct store_figures *figures)
                         n_bytes[SEGMENT_LEFT],
                 .parked = n_bytes[SEGMENT_PARKED] + n_bytes[SEGMENT_SHARED],
                 .held = n_bytes[SEGMENT_HELD],
-                .catalog = store->catalog.file->n_bytes + (building ? building->n_bytes : 0) +
-                           store->ledger.n_bytes,
+                .catalog = store_catalog_bytes(store),
                 .heap = store->n_heap_bytes,
                 .n_tensors = HASH_COUNT(store->tensors),
                 .n_names = store->n_named,

@@ -26,7 +26,8 @@ KINDS = {
 }
 NAMES = {number: name for name, (number, _) in KINDS.items()}
 
-HEAD = struct.Struct("<IIIIQQQ")  # kind, is_lasting, errno, lost sites, nth, place, count
+# kind, is_lasting, errno, lost sites, whether only the program's own calls, nth, place, count
+HEAD = struct.Struct("<IIIHHQQQ")
 SITE = struct.Struct("<QII")  # address, kind, how often it failed
 N_SITES = 1024
 
@@ -49,12 +50,12 @@ class FaultyDaemon(kit.Daemon):
         super().start()
         self._maps()
 
-    def arm(self, kind, nth, is_lasting, code, site=None):
+    def arm(self, kind, nth, is_lasting, code, site=None, is_own=False):
         """From now on; nth 0: only look; site: only calls from there count."""
         self.control[HEAD.size:] = bytes(N_SITES * SITE.size)
         number, _ = KINDS[kind]
         # the kind last: it is what the daemon looks at first
-        HEAD.pack_into(self.control, 0, 0, is_lasting, code, 0, nth,
+        HEAD.pack_into(self.control, 0, 0, is_lasting, code, 0, is_own, nth,
                        self._address(site) if site else 0, 0)
         self.control[0:4] = number.to_bytes(4, "little")
 
@@ -65,7 +66,7 @@ class FaultyDaemon(kit.Daemon):
     def disarm(self):
         """Whether one failed; notes where the calls of that kind were."""
         self.lift()
-        _, _, _, lost, nth, _, count = HEAD.unpack_from(self.control)
+        _, _, _, lost, _, nth, _, count = HEAD.unpack_from(self.control)
         assert not lost
         self._note_sites()
         return 0 < nth <= count

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -54,7 +55,8 @@ struct faults {
         _Atomic uint32_t kind;
         uint32_t is_lasting;
         uint32_t code; /* errno */
-        uint32_t n_lost; /* sites that found no place */
+        uint16_t n_lost; /* sites that found no place */
+        uint16_t is_own; /* only calls from the program itself, not from its libraries */
         uint64_t nth;
         uint64_t place; /* only calls that return there are counted, and fail; 0: all */
         _Atomic uint64_t count;
@@ -62,6 +64,20 @@ struct faults {
 };
 
 static struct faults *faults;
+static uint64_t program_begin, program_end;
+
+/* The first that is told of is the program. */
+static int find_program(struct dl_phdr_info *info, size_t n_bytes, void *ctx)
+{
+        (void)n_bytes;
+        (void)ctx;
+        program_begin = info->dlpi_addr;
+        for (unsigned i = 0; i < info->dlpi_phnum; i++)
+                if (info->dlpi_phdr[i].p_type == PT_LOAD)
+                        program_end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
+                                      info->dlpi_phdr[i].p_memsz;
+        return 1;
+}
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -71,6 +87,7 @@ __attribute__((constructor)) static void begin(void)
 
         if (fd < 0)
                 return;
+        dl_iterate_phdr(find_program, NULL);
         map = mmap(NULL, sizeof(*faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         close(fd);
         if (map != MAP_FAILED)
@@ -98,6 +115,9 @@ static bool fails(enum kind kind, const void *address)
         uint64_t n;
 
         if (!faults || atomic_load(&faults->kind) != kind)
+                return false;
+        if (faults->is_own && ((uint64_t)(uintptr_t)address < program_begin ||
+                               (uint64_t)(uintptr_t)address >= program_end))
                 return false;
         site = site_of(kind, (uint64_t)(uintptr_t)address);
         if (faults->place && faults->place != (uint64_t)(uintptr_t)address)

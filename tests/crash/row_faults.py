@@ -126,7 +126,8 @@ class Faults:
             daemon = self.daemon
             sites = "; ".join(map(faults.describe, daemon.here))
             self.problems.append(f"{name}, {kind} {nth}{' on' * is_lasting}: "
-                                 f"{type(problem).__name__} {problem}\n    at {sites}")
+                                 f"{type(problem).__name__} {problem}, "
+                                 f"status {daemon.process.poll()}\n    at {sites}")
             daemon.destroy()
             if len(self.problems) > MOST_PROBLEMS:
                 raise AssertionError("\n".join(self.problems)) from problem
