@@ -73,9 +73,11 @@ class Child:
         return self.status
 
     def stop(self):
-        """SIGSTOP, and until it is stopped."""
+        """SIGSTOP, and until it is stopped, or has ended just before."""
         self.kill(signal.SIGSTOP)
-        os.waitpid(self.pid, os.WUNTRACED)
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            self.status = os.waitstatus_to_exitcode(status)
 
     def __enter__(self):
         return self
