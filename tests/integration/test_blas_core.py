@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Where OpenBLAS falls back to kernels that are too old, the daemon starts anew with better ones.
+"""Where OpenBLAS falls back to kernels that are too old, the daemon starts anew with better ones,
+and everywhere with threads that do not spin for long.
 
 An OpenBLAS that does not know its processor is played by a preloaded library: it names the oldest
 core as long as none is forced. All else is real: self-tests in children, the cache, the re-exec.
@@ -8,11 +9,15 @@ core as long as none is forced. All else is real: self-tests in children, the ca
 import os
 import re
 import subprocess
+import time
+from pathlib import Path
 
+import numpy
 import pytest
 
 import kit
 import raw
+import tensord
 
 SHIM = r"""
 #include <dlfcn.h>
@@ -84,3 +89,27 @@ def test_starts_anew_with_a_better_core(tmp_path, forgetful):
 
 def test_what_the_user_forces_stands(tmp_path, forgetful):
     assert core_of_daemon(tmp_path, forgetful | {"OPENBLAS_CORETYPE": "Nehalem"})[0] == "Nehalem"
+
+
+def is_asleep(pid):
+    """Does no thread run, or want to?"""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(") ")[2][0] != "R" for stat in stats)
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="OpenBLAS has threads of its own on two cores")
+@pytest.mark.parametrize("cycles", [None, "21"])
+def test_its_threads_sleep_soon(make_own_daemon, cycles):
+    """Left to themselves they look for work for 2**28 cycles, and take a core for it."""
+    daemon = make_own_daemon(env={"OPENBLAS_THREAD_TIMEOUT": cycles} if cycles else None)
+    environment = Path(f"/proc/{daemon.pid}/environ").read_text().split("\0")
+    assert f"OPENBLAS_THREAD_TIMEOUT={cycles or 22}" in environment  # the user's word stands
+    awake_s = []
+    with daemon.connect() as client:
+        matrix = client.put(numpy.eye(1024) + 0.1)
+        for _ in range(10):
+            tensord.linalg.cholesky(matrix)  # runs at once: it may fail
+            began = time.monotonic()
+            kit.wait_until(lambda: is_asleep(daemon.pid), "sleep")
+            awake_s.append(time.monotonic() - began)
+    assert min(awake_s) < 0.04, awake_s

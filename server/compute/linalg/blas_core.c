@@ -2,8 +2,8 @@
 /*
  * The core of OpenBLAS
  *
- * The environment variable TENSORD_BLAS_CORE marks a program that was started anew: it is never
- * started a third time. The cache is one line, "core<TAB>key"; a key names processor and library,
+ * The environment variable TENSORD_BLAS_CORE marks a program that was started anew, and names the
+ * core if it was chosen: it is never started a third time. The cache is one line, "core<TAB>key"; a key names processor and library,
  * so that either's change asks again. It is read as a stranger's: only a candidate's name counts.
  * Main thread, before all others.
  */
@@ -27,6 +27,12 @@
 #define CACHE_MAX 1024
 #define GUARD "TENSORD_BLAS_CORE"
 #define FORCED "OPENBLAS_CORETYPE"
+/*
+ * How long the library's threads look for work before they sleep: 2**22 cycles, some 2 ms. Left to
+ * itself it takes 2**28 and keeps a core busy for 0.1 s after each call that had it alone.
+ */
+#define PATIENCE "OPENBLAS_THREAD_TIMEOUT"
+#define PATIENCE_CYCLES "22"
 
 extern char **environ;
 
@@ -241,40 +247,63 @@ static void make_key(char *key, size_t n_key)
                         *p = ' ';
 }
 
+static void find_program(char program[PATH_MAX])
+{
+        ssize_t n = readlink("/proc/self/exe", program, PATH_MAX - 1);
+
+        program[n > 0 ? n : 0] = '\0';
+        if (n < 0 || access(program, X_OK) < 0)
+                snprintf(program, PATH_MAX, "/proc/self/exe");
+}
+
+/* A core that is better than what runs, and that the user does not forbid. */
+static bool find_better(char core[BLAS_CORE_NAME_MAX], const char *cache_path)
+{
+        char program[PATH_MAX], key[CACHE_MAX / 2];
+        const char *forced = getenv(FORCED);
+
+        if ((forced && *forced) || !blas_core_is_fallback())
+                return false;
+        find_program(program);
+        make_key(key, sizeof(key));
+        return blas_core_choose(core, blas_core_cpu_level(), program, cache_path, key);
+}
+
+/* core: to be forced; "": the library's own. Returns if it could not. */
+static void start_anew(char **argv, const char *core)
+{
+        char program[PATH_MAX];
+
+        find_program(program);
+        if (*core)
+                setenv(FORCED, core, 1);
+        setenv(GUARD, core, 1);
+        setenv(PATIENCE, PATIENCE_CYCLES, 0);
+        setenv("OPENBLAS_NUM_THREADS", "1", 0);
+        execv(program, argv);
+        error_origin(-errno);
+        if (*core)
+                unsetenv(FORCED);
+        unsetenv(GUARD);
+}
+
 void blas_core_setup(char **argv, const char *cache_path)
 {
-        char core[BLAS_CORE_NAME_MAX], program[PATH_MAX] = "", key[CACHE_MAX / 2];
+        char core[BLAS_CORE_NAME_MAX] = "";
         const char *name = blas_core_name(), *forced = getenv(FORCED), *guard = getenv(GUARD);
-        enum blas_level cpu_level = blas_core_cpu_level();
 
-        if (guard) {
+        if (!guard && (find_better(core, cache_path) || !getenv(PATIENCE)))
+                start_anew(argv, core);
+        if (guard && *guard)
                 log_info("OpenBLAS core: %s, chosen by self-test; the library's own choice was a "
                          "fallback",
                          name);
-                return;
-        }
-        if (forced && *forced) {
+        else if (forced && *forced)
                 log_info("OpenBLAS core: %s, as " FORCED "=%s asks", name, forced);
-                return;
-        }
-        if (!blas_core_fell_back(blas_core_level(name), cpu_level)) {
+        else if (blas_core_is_fallback())
+                log_warning("OpenBLAS core: %s, a fallback: the processor offers more than this "
+                            "version of OpenBLAS knows of",
+                            name);
+        else
                 log_info("OpenBLAS core: %s", name);
-                return;
-        }
-        if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0 ||
-            access(program, X_OK) < 0)
-                snprintf(program, sizeof(program), "/proc/self/exe");
-        make_key(key, sizeof(key));
-        if (blas_core_choose(core, cpu_level, program, cache_path, key)) {
-                setenv(FORCED, core, 1);
-                setenv(GUARD, core, 1);
-                setenv("OPENBLAS_NUM_THREADS", "1", 0);
-                execv(program, argv);
-                error_origin(-errno);
-                unsetenv(FORCED);
-                unsetenv(GUARD);
-        }
-        log_warning("OpenBLAS core: %s, a fallback: the processor offers more than this version of "
-                    "OpenBLAS knows of",
-                    name);
 }

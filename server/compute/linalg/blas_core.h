@@ -7,6 +7,9 @@
  * finds that out and starts the program once more with a better core forced; a candidate must first
  * pass blas_core_self_test() in a process of its own, since a wrong one may compute wrongly or die
  * of an illegal instruction.
+ *
+ * How long the library's threads spin when they have nothing to do is read when it is loaded, too.
+ * So the program starts anew unless the user said how long, OPENBLAS_THREAD_TIMEOUT.
  */
 #pragma once
 
@@ -19,8 +22,9 @@
 
 /*
  * First thing in main(), before threads, sockets and locks. Returns unless the program is started
- * anew (same argv, OPENBLAS_CORETYPE set). The choice is remembered in the file cache_path, which
- * may be NULL or not writable. What the user set in OPENBLAS_CORETYPE stands.
+ * anew (same argv, a better core forced if there is one). The choice is remembered in the file
+ * cache_path, which may be NULL or not writable. What the user set in OPENBLAS_CORETYPE and
+ * OPENBLAS_THREAD_TIMEOUT stands.
  */
 void blas_core_setup(char **argv, const char *cache_path);
 
