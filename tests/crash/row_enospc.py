@@ -13,7 +13,7 @@ NAME = "enospc"
 CHECKS = ("no room is an error with figures and changes nothing; all values are whole; bytes of "
           "files = charges; when there is room again, all works")
 QUICK = {"users": 4, "requests": 2000, "fillings": 20}
-FULL = {"users": 4, "requests": 100_000, "fillings": 1000}
+FULL = {"users": 4, "requests": 40_000, "fillings": 200}
 NEEDS_ROOT = True
 LIMIT_S = (120, 1800)
 

@@ -12,7 +12,7 @@ NAME = "nofile"
 CHECKS = ("a good client is served within 100 ms throughout; who does not read descriptors is sent "
           "no more, and closed; afterwards new clients come in")
 QUICK = {"connects": 10_000, "clients that never read": 8}
-FULL = {"connects": 10_000, "clients that never read": 100}
+FULL = {"connects": 10_000, "clients that never read": 60}
 LIMIT_S = (120, 600)
 
 NOFILE = 64
