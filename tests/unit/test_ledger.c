@@ -6,6 +6,7 @@
  */
 #include "store_kit.h"
 
+#include <time.h>
 #include <xxhash.h>
 
 #include "kill_kit.h"
@@ -318,6 +319,29 @@ START_TEST(it_grows)
 }
 END_TEST
 
+START_TEST(what_it_costs)
+{
+        struct store *store = kit_store(LIMIT);
+        struct tensor *tensor = make(store, "m");
+        const unsigned n = 200000;
+        struct timespec at[2];
+        struct lease lease;
+
+        clock_gettime(CLOCK_MONOTONIC, &at[0]);
+        for (unsigned i = 0; i < n; i++) {
+                begin(&lease, tensor, 0, 10, nonce);
+                end_written(&lease);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &at[1]);
+        printf("ledger: a lease to write and its end take %.0f ns\n",
+               ((double)(at[1].tv_sec - at[0].tv_sec) * 1e9 +
+                (double)(at[1].tv_nsec - at[0].tv_nsec)) /
+                       n);
+        ck_assert_uint_eq(tensor->mutable->version, n);
+        forget(store, "m");
+}
+END_TEST
+
 START_TEST(no_room)
 {
         struct store *store = kit_store(CATALOG_MIN + LEDGER_MIN + 64 * 1024);
@@ -625,6 +649,7 @@ int main(void)
         tcase_add_loop_test(tcase, one_that_cannot_be_believed, 0, 6);
         tcase_add_test(tcase, every_bit_of_it);
         tcase_add_test(tcase, it_grows);
+        tcase_add_test(tcase, what_it_costs);
         tcase_add_test(tcase, no_room);
         tcase_add_test(tcase, an_older_catalog_is_adopted);
         if (!KIT_SANITIZED) {
