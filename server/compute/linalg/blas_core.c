@@ -3,8 +3,9 @@
  * The core of OpenBLAS
  *
  * The environment variable TENSORD_BLAS_CORE marks a program that was started anew, and names the
- * core if it was chosen: it is never started a third time. The cache is one line, "core<TAB>key"; a key names processor and library,
- * so that either's change asks again. It is read as a stranger's: only a candidate's name counts.
+ * core if it was chosen: it is never started a third time. The cache is one line, "core<TAB>key"; a
+ * key names processor and library, so that either's change asks again. It is read as a stranger's:
+ * only a candidate's name counts.
  * Main thread, before all others.
  */
 #include "compute/linalg/blas_core.h"
