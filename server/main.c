@@ -49,6 +49,7 @@ enum {
         OPTION_KERNEL_DIR,
         OPTION_ENGINE_TILE,
         OPTION_ENGINE_UNFUSED,
+        OPTION_QUOTA, /* the first of as many as there are resources */
 };
 
 static const struct argp_option options[] = {
@@ -82,6 +83,11 @@ static const struct argp_option options[] = {
           "Load user kernels (*.so, see tensord/kernel.h) from DIR; it must belong to root or to "
           "the daemon's user, and nobody else may write to it",
           0 },
+#define RESOURCE(sym, name, is_bytes, doc)                                                         \
+        { "quota-" name, OPTION_QUOTA + RESOURCE_##sym, is_bytes ? "SIZE" : "N", 0,                \
+          "No user has more than that at a time: " doc, 0 },
+#include "base/resources.def"
+#undef RESOURCE
         { "engine-tile", OPTION_ENGINE_TILE, "N", 0,
           "Diagnosis: compute at most N elements at a time; slow, with the same results", 0 },
         { "engine-unfused", OPTION_ENGINE_UNFUSED, 0, 0,
@@ -136,11 +142,28 @@ static enum log_level parse_level(struct argp_state *state, const char *text)
         return LOG_LEVEL_INFO;
 }
 
+static void parse_quota(struct argp_state *state, enum resource resource, const char *text,
+                        uint64_t *valuep)
+{
+        char option[64];
+
+        snprintf(option, sizeof(option), "quota-%s", resource_name(resource));
+        if (!resource_is_bytes(resource))
+                *valuep = parse_number(state, option, text, 1, UINT32_MAX);
+        else if (config_parse_size(text, valuep) || *valuep == 0)
+                argp_error(state, "--%s is a size such as 64M or 8G, not '%s'", option, text);
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
         struct arguments *arguments = state->input;
         struct config *config = &arguments->config;
 
+        if (key >= OPTION_QUOTA && key < OPTION_QUOTA + N_RESOURCES) {
+                parse_quota(state, (enum resource)(key - OPTION_QUOTA), text,
+                            &config->quotas.each[key - OPTION_QUOTA]);
+                return 0;
+        }
         switch (key) {
         case 's':
                 arguments->socket = text;
@@ -224,16 +247,19 @@ static int open_log(const struct arguments *arguments)
         return EX_OK;
 }
 
-/* Where a handed-over socket listens. */
-static int read_socket_path(int fd, char path[CONFIG_PATH_SIZE])
+/* Where a handed-over socket listens, and whether for several users. */
+static int read_socket(int fd, char path[CONFIG_PATH_SIZE], bool *is_sharedp)
 {
         struct sockaddr_un address = { .sun_path = "" };
         socklen_t n = sizeof(address);
+        struct stat status;
 
         if (getsockname(fd, (struct sockaddr *)&address, &n))
                 return -errno;
         if (address.sun_path[0] != '/')
                 return -EINVAL; /* abstract, or relative to a directory that nobody knows */
+        *is_sharedp = stat(address.sun_path, &status) ||
+                      config_is_shared(status.st_mode, status.st_uid);
         return td_absolute_path(path, CONFIG_PATH_SIZE, address.sun_path);
 }
 
@@ -246,7 +272,7 @@ static int find_socket(struct arguments *arguments)
 
         r = notify_take_socket(&config->listen_fd);
         if (r == 0 && config->listen_fd >= 0) {
-                r = read_socket_path(config->listen_fd, config->socket_path);
+                r = read_socket(config->listen_fd, config->socket_path, &config->quotas.is_shared);
                 if (!r)
                         return EX_OK;
         }
@@ -256,6 +282,7 @@ static int find_socket(struct arguments *arguments)
                 return EX_OSERR;
         }
 
+        config->quotas.is_shared = config_is_shared(config->socket_mode, geteuid());
         if (!arguments->socket)
                 r = config_default_socket(path, &is_ours);
         else if (strlen(arguments->socket) >= sizeof(path))
@@ -282,6 +309,7 @@ static int find_socket(struct arguments *arguments)
 static int fill_in(struct arguments *arguments)
 {
         struct config *config = &arguments->config;
+        uint64_t n_max;
         int r;
 
         if (!config->memory_limit) {
@@ -291,6 +319,12 @@ static int fill_in(struct arguments *arguments)
                         return EX_OSERR;
                 }
         }
+        n_max = config_memory_max("/sys/fs/cgroup", "/proc/self/cgroup");
+        if (config->memory_limit > n_max / 5 * 4)
+                log_warning("--memory %" PRIu64 " MiB is more than four fifths of MemoryMax= "
+                            "(%" PRIu64 " MiB): the kernel may end the daemon before a request is "
+                            "refused",
+                            config->memory_limit >> 20, n_max >> 20);
         if (!config->n_threads)
                 config->n_threads = config_default_threads();
         if (!arguments->has_busy_poll)

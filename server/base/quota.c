@@ -5,15 +5,62 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void users_init(struct users *users, uint64_t limit)
+static const struct {
+        const char *name;
+        bool is_bytes;
+} resources[N_RESOURCES] = {
+#define RESOURCE(sym, name, is_bytes, doc) [RESOURCE_##sym] = { name, is_bytes },
+#include "base/resources.def"
+#undef RESOURCE
+};
+
+const char *resource_name(enum resource resource)
 {
-        *users = (struct users){ .limit = limit };
+        return resources[resource].name;
+}
+
+bool resource_is_bytes(enum resource resource)
+{
+        return resources[resource].is_bytes;
+}
+
+/* ---- users ---- */
+
+void users_init(struct users *users, uint64_t n_bytes)
+{
+        *users = (struct users){ .is_shared = false };
+        for (int i = 0; i < N_RESOURCES; i++)
+                users->totals[i].limit = users->totals[i].cap = UINT64_MAX;
+        users->totals[RESOURCE_BYTES].limit = n_bytes;
+}
+
+void users_set_quotas(struct users *users, const struct quotas *quotas)
+{
+        users->is_shared = quotas->is_shared;
+        for (int i = 0; i < N_RESOURCES; i++) {
+                if (quotas->all[i])
+                        users->totals[i].limit = quotas->all[i];
+                if (quotas->each[i])
+                        users->totals[i].cap = quotas->each[i];
+        }
 }
 
 void users_deinit(struct users *users)
 {
         assert(!users->by_uid);
-        assert(users->n_bytes == 0);
+        users_check(users);
+}
+
+void users_check(const struct users *users)
+{
+        uint64_t sums[N_RESOURCES] = { 0 };
+        const struct user *user;
+
+        for (user = users->by_uid; user; user = user->hh.next)
+                for (int i = 0; i < N_RESOURCES; i++)
+                        assert(!__builtin_add_overflow(sums[i], user->used[i], &sums[i]));
+        for (int i = 0; i < N_RESOURCES; i++)
+                assert(sums[i] == users->totals[i].n);
 }
 
 int user_get(struct users *users, uid_t uid, struct user **userp)
@@ -28,6 +75,7 @@ int user_get(struct users *users, uid_t uid, struct user **userp)
                 user->users = users;
                 user->uid = uid;
                 work_queue_init(&user->works);
+                list_init(&user->spare.idle);
                 HASH_ADD(hh, users->by_uid, uid, sizeof(user->uid), user);
                 if (!table_has(user)) {
                         free(user);
@@ -51,34 +99,139 @@ struct user *user_unref(struct user *user)
         assert(user->n_refs > 0);
         if (--user->n_refs > 0)
                 return NULL;
-        assert(user->n_bytes == 0 && user->n_tensors == 0 && user->n_names == 0);
-        assert(user->n_connections == 0 && user->n_fds_unread == 0);
-        assert(user->n_orphans == 0);
+        for (int i = 0; i < N_RESOURCES; i++)
+                assert(user->used[i] == 0);
+        assert(list_is_empty(&user->spare.idle));
+        assert(user->n_names == 0 && user->n_fds_unread == 0 && user->n_orphans == 0);
         HASH_DEL(user->users->by_uid, user);
         free(user);
         return NULL;
 }
 
-int charge_take(struct charge *charge, struct user *user, uint64_t n_bytes)
-{
-        struct users *users = user->users;
+/* ---- what a user may take ---- */
 
-        if (users->n_bytes > users->limit || n_bytes > users->limit - users->n_bytes)
+static uint64_t total_free(const struct total *total)
+{
+        return total->n < total->limit ? total->limit - total->n : 0;
+}
+
+/* As much more as x + n <= USER_SHARE * (free - n) allows. */
+static uint64_t share_left(const struct user *user, uint64_t n_free, uint64_t n_used)
+{
+        uint64_t most;
+
+        if (!user->users->is_shared || __builtin_mul_overflow(n_free, USER_SHARE, &most))
+                return n_free;
+        return most > n_used ? (most - n_used) / (USER_SHARE + 1) : 0;
+}
+
+uint64_t user_limit(const struct user *user, enum resource resource)
+{
+        const struct total *total = &user->users->totals[resource];
+        uint64_t n_used = user->used[resource];
+        uint64_t limit = n_used + share_left(user, total_free(total), n_used);
+
+        return limit < total->cap ? limit : total->cap;
+}
+
+int user_may_take(struct user *user, enum resource resource, uint64_t n)
+{
+        const struct total *total = &user->users->totals[resource];
+        uint64_t n_used = user->used[resource], n_free = total_free(total);
+
+        if (total->n > total->limit || n > n_free) {
+                user->users->refusal = (struct charge_refusal){ .uid = user->uid,
+                                                                .resource = resource,
+                                                                .is_whole = true,
+                                                                .asked = n,
+                                                                .used = total->n,
+                                                                .limit = total->limit };
                 return CHARGE_E_LIMIT;
-        charge_adopt(charge, user, n_bytes);
+        }
+        if (n_used > total->cap || n > total->cap - n_used ||
+            n > share_left(user, n_free, n_used)) {
+                user->users->refusal = (struct charge_refusal){ .uid = user->uid,
+                                                                .resource = resource,
+                                                                .asked = n,
+                                                                .used = n_used,
+                                                                .limit = user_limit(user,
+                                                                                    resource) };
+                return CHARGE_E_QUOTA;
+        }
         return 0;
 }
 
-void charge_adopt(struct charge *charge, struct user *user, uint64_t n_bytes)
+/* ---- charges ---- */
+
+int charge_take(struct charge *charge, struct user *user, enum resource resource, uint64_t n)
+{
+        int r = user_may_take(user, resource, n);
+
+        if (!r)
+                charge_adopt(charge, user, resource, n);
+        return r;
+}
+
+int charge_take_for_all(struct charge *charge, struct user *user, enum resource resource,
+                        uint64_t n)
+{
+        if (n > total_free(&user->users->totals[resource]))
+                return CHARGE_E_LIMIT;
+        charge_adopt(charge, user, resource, n);
+        return 0;
+}
+
+void charge_adopt(struct charge *charge, struct user *user, enum resource resource, uint64_t n)
 {
         assert(!charge->user);
-        assert(n_bytes <= UINT64_MAX - user->users->n_bytes);
-        charge->user = user_ref(user);
-        charge->n_bytes = n_bytes;
-        user->n_bytes += n_bytes;
-        user->users->n_bytes += n_bytes;
-        if (user->users->n_bytes_most < user->users->n_bytes)
-                user->users->n_bytes_most = user->users->n_bytes;
+        *charge = (struct charge){ .user = user_ref(user), .resource = resource };
+        charge_adopt_more(charge, n);
+}
+
+int charge_grow(struct charge *charge, uint64_t n)
+{
+        int r = user_may_take(charge->user, charge->resource, n);
+
+        if (!r)
+                charge_adopt_more(charge, n);
+        return r;
+}
+
+void charge_adopt_more(struct charge *charge, uint64_t n)
+{
+        struct total *total = &charge->user->users->totals[charge->resource];
+
+        assert(n <= UINT64_MAX - total->n);
+        charge->n += n;
+        charge->user->used[charge->resource] += n;
+        total->n += n;
+        if (total->n_most < total->n)
+                total->n_most = total->n;
+}
+
+void charge_shrink(struct charge *charge, uint64_t n)
+{
+        struct user *user = charge->user;
+
+        assert(n <= charge->n && charge->n <= user->used[charge->resource]);
+        assert(n <= user->users->totals[charge->resource].n);
+        charge->n -= n;
+        user->used[charge->resource] -= n;
+        user->users->totals[charge->resource].n -= n;
+}
+
+void charge_move(struct charge *to, struct charge *from)
+{
+        assert(!to->user);
+        *to = *from;
+        *from = (struct charge){ 0 };
+}
+
+void charge_split(struct charge *to, struct charge *from, uint64_t n)
+{
+        assert(!to->user && n <= from->n);
+        *to = (struct charge){ .user = user_ref(from->user), .n = n, .resource = from->resource };
+        from->n -= n;
 }
 
 void charge_drop(struct charge *charge)
@@ -87,9 +240,7 @@ void charge_drop(struct charge *charge)
 
         if (!user)
                 return;
-        assert(user->n_bytes >= charge->n_bytes && user->users->n_bytes >= charge->n_bytes);
-        user->n_bytes -= charge->n_bytes;
-        user->users->n_bytes -= charge->n_bytes;
+        charge_shrink(charge, charge->n);
         *charge = (struct charge){ 0 };
         user_unref(user);
 }

@@ -36,6 +36,9 @@
 /* The thread for small works gives way to the loop thread alone. */
 #define SMALL_NICE 2
 
+/* Differences in time spent that are none. */
+#define TURN_NS 10000000
+
 /* Small works of one queue that may begin while a large one waits. */
 #define SMALL_IN_TURN 16
 
@@ -46,6 +49,7 @@ struct region {
         unsigned n_helpers; /* under the mutex */
         unsigned n_helpers_max;
         int cpu; /* where its caller began */
+        struct work_queue *queue; /* whose time its helpers spend; NULL: nobody's */
         void (*fn)(void *ctx, uint64_t chunk);
         void *ctx;
 };
@@ -58,6 +62,7 @@ struct workers {
         pthread_cond_t has_finished;
         struct list waiting;   /* queues that hold works: READY */
         struct work_queue own; /* of works that are nobody's */
+        uint64_t at_ns;        /* where the queue stood that was taken from last; never back */
         struct list finished;  /* DONE */
         struct list regions;
         unsigned n_sleeping;
@@ -129,8 +134,11 @@ static void queue_add(struct workers *workers, struct work *work)
 {
         struct work_queue *queue = work->queue;
 
-        if (queue_is_empty(queue))
+        if (queue_is_empty(queue)) {
                 list_push_back(&workers->waiting, &queue->link);
+                if (queue->n_running == 0 && queue->at_ns < workers->at_ns)
+                        queue->at_ns = workers->at_ns;
+        }
         list_push_back(work->cost_ns < WORK_SMALL_NS ? &queue->small : &queue->large, &work->link);
         workers_judge(workers);
 }
@@ -153,13 +161,27 @@ static struct work *queue_next(const struct work_queue *queue, bool only_small)
         return small && queue->n_in_turn < SMALL_IN_TURN ? small : large;
 }
 
+static bool queue_is_before(const struct work_queue *a, const struct work_queue *b)
+{
+        if (a->n_running != b->n_running)
+                return a->n_running < b->n_running;
+        return a->at_ns / TURN_NS < b->at_ns / TURN_NS;
+}
+
+/* Time that a thread spent on its works. */
+static void queue_spend(struct work_queue *queue, uint64_t n_ns)
+{
+        queue->n_ns += n_ns;
+        queue->at_ns += n_ns;
+}
+
 /* The work to begin with; it stays where it is. */
 static struct work *workers_next(struct workers *workers, bool only_small)
 {
         struct work_queue *queue, *best = NULL;
 
         list_for_each (queue, &workers->waiting, link)
-                if (queue_next(queue, only_small) && (!best || queue->n_running < best->n_running))
+                if (queue_next(queue, only_small) && (!best || queue_is_before(queue, best)))
                         best = queue;
         return best ? queue_next(best, only_small) : NULL;
 }
@@ -172,6 +194,8 @@ static void workers_take(struct workers *workers, struct work *work)
         work->state = WORK_RUNNING;
         workers->n_running++;
         queue->n_running++;
+        if (workers->at_ns < queue->at_ns)
+                workers->at_ns = queue->at_ns;
         queue->n_in_turn = work->cost_ns < WORK_SMALL_NS ? queue->n_in_turn + 1 : 0;
         queue_remove(workers, work);
         if (!queue_is_empty(queue)) { /* it is the others' turn */
@@ -187,14 +211,19 @@ static void workers_take(struct workers *workers, struct work *work)
 /* Mutex held; let go while the work runs. */
 static void worker_run(struct workers *workers, struct work *work)
 {
+        uint64_t begun_ns, spent_ns;
+
         workers_take(workers, work);
         pthread_mutex_unlock(&workers->mutex);
 
+        begun_ns = now_ns();
         current = work;
         work->run(work);
         current = NULL;
+        spent_ns = now_ns() - begun_ns;
 
         pthread_mutex_lock(&workers->mutex);
+        queue_spend(work->queue, spent_ns);
         work->state = WORK_DONE;
         workers->n_running--;
         work->queue->n_running--;
@@ -221,13 +250,18 @@ static void worker_part_from(int cpu)
 /* Mutex held; let go while chunks run. */
 static void worker_help(struct workers *workers, struct region *region)
 {
+        uint64_t begun_ns = now_ns(), spent_ns;
+
         region->n_helpers++;
         pthread_mutex_unlock(&workers->mutex);
 
         worker_part_from(region->cpu);
         region_run_chunks(region, &workers->is_urgent);
 
+        spent_ns = now_ns() - begun_ns;
         pthread_mutex_lock(&workers->mutex);
+        if (region->queue)
+                queue_spend(region->queue, spent_ns);
         if (--region->n_helpers == 0)
                 pthread_cond_broadcast(&workers->has_left);
 }
@@ -552,6 +586,7 @@ void workers_for(struct workers *workers, uint64_t n_chunks, void (*fn)(void *ct
         uint64_t n_wanted;
 
         list_init(&region.link);
+        region.queue = current ? current->queue : NULL;
         region.n_helpers_max = current && current->n_threads ? current->n_threads - 1 : UINT_MAX;
         if (!workers || workers->n_threads < 2 || n_chunks < 2 || region.n_helpers_max == 0) {
                 region_run_chunks(&region, NULL);

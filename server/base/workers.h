@@ -7,16 +7,19 @@
  * belongs to its worker; run() must not touch what the loop thread owns.
  *
  * Several works run at once. Who is next: of those for whom works wait, the one for whom fewest
- * run, by turns where that is equal; of his works a small one before a large one (every 17th time
- * a large one all the same), and the oldest of these. One thread more than there are cores takes
- * small works alone, and only while no other is free: large ones cannot hold them up, even where
- * they cannot be interrupted.
+ * run; where that is equal the one for whom less time was spent, on whatever threads, by turns
+ * where that is about equal too. So whoever has long works gets no more than whoever has many short
+ * ones. Time for which somebody wanted nothing is not made up for. Of his works a small one comes
+ * before a large one (every 17th time a large one all the same), and the oldest of these. One
+ * thread more than there are cores takes small works alone, and only while no other is free: large
+ * ones cannot hold them up, even where they cannot be interrupted.
  *
  * A running work may spread a loop over idle workers with workers_for(); the caller takes part, so
  * it never waits for a free thread. Results must not depend on which thread takes which chunk.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +39,8 @@ struct work_queue {
         struct list large;
         unsigned n_running;
         unsigned n_in_turn; /* small works begun since a large one was */
+        _Atomic uint64_t n_ns; /* that threads spent on its works, in all */
+        uint64_t at_ns;        /* the same, and what it gave up by wanting nothing meanwhile */
 };
 
 struct work {

@@ -150,17 +150,75 @@ int config_cache_path(char *path, size_t n_path)
 int config_default_memory(const char *directory, uint64_t *n_bytesp)
 {
         struct statvfs file_system;
-        uint64_t shm, ram;
+        uint64_t shm, ram, cgroup;
 
         if (statvfs(directory, &file_system))
                 return -errno;
         shm = (uint64_t)file_system.f_blocks * file_system.f_frsize;
         ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+        cgroup = config_memory_max("/sys/fs/cgroup", "/proc/self/cgroup");
+        ram = cgroup < ram ? cgroup : ram;
         shm = shm / 10 * 9;
         ram = ram / 4 * 3;
         /* A tmpfs without a size has no blocks to tell of. */
         *n_bytesp = shm > 0 && shm < ram ? shm : ram;
         return 0;
+}
+
+/* One line of a file, of which at most n_line - 1 bytes count. */
+static bool read_line(const char *path, char *line, int n_line)
+{
+        FILE *file = fopen(path, "re");
+        bool is_read = file && fgets(line, n_line, file);
+
+        if (file)
+                fclose(file);
+        return is_read;
+}
+
+uint64_t config_memory_max(const char *root, const char *path)
+{
+        char group[512], file[1024], line[64], *slash;
+        uint64_t least = UINT64_MAX, value;
+
+        if (!read_line(path, group, sizeof(group)) || strncmp(group, "0::/", 4))
+                return UINT64_MAX; /* not the unified hierarchy */
+        group[strcspn(group, "\n")] = '\0';
+        while ((slash = strrchr(group + 3, '/'))) {
+                snprintf(file, sizeof(file), "%s%s/memory.max", root, group + 3);
+                if (read_line(file, line, sizeof(line)) && line[0] >= '0' && line[0] <= '9') {
+                        value = strtoull(line, NULL, 10);
+                        least = value < least ? value : least;
+                }
+                *slash = '\0';
+        }
+        return least;
+}
+
+static uint64_t at_least(uint64_t n, uint64_t least)
+{
+        return n > least ? n : least;
+}
+
+void config_default_quotas(struct quotas *quotas, uint64_t memory_limit, uint64_t n_connections)
+{
+        /* 1 KB each */
+        quotas->all[RESOURCE_TENSORS] = at_least(memory_limit / 16384, 256 * 1024);
+        quotas->all[RESOURCE_LEASES] = 65536;
+        quotas->all[RESOURCE_CONNECTIONS] = n_connections;
+        quotas->all[RESOURCE_REQUESTS] = 131072;
+        quotas->all[RESOURCE_WORKSPACE] = at_least(memory_limit / 8, 256 << 20);
+        /*
+         * The catalog takes up to four times what counts in it, and eight times while it moves:
+         * that must fit into what one greedy user leaves.
+         */
+        if (quotas->is_shared)
+                quotas->all[RESOURCE_RECORDS] = at_least(memory_limit / 32, 1 << 20);
+}
+
+bool config_is_shared(mode_t mode, uid_t owner)
+{
+        return (mode & 022) || owner != geteuid();
 }
 
 unsigned config_default_threads(void)

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/quota.h"
+
 /* As long as a socket's path can be, with the NUL. */
 #define CONFIG_PATH_SIZE 108
 
@@ -25,6 +27,7 @@ struct config {
         unsigned n_threads;
         unsigned busy_poll_us;    /* 0: off */
         uint32_t max_connections; /* 0: as many as descriptors allow */
+        struct quotas quotas;     /* what is said of none is 0 */
         uint64_t idle_exit_ms;    /* 0: never */
         const char *shm_directory;
         const char *blas_core;
@@ -51,9 +54,23 @@ int config_default_socket(char path[CONFIG_PATH_SIZE], bool *is_oursp);
  */
 int config_make_directory(const char *socket_path, bool is_ours);
 
-/* The smaller of 90 % of the file system's size and 75 % of the machine's memory. 0 or negative
- * errno. */
+/*
+ * The smallest of 90 % of the file system's size, 75 % of the machine's memory, and 75 % of what
+ * the control group may have. 0 or negative errno.
+ */
 int config_default_memory(const char *directory, uint64_t *n_bytesp);
+/*
+ * The bound that the process's control group, or one above it, sets to its memory, UINT64_MAX:
+ * none. root: where the hierarchy is mounted; path: a file as /proc/self/cgroup.
+ */
+uint64_t config_memory_max(const char *root, const char *path);
+/*
+ * How much of everything there is for all users, where nothing was said: memory_limit of the
+ * tensors' own, and other things in proportion, so that all of it stays below a fifth more.
+ */
+void config_default_quotas(struct quotas *quotas, uint64_t memory_limit, uint64_t n_connections);
+/* May other users than the daemon's own connect to a socket with these permissions? */
+bool config_is_shared(mode_t mode, uid_t owner);
 /* Processors that this process may run on. */
 unsigned config_default_threads(void);
 /* Let this process have as many descriptors as it may; returns how many. */

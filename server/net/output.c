@@ -11,6 +11,9 @@
 #include "base/error.h"
 #include "service/service.h"
 
+/* So much may wait of any connection, whatever else its user has. */
+#define OUTPUT_FREE_BYTES (16 * 1024)
+
 /* Replies that one sendmsg takes. */
 #define OUTPUT_IOV 16
 
@@ -115,6 +118,7 @@ static size_t reply_cost(const struct reply *reply)
 void output_init(struct output *output, int fd, struct fd_budget *budget, struct user *user)
 {
         *output = (struct output){ .fd = fd, .budget = budget, .user = user_ref(user) };
+        charge_adopt(&output->charge, user, RESOURCE_WORKSPACE, 0);
         list_init(&output->queue);
         list_init(&output->link);
 }
@@ -124,6 +128,7 @@ void output_deinit(struct output *output)
         output_drop(output);
         if (output->n_fds_unread)
                 uncount_fds(output);
+        charge_drop(&output->charge);
         output->user = user_unref(output->user);
 }
 
@@ -133,11 +138,16 @@ void output_push(struct output *output, struct reply *reply, uint64_t now_ms)
                 output->since_ms = now_ms;
         list_push_back(&output->queue, &reply->link);
         output->n_bytes += reply_cost(reply);
+        if (output->n_bytes > OUTPUT_FREE_BYTES &&
+            user_may_take(output->user, RESOURCE_WORKSPACE, reply_cost(reply)))
+                output->is_over = true;
+        charge_adopt_more(&output->charge, reply_cost(reply));
 }
 
 static void output_pop(struct output *output, struct reply *reply, uint64_t now_ms)
 {
         output->n_bytes -= reply_cost(reply);
+        charge_shrink(&output->charge, reply_cost(reply));
         output->since_ms = now_ms;
         reply_free(reply);
 }

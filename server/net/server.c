@@ -171,6 +171,16 @@ static void on_watchdog(uv_timer_t *timer)
 
 /* ---- life ---- */
 
+/* As many as there are descriptors for. */
+static uint32_t server_connections(const struct config *config, uint64_t n_descriptors)
+{
+        uint64_t n = config->max_connections ? config->max_connections : SERVER_CONNECTIONS;
+
+        if (n > n_descriptors - SERVER_OWN_DESCRIPTORS)
+                n = n_descriptors - SERVER_OWN_DESCRIPTORS;
+        return (uint32_t)n;
+}
+
 static int server_start_service(struct server *server, const char *prefix)
 {
         const struct config *config = server->config;
@@ -178,6 +188,7 @@ static int server_start_service(struct server *server, const char *prefix)
                 .prefix = prefix,
                 .directory = config->shm_directory,
                 .memory_limit = config->memory_limit,
+                .quotas = config->quotas,
                 .n_threads = config->n_threads,
                 .busy_poll_us = config->busy_poll_us,
                 .uid = geteuid(),
@@ -191,6 +202,8 @@ static int server_start_service(struct server *server, const char *prefix)
         char message[256] = "";
         int r;
 
+        config_default_quotas(&service_config.quotas, config->memory_limit,
+                              server->n_sessions_max);
         r = service_new(&server->service, &service_config, message);
         if (r == 0)
                 return EX_OK;
@@ -275,16 +288,6 @@ static void server_announce(const struct server *server, const char *prefix)
 
 static void server_serve(struct server *server, uint64_t n_descriptors, const char *prefix)
 {
-        uint64_t n_max = server->config->max_connections;
-
-        if (n_descriptors < 2 * SERVER_OWN_DESCRIPTORS)
-                n_descriptors = 2 * SERVER_OWN_DESCRIPTORS;
-        if (!n_max)
-                n_max = SERVER_CONNECTIONS;
-        if (n_max > n_descriptors - SERVER_OWN_DESCRIPTORS)
-                n_max = n_descriptors - SERVER_OWN_DESCRIPTORS;
-        server->n_sessions_max = (uint32_t)n_max;
-
         sessions_init(&server->sessions, &server->loop, server->service, n_descriptors / 2,
                       on_session_ended, server);
         server_start_handles(server);
@@ -304,6 +307,9 @@ int server_run(const struct config *config)
         char prefix[TD_SHM_PREFIX_SIZE];
         int status;
 
+        if (n_descriptors < 2 * SERVER_OWN_DESCRIPTORS)
+                n_descriptors = 2 * SERVER_OWN_DESCRIPTORS;
+        server.n_sessions_max = server_connections(config, n_descriptors);
         td_shm_prefix(prefix, geteuid(), config->socket_path);
         if (loop_init(&server.loop, config->busy_poll_us, may_spin, glance, &server))
                 return EX_OSERR;

@@ -30,6 +30,8 @@
 #define SESSION_LATER_MIN_MS 1
 #define SESSION_LATER_MAX_MS 64
 #define SESSION_LINGER_MAX_MS 4096
+/* An input may be as large, whatever else its user has. */
+#define SESSION_FREE_BYTES (64 * 1024)
 /* What is read and dropped before a close, so that the peer sees an end and no reset. */
 #define SESSION_DRAIN_BYTES (64 * 1024)
 
@@ -60,6 +62,7 @@ static void session_leave(struct session *session)
         list_unlink(&session->ready);
         if (session->sessions->latest == session)
                 session->sessions->latest = NULL;
+        charge_move(&session->connection, &session->client.connection);
         client_deinit(&session->client);
 }
 
@@ -71,6 +74,8 @@ static void session_free(struct session *session)
         list_unlink(&session->dirty);
         list_unlink(&session->link);
         output_deinit(&session->output);
+        charge_drop(&session->connection);
+        charge_drop(&session->memory);
         uv_close((uv_handle_t *)&session->timer, on_handle_closed);
         uv_close((uv_handle_t *)&session->poll, on_handle_closed);
         close(session->fd);
@@ -175,6 +180,21 @@ static bool session_may_read(const struct session *session)
                session->output.n_bytes <= TD_OUTPUT_SOFT && !client_is_full(&session->client);
 }
 
+/* What the input takes is its user's. False: it is more than the user may have. */
+static bool session_count_input(struct session *session)
+{
+        uint64_t n = session->input.n_allocated;
+
+        if (n < session->memory.n)
+                charge_shrink(&session->memory, session->memory.n - n);
+        n -= session->memory.n;
+        if (session->memory.n + n <= SESSION_FREE_BYTES)
+                charge_adopt_more(&session->memory, n);
+        else if (n > 0)
+                return !charge_grow(&session->memory, n);
+        return true;
+}
+
 /* The whole messages in the input, as far as this turn and the peer's reading go. */
 static void session_process(struct session *session)
 {
@@ -203,6 +223,7 @@ static void session_process(struct session *session)
                 else if (!session->started_ms)
                         session->started_ms = now_ms(session);
                 input_settle(&session->input);
+                session_count_input(session);
         } else if (r) {
                 session_fail(session, TD_E_MALFORMED, scan_error(r));
         }
@@ -216,6 +237,11 @@ static bool session_read(struct session *session)
         if (!session_may_read(session) || session->is_behind)
                 return false;
         r = input_receive(&session->input, session->fd);
+        if (r == 0 && !session_count_input(session)) {
+                session_fail(session, TD_E_TOO_MANY,
+                             "messages of this user that are not whole take too much memory");
+                return true;
+        }
         if (r == 0 && !turns_may_go(session->turns))
                 session->is_behind = true; /* perhaps; its turn will show */
         else if (r == 0)
@@ -333,7 +359,8 @@ void session_update(struct session *session)
                 return;
         }
         r = output_flush(&session->output, now_ms(session));
-        if (r < 0 || session->has_lost || session->output.n_bytes > TD_OUTPUT_HARD ||
+        if (r < 0 || session->has_lost || session->output.is_over ||
+            session->output.n_bytes > TD_OUTPUT_HARD ||
             (session->state == SESSION_ENDING && output_is_empty(&session->output))) {
                 session_give_up(session);
                 return;
@@ -469,12 +496,26 @@ static int peer_credentials(int fd, uid_t *uidp, pid_t *pidp)
         return 0;
 }
 
+/* There is no session for it: tell the peer why, as far as its socket takes that at once. */
+static void refuse(int fd, const struct td_refusal *refusal)
+{
+        _cleanup_(reply_freep) struct reply *reply = reply_new();
+
+        if (!reply)
+                return;
+        reply_notify_error(reply, refusal->code, refusal->message);
+        if (!reply_finish(reply) &&
+            send(fd, reply->bytes, reply->n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                log_debug("a refused connection was not told why");
+}
+
 int session_new(struct sessions *sessions, int fd_in)
 {
         _cleanup_(closep) int fd = fd_in;
         _cleanup_(freep) struct session *session = calloc(1, sizeof(*session));
         struct session *s = session;
         pid_t pid = 0;
+        struct td_refusal refusal;
         int r;
 
         if (!session)
@@ -492,7 +533,9 @@ int session_new(struct sessions *sessions, int fd_in)
         r = turns_join(&sessions->turns, s->uid, &s->turns);
         if (r)
                 return r;
-        r = client_init(&s->client, sessions->service, s->uid, &s->sink);
+        r = client_init(&s->client, sessions->service, s->uid, &s->sink, &refusal);
+        if (r > 0)
+                refuse(fd, &refusal);
         if (r) {
                 turns_leave(s->turns);
                 return r;
@@ -508,6 +551,7 @@ int session_new(struct sessions *sessions, int fd_in)
         s->n_handles = 2;
         s->poll.data = s->timer.data = s;
         output_init(&s->output, fd, &sessions->budget, s->client.user);
+        charge_adopt(&s->memory, s->client.user, RESOURCE_WORKSPACE, 0);
         s->born_ms = now_ms(s);
         list_push_back(&sessions->all, &s->link);
         sessions->n++;

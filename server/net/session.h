@@ -46,6 +46,8 @@ struct session {
         unsigned n_handles;
         struct reply_sink sink;
         struct client client;
+        struct charge connection; /* once the client is gone and the socket is not */
+        struct charge memory;     /* of the input */
         struct input input;
         struct output output;
         bool has_spoken;     /* a whole message came */
@@ -59,7 +61,10 @@ struct session {
         uint64_t later_step_ms;
 };
 
-/* Takes the connected socket over, also on failure. 0 or negative errno. */
+/*
+ * Takes the connected socket over, also on failure. 0, CHARGE_E_* (the peer was told), or negative
+ * errno.
+ */
 int session_new(struct sessions *sessions, int fd);
 /* Read without having been told that something is there. */
 void session_glance(struct session *session);

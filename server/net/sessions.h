@@ -47,7 +47,7 @@ void sessions_deinit(struct sessions *sessions);
 /* Let on_idle() give the session its turn. */
 void sessions_want_turn(struct sessions *sessions, struct session *session);
 
-/* A connected socket, taken over even on failure. 0 or negative errno. */
+/* A connected socket, taken over even on failure. 0, CHARGE_E_*, or negative errno. */
 int sessions_add(struct sessions *sessions, int fd);
 /* Read from the latest, if something is there. */
 void sessions_glance(struct sessions *sessions);

@@ -42,16 +42,51 @@ static int call_new(struct call **callp, struct client *client, struct request *
         call->service = client->service;
         call->client = client;
         call->user = user_ref(client->user);
+        charge_adopt(&call->workspace, call->user, RESOURCE_WORKSPACE, 0);
         call->request = request;
         call->deadline_ms = call->blocked_until_ms = UINT64_MAX;
         list_init(&call->queue);
         list_init(&call->watched);
         list_push_back(&client->calls, &call->link);
         client->n_calls++;
-        /* What is planned from a request takes about as much again. */
-        call_count_bytes(call, sizeof(*call) + 2 * request->n_bytes + n_pins * sizeof(*call->pins));
         *callp = call;
         return 0;
+}
+
+/* Those that give something back are done at once, and never refused for want of it. */
+static bool gives_back(const struct request *request)
+{
+        switch (request->method) {
+        case METHOD_UNMAP:
+        case METHOD_RELEASE:
+        case METHOD_UNLEASE:
+        case METHOD_UNDEFINE:
+        case METHOD_CANCEL:
+        case METHOD_DELETE:
+                return true;
+        default:
+                return request->is_notification;
+        }
+}
+
+/* It is one of its user's requests. 0, or -1 and its failure is set. */
+static int call_charge(struct call *call)
+{
+        /* What is planned from a request takes about as much again. */
+        const uint64_t n_bytes = sizeof(*call) + 2 * call->request->n_bytes +
+                                 call->n_pins * sizeof(*call->pins);
+        int r = 0;
+
+        if (gives_back(call->request))
+                charge_adopt(&call->counted, call->user, RESOURCE_REQUESTS, 1);
+        else
+                r = user_may_take(call->user, RESOURCE_WORKSPACE, n_bytes);
+        if (!r && !call->counted.user)
+                r = charge_take(&call->counted, call->user, RESOURCE_REQUESTS, 1);
+        if (r)
+                failure_from_charge(&call->failure, call->user->users);
+        call_count_bytes(call, n_bytes);
+        return r ? -1 : 0;
 }
 
 static void id_to_text(char text[33], const uint8_t id[16])
@@ -139,10 +174,15 @@ static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
                             TD_HANDLES_MAX);
                 return -1;
         }
+        if (user_may_take(call->user, RESOURCE_WORKSPACE, sizeof(*taken))) {
+                failure_from_charge(&call->failure, call->user->users);
+                return -1;
+        }
         if (promise_new(&call->results[i], &client->promises, handle)) {
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
+        charge_adopt(&call->results[i]->charge, call->user, RESOURCE_WORKSPACE, sizeof(*taken));
         return 0;
 }
 
@@ -349,6 +389,10 @@ void call_admit(struct client *client, struct request *request)
                 return;
         }
 
+        if (call_charge(call)) {
+                call_fail(call);
+                return;
+        }
         /* A repeat needs nothing of what the first one needed: that may be gone by now. */
         r = call_check_repeat(call);
         if (r > 0) {

@@ -43,6 +43,7 @@ void call_stop_waiting(struct call *call)
 void call_count_bytes(struct call *call, uint64_t n_bytes)
 {
         call->n_bytes += n_bytes;
+        charge_adopt_more(&call->workspace, n_bytes);
         if (call->client)
                 call->client->n_bytes += n_bytes;
 }
@@ -71,6 +72,8 @@ static void call_free(struct call *call)
         sharing_free(call->sharing);
         definition_unref(call->definition);
         request_free(call->request);
+        charge_drop(&call->workspace);
+        charge_drop(&call->counted);
         user_unref(call->user);
         free(call);
 }
@@ -202,8 +205,10 @@ static void call_fail_result(struct call *call, struct promise *promise)
                 client_remember_failed(call->client, promise);
         promise->state = PROMISE_FAILED;
         promise->failure = malloc(sizeof(*promise->failure));
-        if (promise->failure)
+        if (promise->failure) {
                 *promise->failure = call->failure;
+                charge_adopt_more(&promise->charge, sizeof(*promise->failure));
+        }
         call_settle(promise);
 }
 

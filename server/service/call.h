@@ -59,7 +59,9 @@ struct call {
         bool is_repeat;   /* of a named write: not done again, it gets the outcome of the first */
         bool is_waiting;  /* counted in client->n_waiting */
         bool is_orphan;   /* counted in user->n_orphans */
-        uint64_t n_bytes; /* counted in client->n_bytes */
+        uint64_t n_bytes; /* counted in client->n_bytes, */
+        struct charge workspace; /* and on the user; */
+        struct charge counted;   /* among the requests of its user */
 
         struct definition *definition; /* of a call by number: owned reference */
         struct heap_node timed;        /* the service's, by when it is looked at */

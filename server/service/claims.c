@@ -51,6 +51,7 @@ struct claim *claim_free(struct claim *claim)
         if (claim->lease.tensor && claim->lease.tensor->mutable->reader == claim->call)
                 claim->lease.tensor->mutable->reader = NULL;
         lease_end(&claim->lease);
+        charge_drop(&claim->charge);
         free(claim);
         return NULL;
 }
@@ -156,6 +157,7 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
 {
         bool is_lease = call->request->method == METHOD_LEASE;
         struct pin *pin = &call->pins[i];
+        struct charge charge = { 0 };
         struct desc region;
 
         if (input_desc(call, i, tensor, &region))
@@ -178,11 +180,17 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
                             TD_LEASE_RETURN_MS);
                 return -1;
         }
+        if (charge_take(&charge, call->user, RESOURCE_LEASES, 1)) {
+                failure_from_charge(&call->failure, call->user->users);
+                return -1;
+        }
         pin->claim = claim_new(call);
         if (!pin->claim) {
+                charge_drop(&charge);
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
+        charge_move(&pin->claim->charge, &charge);
         pin->claim->lease = (struct lease){ .owner = is_lease ? NULL : call,
                                             .is_lasting = is_lease,
                                             .granted = on_granted };
@@ -336,6 +344,7 @@ int claims_recover(struct service *service)
                 memcpy(claim->nonce, recovered->nonce, sizeof(claim->nonce));
                 claim->lease = (struct lease){ .is_lasting = true, .granted = on_granted };
                 lease_resume(&claim->lease, recovered);
+                charge_adopt(&claim->charge, claim->lease.tensor->user, RESOURCE_LEASES, 1);
                 list_push_back(&service->returning, &claim->returning);
                 recovered_free(recovered);
         }

@@ -30,6 +30,7 @@ struct claim {
         struct list returning; /* the service's: an earlier daemon's, that nobody asked for yet */
         uint64_t until_ms;     /* when that is over; 0: it is no such claim, or was asked for */
         uint8_t nonce[16];     /* of such a one */
+        struct charge charge;
         UT_hash_handle hh;
 };
 

@@ -13,6 +13,7 @@ struct definition *definition_unref(struct definition *definition)
         if (!definition || --definition->n_refs > 0)
                 return NULL;
         nodes_unref(definition->nodes);
+        charge_drop(&definition->charge);
         free(definition);
         return NULL;
 }
@@ -25,15 +26,24 @@ struct definition *definition_find(struct definitions *definitions, uint64_t num
         return definition;
 }
 
-int definition_new(struct definitions *definitions, struct request *request)
+int definition_new(struct definitions *definitions, struct user *user, struct request *request)
 {
         const struct td_program *program = &request->program;
         size_t n_bytes = sizeof(struct definition) + request->n_inputs * sizeof(struct td_type) +
                          program->n_outputs * sizeof(uint32_t);
-        struct definition *definition = calloc(1, n_bytes);
+        struct charge charge = { 0 };
+        struct definition *definition;
+        int r;
 
-        if (!definition)
+        r = charge_take(&charge, user, RESOURCE_WORKSPACE, n_bytes + request->nodes->n_bytes);
+        if (r)
+                return r;
+        definition = calloc(1, n_bytes);
+        if (!definition) {
+                charge_drop(&charge);
                 return error_origin(-ENOMEM);
+        }
+        charge_move(&definition->charge, &charge);
         definition->n_refs = 1;
         definition->number = request->definition;
         definition->nodes = nodes_ref(request->nodes);

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/quota.h"
 #include "base/table.h"
 #include "wire/request.h"
 
@@ -20,6 +21,7 @@ struct definition {
         struct td_program program; /* outputs lie behind the struct */
         struct td_type *types;     /* of the inputs; behind the struct */
         size_t n_bytes;            /* of all that it takes */
+        struct charge charge;
         UT_hash_handle hh;
 };
 
@@ -29,8 +31,8 @@ struct definitions {
 };
 
 struct definition *definition_find(struct definitions *definitions, uint64_t number);
-/* From a request that is one; the number is free. -ENOMEM. */
-int definition_new(struct definitions *definitions, struct request *request);
+/* From a request that is one; the number is free. CHARGE_E_* or -ENOMEM. */
+int definition_new(struct definitions *definitions, struct user *user, struct request *request);
 /* The connection forgets it. */
 void definition_drop(struct definitions *definitions, struct definition *definition);
 void definitions_clear(struct definitions *definitions);

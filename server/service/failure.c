@@ -45,6 +45,30 @@ static void failure_add_figures(struct failure *failure, struct store *store, ui
                          asked, figures.used, figures.limit);
 }
 
+void failure_from_charge(struct failure *failure, const struct users *users)
+{
+        const struct charge_refusal *refusal = &users->refusal;
+        const char *what = resource_name(refusal->resource);
+        bool is_memory = refusal->resource == RESOURCE_BYTES;
+
+        if (refusal->is_whole)
+                failure_set(failure, is_memory ? TD_E_MEMORY_LIMIT : TD_E_TOO_MANY,
+                            "%s: asked for %" PRIu64 ", the daemon's users have %" PRIu64
+                            " in all, the limit is %" PRIu64,
+                            what, refusal->asked, refusal->used, refusal->limit);
+        else
+                failure_set(failure, is_memory ? TD_E_QUOTA : TD_E_TOO_MANY,
+                            "%s: asked for %" PRIu64 ", uid %u has %" PRIu64
+                            " and may have %" PRIu64 " now, as much as is free and others have",
+                            what, refusal->asked, (unsigned)refusal->uid, refusal->used,
+                            refusal->limit);
+        failure->has_figures = true;
+        failure->what = is_memory ? NULL : what;
+        failure->asked = refusal->asked;
+        failure->used = refusal->used;
+        failure->limit = refusal->limit;
+}
+
 void failure_from_store(struct failure *failure, int r, struct store *store, const char *what,
                         uint64_t asked)
 {
@@ -68,6 +92,9 @@ void failure_from_store(struct failure *failure, int r, struct store *store, con
                             "write it",
                             what);
                 return;
+        case STORE_E_QUOTA:
+                failure_from_charge(failure, store_users(store));
+                return;
         case STORE_E_LIMIT:
         case STORE_E_TRIMMING:
                 failure_set(failure, TD_E_MEMORY_LIMIT, " ");
@@ -86,7 +113,8 @@ void failure_from_store(struct failure *failure, int r, struct store *store, con
 
 void failure_write(const struct failure *failure, struct reply *reply, uint32_t msgid)
 {
-        uint32_t n_data = (failure->has_figures ? 3u : 0u) + (failure->node >= 0 ? 1u : 0u);
+        uint32_t n_data = (failure->has_figures ? 3u : 0u) + (failure->what ? 1u : 0u) +
+                          (failure->node >= 0 ? 1u : 0u);
 
         reply_begin_error(reply, msgid, failure->code, failure->message, n_data);
         if (failure->has_figures) {
@@ -96,6 +124,10 @@ void failure_write(const struct failure *failure, struct reply *reply, uint32_t 
                 reply_uint(reply, failure->used);
                 reply_key(reply, "limit");
                 reply_uint(reply, failure->limit);
+        }
+        if (failure->what) {
+                reply_key(reply, "what");
+                reply_str(reply, failure->what);
         }
         if (failure->node >= 0) {
                 reply_key(reply, "node");

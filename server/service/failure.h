@@ -18,7 +18,8 @@ struct failure {
         enum td_error_code code; /* TD_OK: none */
         int32_t node;            /* of a program; -1: none to blame */
         bool has_figures;
-        uint64_t asked, used, limit; /* bytes */
+        const char *what; /* of what the figures are; NULL: bytes */
+        uint64_t asked, used, limit;
         char message[512];
 };
 
@@ -31,4 +32,6 @@ void failure_from_refusal(struct failure *failure, const struct td_refusal *refu
  */
 void failure_from_store(struct failure *failure, int r, struct store *store, const char *what,
                         uint64_t asked);
+/* Of what the last charge was refused for: users->refusal. */
+void failure_from_charge(struct failure *failure, const struct users *users);
 void failure_write(const struct failure *failure, struct reply *reply, uint32_t msgid);

@@ -56,6 +56,7 @@ static int infer(const struct call *call, struct td_refusal *refusal)
 void handle_define(struct call *call)
 {
         struct td_refusal refusal = { .node = -1 };
+        int r;
 
         if (definition_find(&call->client->definitions, call->request->definition)) {
                 call_refuse(call, TD_E_HANDLE_TAKEN,
@@ -70,7 +71,13 @@ void handle_define(struct call *call)
                 call_fail(call);
                 return;
         }
-        if (definition_new(&call->client->definitions, call->request)) {
+        r = definition_new(&call->client->definitions, call->user, call->request);
+        if (r > 0) {
+                failure_from_charge(&call->failure, call->user->users);
+                call_fail(call);
+                return;
+        }
+        if (r) {
                 call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
                 return;
         }

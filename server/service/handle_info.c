@@ -183,6 +183,20 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
         write_uint(reply, "scratch", n_scratch);
 }
 
+static void write_user(struct reply *reply, const struct user *user)
+{
+        reply_map(reply, 3 + N_RESOURCES + 1);
+        write_uint(reply, "uid", user->uid);
+        for (int i = 0; i < N_RESOURCES; i++)
+                write_uint(reply, resource_name(i), user->used[i]);
+        write_uint(reply, "names", user->n_names);
+        write_uint(reply, "worker_ms", user->works.n_ns / 1000000);
+        reply_key(reply, "limits");
+        reply_map(reply, N_RESOURCES);
+        for (int i = 0; i < N_RESOURCES; i++)
+                write_uint(reply, resource_name(i), user_limit(user, i));
+}
+
 /* Every user to the daemon's own uid and to root, else the asking one. */
 static void write_users(struct reply *reply, struct call *call)
 {
@@ -192,16 +206,9 @@ static void write_users(struct reply *reply, struct call *call)
 
         reply_key(reply, "users");
         reply_array(reply, is_admin ? HASH_COUNT(users->by_uid) : 1);
-        HASH_ITER (hh, users->by_uid, user, next) {
-                if (!is_admin && user != call->user)
-                        continue;
-                reply_map(reply, 5);
-                write_uint(reply, "uid", user->uid);
-                write_uint(reply, "bytes", user->n_bytes);
-                write_uint(reply, "tensors", user->n_tensors);
-                write_uint(reply, "names", user->n_names);
-                write_uint(reply, "connections", user->n_connections);
-        }
+        HASH_ITER (hh, users->by_uid, user, next)
+                if (is_admin || user == call->user)
+                        write_user(reply, user);
 }
 
 static void stat_daemon(struct call *call)

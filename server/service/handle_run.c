@@ -54,6 +54,7 @@ struct run_state *run_state_free(struct run_state *run)
                 segment_unref(run->areas[i].segment);
                 tensor_unref(run->areas[i].tensor);
         }
+        charge_drop(&run->tensors);
         plan_free(run->fresh);
         planned_unref(run->planned);
         if (run->descs_are_ours)
@@ -425,8 +426,10 @@ static int run_make_tensors(struct call *call, struct tensor **tensors)
                                 memcpy(tensors[i]->heap, area->data, area->n_bytes);
                         continue;
                 }
-                r = tensor_new(&tensors[i], call->service->store, call->user, &desc,
-                               steal_ptr(&area->segment), area->is_small ? area->data : NULL, NULL);
+                r = tensor_new_prepaid(&tensors[i], call->service->store, call->user, &desc,
+                                       steal_ptr(&area->segment),
+                                       area->is_small ? area->data : NULL, NULL,
+                                       &call->run->tensors);
                 if (!r && tensors[i]->segment)
                         r = tensor_seal(tensors[i]);
                 if (!r && output->map)
@@ -634,7 +637,9 @@ static void run_begin(struct call *call)
                 call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
                 return;
         }
-        r = run_reserve(call);
+        r = run_charge(call);
+        if (!r)
+                r = run_reserve(call);
         if (r) {
                 for (uint32_t i = 0; i < run->n_areas; i++)
                         n_bytes += run->areas[i].n_bytes;

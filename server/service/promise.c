@@ -51,6 +51,7 @@ struct promise *promise_unref(struct promise *promise)
         assert(!promise->table);
         reservation_free(promise->reservation);
         tensor_unref(promise->tensor);
+        charge_drop(&promise->charge);
         free(promise->failure);
         free(promise);
         return NULL;

@@ -25,6 +25,7 @@ struct promise {
         struct reservation *reservation; /* of a created tensor that is not sealed: the name that it
                                             will have */
         struct op_id op_id;
+        struct charge charge; /* of this object, and of why it failed */
         struct list waits;      /* struct wait, in order of arrival */
         struct list failed;       /* FAILED, and still listed: its client's list of such */
         struct list of_tensor;    /* READY, and still listed: the tensor's list of such */

@@ -114,8 +114,8 @@ static int area_make_tensor(struct call *call, uint32_t i)
         if (area->tensor || !call->request->outputs[i].handle || !writes_over(call) || !is_known)
                 return 0;
         run_output_desc(call->run, i, &desc);
-        return tensor_new(&area->tensor, call->service->store, call->user, &desc, NULL, area->data,
-                          NULL);
+        return tensor_new_prepaid(&area->tensor, call->service->store, call->user, &desc, NULL,
+                                  area->data, NULL, &call->run->tensors);
 }
 
 /* 0, a store outcome or a negative errno. */
@@ -194,6 +194,18 @@ int run_pin_inputs(struct call *call)
                 }
         }
         return 0;
+}
+
+int run_charge(struct call *call)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < call->n_results; i++)
+                n += call->request->outputs[i].handle || call->request->outputs[i].name;
+        if (call->run->tensors.user || n == 0)
+                return 0;
+        return charge_take(&call->run->tensors, call->user, RESOURCE_TENSORS, n) ? STORE_E_QUOTA
+                                                                                 : 0;
 }
 
 /*

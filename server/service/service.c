@@ -113,6 +113,7 @@ int service_new(struct service **servicep, const struct service_config *config, 
                 .prefix = config->prefix,
                 .directory = config->directory,
                 .limit = config->memory_limit,
+                .quotas = &config->quotas,
                 .ctx = service,
                 .dispose = on_dispose,
                 .freed = on_freed,
@@ -295,18 +296,33 @@ bool client_is_full(const struct client *client)
         return client->n_calls >= CLIENT_CALLS_MAX || client->n_bytes >= CLIENT_BYTES_MAX;
 }
 
-int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink)
+static void refuse_connection(const struct users *users, struct td_refusal *refusal)
 {
+        struct failure failure;
+
+        failure_from_charge(&failure, users);
+        td_refuse(refusal, failure.code, "%s", failure.message);
+}
+
+int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink,
+                struct td_refusal *refusal)
+{
+        struct users *users = store_users(service->store);
         int r;
 
         *client = (struct client){ .service = service,
                                    .sink = sink,
                                    .number = ++service->n_clients_ever,
                                    .name = "unnamed" };
-        r = user_get(store_users(service->store), uid, &client->user);
+        r = user_get(users, uid, &client->user);
         if (r)
                 return r;
-        client->user->n_connections++;
+        r = charge_take(&client->connection, client->user, RESOURCE_CONNECTIONS, 1);
+        if (r) {
+                refuse_connection(users, refusal);
+                client->user = user_unref(client->user);
+                return r;
+        }
         holder_init(&client->holder, client->user, on_trim);
         list_init(&client->failed);
         list_init(&client->calls);
@@ -350,7 +366,7 @@ void client_deinit(struct client *client)
         claims_end(client);
         assert(client->n_calls == 0 && client->n_waiting == 0 && client->n_bytes == 0);
         holder_deinit(service->store, &client->holder);
-        client->user->n_connections--;
+        charge_drop(&client->connection);
         user_unref(client->user);
         list_unlink(&client->link);
         list_unlink(&client->trimmed);

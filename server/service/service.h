@@ -28,6 +28,7 @@ struct service_config {
         const char *prefix;    /* of shm objects */
         const char *directory; /* "/dev/shm" */
         uint64_t memory_limit; /* bytes */
+        struct quotas quotas;  /* of everything else; and whether several uids may connect */
         unsigned n_threads;
         unsigned busy_poll_us; /* repeated to clients */
         uid_t uid;             /* the daemon's */
@@ -63,6 +64,7 @@ struct client {
         struct service *service;
         struct holder holder;
         struct user *user; /* owned reference */
+        struct charge connection;
         struct reply_sink *sink;
         uint64_t number; /* of this connection, among all that there were, */
         char name[64];   /* and what it said that it is; */
@@ -95,11 +97,15 @@ void service_stop(struct service *service);
 struct service *service_free(struct service *service);
 DEFINE_CLEANUP(struct service, service_free)
 
-/* 0 or -ENOMEM. */
-int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink);
+/*
+ * 0, -ENOMEM, or CHARGE_E_*: the uid has as many connections as it may (refusal); then there is no
+ * client.
+ */
+int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink,
+                struct td_refusal *refusal);
 /*
  * The connection ended: references, unsealed tensors and grants go; jobs whose outputs are all
- * unnamed are cancelled.
+ * unnamed are cancelled. Whoever keeps the socket for longer takes client->connection before.
  */
 void client_deinit(struct client *client);
 

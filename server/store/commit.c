@@ -154,7 +154,7 @@ int name_show(struct store *store, struct name *name, bool is_shown)
 }
 
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
-                 struct outcome *outcome, uint32_t n_record_bytes)
+                 struct outcome *outcome, struct charge *record)
 {
         struct tensor *before = steal_ptr(&name->tensor);
 
@@ -172,8 +172,11 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
         }
         outcome_release(&store->outcomes, name->outcome);
         name->outcome = outcome;
-        store->n_record_bytes = store->n_record_bytes - name->n_record_bytes + n_record_bytes;
-        name->n_record_bytes = n_record_bytes;
+        store->n_record_bytes -= name->record.n;
+        charge_drop(&name->record);
+        if (record)
+                charge_move(&name->record, record);
+        store->n_record_bytes += name->record.n;
         name->tensor = tensor;
         if (tensor) {
                 tensor->name = name;
@@ -191,6 +194,13 @@ static uint64_t catalog_wants(const struct store *store, uint64_t n_more)
 
         return CATALOG_RECORDS + CATALOG_SLACK + n_more +
                2 * (store->n_record_bytes + store->outcomes.n_outcomes * record_n_bytes(&outcome));
+}
+
+int outcome_of_charge(int r, enum resource resource)
+{
+        if (!r)
+                return 0;
+        return r == CHARGE_E_LIMIT && resource == RESOURCE_BYTES ? STORE_E_LIMIT : STORE_E_QUOTA;
 }
 
 static int outcome_of_catalog(int r)
@@ -217,7 +227,7 @@ static int compaction_begin(struct store *store, uint64_t n_more, struct compact
         /* The new one is charged beside the old one; what is idle must not stand in its way. */
         while (n_rounded < n_bytes)
                 n_rounded *= 2;
-        if (memory_relieve(store, n_rounded, true))
+        if (memory_relieve(store, NULL, n_rounded, true))
                 return STORE_E_LIMIT;
         return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self,
                                                  n_rounded, store_now_ms()));
@@ -307,32 +317,63 @@ static void record_of_tensor(struct record *record, const struct name *name,
                 record_place(record, segment);
 }
 
-int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
-                 const struct op_id *op_id)
+/* What the names will take in the catalog is their users'. */
+static int commit_charge(struct commit *commits, uint32_t n_commits, uint64_t *n_bytesp)
 {
-        bool has_op = op_id && op_id->is_set;
-        uint64_t now_ms = store_now_ms(), n_bytes = 0;
-        struct outcome *outcome = NULL;
         struct record record;
         int r;
 
         for (uint32_t i = 0; i < n_commits; i++) {
                 const struct tensor *tensor = commits[i].tensor;
+                struct name *name = commits[i].reservation->name;
+                uint32_t n_bytes;
 
                 assert(tensor->state != TENSOR_UNSEALED && !tensor->name);
-                record_of_tensor(&record, commits[i].reservation->name, tensor);
-                n_bytes += record_n_bytes(&record);
+                record_of_tensor(&record, name, tensor);
+                n_bytes = record_n_bytes(&record);
+                r = charge_take(&commits[i].record, name->user, RESOURCE_RECORDS, n_bytes);
+                if (r)
+                        return outcome_of_charge(r, RESOURCE_RECORDS);
+                *n_bytesp += n_bytes;
         }
-        outcomes_sweep(&store->outcomes, now_ms);
-        r = catalog_make_room(store, n_bytes);
+        return 0;
+}
+
+/* What the operation came to is remembered, on its user's account. */
+static int commit_outcome(struct store *store, struct user *user, const struct op_id *op_id,
+                          const uint8_t tensor_id[16], uint64_t now_ms, struct outcome **outcomep)
+{
+        int r;
+
+        r = outcome_of_charge(user_may_take(user, RESOURCE_WORKSPACE, OUTCOME_BYTES),
+                              RESOURCE_WORKSPACE);
         if (r)
                 return r;
-        if (has_op) {
-                r = outcomes_put(&store->outcomes, commits[0].tensor->user->uid, op_id,
-                                 commits[0].tensor->id, now_ms, &outcome);
-                if (r)
-                        return r;
-        }
+        r = outcomes_put(&store->outcomes, user->uid, op_id, tensor_id, now_ms, outcomep);
+        if (!r)
+                outcome_charge(*outcomep, user);
+        return r;
+}
+
+/* All that can fail. */
+static int commit_publish(struct store *store, struct commit *commits, uint32_t n_commits,
+                          const struct op_id *op_id, struct outcome **outcomep)
+{
+        bool has_op = op_id && op_id->is_set;
+        uint64_t now_ms = store_now_ms(), n_bytes = 0;
+        struct record record;
+        int r;
+
+        r = commit_charge(commits, n_commits, &n_bytes);
+        if (r)
+                return r;
+        outcomes_sweep(&store->outcomes, now_ms);
+        r = catalog_make_room(store, n_bytes);
+        if (!r && has_op)
+                r = commit_outcome(store, commits[0].tensor->user, op_id, commits[0].tensor->id,
+                                   now_ms, outcomep);
+        if (r)
+                return r;
 
         for (uint32_t i = 0; i < n_commits; i++) {
                 record_of_tensor(&record, commits[i].reservation->name, commits[i].tensor);
@@ -344,23 +385,30 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
                 catalog_stage(&store->catalog, &record);
         }
         r = catalog_publish(&store->catalog);
-        if (r) {
-                outcome_cancel(&store->outcomes, outcome);
-                return r;
-        }
+        if (r)
+                outcome_cancel(&store->outcomes, *outcomep);
+        return r;
+}
 
-        for (uint32_t i = 0; i < n_commits; i++) {
+int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
+                 const struct op_id *op_id)
+{
+        struct outcome *outcome = NULL;
+        int r;
+
+        r = commit_publish(store, commits, n_commits, op_id, &outcome);
+        for (uint32_t i = 0; i < n_commits && r; i++)
+                charge_drop(&commits[i].record);
+        for (uint32_t i = 0; i < n_commits && !r; i++) {
                 struct reservation *reservation = steal_ptr(&commits[i].reservation);
-                struct name *name = reservation->name;
 
-                record_of_tensor(&record, name, commits[i].tensor);
-                name_assign(store, name, tensor_ref(commits[i].tensor), outcome_hold(outcome),
-                            record_n_bytes(&record));
+                name_assign(store, reservation->name, tensor_ref(commits[i].tensor),
+                            outcome_hold(outcome), &commits[i].record);
                 reservation_free(reservation);
         }
-        for (uint32_t i = 0; i < n_commits && store->config.named; i++)
+        for (uint32_t i = 0; i < n_commits && !r && store->config.named; i++)
                 store->config.named(store->config.ctx, commits[i].tensor);
-        return 0;
+        return r;
 }
 
 int store_delete(struct store *store, uid_t uid, const char *name, const struct op_id *op_id)
@@ -385,7 +433,7 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
         if (r)
                 return r;
         if (record.op_id.is_set) {
-                r = outcomes_put(&store->outcomes, uid, op_id, NULL, record.time_ms, &outcome);
+                r = commit_outcome(store, entry->user, op_id, NULL, record.time_ms, &outcome);
                 if (r)
                         return r;
         }
@@ -395,7 +443,7 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
                 outcome_cancel(&store->outcomes, outcome);
                 return r;
         }
-        name_assign(store, entry, NULL, NULL, 0);
+        name_assign(store, entry, NULL, NULL, NULL);
         names_settle(&store->names, entry);
         return 0;
 }

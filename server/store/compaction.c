@@ -33,7 +33,7 @@ int compaction_new(struct compaction **compactionp, const struct catalog *catalo
                 return CATALOG_E_FULL;
         while (n_rounded < n_bytes)
                 n_rounded *= 2;
-        r = charge_take(&charge, user, n_rounded);
+        r = charge_take_for_all(&charge, user, RESOURCE_BYTES, n_rounded);
         if (r)
                 return CATALOG_E_LIMIT;
         r = catalog_file_create(&compaction->to, catalog->shm, n_rounded);

@@ -37,6 +37,7 @@ static void grant_end(struct store *store, struct grant *grant)
         list_unlink(&grant->holder_link);
         list_unlink(&grant->segment_link);
         HASH_DEL(store->grants, grant);
+        charge_drop(&grant->charge);
         free(grant);
         segment->n_grants--;
         if (segment->n_refs == 0)
@@ -56,17 +57,26 @@ int store_grant(struct store *store, struct holder *holder, struct segment *segm
                 bool *is_newp)
 {
         struct grant *grant = grant_find(store, holder, segment);
+        struct charge charge = { 0 };
+        int r;
 
         assert(segment->n_refs > 0 && segment->has_file);
         *is_newp = !grant || (writable && !grant->writable);
         if (!grant) {
+                r = charge_take(&charge, holder->user, RESOURCE_WORKSPACE, sizeof(*grant));
+                if (r)
+                        return outcome_of_charge(r, RESOURCE_WORKSPACE);
                 grant = calloc(1, sizeof(*grant));
-                if (!grant)
+                if (!grant) {
+                        charge_drop(&charge);
                         return -ENOMEM;
+                }
+                charge_move(&grant->charge, &charge);
                 grant->key.holder = holder;
                 grant->key.segment = segment;
                 HASH_ADD(hh, store->grants, key, sizeof(grant->key), grant);
                 if (!table_has(grant)) {
+                        charge_drop(&grant->charge);
                         free(grant);
                         return -ENOMEM;
                 }

@@ -93,7 +93,7 @@ int ledger_make_free(struct store *store)
 
         if (ledger_has_free(ledger))
                 return 0;
-        r = memory_relieve(store, ledger->n_bytes, true);
+        r = memory_relieve(store, NULL, ledger->n_bytes, true);
         if (r)
                 return r;
         r = ledger_grow(ledger, store->self);

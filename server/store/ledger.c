@@ -168,7 +168,8 @@ int ledger_open(struct ledger *ledger, const struct shm *shm, struct user *user)
         r = ledger_map(ledger, shm, &fd, (uint64_t)st.st_size);
         if (r)
                 return r;
-        charge_adopt(&ledger->charges[ledger->n_charges++], user, ledger->n_bytes);
+        charge_adopt(&ledger->charges[ledger->n_charges++], user, RESOURCE_BYTES,
+                     ledger->n_bytes);
         if (ledger_look(ledger))
                 return 0;
         ledger_close(ledger);
@@ -192,7 +193,7 @@ int ledger_create(struct ledger *ledger, const struct shm *shm, struct user *use
                 unlinkat(shm->fd, name, 0);
                 return r;
         }
-        charge_adopt(&ledger->charges[ledger->n_charges++], user, LEDGER_MIN);
+        charge_adopt(&ledger->charges[ledger->n_charges++], user, RESOURCE_BYTES, LEDGER_MIN);
         slot_at(ledger, 0)->word = header_word();
         for (uint32_t i = n_slots(LEDGER_MIN) - 1; i > 0; i--)
                 ledger->free[ledger->n_free++] = i;
@@ -225,7 +226,7 @@ int ledger_grow(struct ledger *ledger, struct user *user)
                 return LEDGER_E_LIMIT;
         if (ledger_make_room(ledger, n_bytes))
                 return -ENOMEM;
-        if (charge_take(charge, user, n_bytes - n_before))
+        if (charge_take_for_all(charge, user, RESOURCE_BYTES, n_bytes - n_before))
                 return LEDGER_E_LIMIT;
         r = shm_grow(ledger->fd, n_bytes);
         if (r) {

@@ -37,15 +37,32 @@ static struct list *memory_list(struct store *store, enum segment_state state)
         return state == SEGMENT_HELD ? &store->held : NULL;
 }
 
-void memory_move(struct segment *segment, enum segment_state state)
+/* Where a user's bytes of that state are counted as spare; NULL: they are not. */
+static uint64_t *spare_count(struct user *user, enum segment_state state)
+{
+        switch (state) {
+        case SEGMENT_IDLE:
+                return &user->spare.n_idle;
+        case SEGMENT_PARKED:
+                return &user->spare.n_parked;
+        case SEGMENT_LEFT:
+        case SEGMENT_DISPOSING:
+                return &user->spare.n_leaving;
+        default:
+                return NULL;
+        }
+}
+
+static void memory_count(struct segment *segment, enum segment_state state)
 {
         struct store *store = segment->store;
-        struct list *list = memory_list(store, state);
+        uint64_t *from = spare_count(segment->charge.user, segment->state);
+        uint64_t *to = spare_count(segment->charge.user, state);
 
-        if (segment->bucket)
-                pool_remove(&store->pool, segment);
-        list_unlink(&segment->parked_link);
-        list_unlink(&segment->link);
+        if (from)
+                *from -= segment->file_bytes;
+        if (to)
+                *to += segment->file_bytes;
         store->n_state_bytes[segment->state] -= segment->file_bytes;
         store->n_state_bytes[state] += segment->file_bytes;
         store->n_state[segment->state]--;
@@ -55,6 +72,19 @@ void memory_move(struct segment *segment, enum segment_state state)
         if (state == SEGMENT_HELD)
                 segment->charge.user->n_held += segment->file_bytes;
         segment->state = state;
+}
+
+void memory_move(struct segment *segment, enum segment_state state)
+{
+        struct store *store = segment->store;
+        struct list *list = memory_list(store, state);
+
+        if (segment->bucket)
+                pool_remove(&store->pool, segment);
+        list_unlink(&segment->parked_link);
+        list_unlink(&segment->own_link);
+        list_unlink(&segment->link);
+        memory_count(segment, state);
         if (list)
                 list_push_back(list, &segment->link);
 }
@@ -75,10 +105,9 @@ int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_
         }
         segment->store = store;
         if (charge) {
-                segment->charge = *charge;
-                *charge = (struct charge){ 0 };
+                charge_move(&segment->charge, charge);
         } else {
-                charge_adopt(&segment->charge, user, file_bytes);
+                charge_adopt(&segment->charge, user, RESOURCE_BYTES, file_bytes);
         }
         store->n_state_bytes[SEGMENT_LIVE] += file_bytes;
         store->n_state[SEGMENT_LIVE]++;
@@ -118,6 +147,7 @@ void store_disposed(struct store *store, struct segment *segment)
         list_unlink(&segment->link);
         store->n_state_bytes[SEGMENT_DISPOSING] -= segment->file_bytes;
         store->n_state[SEGMENT_DISPOSING]--;
+        segment->charge.user->spare.n_leaving -= segment->file_bytes;
         HASH_DEL(store->segments, segment);
         charge_drop(&segment->charge);
         segment_free(segment);
@@ -157,32 +187,75 @@ static void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t n
         }
 }
 
-/* The oldest idle one. at_once: if there is none, of those that were left. */
-static struct segment *memory_next_idle(struct store *store, bool at_once)
+/* The same of one user's. */
+static void memory_trim_own(struct store *store, struct user *user, uint64_t n_bytes,
+                            uint64_t now_ms)
 {
-        while (at_once && list_is_empty(&store->pool.idle) && !list_is_empty(&store->left))
+        struct segment *segment;
+
+        list_for_each (segment, &store->pool.parked, link) {
+                if (user->spare.n_asked >= n_bytes)
+                        return;
+                if (segment->charge.user == user) {
+                        pool_ask(&store->pool, segment);
+                        grants_trim(segment, now_ms);
+                }
+        }
+}
+
+/* ---- making room ---- */
+
+/* What can be given back, of one user or (user NULL) of all. */
+struct room {
+        struct user *user;
+        bool at_once;
+        uint64_t now_ms;
+        uint64_t n_leaving; /* on its way already */
+        uint64_t n_spare;   /* that, and what could follow */
+};
+
+static void room_look(struct room *room, struct store *store, struct user *user, bool at_once)
+{
+        uint64_t parked, left = store->n_state_bytes[SEGMENT_LEFT];
+
+        *room = (struct room){ .user = user, .at_once = at_once, .now_ms = store_now_ms() };
+        parked = at_once ? 0 : memory_parked_bytes(store, room->now_ms);
+        if (!at_once)
+                room->n_leaving = user ? user->spare.n_leaving
+                                       : left + store->n_state_bytes[SEGMENT_DISPOSING];
+        room->n_spare = room->n_leaving;
+        if (!user)
+                room->n_spare += store->pool.n_idle_bytes + parked + (at_once ? left : 0);
+        else if (at_once) /* of what is left some may turn out to be in use */
+                room->n_spare += user->spare.n_idle;
+        else
+                room->n_spare += user->spare.n_idle + user->spare.n_parked - user->spare.n_deaf;
+}
+
+/* The oldest idle one. at_once: if there is none, of those that were left. */
+static struct segment *room_next_idle(const struct room *room, struct store *store)
+{
+        if (room->user)
+                return list_first(&room->user->spare.idle, struct segment, own_link);
+        while (room->at_once && list_is_empty(&store->pool.idle) && !list_is_empty(&store->left))
                 memory_settle(list_first(&store->left, struct segment, link));
         return list_first(&store->pool.idle, struct segment, link);
 }
 
-static int memory_give_back(struct store *store, uint64_t need, bool at_once)
+/* Give back need bytes, as far as there are so many. Returns how many are back already. */
+static uint64_t room_make(struct room *room, struct store *store, uint64_t need)
 {
-        uint64_t left = store->n_state_bytes[SEGMENT_LEFT];
-        uint64_t on_the_way = at_once ? 0 : left + store->n_state_bytes[SEGMENT_DISPOSING];
-        uint64_t now = 0, now_ms = store_now_ms();
-        uint64_t parked = at_once ? 0 : memory_parked_bytes(store, now_ms);
         struct segment *segment;
+        uint64_t now = 0;
 
-        if (need > on_the_way + store->pool.n_idle_bytes + parked + (at_once ? left : 0))
-                return STORE_E_LIMIT;
-        while (need > on_the_way + now && (segment = memory_next_idle(store, at_once))) {
-                bool is_now = at_once || !store->config.dispose ||
+        while (need > room->n_leaving + now && (segment = room_next_idle(room, store))) {
+                bool is_now = room->at_once || !store->config.dispose ||
                               segment->file_bytes <= DISPOSE_AT_ONCE;
-                uint64_t before = store->users.n_bytes;
+                uint64_t before = store->users.totals[RESOURCE_BYTES].n;
 
                 if (!is_now)
-                        on_the_way += segment->file_bytes;
-                if (at_once) {
+                        room->n_leaving += segment->file_bytes;
+                if (room->at_once) {
                         memory_move(segment, SEGMENT_DISPOSING);
                         segment_destroy(segment);
                         store_disposed(store, segment);
@@ -190,26 +263,90 @@ static int memory_give_back(struct store *store, uint64_t need, bool at_once)
                         memory_dispose(segment);
                 }
                 if (is_now) /* unless it could not be removed */
-                        now += before - store->users.n_bytes;
+                        now += before - store->users.totals[RESOURCE_BYTES].n;
         }
-        if (need <= now)
-                return 0;
-        if (at_once) /* what was left is not idle after all */
-                return STORE_E_LIMIT;
-        if (need > on_the_way + now)
-                memory_trim_parked(store, need - on_the_way - now, now_ms);
-        return STORE_E_TRIMMING;
+        if (room->at_once || need <= room->n_leaving + now)
+                return now;
+        if (room->user)
+                memory_trim_own(store, room->user, need - room->n_leaving - now, room->now_ms);
+        else
+                memory_trim_parked(store, need - room->n_leaving - now, room->now_ms);
+        return now;
 }
 
-int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once)
-{
-        struct users *users = &store->users;
+/* What has to come back before the user (NULL: the daemon) may be charged for n_bytes more. */
+struct lack {
+        uint64_t own; /* of the user's own, */
+        uint64_t all; /* and of anyone's, these included */
+};
 
-        if (n_bytes > users->limit)
-                return STORE_E_LIMIT;
-        if (users->n_bytes <= users->limit - n_bytes)
+static uint64_t not_below_0(__int128 n)
+{
+        return n > 0 ? (uint64_t)n : 0;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+/* Of the user's own spare bytes as many as help, before those of others. */
+static void lack_find(struct lack *lack, const struct users *users, const struct user *user,
+                      uint64_t n_bytes, uint64_t n_own_spare)
+{
+        const struct total *total = &users->totals[RESOURCE_BYTES];
+        __int128 n_free = (__int128)total->limit - total->n, n_used, more;
+        uint64_t helps;
+
+        *lack = (struct lack){ .all = not_below_0(n_bytes - n_free) };
+        if (!user)
+                return;
+        n_used = user->used[RESOURCE_BYTES];
+        lack->own = not_below_0(n_used + n_bytes - total->cap);
+        /* own bytes that come back count for the user and for what is free, others' for that */
+        more = users->is_shared ? n_used + n_bytes - USER_SHARE * (n_free - n_bytes) : 0;
+        helps = larger(lack->all, not_below_0(more + USER_SHARE) / (USER_SHARE + 1));
+        lack->own = larger(lack->own, helps < n_own_spare ? helps : n_own_spare);
+        more -= (__int128)(USER_SHARE + 1) * lack->own;
+        lack->all = larger(larger(lack->all, lack->own),
+                           lack->own + not_below_0(more + USER_SHARE - 1) / USER_SHARE);
+}
+
+static int memory_may_charge(struct store *store, struct user *user, uint64_t n_bytes)
+{
+        const struct total *total = &store->users.totals[RESOURCE_BYTES];
+
+        if (user)
+                return outcome_of_charge(user_may_take(user, RESOURCE_BYTES, n_bytes),
+                                         RESOURCE_BYTES);
+        return total->n <= total->limit && n_bytes <= total->limit - total->n ? 0 : STORE_E_LIMIT;
+}
+
+int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, bool at_once)
+{
+        struct room own = { .user = user }, all;
+        struct lack lack;
+        uint64_t now = 0;
+        int r;
+
+        r = memory_may_charge(store, user, n_bytes);
+        if (!r)
                 return 0;
-        return memory_give_back(store, users->n_bytes - (users->limit - n_bytes), at_once);
+        room_look(&all, store, NULL, at_once);
+        if (user)
+                room_look(&own, store, user, at_once);
+        lack_find(&lack, &store->users, user, n_bytes, own.n_spare);
+        if (lack.own > own.n_spare || lack.all > all.n_spare)
+                return r;
+        if (lack.own > 0) {
+                now = room_make(&own, store, lack.own);
+                room_look(&all, store, NULL, at_once);
+        }
+        if (lack.all > now)
+                room_make(&all, store, lack.all - now);
+        if (!memory_may_charge(store, user, n_bytes))
+                return 0;
+        return at_once ? r : STORE_E_TRIMMING; /* at once: what was left is not idle after all */
 }
 
 /* Keep the pool within its share: the oldest idle ones go, then parked ones are asked for. */
@@ -248,6 +385,7 @@ static void memory_idle(struct segment *segment)
                 memory_dispose(segment);
                 return;
         }
+        list_push_back(&segment->charge.user->spare.idle, &segment->own_link);
         memory_bound_pool(store);
         memory_freed(store);
 }
@@ -405,18 +543,25 @@ static struct segment *memory_take(struct store *store, struct user *user, struc
         return segment;
 }
 
-/* Bytes that the file system lacks for a new file, as far as giving back ours can help. */
-static uint64_t memory_shm_lack(struct store *store, uint64_t file_bytes)
+/*
+ * Where the file system lacks room for a new file, and giving back ours can help: do so. True: some
+ * of it is still to come.
+ */
+static bool memory_clear_shm(struct store *store, uint64_t file_bytes)
 {
+        struct room room;
         struct statvfs st;
-        uint64_t n_free, n_ours;
+        uint64_t n_free;
 
         if (fstatvfs(store->shm.fd, &st) < 0 || st.f_blocks == 0)
-                return 0;
+                return false;
         n_free = (uint64_t)st.f_bavail * st.f_frsize;
-        n_ours = store->pool.n_idle_bytes + store->pool.n_parked_bytes +
-                 store->n_state_bytes[SEGMENT_DISPOSING] + store->n_state_bytes[SEGMENT_LEFT];
-        return n_free < file_bytes && file_bytes - n_free <= n_ours ? file_bytes - n_free : 0;
+        if (n_free >= file_bytes)
+                return false;
+        room_look(&room, store, NULL, false);
+        if (file_bytes - n_free > room.n_spare)
+                return false;
+        return room_make(&room, store, file_bytes - n_free) < file_bytes - n_free;
 }
 
 int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
@@ -425,7 +570,7 @@ int store_reserve(struct store *store, struct user *user, struct holder *holder,
         struct charge charge = { 0 };
         struct segment *segment;
         uint8_t random[SHM_RANDOM];
-        uint64_t file_bytes, id, lack;
+        uint64_t file_bytes, id;
         int r;
 
         assert(n_bytes > 0);
@@ -441,11 +586,10 @@ int store_reserve(struct store *store, struct user *user, struct holder *holder,
                 return 0;
         }
 
-        r = memory_relieve(store, file_bytes, false);
+        r = memory_relieve(store, user, file_bytes, false);
         if (r)
                 return r;
-        lack = memory_shm_lack(store, file_bytes);
-        if (lack > 0 && memory_give_back(store, lack, false) == STORE_E_TRIMMING)
+        if (memory_clear_shm(store, file_bytes))
                 return STORE_E_TRIMMING;
 
         do {
@@ -455,7 +599,7 @@ int store_reserve(struct store *store, struct user *user, struct holder *holder,
                 id = shm_segment_id(random);
                 HASH_FIND(hh, store->segments, &id, sizeof(id), segment);
         } while (id == 0 || segment);
-        r = charge_take(&charge, user, file_bytes);
+        r = charge_take(&charge, user, RESOURCE_BYTES, file_bytes);
         assert(r == 0);
         r = memory_add(store, user, random, file_bytes, &charge, &segment);
         if (r) {

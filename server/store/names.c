@@ -120,7 +120,7 @@ void names_settle(struct names *names, struct name *name)
 
         if (name->tensor || name->reservation || name->is_lost)
                 return;
-        assert(!name->outcome);
+        assert(!name->outcome && !name->record.user);
         names_seek(names, name->user->uid, name->text, strlen(name->text), links);
         for (unsigned h = 0; h < name->height; h++) {
                 assert(*links[h] == name);

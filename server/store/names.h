@@ -27,11 +27,11 @@ struct name {
         struct tensor *tensor; /* owned reference */
         struct reservation *reservation;
         struct outcome *outcome; /* of the operation that made it mean this; NULL: none was given */
-        const void *record;      /* while recovering: what the catalog says */
+        const void *replayed;    /* while recovering: what the catalog says */
         struct name *shown;      /* its entry among those that everybody sees, whose tensor is
                                     borrowed; NULL: it is its owner's alone */
         bool is_lost;
-        uint32_t n_record_bytes; /* in the catalog */
+        struct charge record; /* its bytes in the catalog */
         const char *text;
         uint8_t height;
         struct name *next[];

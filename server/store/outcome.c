@@ -21,6 +21,7 @@ static void outcome_forget(struct outcomes *outcomes, struct outcome *outcome)
         list_unlink(&outcome->link);
         HASH_DEL(outcomes->by_op, outcome);
         outcomes->n_outcomes--;
+        charge_drop(&outcome->charge);
         free(outcome);
 }
 
@@ -107,6 +108,12 @@ void outcome_cancel(struct outcomes *outcomes, struct outcome *outcome)
 {
         if (outcome && outcome->n_names == 0)
                 outcome_forget(outcomes, outcome);
+}
+
+void outcome_charge(struct outcome *outcome, struct user *user)
+{
+        if (!outcome->charge.user)
+                charge_adopt(&outcome->charge, user, RESOURCE_WORKSPACE, OUTCOME_BYTES);
 }
 
 struct outcome *outcome_hold(struct outcome *outcome)

@@ -21,8 +21,12 @@ struct outcome {
         uint64_t time_ms;
         uint32_t n_names; /* that still have the value */
         struct list link; /* young ones, oldest first; else by itself */
+        struct charge charge;
         UT_hash_handle hh;
 };
+
+/* Its own memory, with its share of the table. */
+#define OUTCOME_BYTES (sizeof(struct outcome) + 64)
 
 struct outcomes {
         struct outcome *by_op;
@@ -45,6 +49,9 @@ void outcomes_sweep(struct outcomes *outcomes, uint64_t now_ms);
 
 /* What it tells did not happen after all. */
 void outcome_cancel(struct outcomes *outcomes, struct outcome *outcome);
+
+/* Count it on its user, if it is not yet. */
+void outcome_charge(struct outcome *outcome, struct user *user);
 
 struct outcome *outcome_hold(struct outcome *outcome);
 struct outcome *outcome_release(struct outcomes *outcomes, struct outcome *outcome);

@@ -86,10 +86,15 @@ struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes,
 /* Out of the counts of what is parked in its way. */
 static void pool_uncount(struct pool *pool, const struct segment *segment)
 {
-        if (segment->parked == PARKED_ASKED)
+        struct user *user = segment->charge.user;
+
+        if (segment->parked == PARKED_ASKED) {
                 pool->n_asked_bytes -= segment->file_bytes;
-        else if (segment->parked == PARKED_DEAF)
+                user->spare.n_asked -= segment->file_bytes;
+        } else if (segment->parked == PARKED_DEAF) {
                 pool->n_deaf_bytes -= segment->file_bytes;
+                user->spare.n_deaf -= segment->file_bytes;
+        }
 }
 
 void pool_ask(struct pool *pool, struct segment *segment)
@@ -99,6 +104,7 @@ void pool_ask(struct pool *pool, struct segment *segment)
         list_unlink(&segment->link);
         segment->parked = PARKED_ASKED;
         pool->n_asked_bytes += segment->file_bytes;
+        segment->charge.user->spare.n_asked += segment->file_bytes;
         list_push_back(&pool->asked, &segment->link);
 }
 
@@ -109,6 +115,7 @@ void pool_give_up(struct pool *pool, struct segment *segment)
         list_unlink(&segment->link);
         segment->parked = PARKED_DEAF;
         pool->n_deaf_bytes += segment->file_bytes;
+        segment->charge.user->spare.n_deaf += segment->file_bytes;
         list_push_back(&pool->deaf, &segment->link);
 }
 

@@ -108,9 +108,11 @@ static int recover_look(struct store *store, struct found **foundp)
 
 /* ---- the catalog's records ---- */
 
-static int replay_outcome(struct store *store, const struct record *record,
+static int replay_outcome(struct store *store, const struct record *record, struct user *user,
                           struct outcome **outcomep)
 {
+        int r;
+
         const uint8_t *tensor_id = record->type == RECORD_DELETE ? NULL : record->tensor_id;
 
         *outcomep = NULL;
@@ -124,42 +126,54 @@ static int replay_outcome(struct store *store, const struct record *record,
                         return 0;
                 tensor_id = NULL;
         }
-        return outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id,
-                            record->time_ms, outcomep);
+        r = outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id,
+                         record->time_ms, outcomep);
+        if (!r)
+                outcome_charge(*outcomep, user);
+        return r;
 }
 
-static int replay(void *ctx, const struct record *record, const uint8_t *bytes)
+static int replay_record(struct store *store, const struct record *record, struct user *user,
+                         const uint8_t *bytes)
 {
-        struct store *store = ctx;
         struct outcome *outcome;
-        struct user *user;
         struct name *name;
         int r;
 
-        r = replay_outcome(store, record, &outcome);
+        r = replay_outcome(store, record, user, &outcome);
         if (r || record->type == RECORD_OUTCOME)
                 return r;
         if (record->type == RECORD_DELETE) {
                 name = names_find(&store->names, record->uid, record->name, record->n_name);
                 if (name) {
-                        name->record = NULL;
+                        name->replayed = NULL;
                         name->outcome = outcome_release(&store->outcomes, name->outcome);
                         names_settle(&store->names, name);
                 }
                 return 0;
         }
-        r = user_get(&store->users, record->uid, &user);
-        if (r)
-                return r;
         r = names_get(&store->names, user, record->name, record->n_name, &name);
-        user_unref(user);
         if (r)
                 return r;
         outcome_hold(outcome);
         outcome_release(&store->outcomes, name->outcome);
         name->outcome = outcome;
-        name->record = bytes;
+        name->replayed = bytes;
         return 0;
+}
+
+static int replay(void *ctx, const struct record *record, const uint8_t *bytes)
+{
+        struct store *store = ctx;
+        struct user *user;
+        int r;
+
+        r = user_get(&store->users, record->uid, &user);
+        if (r)
+                return r;
+        r = replay_record(store, record, user, bytes);
+        user_unref(user);
+        return r;
 }
 
 /* ---- adopting ---- */
@@ -198,16 +212,18 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         struct segment *segment = NULL;
         struct tensor *tensor;
         struct record record;
+        uint32_t n_record_bytes;
         int r;
 
         /* Its bytes were validated, and the check covers their place. */
-        r = record_read(name->record, store->catalog.tail,
-                        (uint64_t)((const uint8_t *)name->record - store->catalog.file->map),
-                        &record, &name->n_record_bytes);
+        r = record_read(name->replayed, store->catalog.tail,
+                        (uint64_t)((const uint8_t *)name->replayed - store->catalog.file->map),
+                        &record, &n_record_bytes);
         if (r)
                 return error_origin(-EIO);
-        name->record = NULL;
-        store->n_record_bytes += name->n_record_bytes;
+        name->replayed = NULL;
+        charge_adopt(&name->record, name->user, RESOURCE_RECORDS, n_record_bytes);
+        store->n_record_bytes += n_record_bytes;
         HASH_FIND(hh, store->tensors, record.tensor_id, sizeof(record.tensor_id), tensor);
         if (record.has_segment && !tensor) {
                 r = adopt_segment(store, name->user, &record, founds, &segment);
@@ -291,7 +307,8 @@ static int recover_catalog(struct store *store, struct found *founds, char messa
         }
         if (r)
                 return r;
-        charge_adopt(&store->catalog.file->charge, store->self, store->catalog.file->n_bytes);
+        charge_adopt(&store->catalog.file->charge, store->self, RESOURCE_BYTES,
+                     store->catalog.file->n_bytes);
         return 0;
 }
 

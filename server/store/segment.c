@@ -58,6 +58,7 @@ int segment_new(struct segment **segmentp, const struct shm *shm, struct warm *w
         list_init(&segment->grants);
         list_init(&segment->link);
         list_init(&segment->bucket_link);
+        list_init(&segment->own_link);
         list_init(&segment->parked_link);
         *segmentp = segment;
         return 0;

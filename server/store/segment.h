@@ -78,6 +78,7 @@ struct segment {
 
         struct list link;        /* pool by age, or the store's list of its state */
         struct list bucket_link; /* pool */
+        struct list own_link;    /* idle: its user's */
         struct pool_bucket *bucket;
         struct list parked_link; /* its holder's */
         UT_hash_handle hh;       /* the store's, by id */

@@ -39,6 +39,7 @@ struct grant {
         bool writable;
         struct list holder_link;
         struct list segment_link;
+        struct charge charge; /* of the object itself */
         UT_hash_handle hh;
 };
 
@@ -100,11 +101,12 @@ void memory_leave(struct segment *segment);
 /* No more hold on the file: unlink now or through the dispose callback. */
 void memory_dispose(struct segment *segment);
 /*
- * Give idle bytes back until n_bytes more fit under the limit and, with n_shm_bytes, on the file
- * system. 0: they do now; STORE_E_TRIMMING: soon; STORE_E_LIMIT: they will not, and nothing was
- * given back. at_once: whatever it takes, on this thread.
+ * Give idle bytes back, first of the user's own, until n_bytes more may be charged to the user
+ * (NULL: to the daemon, for all). 0: they may now; STORE_E_TRIMMING: soon; STORE_E_LIMIT,
+ * STORE_E_QUOTA: they may not, and nothing was given back. at_once: whatever it takes, on this
+ * thread.
  */
-int memory_relieve(struct store *store, uint64_t n_bytes, bool at_once);
+int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, bool at_once);
 void memory_freed(struct store *store);
 
 /* ---- holder.c ---- */
@@ -137,9 +139,15 @@ void mutable_free(struct tensor *tensor);
 
 /* ---- commit.c ---- */
 
-/* What the name means from now on; the references are taken over. */
+/* STORE_E_LIMIT or STORE_E_QUOTA of what a charge was refused for. */
+int outcome_of_charge(int r, enum resource resource);
+
+/*
+ * What the name means from now on; the references, and the charge for its record (NULL: it means
+ * nothing), are taken over.
+ */
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
-                 struct outcome *outcome, uint32_t n_record_bytes);
+                 struct outcome *outcome, struct charge *record);
 /* Everybody sees what it means, or its owner alone. 0 or -ENOMEM. */
 int name_show(struct store *store, struct name *name, bool is_shown);
 

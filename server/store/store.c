@@ -135,7 +135,7 @@ static void store_leave_names(struct store *store)
                 assert(!name->reservation && (!tensor || tensor->n_refs == 1));
                 if (tensor && tensor->segment && !tensor->heap)
                         store_leave_segment(store, steal_ptr(&tensor->segment));
-                name_assign(store, name, NULL, NULL, 0);
+                name_assign(store, name, NULL, NULL, NULL);
                 names_settle(&store->names, name);
         }
 }
@@ -263,6 +263,8 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         store->config = *config;
         store_read_huge_pages(store, store->huge_pages);
         users_init(&store->users, config->limit);
+        if (config->quotas)
+                users_set_quotas(&store->users, config->quotas);
         warm_init(&store->warm);
         pool_init(&store->pool);
         list_init(&store->shared);
@@ -286,6 +288,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
                 return r;
         store->config = *config;
         store->config.prefix = store->config.directory = NULL;
+        store->config.quotas = NULL;
         *storep = steal_ptr(&store);
         return 0;
 }
@@ -313,8 +316,8 @@ void store_figures(struct store *store, struct store_figures *figures)
 
         *figures = (struct store_figures){
                 .limit = store->config.limit,
-                .used = store->users.n_bytes,
-                .peak = store->users.n_bytes_most,
+                .used = store->users.totals[RESOURCE_BYTES].n,
+                .peak = store->users.totals[RESOURCE_BYTES].n_most,
                 .live = n_bytes[SEGMENT_LIVE],
                 .idle = n_bytes[SEGMENT_IDLE] + n_bytes[SEGMENT_DISPOSING] +
                         n_bytes[SEGMENT_LEFT],

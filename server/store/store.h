@@ -31,6 +31,8 @@ enum store_outcome {
         STORE_E_LOST,     /* named, but its memory was missing at recovery */
         STORE_E_TAKEN,    /* name in use or reserved */
         STORE_E_LIMIT,    /* beyond the memory limit */
+        STORE_E_QUOTA,    /* beyond what there is of another resource, or the user's share or cap:
+                             users->refusal says which */
         STORE_E_TRIMMING, /* beyond it now, but idle bytes parked with clients were asked back: try
                              again on store_config.freed */
         STORE_E_FULL,     /* /dev/shm has no room (ENOSPC) */
@@ -59,6 +61,7 @@ struct store_config {
         const char *prefix;    /* of shm object names, without '/': "tensord.<16 hex>" */
         const char *directory; /* "/dev/shm"; tests mount their own */
         uint64_t limit;        /* bytes */
+        const struct quotas *quotas; /* of everything else; NULL: none, and nothing is shared */
         void *ctx;
         /*
          * Take over a segment of more than 1 MiB whose memory must go: call segment_destroy() on
@@ -100,8 +103,9 @@ struct users *store_users(struct store *store);
 /*
  * Charge n_bytes (> 0) to the user and find memory: a segment parked with this holder, an idle one
  * of the user, or a new one. Writable by the daemon. *is_readyp false: segment_allocate() must
- * succeed (any thread) before anything else is done with it. 0, STORE_E_LIMIT, STORE_E_TRIMMING or
- * -ENOMEM. holder may be NULL. The reference that is returned ends with segment_unref().
+ * succeed (any thread) before anything else is done with it. 0, STORE_E_LIMIT, STORE_E_QUOTA,
+ * STORE_E_TRIMMING or -ENOMEM. holder may be NULL. The reference that is returned ends with
+ * segment_unref().
  */
 int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
                   struct segment **segmentp, bool *is_readyp);
@@ -156,15 +160,15 @@ void holder_init(struct holder *holder, struct user *user,
 /* The connection ended: its grants end; what it mapped is tested before it is reused. */
 void holder_deinit(struct store *store, struct holder *holder);
 /*
- * Record that the descriptor goes to the holder. *is_newp false: it has it already (and in the
- * wanted mode), send none.
- */
-/*
  * May something else be written to the tensor's memory, as if it had been given back and reserved
  * again for the holder? It lies in a segment, has no name and n_refs references, and nobody but the
  * holder was ever sent the descriptor.
  */
 bool tensor_may_take(const struct tensor *tensor, uint32_t n_refs, const struct holder *holder);
+/*
+ * Record that the descriptor goes to the holder. *is_newp false: it has it already (and in the
+ * wanted mode), send none. 0, STORE_E_QUOTA or -ENOMEM.
+ */
 int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable,
                 bool *is_newp);
 /* The holder says that it no longer maps the segment. Unknown ids are ignored. */
@@ -205,6 +209,7 @@ struct tensor {
         uint8_t *heap;           /* small: its bytes (NULL where they lie in the segment alone) */
         struct segment *segment; /* may stand beside heap: a promoted mapping, a cache of it */
         struct charge charge;    /* of the heap block */
+        struct charge counted;   /* among the tensors of its user */
         struct mutable *mutable; /* owned; NULL: it is, or will be, sealed */
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
@@ -217,11 +222,15 @@ struct tensor {
 /*
  * A tensor over a segment (its reference is taken over, whatever the outcome) or over a heap copy
  * of data (at most TD_INLINE_MAX bytes; segment NULL). One of no elements has neither. Sealed
- * unless creator is given. 0, STORE_E_LIMIT or -ENOMEM.
+ * unless creator is given. 0, STORE_E_LIMIT, STORE_E_QUOTA or -ENOMEM.
  */
 int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                const struct desc *desc, struct segment *segment, const void *data,
                const void *creator);
+/* The same, with one of the tensors that prepaid was charged for: none is charged any more. */
+int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user *user,
+                       const struct desc *desc, struct segment *segment, const void *data,
+                       const void *creator, struct charge *prepaid);
 struct tensor *tensor_ref(struct tensor *tensor);
 struct tensor *tensor_unref(struct tensor *tensor);
 DEFINE_CLEANUP(struct tensor, tensor_unref)
@@ -283,12 +292,13 @@ DEFINE_CLEANUP(struct reservation, reservation_free)
 struct commit {
         struct reservation *reservation; /* consumed on success */
         struct tensor *tensor;           /* sealed or mutable, unnamed */
+        struct charge record;            /* the store's: nothing is charged before */
 };
 
 /*
  * Name all of them in one step: either every record is in the catalog, or none. 0, STORE_E_FULL,
- * STORE_E_LIMIT (the catalog had to grow) or negative errno. What the names meant before is
- * unnamed.
+ * STORE_E_LIMIT (the catalog had to grow), STORE_E_QUOTA or negative errno. What the names meant
+ * before is unnamed.
  */
 int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
                  const struct op_id *op_id);

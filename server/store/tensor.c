@@ -18,7 +18,7 @@
 
 static int tensor_make(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, const void *data, const uint8_t id[16],
-                       struct charge *charge)
+                       struct charge *charge, struct charge *counted)
 {
         struct tensor *tensor = calloc(1, sizeof(*tensor));
 
@@ -46,10 +46,9 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
         tensor->state = TENSOR_SEALED;
         tensor->user = user_ref(user);
         tensor->desc = *desc;
-        tensor->charge = *charge;
-        *charge = (struct charge){ 0 };
-        store->n_heap_bytes += tensor->charge.n_bytes;
-        user->n_tensors++;
+        charge_move(&tensor->charge, charge);
+        charge_move(&tensor->counted, counted);
+        store->n_heap_bytes += tensor->charge.n;
         *tensorp = tensor;
         return 0;
 }
@@ -58,9 +57,26 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                const struct desc *desc, struct segment *segment, const void *data,
                const void *creator)
 {
+        struct charge one = { 0 };
+        int r;
+
+        r = outcome_of_charge(charge_take(&one, user, RESOURCE_TENSORS, 1), RESOURCE_TENSORS);
+        if (r) {
+                segment_unref(segment);
+                return r;
+        }
+        r = tensor_new_prepaid(tensorp, store, user, desc, segment, data, creator, &one);
+        charge_drop(&one);
+        return r;
+}
+
+int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user *user,
+                       const struct desc *desc, struct segment *segment, const void *data,
+                       const void *creator, struct charge *prepaid)
+{
         _cleanup_(segment_unrefp) struct segment *owned = segment;
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
-        struct charge charge = { 0 };
+        struct charge charge = { 0 }, counted = { 0 };
         uint8_t id[16];
         int r;
 
@@ -72,15 +88,17 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                 return r;
         if (!segment && n_bytes > 0) {
                 /* So little is not worth to wait for a worker. */
-                r = memory_relieve(store, n_bytes, true);
+                r = memory_relieve(store, user, n_bytes, true);
                 if (r)
                         return r;
-                r = charge_take(&charge, user, n_bytes);
+                r = charge_take(&charge, user, RESOURCE_BYTES, n_bytes);
                 assert(r == 0);
         }
-        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge);
+        charge_split(&counted, prepaid, 1);
+        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge, &counted);
         if (r) {
                 charge_drop(&charge);
+                charge_drop(&counted);
                 return r;
         }
         (*tensorp)->segment = steal_ptr(&owned);
@@ -134,14 +152,16 @@ int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user
                  const uint8_t id[16])
 {
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
-        struct charge charge = { 0 };
+        struct charge charge = { 0 }, counted = { 0 };
         int r;
 
         if (!segment && n_bytes > 0)
-                charge_adopt(&charge, user, n_bytes);
-        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge);
+                charge_adopt(&charge, user, RESOURCE_BYTES, n_bytes);
+        charge_adopt(&counted, user, RESOURCE_TENSORS, 1);
+        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge, &counted);
         if (r) {
                 charge_drop(&charge);
+                charge_drop(&counted);
                 return r;
         }
         (*tensorp)->segment = segment;
@@ -168,12 +188,12 @@ struct tensor *tensor_unref(struct tensor *tensor)
         assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
         mutable_free(tensor);
         HASH_DEL(tensor->store->tensors, tensor);
-        tensor->store->n_heap_bytes -= tensor->charge.n_bytes;
+        tensor->store->n_heap_bytes -= tensor->charge.n;
         free(tensor->heap);
         charge_drop(&tensor->charge);
+        charge_drop(&tensor->counted);
         segment_unref(tensor->segment);
         user = tensor->user;
-        user->n_tensors--;
         free(tensor);
         user_unref(user);
         return NULL;

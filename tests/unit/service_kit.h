@@ -75,7 +75,7 @@ static inline void attach(struct peer *peer, struct service *service, uid_t uid)
 {
         *peer = (struct peer){ .sink = { .send = collect, .lost = lose, .is_read = is_read } };
         list_init(&peer->replies);
-        ck_assert_int_eq(client_init(&peer->client, service, uid, &peer->sink), 0);
+        ck_assert_int_eq(client_init(&peer->client, service, uid, &peer->sink, NULL), 0);
 }
 
 static inline void detach(struct peer *peer)

@@ -321,7 +321,7 @@ START_TEST(test_compaction_can_be_dropped)
         ck_assert_int_eq(catalog_create(&catalog, &shm), 0);
         append(&catalog, RECORD_COMMIT, "a", 1, 1000);
         ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MIN, 1), 0);
-        ck_assert_uint_eq(users.n_bytes, CATALOG_MIN);
+        ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, CATALOG_MIN);
         /*
          * A second one overtakes it; the first still reads what it began with, and changes nothing
          * any more.
@@ -337,7 +337,7 @@ START_TEST(test_compaction_can_be_dropped)
         ck_assert_str_eq(read_all(&catalog).text, "Ca1 Cb2 ");
         ck_assert_uint_eq(kit_files("catalog", NULL), 1);
         ck_assert_uint_eq(catalog.file->n_bytes, 2 * CATALOG_MIN);
-        ck_assert_uint_eq(users.n_bytes, 2 * CATALOG_MIN);
+        ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, 2 * CATALOG_MIN);
 
         ck_assert_int_eq(compaction_new(&first, &catalog, user, 128 * KIT_MIB, 1), CATALOG_E_LIMIT);
         ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MAX + 1, 1),

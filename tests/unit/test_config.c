@@ -60,6 +60,80 @@ START_TEST(numbers)
 }
 END_TEST
 
+static void write_file(const char *directory, const char *name, const char *text)
+{
+        char path[256];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        file = fopen(path, "we");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_int_ge(fputs(text, file), 0);
+        ck_assert_int_eq(fclose(file), 0);
+}
+
+/* The smallest of what the group and those above it say. */
+START_TEST(memory_of_the_control_group)
+{
+        static const char *const files[] = { "a/b/memory.max", "a/memory.max", "memory.max",
+                                             "cgroup" };
+        char root[] = "/tmp/tensord-config-XXXXXX", path[256], group[256];
+
+        ck_assert_ptr_nonnull(mkdtemp(root));
+        snprintf(group, sizeof(group), "%s/cgroup", root);
+        ck_assert(config_memory_max(root, group) == UINT64_MAX);
+        snprintf(path, sizeof(path), "%s/a", root);
+        ck_assert_int_eq(mkdir(path, 0700), 0);
+        snprintf(path, sizeof(path), "%s/a/b", root);
+        ck_assert_int_eq(mkdir(path, 0700), 0);
+        write_file(root, "cgroup", "0::/a/b\n");
+        ck_assert(config_memory_max(root, group) == UINT64_MAX);
+        write_file(root, "a/b/memory.max", "max\n");
+        ck_assert(config_memory_max(root, group) == UINT64_MAX);
+        write_file(root, "a/memory.max", "3000\n");
+        ck_assert_uint_eq(config_memory_max(root, group), 3000);
+        write_file(root, "a/b/memory.max", "4000\n");
+        ck_assert_uint_eq(config_memory_max(root, group), 3000);
+        write_file(root, "memory.max", "2000\n");
+        write_file(root, "a/b/memory.max", "1000\n");
+        ck_assert_uint_eq(config_memory_max(root, group), 1000);
+        write_file(root, "cgroup", "12:memory:/a/b\n");
+        ck_assert(config_memory_max(root, group) == UINT64_MAX);
+
+        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+                snprintf(path, sizeof(path), "%s/%s", root, files[i]);
+                ck_assert_int_eq(unlink(path), 0);
+        }
+        snprintf(path, sizeof(path), "%s/a/b", root);
+        ck_assert_int_eq(rmdir(path), 0);
+        snprintf(path, sizeof(path), "%s/a", root);
+        ck_assert_int_eq(rmdir(path), 0);
+        ck_assert_int_eq(rmdir(root), 0);
+}
+END_TEST
+
+START_TEST(who_may_connect)
+{
+        struct quotas quotas = { .is_shared = true };
+
+        ck_assert(!config_is_shared(0600, geteuid()));
+        ck_assert(!config_is_shared(0644, geteuid()));
+        ck_assert(config_is_shared(0660, geteuid()));
+        ck_assert(config_is_shared(0602, geteuid()));
+        ck_assert(config_is_shared(0600, geteuid() + 1));
+
+        /* With everything taken the daemon stays below what the unit allows. */
+        config_default_quotas(&quotas, UINT64_C(64) << 30, 1000);
+        ck_assert_uint_eq(quotas.all[RESOURCE_CONNECTIONS], 1000);
+        ck_assert_uint_le(quotas.all[RESOURCE_WORKSPACE] + 1024 * quotas.all[RESOURCE_TENSORS],
+                          (UINT64_C(64) << 30) / 5);
+        ck_assert_uint_eq(quotas.all[RESOURCE_RECORDS], UINT64_C(2) << 30);
+        quotas = (struct quotas){ .is_shared = false };
+        config_default_quotas(&quotas, UINT64_C(64) << 30, 1000);
+        ck_assert_uint_eq(quotas.all[RESOURCE_RECORDS], 0);
+}
+END_TEST
+
 START_TEST(default_socket)
 {
         char path[CONFIG_PATH_SIZE], wanted[CONFIG_PATH_SIZE], *text;
@@ -173,6 +247,8 @@ int main(void)
 
         tcase_add_test(tcase, sizes);
         tcase_add_test(tcase, numbers);
+        tcase_add_test(tcase, memory_of_the_control_group);
+        tcase_add_test(tcase, who_may_connect);
         tcase_add_test(tcase, default_socket);
         tcase_add_test(tcase, directories);
         tcase_add_test(tcase, machine);

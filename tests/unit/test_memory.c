@@ -78,13 +78,13 @@ START_TEST(test_reused_by_its_user_and_class_alone)
         bool is_ready;
 
         ck_assert_uint_eq(kit_check(store).live, n_bytes);
-        ck_assert_uint_eq(a->n_bytes, n_bytes);
+        ck_assert_uint_eq(a->used[RESOURCE_BYTES], n_bytes);
         segment_ref(segment);
         segment_unref(segment);
         ck_assert_uint_eq(kit_check(store).live, n_bytes);
         segment_unref(segment);
         ck_assert_uint_eq(kit_check(store).idle, n_bytes);
-        ck_assert_uint_eq(a->n_bytes, n_bytes);
+        ck_assert_uint_eq(a->used[RESOURCE_BYTES], n_bytes);
 
         other = kit_segment(store, b, NULL, SIZE);
         ck_assert_uint_ne(segment_id(other), id);
@@ -112,9 +112,9 @@ START_TEST(test_never_allocated)
 
         ck_assert_int_eq(store_reserve(store, user, NULL, SIZE, &segment, &is_ready), 0);
         ck_assert(!is_ready);
-        ck_assert_uint_gt(user->n_bytes, SIZE);
+        ck_assert_uint_gt(user->used[RESOURCE_BYTES], SIZE);
         segment_unref(segment);
-        ck_assert_uint_eq(user->n_bytes, 0);
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], 0);
         kit_check(store);
         user_unref(user);
         store_free(store);
@@ -173,7 +173,7 @@ START_TEST(test_a_forked_child_holds_it)
         segment_unref(segment);
         ck_assert_uint_eq(kit_check(store).held, n_bytes);
         ck_assert_uint_eq(kit_check(store).n_held, 1);
-        ck_assert_uint_eq(user->n_bytes, n_bytes);
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], n_bytes);
         next = kit_segment(store, user, &holder, SIZE);
         ck_assert_uint_ne(segment_id(next), id);
         segment_unref(next);
@@ -331,12 +331,12 @@ START_TEST(test_cut_is_never_reused)
         ck_assert_uint_eq(n_trims, 1); /* asked to let go */
 
         /* As long as it may be in use it is charged. */
-        ck_assert_uint_eq(user->n_bytes, 2 * segment_map_bytes(next));
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], 2 * segment_map_bytes(next));
         store_unmap(store, &holder, id);
-        ck_assert_uint_eq(user->n_bytes, 2 * segment_map_bytes(next));
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], 2 * segment_map_bytes(next));
         close(fd);
         ck_assert_uint_eq(store_retry_held(store), 0);
-        ck_assert_uint_eq(user->n_bytes, segment_map_bytes(next));
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], segment_map_bytes(next));
         kit_check(store);
         segment_unref(next);
         holder_deinit(store, &holder);
@@ -417,7 +417,7 @@ START_TEST(test_the_limit)
         large = kit_segment(store, user, NULL, 40 * KIT_MIB);
         ck_assert_int_eq(store_reserve(store, other, NULL, 40 * KIT_MIB, &segment, &is_ready),
                          STORE_E_LIMIT);
-        ck_assert_uint_eq(other->n_bytes, 0);
+        ck_assert_uint_eq(other->used[RESOURCE_BYTES], 0);
         kit_check(store);
 
         /* Idle ones of anyone give way. */
@@ -643,7 +643,7 @@ START_TEST(test_file_system_full)
         ck_assert_int_eq(segment_allocate(b), STORE_E_FULL);
         segment_unref(b);
         ck_assert_uint_eq(kit_check(store).live, segment_map_bytes(a));
-        ck_assert_uint_eq(user->n_bytes, segment_map_bytes(a));
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], segment_map_bytes(a));
 
         /* Idle ones give way before anyone is told that it is full. */
         segment_unref(a);

@@ -67,10 +67,11 @@ START_TEST(test_left_ones_give_way)
         segment_unref(held);
         ck_assert_int_eq(held->state, SEGMENT_LEFT);
         /* All of it is not to be had: one of them is held, as is seen when it is looked at. */
-        ck_assert_int_eq(memory_relieve(store, LIMIT - kit_check(store).catalog, true), STORE_E_LIMIT);
+        ck_assert_int_eq(memory_relieve(store, NULL, LIMIT - kit_check(store).catalog, true),
+                         STORE_E_LIMIT);
         ck_assert(!store_has_left(store));
         ck_assert_int_eq(held->state, SEGMENT_HELD);
-        ck_assert_int_eq(memory_relieve(store, LIMIT / 2, true), 0);
+        ck_assert_int_eq(memory_relieve(store, NULL, LIMIT / 2, true), 0);
         close(fd);
         user_unref(user);
         store_free(store);

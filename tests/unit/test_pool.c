@@ -2,13 +2,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "store_kit.h"
 
+static struct users users;
+
 static struct segment *make(uid_t uid, uint64_t file_bytes)
 {
         static uint8_t random[SHM_RANDOM];
         struct segment *segment;
+        struct user *user;
 
         random[0]++;
         ck_assert_int_eq(segment_new(&segment, NULL, NULL, uid, random, file_bytes), 0);
+        ck_assert_int_eq(user_get(&users, uid, &user), 0);
+        charge_adopt(&segment->charge, user, RESOURCE_BYTES, file_bytes);
+        user_unref(user);
         return segment;
 }
 
@@ -18,6 +24,7 @@ START_TEST(test_by_user_class_and_holder)
         struct holder a, b;
         struct pool pool;
 
+        users_init(&users, 1000);
         pool_init(&pool);
         segments[0] = make(1, 100);
         segments[1] = make(1, 100);
@@ -61,8 +68,11 @@ START_TEST(test_by_user_class_and_holder)
         ck_assert_ptr_eq(list_first(&pool.parked, struct segment, link), segments[4]);
         pool_remove(&pool, segments[4]);
         pool_deinit(&pool);
-        for (unsigned i = 0; i < 6; i++)
+        for (unsigned i = 0; i < 6; i++) {
+                charge_drop(&segments[i]->charge);
                 segment_free(segments[i]);
+        }
+        users_deinit(&users);
 }
 END_TEST
 

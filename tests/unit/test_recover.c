@@ -81,7 +81,8 @@ START_TEST(test_named_is_there_bit_for_bit_and_nothing_else)
                 ck_assert_uint_eq(kit_check(store).n_names, 2);
                 ck_assert_int_eq(store_find(store, UID, "large", &tensor), 0);
                 ck_assert_int_eq(tensor->state, TENSOR_SEALED);
-                ck_assert_uint_eq(tensor->user->n_bytes, segment_map_bytes(tensor->segment) + 8);
+                ck_assert_uint_eq(tensor->user->used[RESOURCE_BYTES],
+                                  segment_map_bytes(tensor->segment) + 8);
                 if (turn == 0)
                         store_free(store);
         }
@@ -328,7 +329,7 @@ END_TEST
 
 static void step(struct store *store, struct user *user, unsigned n)
 {
-        struct commit commits[2];
+        struct commit commits[2] = { 0 };
         bool is_failed = false;
 
         switch (n) {
@@ -466,7 +467,7 @@ static void commit_alone(_Atomic unsigned *done)
 {
         struct store *store = kit_store(LIMIT);
         struct user *user = kit_user(store, UID);
-        struct commit commits[2];
+        struct commit commits[2] = { 0 };
 
         for (unsigned i = 0; i < 2; i++) {
                 commits[i].tensor = kit_small(store, user, 4 + i);

@@ -16,7 +16,7 @@ static struct tensor *tensor_written(struct store *store, struct user *user, con
         struct segment *segment = kit_segment(store, user, NULL, N * 8);
         struct desc desc = kit_desc(N);
         struct holder holder;
-        struct commit commit;
+        struct commit commit = { 0 };
         struct tensor *tensor;
         bool is_new;
 
@@ -171,7 +171,7 @@ START_TEST(the_outcome_of_an_operation_outlives_sharing_and_compaction)
         struct op_id op_id = { .is_set = true, .bytes = "fifteen letters" };
         static const char *const names[] = { "a", "b" };
         struct tensor *tensors[2], *found;
-        struct commit commits[2];
+        struct commit commits[2] = { 0 };
         struct desc desc = kit_desc(2);
         double data[2] = { 1, 2 };
 

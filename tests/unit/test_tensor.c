@@ -15,8 +15,8 @@ START_TEST(test_small_lives_in_the_heap)
         ck_assert_ptr_nonnull(tensor->heap);
         ck_assert_ptr_null(tensor->segment);
         ck_assert_uint_eq(kit_check(store).heap, 8);
-        ck_assert_uint_eq(user->n_bytes, 8);
-        ck_assert_uint_eq(user->n_tensors, 1);
+        ck_assert_uint_eq(user->used[RESOURCE_BYTES], 8);
+        ck_assert_uint_eq(user->used[RESOURCE_TENSORS], 1);
         ck_assert_int_eq(store_find_id(store, 1000, tensor->id, &found), 0);
         ck_assert_ptr_eq(found, tensor);
         ck_assert_int_eq(store_find_id(store, 1001, tensor->id, &found), STORE_E_NOT_FOUND);
