@@ -239,15 +239,15 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         }
         r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data,
                          record.tensor_id);
-        if (!r && record.is_mutable)
-                r = tensor_make_mutable(tensor);
         if (r)
-                return r;
+                return r; /* its segment is left as it is */
         tensor->name = name;
         name->tensor = tensor;
         name->user->n_names++;
         store->n_named++;
-        return record.is_shared ? name_show(store, name, true) : 0;
+        if (record.is_mutable)
+                r = tensor_make_mutable(tensor);
+        return !r && record.is_shared ? name_show(store, name, true) : r;
 }
 
 /* A segment that nobody names is removed, or held. */

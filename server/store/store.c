@@ -164,7 +164,7 @@ static struct store *store_end(struct store *store, bool is_recovered)
         assert(!store->tensors && !store->grants);
         assert(store->n_state_bytes[SEGMENT_DISPOSING] == 0);
         HASH_ITER(hh, store->segments, segment, next) {
-                assert(segment->n_refs == 0);
+                assert(segment->n_refs == 0 || !is_recovered);
                 /* What cannot be removed is left to the next start, too. */
                 if (is_recovered)
                         segment_destroy(segment);

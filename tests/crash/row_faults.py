@@ -109,6 +109,8 @@ class Faults:
             daemon.start()
             self.bounds, self.rss = daemon.bounds(), daemon.resident()
         assert daemon.is_alive(), f"the daemon ended: {daemon.process.poll()}"
+        # a job that names what it computes goes on without its client
+        kit.eventually(lambda: daemon.stat()["jobs"] == 0, what="no job is left")
         with daemon.raw(timeout=WAIT_S) as raw:
             ledger.check(raw)
         self.bounds.check()

@@ -50,6 +50,9 @@ def run(counts, seed, report):
             data = kit.some_bytes(chance, n_bytes)
             with ledger.writing(**{name: data}):
                 kit.store(raw, name, data)
+        data = kit.some_bytes(chance, 10_000)
+        kit.create(raw, "mutable", data, mutable=True)
+        ledger.wrote(mutable=data)
     daemon.kill9()
     n_up = 0
     for kind, (_, codes) in faults.KINDS.items():
