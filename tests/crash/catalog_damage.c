@@ -97,8 +97,8 @@ static void image_write(const struct image *image, const char *suffix)
         int fd = catalog_fd(suffix, O_RDWR | O_CREAT);
         struct stat st;
 
-        if (fstat(fd, &st) || (st.st_size != (off_t)image->n_bytes &&
-                               ftruncate(fd, (off_t)image->n_bytes)))
+        if (fstat(fd, &st) ||
+            (st.st_size != (off_t)image->n_bytes && ftruncate(fd, (off_t)image->n_bytes)))
                 fail("the catalog is not of its size");
         if (pwrite(fd, image->bytes, image->n_bytes, 0) != (ssize_t)image->n_bytes)
                 fail("the catalog is not written");
@@ -469,8 +469,7 @@ int main(int argc, char **argv)
                 return 2;
         directory = argv[1];
         if (argc == 5 && (!strcmp(argv[2], "flips") || !strcmp(argv[2], "cuts")))
-                damage(argv[2][0] == 'c', strtoul(argv[3], NULL, 10),
-                       strtoull(argv[4], NULL, 10));
+                damage(argv[2][0] == 'c', strtoul(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
         else if (argc == 3 && !strcmp(argv[2], "prefixes"))
                 prefixes();
         else

@@ -54,7 +54,7 @@ struct site {
 struct faults {
         _Atomic uint32_t kind;
         uint32_t is_lasting;
-        uint32_t code; /* errno */
+        uint32_t code;   /* errno */
         uint16_t n_lost; /* sites that found no place */
         uint16_t is_own; /* only calls from the program itself, not from its libraries */
         uint64_t nth;
@@ -135,12 +135,12 @@ static bool fails(enum kind kind, const void *address)
 #define VISIBLE __attribute__((visibility("default")))
 
 /* The call that this one stands before. */
-#define NEXT(name) \
-        ({ \
-                static __typeof__(&name) _next; \
-                if (!_next) \
-                        _next = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
-                _next; \
+#define NEXT(name)                                                                                 \
+        ({                                                                                         \
+                static __typeof__(&name) _next;                                                    \
+                if (!_next)                                                                        \
+                        _next = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                        \
+                _next;                                                                             \
         })
 
 /* ---- memory: through libc's own names, since dlsym() allocates ---- */
