@@ -327,12 +327,12 @@ START_TEST(what_it_costs)
         struct timespec at[2];
         struct lease lease;
 
-        clock_gettime(CLOCK_MONOTONIC, &at[0]);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at[0]);
         for (unsigned i = 0; i < n; i++) {
                 begin(&lease, tensor, 0, 10, nonce);
                 end_written(&lease);
         }
-        clock_gettime(CLOCK_MONOTONIC, &at[1]);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at[1]);
         printf("ledger: a lease to write and its end take %.0f ns\n",
                ((double)(at[1].tv_sec - at[0].tv_sec) * 1e9 +
                 (double)(at[1].tv_nsec - at[0].tv_nsec)) /
