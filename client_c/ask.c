@@ -87,6 +87,13 @@ int client_ask_once(td_client *client, struct ask *ask, td_tensor *tensor, struc
         return r ? r : exchange_finish(client, call, result, error);
 }
 
+static uint64_t ms_until(int64_t until_ms)
+{
+        int64_t now = now_ms();
+
+        return until_ms > now ? (uint64_t)(until_ms - now) : 0;
+}
+
 int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t first_ms,
                struct call *call, struct reader *result, td_error *error)
 {
@@ -97,7 +104,10 @@ int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t fi
 
         for (;;) {
                 ask->retry_ms = is_write && first_ms ? now_ms() - first_ms : -1;
-                call->may_cancel = ask->method == METHOD_LEASE;
+                call->may_cancel = ask->method == METHOD_LEASE || ask->method == METHOD_WAIT ||
+                                   ask->method == METHOD_SNAPSHOT;
+                if (ask->method == METHOD_WAIT)
+                        ask->wait_ms = ms_until(ask->until_ms);
                 r = exchange_begin(client, call, encode_ask, &asking, error);
                 if (r == EXCHANGE_STALE) {
                         r = tensor_renew(tensor, error);

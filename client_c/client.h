@@ -122,6 +122,9 @@ struct td_tensor {
         bool is_mutable;    /* or will be, once it is sealed */
         uint32_t n_writing; /* leases to write it, held */
         bool is_pending; /* its request is not answered */
+        bool is_shared;  /* when it was last told of */
+        bool has_owner;  /* it is another user's */
+        uint32_t owner;
         uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
         bool replaces;   /* likewise: its name may be in use */
         bool has_op_id;
@@ -247,6 +250,12 @@ td_tensor *tensor_ref(td_tensor *tensor);
 /* Under the lock: give up a use of a mapping; the one of tensor->mapped. */
 void tensor_unuse(td_tensor *tensor, struct mapped *mapped);
 void tensor_detach(td_tensor *tensor);
+/*
+ * Ask for something whose result is the tensor's description. handle_of: whose handle goes in, or
+ * NULL; first_ms: when the same was asked first, 0 for now.
+ */
+int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
+               td_error *error);
 /* A reply's result is one description: TD_OK or TD_E_MALFORMED. */
 int expect_description(struct reader *result, struct description *description, td_error *error);
 /* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
@@ -256,6 +265,11 @@ int tensor_describe(td_tensor *tensor, const struct description *description, ui
 int tensor_renew(td_tensor *tensor, td_error *error);
 /* Of one whose bytes are here alone: store them, so that it has a handle and an id. */
 int tensor_store(td_tensor *tensor, td_error *error);
+
+/* ---- map.c ---- */
+
+/* This process can write its memory no more: what is mapped stays where it is, read-only. */
+void tensor_renounce(td_tensor *tensor);
 
 /* ---- copy.c ---- */
 

@@ -242,7 +242,8 @@ static unsigned ask_n_keys(const struct ask *ask)
                says_order(ask) + !!ask->data + ask->replace + ask->map + ask->writable +
                !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
                !!ask->client + ask->says_version + ask->mutable + !!ask->lease + !!ask->view +
-               ask->torn + !!ask->wait_ms + !!ask->nonce + ask->again;
+               ask->torn + (ask->wait_ms || ask->method == METHOD_WAIT) + ask->has_owner +
+               ask->hides + !!ask->result + !!ask->as + !!ask->nonce + ask->again;
 }
 
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
@@ -262,7 +263,13 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
                 pack_text(&pk, "id");
                 pack_bytes(&pk, ask->id, 16);
         }
-        pack_number_of(&pk, "handle", ask->method == METHOD_PUT ? 0 : ask->handle);
+        if (ask->method == METHOD_LEND) {
+                pack_text(&pk, "handles");
+                msgpack_pack_array(&pk, 1);
+                msgpack_pack_uint64(&pk, ask->handle);
+        } else {
+                pack_number_of(&pk, "handle", ask->method == METHOD_PUT ? 0 : ask->handle);
+        }
         if (ask->type)
                 pack_type(&pk, ask->type);
         if (says_order(ask))
@@ -286,7 +293,20 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
         pack_flag(&pk, "mutable", ask->mutable);
         pack_flag(&pk, "torn", ask->torn);
         pack_number_of(&pk, "lease", ask->lease);
-        pack_number_of(&pk, "wait_ms", ask->wait_ms);
+        if (ask->wait_ms || ask->method == METHOD_WAIT) {
+                pack_text(&pk, "wait_ms");
+                msgpack_pack_uint64(&pk, ask->wait_ms);
+        }
+        if (ask->has_owner) {
+                pack_text(&pk, "owner");
+                msgpack_pack_uint32(&pk, ask->owner);
+        }
+        if (ask->hides) {
+                pack_text(&pk, "shared");
+                msgpack_pack_false(&pk);
+        }
+        pack_number_of(&pk, "result", ask->result);
+        pack_entry(&pk, "as", ask->as);
         if (ask->nonce) {
                 pack_text(&pk, "nonce");
                 pack_bytes(&pk, ask->nonce, 16);
@@ -306,12 +326,16 @@ void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const vo
                 frame_append(frame, params, n_params);
 }
 
-void frame_name(struct frame *frame, const char *name)
+void frame_name(struct frame *frame, const char *name, int64_t owner)
 {
         msgpack_packer pk = packer_of(frame);
 
-        msgpack_pack_map(&pk, 1);
+        msgpack_pack_map(&pk, owner >= 0 ? 2 : 1);
         pack_entry(&pk, "name", name);
+        if (owner < 0)
+                return;
+        pack_text(&pk, "owner");
+        msgpack_pack_int64(&pk, owner);
 }
 
 static void frame_ids(struct frame *frame, const char *method, const char *key, const uint64_t *ids,

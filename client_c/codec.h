@@ -56,8 +56,14 @@ struct view {
  */
 struct ask {
         enum td_method method;
-        uint64_t handle;
+        uint64_t handle; /* of lend: its only one */
         const char *name;
+        bool has_owner; /* the name is another user's */
+        uint32_t owner;
+        bool hides;        /* share: not any more */
+        uint64_t result;   /* snapshot: the handle, */
+        const char *as;    /* and the name of the copy */
+        int64_t until_ms;  /* wait: as now_ms() tells it; wait_ms is what is left */
         const uint8_t *id; /* 16 bytes */
         const struct td_type *type;
         const uint8_t *order; /* axes of the type, the slowest first; C order is not said */
@@ -86,8 +92,8 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask);
 /* params: one encoded map, or NULL for none */
 void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const void *params,
                size_t n_params);
-/* {"name": name}, as params of frame_raw() */
-void frame_name(struct frame *frame, const char *name);
+/* {"name": name, "owner": owner}, as params of frame_raw(); owner -1: left out */
+void frame_name(struct frame *frame, const char *name, int64_t owner);
 /* [2, "release", [{"handles": ids}]], [2, "unmap", [{"segments": ids}]] */
 void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles);
 void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments);
@@ -229,6 +235,9 @@ struct description {
         uint8_t id[16];
         bool is_unsealed;
         bool is_mutable;
+        bool is_shared;
+        bool has_owner; /* it is another user's */
+        uint32_t owner;
         const char *name; /* in the message, not NUL-terminated; NULL: none */
         size_t n_name;
         const uint8_t *data; /* in the message; NULL: not here */

@@ -504,6 +504,11 @@ bool read_description(struct reader *reader, struct description *d)
                         d->is_mutable = text_is(state, n_state, "mutable");
                 } else if (text_is(key, n_key, "name")) {
                         d->name = reader_str(reader, &d->n_name);
+                } else if (text_is(key, n_key, "shared")) {
+                        d->is_shared = reader_bool(reader);
+                } else if (text_is(key, n_key, "owner")) {
+                        d->has_owner = true;
+                        d->owner = (uint32_t)reader_uint(reader);
                 } else if (!read_place(reader, key, n_key, d)) {
                         reader_skip(reader);
                 }

@@ -86,6 +86,12 @@ static int list_read_page(td_list *list, struct reader *result, bool *morep, td_
 
 int td_list_names(td_client *client, const char *prefix, td_list **listp, td_error *error)
 {
+        return td_list_names_of(client, -1, prefix, listp, error);
+}
+
+int td_list_names_of(td_client *client, int64_t owner, const char *prefix, td_list **listp,
+                     td_error *error)
+{
         td_list *list = calloc(1, sizeof(*list));
         char after[TD_NAME_MAX + 1] = "";
         bool more = true;
@@ -95,6 +101,8 @@ int td_list_names(td_client *client, const char *prefix, td_list **listp, td_err
                 return fail_no_memory(error);
         while (more && r == TD_OK) {
                 struct ask ask = { .method = METHOD_LIST,
+                                   .has_owner = owner >= 0,
+                                   .owner = (uint32_t)owner,
                                    .prefix = prefix,
                                    .after = *after ? after : NULL,
                                    .limit = TD_LIST_MAX };

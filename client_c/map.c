@@ -163,6 +163,31 @@ static int take_descriptor(td_tensor *tensor, struct mapped *mapped)
         return fd;
 }
 
+void tensor_renounce(td_tensor *tensor)
+{
+        td_client *client = tensor->client;
+        struct mapped *mapped;
+        int fd;
+
+        pthread_mutex_lock(&client->lock);
+        mapped = tensor->mapped;
+        if (!mapped && tensor->has_segment && tensor->epoch == client->epoch)
+                mapped = mappings_find(&client->mappings, tensor->segment);
+        if (mapped && !mapped->can_write)
+                mapped = NULL;
+        if (mapped)
+                mapped_use(mapped);
+        pthread_mutex_unlock(&client->lock);
+        if (!mapped)
+                return;
+        fd = take_descriptor(tensor, mapped);
+        pthread_mutex_lock(&client->lock);
+        if (fd >= 0)
+                mapped_renounce(mapped, fd);
+        tensor_unuse(tensor, mapped);
+        pthread_mutex_unlock(&client->lock);
+}
+
 /*
  * The segment's pages, which become one's own as they are written; where there is no descriptor, a
  * copy.

@@ -132,7 +132,7 @@ bool mapped_unuse(struct mappings *mappings, struct mapped *mapped)
         assert(mapped->n_users > 0);
         if (--mapped->n_users > 0)
                 return false;
-        if (was_in_table && mapped->n_forks == mapping_n_forks())
+        if (was_in_table && mapped->n_forks == mapping_n_forks() && !mapped->is_asked)
                 return false;
         if (was_in_table)
                 mapped_leave(mappings, mapped);
@@ -146,8 +146,10 @@ bool mappings_trim(struct mappings *mappings, uint64_t segment)
 
         if (!mapped)
                 return true;
-        if (mapped->n_users > 0)
+        if (mapped->n_users > 0) {
+                mapped->is_asked = true;
                 return false;
+        }
         mapped_leave(mappings, mapped);
         mapped_free(mapped);
         return true;
@@ -192,6 +194,14 @@ int mapped_protect(struct mapped *mapped, bool is_writable)
                 return -errno;
         mapped->is_writable = is_writable;
         return 0;
+}
+
+void mapped_renounce(struct mapped *mapped, int fd)
+{
+        if (mmap(mapped->address, mapped->n_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) !=
+            MAP_FAILED)
+                mapped->can_write = mapped->is_writable = false;
+        close(fd);
 }
 
 void mapped_populate(struct mapped *mapped)

@@ -36,6 +36,7 @@ struct mapped {
         uint64_t n_forks;   /* before it was mapped */
         unsigned n_wanting; /* threads that want a descriptor, for mappings of their own */
         int spare_fd;       /* the last that came for them, or -1 */
+        bool is_asked;      /* the daemon wants it unmapped as soon as it has no users */
         bool is_populated;  /* writing does not fault in its pages any more */
         UT_hash_handle hh;
 };
@@ -58,8 +59,8 @@ void mapped_use(struct mapped *mapped);
 /* true: it was unmapped, and the daemon is to be told so (segment is still its number). */
 bool mapped_unuse(struct mappings *mappings, struct mapped *mapped);
 /*
- * Unmap what has no users: true if it was unmapped. A segment that is not in the table counts as
- * unmapped.
+ * Unmap what has no users: true if it was unmapped. Others are when they have none. A segment that
+ * is not in the table counts as unmapped.
  */
 bool mappings_trim(struct mappings *mappings, uint64_t segment);
 /* Unmap unused ones from before the last fork; calls gone for each. */
@@ -70,6 +71,8 @@ void mappings_detach(struct mappings *mappings);
 
 /* The spare descriptor, now the caller's, or -1. */
 int mapped_take_spare(struct mapped *mapped);
+/* The same pages, from a descriptor for reading, which is closed: they are not written here. */
+void mapped_renounce(struct mapped *mapped, int fd);
 /* Have its pages there before they are written: a fault costs more than a page in a row. */
 void mapped_populate(struct mapped *mapped);
 /* 0 or a negative errno; a writable one must have can_write. */

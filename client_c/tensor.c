@@ -167,6 +167,9 @@ int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epo
         tensor->is_unsealed = d->is_unsealed;
         tensor->is_mutable = d->is_mutable || (d->is_unsealed && tensor->is_mutable);
         tensor->is_pending = false;
+        tensor->is_shared = d->is_shared;
+        tensor->has_owner = d->has_owner;
+        tensor->owner = d->owner;
         tensor->epoch = epoch;
         tensor->has_id = d->has_id && tensor->handle;
         memcpy(tensor->id, d->id, sizeof(tensor->id));
@@ -188,9 +191,8 @@ int expect_description(struct reader *result, struct description *description, t
                          "the daemon's description of a tensor cannot be read");
 }
 
-/* Ask for something whose result is the tensor's description. */
-static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
-                      td_error *error)
+int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
+               td_error *error)
 {
         struct description description;
         struct reader result;
@@ -203,6 +205,9 @@ static int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, 
                 r = expect_description(&result, &description, error);
         if (r == TD_OK)
                 r = tensor_describe(tensor, &description, call.epoch, error);
+        /* Whatever was asked for may have been done: its handle is released. */
+        if (r == TD_E_CANCELLED)
+                tensor->epoch = call.epoch;
         call_deinit(&call);
         return r;
 }
@@ -529,11 +534,9 @@ int tensor_store(td_tensor *tensor, td_error *error)
 
 /* ---- opening ---- */
 
-static int open_by(td_client *client, const char *name, const uint8_t *id, bool map,
-                   td_tensor **tensorp, td_error *error)
+static int open_by(td_client *client, struct ask ask, td_tensor **tensorp, td_error *error)
 {
-        struct ask ask = { .method = METHOD_OPEN, .name = name, .id = id, .map = map };
-        td_tensor *tensor = tensor_new(client, NULL, name);
+        td_tensor *tensor = tensor_new(client, NULL, ask.name);
         int r;
 
         if (!tensor)
@@ -549,21 +552,61 @@ static int open_by(td_client *client, const char *name, const uint8_t *id, bool 
 
 int td_open(td_client *client, const char *name, td_tensor **tensorp, td_error *error)
 {
-        int r = check_name(name, error);
-
-        return r ? r : open_by(client, name, NULL, false, tensorp, error);
+        return td_open_of(client, -1, name, false, tensorp, error);
 }
 
 int td_open_mapped(td_client *client, const char *name, td_tensor **tensorp, td_error *error)
 {
+        return td_open_of(client, -1, name, true, tensorp, error);
+}
+
+static int check_owner(int64_t owner, td_error *error)
+{
+        if (owner >= -1 && owner < UINT32_MAX)
+                return TD_OK;
+        return error_set(error, TD_E_BAD_ARGUMENTS, "an owner is a uid, or -1, not %lld",
+                         (long long)owner);
+}
+
+static int ask_name(struct ask *ask, enum td_method method, int64_t owner, const char *name,
+                    bool map, td_error *error)
+{
         int r = check_name(name, error);
 
-        return r ? r : open_by(client, name, NULL, true, tensorp, error);
+        *ask = (struct ask){ .method = method,
+                             .name = name,
+                             .has_owner = owner >= 0,
+                             .owner = (uint32_t)owner,
+                             .map = map };
+        return r ? r : check_owner(owner, error);
+}
+
+int td_open_of(td_client *client, int64_t owner, const char *name, bool map, td_tensor **tensorp,
+               td_error *error)
+{
+        struct ask ask;
+        int r = ask_name(&ask, METHOD_OPEN, owner, name, map, error);
+
+        return r ? r : open_by(client, ask, tensorp, error);
+}
+
+int td_await(td_client *client, int64_t owner, const char *name, int64_t wait_ms, bool map,
+             td_tensor **tensorp, td_error *error)
+{
+        struct ask ask;
+        int r = ask_name(&ask, METHOD_WAIT, owner, name, map, error);
+
+        if (r)
+                return r;
+        ask.until_ms = INT64_MAX;
+        if (wait_ms >= 0 && __builtin_add_overflow(now_ms(), wait_ms, &ask.until_ms))
+                ask.until_ms = INT64_MAX;
+        return open_by(client, ask, tensorp, error);
 }
 
 int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensorp, td_error *error)
 {
-        return open_by(client, NULL, id, false, tensorp, error);
+        return open_by(client, (struct ask){ .method = METHOD_OPEN, .id = id }, tensorp, error);
 }
 
 int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
@@ -628,6 +671,16 @@ bool td_tensor_is_sealed(const td_tensor *tensor)
 bool td_tensor_is_mutable(const td_tensor *tensor)
 {
         return tensor->is_mutable;
+}
+
+bool td_tensor_is_shared(const td_tensor *tensor)
+{
+        return tensor->is_shared;
+}
+
+int64_t td_tensor_owner(const td_tensor *tensor)
+{
+        return tensor->has_owner ? (int64_t)tensor->owner : -1;
 }
 
 td_client *td_tensor_client(const td_tensor *tensor)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct arguments {
         const char *socket;
         bool is_json;
         bool replaces;
+        int64_t owner; /* -1: oneself */
         char **words; /* the command and its operands */
         int n_words;
 };
@@ -53,6 +55,10 @@ static const char text_before[] =
         "  rm NAME...            remove names; memory goes with the last process that uses it\n"
         "  save DIR [PREFIX]     write tensors to a directory, for the next boot\n"
         "  load DIR              store what was saved there (--replace: names may be in use)\n"
+        "  wait NAME [SECONDS]   until it is there, or so long at most\n"
+        "  share NAME            let every user read it (unshare NAME: not any more)\n"
+        "  snapshot NAME NEW     copy it as it is now, mutable or not, into a sealed one\n"
+        "  holders [NAME]        who refers to it and maps it; or what each connection holds\n"
         "  ops                   the operations that the daemon computes\n"
         "  purge                 remove all names; with no daemon running, whatever one left "
         "in " SHM_DIRECTORY "\n"
@@ -73,9 +79,30 @@ static const char text_before[] =
 static const struct argp_option options[] = {
         { "socket", 's', "PATH", 0, "Socket of the daemon", 0 },
         { "json", 'j', NULL, 0, "Print one JSON document", 0 },
-        { "replace", 'r', NULL, 0, "put, load: the name may be in use", 0 },
+        { "replace", 'r', NULL, 0, "put, load, snapshot: the name may be in use", 0 },
+        { "owner", 'o', "USER", 0,
+          "ls, stat, get, wait, snapshot: what that user shares. For root and the daemon's user ls, "
+          "stat, holders, rm: anything of that user's",
+          0 },
         { 0 },
 };
+
+/* A uid, or the name of a user. */
+static bool read_user(const char *text, int64_t *uidp)
+{
+        const struct passwd *user;
+        char *end;
+        long long uid = strtoll(text, &end, 10);
+
+        if (*text >= '0' && *text <= '9' && !*end && uid < UINT32_MAX) {
+                *uidp = uid;
+                return true;
+        }
+        user = getpwnam(text);
+        if (user)
+                *uidp = user->pw_uid;
+        return user;
+}
 
 static error_t take_option(int key, char *value, struct argp_state *state)
 {
@@ -90,6 +117,10 @@ static error_t take_option(int key, char *value, struct argp_state *state)
                 return 0;
         case 'r':
                 arguments->replaces = true;
+                return 0;
+        case 'o':
+                if (!read_user(value, &arguments->owner))
+                        argp_error(state, "there is no user '%s'", value);
                 return 0;
         case ARGP_KEY_ARGS:
                 arguments->words = state->argv + state->next;
@@ -238,8 +269,8 @@ static void print_row_json(const td_list_row *row)
 static int do_ls(td_client *client, const struct arguments *arguments, td_error *error)
 {
         td_list *list;
-        int r = td_list_names(client, arguments->n_words > 1 ? arguments->words[1] : NULL, &list,
-                              error);
+        int r = td_list_names_of(client, arguments->owner,
+                                 arguments->n_words > 1 ? arguments->words[1] : NULL, &list, error);
 
         if (r)
                 return r;
@@ -262,10 +293,11 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
         return TD_OK;
 }
 
-/* Call a method with no parameter, or a name, and print what it says. */
-static int do_call(td_client *client, const char *method, const char *name, bool is_json,
-                   td_error *error)
+/* Call a method with no parameter, or a name, and print what it says, unless that is nothing. */
+static int do_call(td_client *client, const char *method, const char *name,
+                   const struct arguments *arguments, td_error *error)
 {
+        struct reader reader;
         struct frame params;
         void *result;
         size_t n_result;
@@ -273,14 +305,16 @@ static int do_call(td_client *client, const char *method, const char *name, bool
 
         frame_init(&params);
         if (name)
-                frame_name(&params, name);
+                frame_name(&params, name, arguments->owner);
         r = params.has_failed ? fail_no_memory(error)
                               : td_call(client, method, name ? params.bytes : NULL, params.n_bytes,
                                         &result, &n_result, error);
         frame_deinit(&params);
         if (r)
                 return r;
-        print_result(result, n_result, is_json);
+        reader = reader_of(result, n_result);
+        if (reader_next(&reader).kind != READ_NIL)
+                print_result(result, n_result, arguments->is_json);
         td_free(result);
         return TD_OK;
 }
@@ -288,12 +322,74 @@ static int do_call(td_client *client, const char *method, const char *name, bool
 static int do_stat(td_client *client, const struct arguments *arguments, td_error *error)
 {
         return do_call(client, "stat", arguments->n_words > 1 ? arguments->words[1] : NULL,
-                       arguments->is_json, error);
+                       arguments, error);
+}
+
+static int do_holders(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        return do_call(client, "holders", arguments->n_words > 1 ? arguments->words[1] : NULL,
+                       arguments, error);
+}
+
+/* ---- what is for others ---- */
+
+static int do_share(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        bool shared = strcmp(arguments->words[0], "share") == 0;
+        td_tensor *tensor;
+        int r = td_open(client, arguments->words[1], &tensor, error);
+
+        if (r)
+                return r;
+        r = td_share(tensor, shared, error);
+        td_tensor_free(tensor);
+        if (r == TD_OK && arguments->is_json)
+                print_object(shared ? "shared" : "private", arguments->words[1]);
+        return r;
+}
+
+static int do_snapshot(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        const char *name = arguments->words[1], *as = arguments->words[2];
+        td_tensor *tensor;
+        int r = td_open_of(client, arguments->owner, name, false, &tensor, error);
+
+        if (r)
+                return r;
+        r = td_snapshot(tensor, as, arguments->replaces, 0, NULL, error);
+        td_tensor_free(tensor);
+        if (r == TD_OK && arguments->is_json)
+                print_object("name", as);
+        return r;
+}
+
+static int do_wait(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        const char *name = arguments->words[1];
+        double seconds = -1;
+        td_tensor *tensor;
+        char *end = NULL;
+        int r;
+
+        if (arguments->n_words > 2) {
+                seconds = strtod(arguments->words[2], &end);
+                if (*end || !(seconds >= 0 && seconds < 1e9))
+                        return error_set(error, TD_E_BAD_ARGUMENTS, "'%s' is no number of seconds",
+                                         arguments->words[2]);
+        }
+        r = td_await(client, arguments->owner, name, seconds < 0 ? -1 : (int64_t)(seconds * 1000),
+                     false, &tensor, error);
+        if (r)
+                return r;
+        td_tensor_free(tensor);
+        if (arguments->is_json)
+                print_object("name", name);
+        return TD_OK;
 }
 
 static int do_ops(td_client *client, const struct arguments *arguments, td_error *error)
 {
-        return do_call(client, "ops", NULL, arguments->is_json, error);
+        return do_call(client, "ops", NULL, arguments, error);
 }
 
 static int do_put(td_client *client, const struct arguments *arguments, td_error *error)
@@ -319,7 +415,7 @@ static int do_get(td_client *client, const struct arguments *arguments, td_error
         const char *name = arguments->words[1], *path = arguments->words[2];
         td_mapping *mapping;
         td_tensor *tensor;
-        int r = td_open(client, name, &tensor, error);
+        int r = td_open_of(client, arguments->owner, name, false, &tensor, error);
 
         if (r)
                 return r;
@@ -342,7 +438,10 @@ static int do_rm(td_client *client, const struct arguments *arguments, td_error 
 
         for (int i = 1; i < arguments->n_words; i++) {
                 td_error later;
-                int r = td_delete(client, arguments->words[i], first ? &later : error);
+                td_error *where = first ? &later : error;
+                int r = arguments->owner < 0
+                                ? td_delete(client, arguments->words[i], where)
+                                : do_call(client, "delete", arguments->words[i], arguments, where);
 
                 first = first ? first : r;
         }
@@ -514,10 +613,14 @@ static const struct command {
         int (*run)(td_client *client, const struct arguments *arguments,
                    td_error *error); /* NULL: purge */
 } commands[] = {
-        { "ping", 0, 0, do_ping }, { "ls", 0, 1, do_ls },   { "stat", 0, 1, do_stat },
-        { "put", 2, 2, do_put },   { "get", 2, 2, do_get }, { "rm", 1, INT_MAX, do_rm },
-        { "ops", 0, 0, do_ops },   { "save", 1, 2, do_save },
-        { "load", 1, 1, do_load }, { "purge", 0, 0, NULL },
+        { "ping", 0, 0, do_ping },       { "ls", 0, 1, do_ls },
+        { "stat", 0, 1, do_stat },       { "put", 2, 2, do_put },
+        { "get", 2, 2, do_get },         { "rm", 1, INT_MAX, do_rm },
+        { "ops", 0, 0, do_ops },         { "purge", 0, 0, NULL },
+        { "save", 1, 2, do_save },       { "load", 1, 1, do_load },
+        { "wait", 1, 2, do_wait },       { "share", 1, 1, do_share },
+        { "unshare", 1, 1, do_share },   { "snapshot", 2, 2, do_snapshot },
+        { "holders", 0, 1, do_holders },
 };
 
 static int run_command(const struct command *command, const struct arguments *arguments)
@@ -540,7 +643,7 @@ static int run_command(const struct command *command, const struct arguments *ar
 
 int main(int argc, char **argv)
 {
-        struct arguments arguments = { .socket = NULL };
+        struct arguments arguments = { .owner = -1 };
 
         argp_err_exit_status = EXIT_USAGE;
         argp_parse(&parser, argc, argv, 0, NULL, &arguments);

@@ -20,6 +20,7 @@ from ._graph import emit, emit_definition, emit_one
 from ._operands import as_operand
 from ._program import Program
 from ._tensor import Tensor, Unsealed
+from ._users import milliseconds, uid_of
 
 Record = collections.namedtuple("Record", "name shape dtype nbytes id")
 Record.__doc__ = (
@@ -217,12 +218,14 @@ class Client:
         native = self._native.create(number_of(dtype), shape, order, name, replace, mutable)
         return Unsealed(self, native)
 
-    def open(self, name):
+    def open(self, name, owner=None):
         """A tensor by its name, to compute with.
 
         Parameters
         ----------
         name : str
+        owner : int or str, optional
+            Uid or name of another user, who shares it (`share`).
 
         Returns
         -------
@@ -235,10 +238,33 @@ class Client:
         Lost
             There was one, but its memory was missing when the daemon started.
         """
-        return Tensor(self, self._native.open(name))
+        return Tensor(self, self._native.open(name, uid_of(owner), False))
+
+    def wait(self, name, timeout=None, owner=None):
+        """The same as `open`, as soon as there is a tensor of that name.
+
+        Parameters
+        ----------
+        name : str
+        timeout : float, optional
+            Seconds to wait at most; without it as long as it takes, or until Ctrl-C.
+        owner : int or str, optional
+            Of another user: as soon as it is shared.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        DeadlineExceeded
+            It was not there in time.
+        """
+        return Tensor(self, self._native.wait(name, uid_of(owner), milliseconds(timeout, -1)))
 
     def open_id(self, id):
-        """A tensor by its id, which another connection of the same user told (`Tensor.id`).
+        """A tensor by its id, which another connection told (`Tensor.id`): of the same user, or
+        of one who shares it.
 
         Parameters
         ----------
@@ -255,7 +281,7 @@ class Client:
         """
         return Tensor(self, self._native.open_id(id))
 
-    def get(self, name, mode="r"):
+    def get(self, name, mode="r", owner=None):
         """The memory of a named tensor, as an array. Nothing is copied.
 
         Parameters
@@ -264,6 +290,8 @@ class Client:
         mode : {"r", "cow"}
             "r": shared and read-only; two such arrays of one tensor share their memory. "cow":
             writable; what is written is seen by this array alone.
+        owner : int or str, optional
+            Uid or name of another user, who shares it.
 
         Returns
         -------
@@ -276,7 +304,8 @@ class Client:
         """
         if mode not in _MODES:
             raise error("bad_arguments", f"mode is 'r' or 'cow', not {mode!r}")
-        return Tensor(self, self._native.open_mapped(name))._map(_MODES[mode], True)
+        native = self._native.open(name, uid_of(owner), True)
+        return Tensor(self, native)._map(_MODES[mode], True)
 
     def load(self, path, name=None, replace=False):
         """Store the array of an ``.npy`` file.
@@ -317,23 +346,87 @@ class Client:
         """
         self._native.delete(name)
 
-    def list(self, prefix=""):
+    def list(self, prefix="", owner=None):
         """The named tensors, in order.
 
         Parameters
         ----------
         prefix : str
             Only names that begin with it.
+        owner : int or str, optional
+            Those that another user shares.
 
         Returns
         -------
         list of Record
         """
-        rows = self._native.list(prefix)
+        rows = self._native.list(prefix, uid_of(owner))
         return [
             Record(name, shape, DTYPES[number], n_bytes, id_)
             for name, number, shape, n_bytes, id_ in rows
         ]
+
+    def share(self, name, shared=True):
+        """Let every user who may connect read a named tensor; see `Tensor.share`.
+
+        Parameters
+        ----------
+        name : str
+        shared : bool
+            False: nobody else opens it any more.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        NotFound, MutableTensor
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0], "both", replace=True)
+        >>> tensord.share("both").is_shared
+        True
+        """
+        return self.open(name).share(shared)
+
+    def holders(self, name=None, owner=None):
+        """Who refers to a tensor and maps it; or what each connection holds.
+
+        Parameters
+        ----------
+        name : str, optional
+        owner : int or str, optional
+            For root and the daemon's user: of whoever it is.
+
+        Returns
+        -------
+        dict
+            Of a tensor: ``holders``, a list of dicts (``connection uid pid client references maps
+            leases``), and ``held``: it is mapped where no connection knows of. Of nothing:
+            ``connections``, a list of dicts (``connection uid pid client references bytes leases
+            requests``), and ``held``, bytes.
+
+        Raises
+        ------
+        NotFound, NotOwner
+        """
+        params = {} if name is None else {"name": name}
+        if owner is not None:
+            params["owner"] = uid_of(owner)
+        key = "connections" if name is None else "holders"
+        result = self._call("holders", params)
+        page = result
+        while page["more"]:
+            page = self._call("holders", params | {"after": page[key][-1]["connection"]})
+            result[key] += page[key]
+        del result["more"]
+        return result
+
+    def _call(self, method, params):
+        return _msgpack.unpack(self._native.call(method, _msgpack.pack(params)))
 
     def stat(self, name=None):
         """Figures of the daemon, or of one tensor.
@@ -509,6 +602,13 @@ _default_pid = None
 _default_lock = threading.Lock()
 
 
+def existing_default():
+    """The default client, where this process has one that is open, else None."""
+    client = _default
+    is_here = client is not None and _default_pid == os.getpid() and not client.is_closed
+    return client if is_here else None
+
+
 def default_client():
     """The client of the module's functions: connected by the first, and anew in a forked child.
 
@@ -517,8 +617,8 @@ def default_client():
     Client
     """
     global _default, _default_pid
-    client = _default
-    if client is not None and _default_pid == os.getpid() and not client.is_closed:
+    client = existing_default()
+    if client is not None:
         return client
     with _default_lock:
         if _default is None or _default_pid != os.getpid() or _default.is_closed:
@@ -563,6 +663,9 @@ FUNCTIONS = {
         "load",
         "delete",
         "list",
+        "share",
+        "wait",
+        "holders",
         "stat",
         "ops",
         "ping",

@@ -215,32 +215,48 @@ static td_client *enter_with_name(struct native_client *self, PyObject *object, 
         return wanted_name(object, namep) ? native_client_enter(self) : NULL;
 }
 
-static PyObject *open_with(PyObject *object, PyObject *name_object,
-                           int (*open)(td_client *, const char *, td_tensor **, td_error *))
+/* open(name, owner, map): owner -1: one's own */
+static PyObject *client_open(PyObject *object, PyObject *args)
 {
         struct native_client *self = (struct native_client *)object;
         td_tensor *tensor = NULL;
         const char *name = NULL;
+        PyObject *name_object;
+        td_client *client;
+        long long owner;
+        td_error error;
+        int map, r;
+
+        if (!PyArg_ParseTuple(args, "OLp", &name_object, &owner, &map) ||
+            !(client = enter_with_name(self, name_object, &name)))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_open_of(client, owner, name, map, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
+        return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
+}
+
+/* wait(name, owner, milliseconds): -1: for ever */
+static PyObject *client_wait(PyObject *object, PyObject *args)
+{
+        struct native_client *self = (struct native_client *)object;
+        long long owner, wait_ms;
+        td_tensor *tensor = NULL;
+        const char *name = NULL;
+        PyObject *name_object;
         td_client *client;
         td_error error;
         int r;
 
-        client = enter_with_name(self, name_object, &name);
-        if (!client)
+        if (!PyArg_ParseTuple(args, "OLL", &name_object, &owner, &wait_ms) ||
+            !(client = enter_with_name(self, name_object, &name)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = open(client, name, &tensor, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_await(client, owner, name, wait_ms, false, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
-}
-
-static PyObject *client_open(PyObject *object, PyObject *name)
-{
-        return open_with(object, name, td_open);
-}
-
-static PyObject *client_open_mapped(PyObject *object, PyObject *name)
-{
-        return open_with(object, name, td_open_mapped);
 }
 
 static PyObject *client_open_id(PyObject *object, PyObject *id_object)
@@ -303,20 +319,25 @@ static PyObject *list_rows(const td_list *list)
         return rows;
 }
 
-static PyObject *client_list(PyObject *object, PyObject *prefix_object)
+/* list(prefix, owner) */
+static PyObject *client_list(PyObject *object, PyObject *args)
 {
         struct native_client *self = (struct native_client *)object;
+        PyObject *prefix_object, *rows;
         const char *prefix;
         td_list *list = NULL;
         td_client *client;
-        PyObject *rows;
+        long long owner;
         td_error error;
         int r;
 
-        if (!native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
+        if (!PyArg_ParseTuple(args, "OL", &prefix_object, &owner) ||
+            !native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_list_names(client, prefix, &list, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_list_names_of(client, owner, prefix, &list, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         if (r)
                 return native_raise(&error);
         rows = list_rows(list);
@@ -463,11 +484,11 @@ static PyMethodDef client_methods[] = {
         { "ping", client_ping, METH_NOARGS, NULL },
         { "put", client_put, METH_VARARGS, NULL },
         { "create", client_create, METH_VARARGS, NULL },
-        { "open", client_open, METH_O, NULL },
-        { "open_mapped", client_open_mapped, METH_O, NULL },
+        { "open", client_open, METH_VARARGS, NULL },
+        { "wait", client_wait, METH_VARARGS, NULL },
         { "open_id", client_open_id, METH_O, NULL },
         { "delete", client_delete, METH_O, NULL },
-        { "list", client_list, METH_O, NULL },
+        { "list", client_list, METH_VARARGS, NULL },
         { "call", client_call, METH_VARARGS, NULL },
         { "define", (PyCFunction)(void (*)(void))native_define, METH_FASTCALL, NULL },
         { "run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL },

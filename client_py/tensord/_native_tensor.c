@@ -254,6 +254,80 @@ static PyObject *tensor_set_name(PyObject *object, PyObject *args)
         Py_RETURN_NONE;
 }
 
+/* share(is_shared) */
+static PyObject *tensor_share(PyObject *object, PyObject *args)
+{
+        struct native_tensor *self = (struct native_tensor *)object;
+        int is_shared, r;
+        td_error error;
+
+        if (!PyArg_ParseTuple(args, "p", &is_shared) || !native_client_enter(self->client))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_share(self->tensor, is_shared, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self->client);
+        if (r)
+                return native_raise(&error);
+        Py_RETURN_NONE;
+}
+
+/* snapshot(name or None, replace, wait_ms) */
+static PyObject *tensor_snapshot(PyObject *object, PyObject *args)
+{
+        struct native_tensor *self = (struct native_tensor *)object;
+        td_tensor *snapshot = NULL;
+        PyObject *name_object;
+        const char *name;
+        long long wait_ms;
+        td_error error;
+        int replace, r;
+
+        if (!PyArg_ParseTuple(args, "OpL", &name_object, &replace, &wait_ms) ||
+            !native_name(name_object, &name) || !native_client_enter(self->client))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_snapshot(self->tensor, name, replace, wait_ms, &snapshot, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self->client);
+        return r ? native_raise(&error) : native_tensor_wrap(self->client, snapshot);
+}
+
+static PyObject *tensor_lend(PyObject *object, PyObject *unused)
+{
+        struct native_tensor *self = (struct native_tensor *)object;
+        td_error error;
+        int r;
+
+        (void)unused;
+        if (!native_client_enter(self->client))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_lend(self->tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self->client);
+        if (r)
+                return native_raise(&error);
+        Py_RETURN_NONE;
+}
+
+static PyObject *tensor_get_is_shared(PyObject *object, void *unused)
+{
+        (void)unused;
+        return PyBool_FromLong(td_tensor_is_shared(((struct native_tensor *)object)->tensor));
+}
+
+/* None: one's own */
+static PyObject *tensor_get_owner(PyObject *object, void *unused)
+{
+        int64_t owner = td_tensor_owner(((struct native_tensor *)object)->tensor);
+
+        (void)unused;
+        if (owner < 0)
+                Py_RETURN_NONE;
+        return PyLong_FromLongLong(owner);
+}
+
 static PyObject *tensor_get_dtype(PyObject *object, void *unused)
 {
         (void)unused;
@@ -313,6 +387,9 @@ static PyMethodDef tensor_methods[] = {
         { "seal", tensor_seal, METH_NOARGS, NULL },
         { "lease", tensor_lease, METH_VARARGS, NULL },
         { "set_name", tensor_set_name, METH_VARARGS, NULL },
+        { "share", tensor_share, METH_VARARGS, NULL },
+        { "snapshot", tensor_snapshot, METH_VARARGS, NULL },
+        { "lend", tensor_lend, METH_NOARGS, NULL },
         { NULL, NULL, 0, NULL },
 };
 
@@ -324,6 +401,8 @@ static PyGetSetDef tensor_getset[] = {
         { "name", tensor_get_name, NULL, NULL, NULL },
         { "is_sealed", tensor_get_is_sealed, NULL, NULL, NULL },
         { "is_mutable", tensor_get_is_mutable, NULL, NULL, NULL },
+        { "is_shared", tensor_get_is_shared, NULL, NULL, NULL },
+        { "owner", tensor_get_owner, NULL, NULL, NULL },
         { NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -13,6 +13,7 @@ from ._graph import Node
 from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._operators import Operators
+from ._users import depart, milliseconds
 
 
 class Tensor(Operators):
@@ -95,6 +96,91 @@ class Tensor(Operators):
     def is_mutable(self):
         """Is it, or will it be once it is sealed, written by assignments and under leases?"""
         return self._handle.is_mutable
+
+    @property
+    def is_shared(self):
+        """Do other users read it, as far as this reference was told?"""
+        return self._handle.is_shared
+
+    @property
+    def owner(self):
+        """Uid of the user whose it is; None: one's own."""
+        return self._handle.owner
+
+    # ---- for others ----
+
+    def share(self, shared=True):
+        """Let every user who may connect read this tensor under its name; they cannot write it.
+
+        Nothing is copied where nobody can write its memory any more; this process gives that up.
+        It lasts as long as the name means this tensor.
+
+        Parameters
+        ----------
+        shared : bool
+            False: nobody else opens it any more; who has it keeps it.
+
+        Returns
+        -------
+        Tensor
+            This one.
+
+        Raises
+        ------
+        ArgumentError
+            It has no name, or is a view.
+        MutableTensor
+            It is mutable: share a `snapshot`.
+        NotOwner
+            It is another user's.
+        """
+        if self._is_view:
+            raise error("bad_arguments", "a view is not shared, only a whole tensor")
+        self._handle.share(shared)
+        return self
+
+    def snapshot(self, name=None, replace=False, timeout=None):
+        """A sealed copy of what a tensor, mutable or not, holds now.
+
+        Parameters
+        ----------
+        name : str, optional
+        replace : bool
+            The name may be in use.
+        timeout : float, optional
+            How long to wait for those that write, in seconds; see `read`.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        LeaseConflict, Torn, NameTaken
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+        >>> before = t.snapshot()
+        >>> t[0] = 9
+        >>> before
+        Tensor([1., 2., 3.], dtype=float64)
+        """
+        if self._is_view:
+            raise error("bad_arguments", "of a view compute a tensor; a snapshot is of a whole one")
+        return Tensor(
+            self._client, self._handle.snapshot(name, replace, milliseconds(timeout, 0))
+        )
+
+    def lend(self):
+        """Have it live for a minute more, even if nobody refers to it: time for another process of
+        this user to `open_id` it. Pickling an unnamed tensor does it. Begins anew with each call.
+        """
+        self._handle.lend()
+
+    def __reduce__(self):
+        return depart(self)
 
     # ---- memory ----
 
@@ -301,8 +387,8 @@ class Tensor(Operators):
 class _Dropped:
     """Stands for the native tensor of one that was given up."""
 
-    name = id = None
-    is_sealed = is_mutable = False
+    name = id = owner = None
+    is_sealed = is_mutable = is_shared = False
 
     def __getattr__(self, attribute):
         raise error("not_sealed", "the tensor was dropped before it was sealed")

@@ -118,6 +118,20 @@ TD_API int td_seal(td_tensor *tensor, td_error *error);
 TD_API int td_open(td_client *client, const char *name, td_tensor **tensor, td_error *error);
 /* The same, and its memory is handed out along with it: the next td_map() asks for nothing more. */
 TD_API int td_open_mapped(td_client *client, const char *name, td_tensor **tensor, td_error *error);
+/*
+ * Another user's, as far as it is shared; owner is a uid, -1: one's own. map: as above. Its memory
+ * is read-only, and stays as it is whatever its owner does.
+ *
+ * TD_E_NOT_FOUND: there is none, or it is not shared.
+ */
+TD_API int td_open_of(td_client *client, int64_t owner, const char *name, bool map,
+                      td_tensor **tensor, td_error *error);
+/*
+ * The same as soon as the name means something that may be opened. wait_ms: TD_E_DEADLINE if that
+ * takes longer; -1: for ever. td_set_interrupt() ends it.
+ */
+TD_API int td_await(td_client *client, int64_t owner, const char *name, int64_t wait_ms, bool map,
+                    td_tensor **tensor, td_error *error);
 TD_API int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensor, td_error *error);
 TD_API void td_tensor_free(td_tensor *tensor);
 
@@ -133,6 +147,10 @@ TD_API const char *
 td_tensor_name(const td_tensor *tensor); /* as it was when this reference was made; NULL: unnamed */
 TD_API bool td_tensor_is_sealed(const td_tensor *tensor);
 TD_API bool td_tensor_is_mutable(const td_tensor *tensor);
+/* Is it shared with other users, as far as was heard? */
+TD_API bool td_tensor_is_shared(const td_tensor *tensor);
+/* The uid of the other user whose it is, -1: one's own. */
+TD_API int64_t td_tensor_owner(const td_tensor *tensor);
 /* The client that it belongs to; valid as long as the tensor. */
 TD_API td_client *td_tensor_client(const td_tensor *tensor);
 
@@ -180,6 +198,30 @@ TD_API int td_lease_begin(td_tensor *tensor, const struct td_type *view, const i
  */
 TD_API int td_lease_end(td_lease *lease, td_error *error);
 
+/* ---- for others ---- */
+
+/*
+ * Let every user who may connect read a tensor, which has a name, or not any more: who has it keeps
+ * it. Only its owner writes it, names it, shares it, deletes it. It lasts as long as the name has
+ * this value. This process gives up writing the tensor's memory where it is mapped; where another
+ * process still could, the daemon copies it first.
+ *
+ * TD_E_MUTABLE: a mutable one is not shared, but a snapshot of it. TD_E_NOT_OWNER.
+ */
+TD_API int td_share(td_tensor *tensor, bool shared, td_error *error);
+/*
+ * A sealed copy of what it holds now, under a name (NULL: unnamed; replace: that may be in use).
+ * wait_ms: how long to wait for leases to write it, as of td_lease_begin(). snapshot may be NULL if
+ * a name is given.
+ */
+TD_API int td_snapshot(td_tensor *tensor, const char *name, bool replace, int64_t wait_ms,
+                       td_tensor **snapshot, td_error *error);
+/*
+ * Have it live for TD_LEND_MS more, even if nobody refers to it, so that its id (td_tensor_id())
+ * can be sent to other processes of this user, which td_open_id() it. Begins anew with each call.
+ */
+TD_API int td_lend(td_tensor *tensor, td_error *error);
+
 /* ---- names ---- */
 
 TD_API int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error);
@@ -193,6 +235,9 @@ typedef struct td_list_row {
 } td_list_row;
 /* All names of this uid with that prefix (NULL: all), in order, whatever their number. */
 TD_API int td_list_names(td_client *client, const char *prefix, td_list **list, td_error *error);
+/* The same of another user's, as far as they are shared; owner -1: one's own. */
+TD_API int td_list_names_of(td_client *client, int64_t owner, const char *prefix, td_list **list,
+                            td_error *error);
 TD_API size_t td_list_size(const td_list *list);
 TD_API const td_list_row *td_list_at(const td_list *list, size_t i);
 TD_API void td_list_free(td_list *list);
