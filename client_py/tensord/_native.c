@@ -21,6 +21,8 @@ PyObject *native_raise(const td_error *error)
         const char *name = td_error_name(error->code);
         PyObject *exception;
 
+        if (PyErr_Occurred()) /* what interrupted it */
+                return NULL;
         if (!error_factory) {
                 PyErr_Format(PyExc_RuntimeError, "%s: %s", name ? name : "error", error->message);
                 return NULL;

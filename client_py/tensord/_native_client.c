@@ -230,10 +230,8 @@ static PyObject *client_open(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OLp", &name_object, &owner, &map) ||
             !(client = enter_with_name(self, name_object, &name)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_open_of(client, owner, name, map, &tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_open_of(client, owner, name, map, &tensor, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -252,10 +250,8 @@ static PyObject *client_wait(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OLL", &name_object, &owner, &wait_ms) ||
             !(client = enter_with_name(self, name_object, &name)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_await(client, owner, name, wait_ms, false, &tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_await(client, owner, name, wait_ms, false, &tensor, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -334,10 +330,8 @@ static PyObject *client_list(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OL", &prefix_object, &owner) ||
             !native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_list_names_of(client, owner, prefix, &list, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS r = td_list_names_of(client, owner, prefix, &list, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
                 return native_raise(&error);
         rows = list_rows(list);
@@ -459,7 +453,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         Py_BEGIN_ALLOW_THREADS r = td_run(client, builder, outputs, n, tensors, &error);
         Py_END_ALLOW_THREADS native_client_leave(self);
         if (r)
-                return PyErr_Occurred() ? NULL : native_raise(&error);
+                return native_raise(&error);
         return native_wrap_outputs(self, tensors, n);
 }
 

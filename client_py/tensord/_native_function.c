@@ -91,7 +91,7 @@ static PyObject *function_call(PyObject *object, PyObject *const *args, Py_ssize
         Py_END_ALLOW_THREADS
         native_client_leave(self->client);
         if (r)
-                return PyErr_Occurred() ? NULL : native_raise(&error);
+                return native_raise(&error);
         return native_wrap_outputs(self->client, tensors, n);
 }
 

@@ -125,6 +125,10 @@ PyObject *native_tensor_wrap(struct native_client *client, td_tensor *tensor)
 {
         struct native_tensor *self = PyObject_New(struct native_tensor, native_tensor_type);
 
+        if (PyErr_Occurred()) { /* interrupted, but the answer was there before */
+                td_tensor_free(tensor);
+                return NULL;
+        }
         if (!self) {
                 td_tensor_free(tensor);
                 return NULL;
@@ -221,7 +225,7 @@ static PyObject *tensor_lease(PyObject *object, PyObject *args)
                 return NULL;
         }
         if (r)
-                return PyErr_Occurred() ? NULL : native_raise(&error);
+                return native_raise(&error);
         result = PyObject_New(struct native_lease, native_lease_type);
         if (!result) {
                 td_lease_end(lease, NULL);
@@ -263,10 +267,8 @@ static PyObject *tensor_share(PyObject *object, PyObject *args)
 
         if (!PyArg_ParseTuple(args, "p", &is_shared) || !native_client_enter(self->client))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_share(self->tensor, is_shared, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self->client);
+        Py_BEGIN_ALLOW_THREADS r = td_share(self->tensor, is_shared, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self->client);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
@@ -286,10 +288,9 @@ static PyObject *tensor_snapshot(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OpL", &name_object, &replace, &wait_ms) ||
             !native_name(name_object, &name) || !native_client_enter(self->client))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_snapshot(self->tensor, name, replace, wait_ms, &snapshot, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self->client);
+        Py_BEGIN_ALLOW_THREADS r = td_snapshot(self->tensor, name, replace, wait_ms, &snapshot,
+                                               &error);
+        Py_END_ALLOW_THREADS native_client_leave(self->client);
         return r ? native_raise(&error) : native_tensor_wrap(self->client, snapshot);
 }
 
@@ -302,10 +303,8 @@ static PyObject *tensor_lend(PyObject *object, PyObject *unused)
         (void)unused;
         if (!native_client_enter(self->client))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_lend(self->tensor, &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self->client);
+        Py_BEGIN_ALLOW_THREADS r = td_lend(self->tensor, &error);
+        Py_END_ALLOW_THREADS native_client_leave(self->client);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
