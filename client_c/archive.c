@@ -125,7 +125,7 @@ static int stat_says(td_client *client, const char *name, const char *key, bool 
 
         *saysp = false;
         frame_init(&params);
-        frame_name(&params, name);
+        frame_name(&params, name, -1);
         r = params.has_failed ? fail_no_memory(error)
                               : td_call(client, "stat", params.bytes, params.n_bytes, &result,
                                         &n_result, error);
@@ -496,7 +496,7 @@ static int share(td_client *client, const char *name, td_error *error)
         int r;
 
         frame_init(&params);
-        frame_name(&params, name);
+        frame_name(&params, name, -1);
         r = params.has_failed ? fail_no_memory(error)
                               : td_call(client, "share", params.bytes, params.n_bytes, &result,
                                         &n_result, error);

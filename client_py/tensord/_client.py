@@ -20,7 +20,7 @@ from ._graph import emit, emit_definition, emit_one
 from ._operands import as_operand
 from ._program import Program
 from ._tensor import Tensor, Unsealed
-from ._users import milliseconds, uid_of
+from ._users import milliseconds, remember, uid_of
 
 Record = collections.namedtuple("Record", "name shape dtype nbytes id")
 Record.__doc__ = (
@@ -88,6 +88,7 @@ class Client:
     def __init__(self, native):
         self._native = native
         self._warns = True
+        remember(self)
 
     # ---- connection ----
 
@@ -602,13 +603,6 @@ _default_pid = None
 _default_lock = threading.Lock()
 
 
-def existing_default():
-    """The default client, where this process has one that is open, else None."""
-    client = _default
-    is_here = client is not None and _default_pid == os.getpid() and not client.is_closed
-    return client if is_here else None
-
-
 def default_client():
     """The client of the module's functions: connected by the first, and anew in a forked child.
 
@@ -617,8 +611,8 @@ def default_client():
     Client
     """
     global _default, _default_pid
-    client = existing_default()
-    if client is not None:
+    client = _default
+    if client is not None and _default_pid == os.getpid() and not client.is_closed:
         return client
     with _default_lock:
         if _default is None or _default_pid != os.getpid() or _default.is_closed:

@@ -123,12 +123,11 @@ static PyType_Spec lease_spec = {
 
 PyObject *native_tensor_wrap(struct native_client *client, td_tensor *tensor)
 {
-        struct native_tensor *self = PyObject_New(struct native_tensor, native_tensor_type);
+        /* Interrupted, but the answer was there before. */
+        struct native_tensor *self = PyErr_Occurred() ? NULL
+                                                      : PyObject_New(struct native_tensor,
+                                                                     native_tensor_type);
 
-        if (PyErr_Occurred()) { /* interrupted, but the answer was there before */
-                td_tensor_free(tensor);
-                return NULL;
-        }
         if (!self) {
                 td_tensor_free(tensor);
                 return NULL;

@@ -5,6 +5,7 @@ import math
 import os
 import pwd
 import threading
+import weakref
 
 from ._errors import classes, error
 
@@ -33,32 +34,39 @@ def milliseconds(timeout, none):
     return math.ceil(min(timeout, 1e12) * 1000)
 
 
-# Clients of daemons that tensors came from, by process and address.
-_clients = {}
-_lock = threading.Lock()
+# The client of this process that was made last, by address; and those that were made for tensors
+# that came to where there was none.
+_clients = weakref.WeakValueDictionary()
+_kept = []
+_lock = threading.RLock()
 
 
-def _renew_lock():
+def _forget_all():
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
+    _clients.clear()
+    _kept.clear()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_forget_all)
+
+
+def remember(client):
+    """Tensors that come here from its daemon are this client's."""
+    with _lock:
+        _clients[client.address] = client
 
 
 def client_at(address):
-    """A client of the daemon there: the default one where that is it, else one that is kept."""
-    from ._client import connect, existing_default
+    """A client of the daemon there: one that this process has, or another that it keeps."""
+    from ._client import connect
 
-    default = existing_default()
-    if default is not None and default.address == address:
-        return default
     with _lock:
-        client = _clients.get((os.getpid(), address))
+        client = _clients.get(address)
         if client is None or client.is_closed:
             client = connect(address)
             client._warns = False
-            _clients[os.getpid(), address] = client
+            _kept.append(client)
         return client
 
 
