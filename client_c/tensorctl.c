@@ -81,8 +81,8 @@ static const struct argp_option options[] = {
         { "json", 'j', NULL, 0, "Print one JSON document", 0 },
         { "replace", 'r', NULL, 0, "put, load, snapshot: the name may be in use", 0 },
         { "owner", 'o', "USER", 0,
-          "ls, stat, get, wait, snapshot: what that user shares. For root and the daemon's user ls, "
-          "stat, holders, rm: anything of that user's",
+          "ls, stat, get, wait, snapshot: what that user shares. For root and the daemon's user "
+          "ls, stat, holders, rm: anything of that user's",
           0 },
         { 0 },
 };

@@ -187,3 +187,23 @@ def test_an_installed_library(daemon, tmp_path):
     names = [line.split()[-1] for line in symbols if line]
     assert "td_connect" in names
     assert all(name.startswith("td_") for name in names), names
+
+
+def test_what_is_for_others(ctl, tmp_path):
+    numpy.save(tmp_path / "a.npy", numpy.zeros(1000))
+    ctl("put", tmp_path / "a.npy", "a")
+    ctl("wait", "a", "5")
+    assert json.loads(ctl("--json", "share", "a")) == {"shared": "a"}
+    assert "shared: true" in ctl("stat", "a")
+    uid = str(os.geteuid())
+    assert [row["name"] for row in json.loads(ctl("--json", "ls", "--owner", uid))] == ["a"]
+    assert json.loads(ctl("--json", "ls", "--owner", "4711")) == []
+    ctl("unshare", "a")
+    assert "shared" not in ctl("stat", "a")
+    ctl("snapshot", "a", "b")
+    ctl("snapshot", "--replace", "a", "b")
+    assert json.loads(ctl("--json", "holders", "a"))["holders"] == []
+    rows = json.loads(ctl("--json", "holders"))["connections"]
+    assert [row["client"] for row in rows] == ["tensorctl"]
+    ctl("rm", "--owner", uid, "a", "b")
+    assert json.loads(ctl("--json", "ls")) == []
