@@ -3,6 +3,7 @@
 /*
  * What is for others: shared without a copy, copied as it is now, lent, waited for.
  */
+#include "client.h"
 #include "daemon_kit.h"
 
 static uint64_t segment_of(td_client *client, const char *name)
