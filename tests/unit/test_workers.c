@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "gate_kit.h"
 
@@ -327,6 +328,38 @@ START_TEST(users_take_turns)
 }
 END_TEST
 
+static uint64_t clock_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Whoever's work took long waits until others, who came meanwhile, had as much. */
+START_TEST(users_get_equal_time)
+{
+        struct work_queue first, second;
+        struct turn turns[6] = { 0 };
+        struct workers *workers;
+        uint64_t begun_ns;
+
+        work_queue_init(&first);
+        work_queue_init(&second);
+        workers = one_worker(turns, &first);
+        begun_ns = clock_ns();
+        for (unsigned i = 2; i < 4; i++)
+                turn_submit(workers, &turns[i], 'a', &first, UINT64_MAX);
+        for (unsigned i = 4; i < 6; i++)
+                turn_submit(workers, &turns[i], 'b', &second, UINT64_MAX);
+        while (clock_ns() - begun_ns < 50000000)
+                ;
+        end_all(workers, turns, 6);
+        ck_assert_str_eq(order, "..bbaa");
+        ck_assert_uint_ge(first.n_ns, 50000000);
+}
+END_TEST
+
 /* Of one user's the small ones first, each kind in order of arrival. */
 START_TEST(small_works_overtake)
 {
@@ -457,6 +490,7 @@ int main(void)
         tcase_add_test(tcase, without_workers_the_caller_does_all);
         tcase_add_test(tcase, small_works_do_not_wait_for_large_ones);
         tcase_add_test(tcase, users_take_turns);
+        tcase_add_test(tcase, users_get_equal_time);
         tcase_add_test(tcase, small_works_overtake);
         tcase_add_test(tcase, threads_of_a_work_are_bounded);
         tcase_add_test(tcase, helpers_may_run_anywhere);
