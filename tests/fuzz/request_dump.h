@@ -164,6 +164,10 @@ static inline void dump_request(struct dump *dump, const struct request *request
         dump_text(dump, request->client);
         dump_text(dump, request->prefix);
         dump_text(dump, request->after);
+        dump_number(dump, request->after_number);
+        dump_number(dump, request->has_nonce);
+        dump_number(dump, request->again);
+        dump_raw(dump, request->nonce, sizeof(request->nonce));
         dump_number(dump, request->limit);
         dump_number(dump, request->n_ids);
         dump_raw(dump, request->ids, request->n_ids * sizeof(request->ids[0]));

@@ -1,0 +1,110 @@
+/* layer: wire */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoding without memory: every golden frame, with every allocation failing once. The zones that
+ * requests lie in are made as small as can be, so that everything which is copied there is an
+ * allocation of its own.
+ */
+#include "fault_kit.h"
+
+#include <msgpack.h>
+
+#include "requests.h"
+
+static unsigned n_failed;
+
+#if FAULTS_WORK
+FAULTS_DEFINE bool msgpack_zone_init(msgpack_zone *zone, size_t chunk_size);
+
+/* What msgpack_zone_new() is made of, with chunks of 8 bytes. */
+__attribute__((visibility("default"))) msgpack_zone *msgpack_zone_new(size_t chunk_size)
+{
+        msgpack_zone *zone = malloc(sizeof(*zone));
+
+        (void)chunk_size;
+        if (zone && !msgpack_zone_init(zone, 8)) {
+                free(zone);
+                return NULL;
+        }
+        return zone;
+}
+#endif
+
+/* Where nothing fails, r; where something does, that is what is said, or the same r. */
+static void read_with_faults(const struct frame *frame, struct nodes_cache *cache)
+{
+        struct td_refusal without = { .message = "" };
+        struct request *request;
+        bool has_failed = true;
+        int wanted;
+
+        wanted = request_read(&request, frame->bytes, frame->n_bytes, NULL, &without);
+        request_free(request);
+        for (long n = 0; has_failed; n++) {
+                struct td_refusal with = { .message = "" };
+                int r;
+
+                ck_assert_int_lt(n, 100000);
+                faults_after(n);
+                r = request_read(&request, frame->bytes, frame->n_bytes, cache, &with);
+                has_failed = faults_end();
+                if (r == -ENOMEM) {
+                        ck_assert(has_failed);
+                        ck_assert_ptr_null(request);
+                        n_failed++;
+                } else {
+                        /* what is only kept to be quicker may be without memory */
+                        ck_assert_int_eq(r, wanted);
+                        ck_assert_str_eq(with.message, without.message);
+                }
+                request_free(request);
+                if (cache) {
+                        nodes_cache_deinit(cache);
+                        nodes_cache_init(cache);
+                }
+        }
+}
+
+static void read_frame(const struct frame *frame)
+{
+        struct nodes_cache cache;
+        struct scan scan;
+
+        scan_init(&scan);
+        if (scan_run(&scan, frame->bytes, frame->n_bytes))
+                return; /* what does not pass is never read */
+        nodes_cache_init(&cache);
+        read_with_faults(frame, NULL);
+        read_with_faults(frame, &cache);
+        nodes_cache_deinit(&cache);
+}
+
+START_TEST(every_frame_at_every_allocation)
+{
+        unsigned n = frames_each("request-", read_frame);
+
+        n += frames_each("notification-", read_frame);
+        n += frames_each("refused-", read_frame);
+        n += frames_each("malformed-", read_frame);
+        printf("request: %u frames, %u times without memory\n", n, n_failed);
+        ck_assert_uint_ge(n, 50);
+        if (FAULTS_WORK)
+                ck_assert_uint_ge(n_failed, 200);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("request_faults");
+        TCase *tcase = tcase_create("request_faults");
+        SRunner *runner;
+        int n;
+
+        tcase_add_test(tcase, every_frame_at_every_allocation);
+        suite_add_tcase(suite, tcase);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        n = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return n ? 1 : 0;
+}
