@@ -113,46 +113,6 @@ static void encode_name(const char *name, char file[FILE_MAX + 32])
         file[n] = '\0';
 }
 
-/* What the daemon says of a tensor: is that so? */
-static int stat_says(td_client *client, const char *name, const char *key, bool *saysp,
-                     td_error *error)
-{
-        struct frame params;
-        struct reader reader;
-        size_t n_result;
-        void *result;
-        int r;
-
-        *saysp = false;
-        frame_init(&params);
-        frame_name(&params, name, -1);
-        r = params.has_failed ? fail_no_memory(error)
-                              : td_call(client, "stat", params.bytes, params.n_bytes, &result,
-                                        &n_result, error);
-        frame_deinit(&params);
-        if (r)
-                return r;
-        reader = reader_of(result, n_result);
-        for (uint32_t n = reader_map(&reader), i = 0; i < n && !reader.has_failed; i++) {
-                size_t n_key;
-                const char *found = reader_str(&reader, &n_key);
-
-                if (!text_is(found, n_key, "tensor")) {
-                        reader_skip(&reader);
-                        continue;
-                }
-                for (uint32_t m = reader_map(&reader), k = 0; k < m && !reader.has_failed; k++) {
-                        found = reader_str(&reader, &n_key);
-                        if (text_is(found, n_key, key))
-                                *saysp = reader_bool(&reader);
-                        else
-                                reader_skip(&reader);
-                }
-        }
-        td_free(result);
-        return TD_OK;
-}
-
 /* ---- reading a manifest ---- */
 
 /* false: the line is none of an entry. */
@@ -285,15 +245,13 @@ static int save_one(td_client *client, struct archive *archive, const char *name
         struct entry entry = { .n_bytes = 0 };
         td_lease *lease = NULL;
         td_tensor *tensor;
-        bool is_shared;
         int r, s;
 
         snprintf(entry.name, sizeof(entry.name), "%s", name);
         r = td_open(client, name, &tensor, error);
         if (r)
                 return r;
-        r = stat_says(client, name, "shared", &is_shared, error);
-        if (r == TD_OK && td_tensor_is_mutable(tensor))
+        if (td_tensor_is_mutable(tensor))
                 r = td_lease_begin(tensor, NULL, NULL, 0, false, false, LEASE_WAIT_MS, &lease,
                                    error);
         if (r == TD_OK)
@@ -310,9 +268,9 @@ static int save_one(td_client *client, struct archive *archive, const char *name
                 snprintf(entry.dtype, sizeof(entry.dtype), "%s",
                          td_dtype_name(td_tensor_type(tensor)->dtype));
                 snprintf(entry.flags, sizeof(entry.flags), "%s",
-                         td_tensor_is_mutable(tensor) ? "mutable"
-                         : is_shared                  ? "shared"
-                                                      : "-");
+                         td_tensor_is_mutable(tensor)  ? "mutable"
+                         : td_tensor_is_shared(tensor) ? "shared"
+                                                       : "-");
                 r = archive_add(archive, &entry, error);
                 if (r)
                         unlinkat(archive->fd, entry.file, 0);
@@ -488,28 +446,11 @@ static int load_mutable(td_client *client, const struct entry *entry, const stru
         return r;
 }
 
-static int share(td_client *client, const char *name, td_error *error)
-{
-        struct frame params;
-        size_t n_result;
-        void *result;
-        int r;
-
-        frame_init(&params);
-        frame_name(&params, name, -1);
-        r = params.has_failed ? fail_no_memory(error)
-                              : td_call(client, "share", params.bytes, params.n_bytes, &result,
-                                        &n_result, error);
-        frame_deinit(&params);
-        if (r == TD_OK)
-                td_free(result);
-        return r;
-}
-
 static int load_one(td_client *client, const struct archive *archive, const struct entry *entry,
                     bool replaces, td_error *error)
 {
         int64_t strides[TD_NDIM_MAX];
+        td_tensor *tensor = NULL;
         struct npy_file file;
         char *path;
         int r;
@@ -528,9 +469,11 @@ static int load_one(td_client *client, const struct archive *archive, const stru
         } else if (r == TD_OK) {
                 dense_strides(&file.npy.type, file.npy.order, strides);
                 r = td_put(client, (const uint8_t *)file.address + file.npy.offset, &file.npy.type,
-                           strides, file.npy.order, entry->name, replaces, NULL, error);
+                           strides, file.npy.order, entry->name, replaces, &tensor, error);
                 if (r == TD_OK && entry->flags[0] == 's')
-                        r = share(client, entry->name, error);
+                        r = td_share(tensor, true, error);
+                if (tensor)
+                        td_tensor_free(tensor);
         }
         npy_close(&file);
         return r;
