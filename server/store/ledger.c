@@ -39,6 +39,7 @@ static_assert(sizeof(struct slot) == 64 + 2 * TD_NDIM_MAX * sizeof(int64_t), "no
 static_assert(LEDGER_MIN / sizeof(struct slot) > 2, "the smallest ledger has slots");
 static_assert(LEDGER_MIN << LEDGER_CHARGES >= LEDGER_MAX, "each doubling has its charge");
 static_assert(LEDGER_TORN <= KIND_MASK, "a kind fits");
+static_assert(LEDGER_VERSIONS == UINT64_C(1) << (64 - STATE_VERSION_SHIFT), "a version fits");
 
 static struct slot *slot_at(const struct ledger *ledger, uint32_t slot)
 {
@@ -68,6 +69,7 @@ static uint64_t state_word(uint64_t version, bool is_torn)
 {
         uint64_t said = version << STATE_VERSION_SHIFT | (is_torn ? STATE_TORN : 0);
 
+        assert(version < LEDGER_VERSIONS);
         return said | (XXH3_64bits(&said, sizeof(said)) & (STATE_TORN - 1));
 }
 
@@ -157,9 +159,9 @@ int ledger_open(struct ledger *ledger, const struct shm *shm, struct user *user)
         shm_name(shm, "ledger", name);
         fd = openat(shm->fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return errno == ENOENT                       ? LEDGER_E_ABSENT
+                return errno == ENOENT                     ? LEDGER_E_ABSENT
                        : errno == ELOOP || errno == EACCES ? LEDGER_E_DAMAGED
-                                                             : error_origin(-errno);
+                                                           : error_origin(-errno);
         if (fstat(fd, &st) < 0)
                 return error_origin(-errno);
         if (st.st_size < LEDGER_MIN || st.st_size > LEDGER_MAX || st.st_size % LEDGER_MIN ||
@@ -168,8 +170,7 @@ int ledger_open(struct ledger *ledger, const struct shm *shm, struct user *user)
         r = ledger_map(ledger, shm, &fd, (uint64_t)st.st_size);
         if (r)
                 return r;
-        charge_adopt(&ledger->charges[ledger->n_charges++], user, RESOURCE_BYTES,
-                     ledger->n_bytes);
+        charge_adopt(&ledger->charges[ledger->n_charges++], user, RESOURCE_BYTES, ledger->n_bytes);
         if (ledger_look(ledger))
                 return 0;
         ledger_close(ledger);
@@ -287,8 +288,8 @@ void ledger_give(struct ledger *ledger, uint32_t number)
 void ledger_set_state(struct ledger *ledger, uint32_t number, uint64_t version, bool is_torn)
 {
         if (ledger->map && number)
-                atomic_store_explicit(&slot_at(ledger, number)->state,
-                                      state_word(version, is_torn), memory_order_release);
+                atomic_store_explicit(&slot_at(ledger, number)->state, state_word(version, is_torn),
+                                      memory_order_release);
 }
 
 void ledger_state(const struct ledger *ledger, uint32_t number, uint64_t *versionp, bool *is_tornp)

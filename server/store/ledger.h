@@ -24,7 +24,8 @@
 
 #define LEDGER_MIN 4096
 #define LEDGER_MAX (64 * 1024 * 1024)
-#define LEDGER_CHARGES 16 /* it doubles at most so often */
+#define LEDGER_CHARGES 16                   /* it doubles at most so often */
+#define LEDGER_VERSIONS (UINT64_C(1) << 47) /* versions are below */
 
 enum ledger_kind { LEDGER_FREE, LEDGER_STATE, LEDGER_LEASE, LEDGER_TORN };
 
@@ -39,7 +40,7 @@ struct ledger_entry {
 
 struct ledger {
         const struct shm *shm;
-        uint8_t *map; /* NULL: closed; then nothing below does anything */
+        uint8_t *map;     /* NULL: closed; then nothing below does anything */
         uint64_t n_bytes; /* of the object */
         int fd;
         int guard;

@@ -8,6 +8,7 @@
  * torn, and a new ledger says so before it takes the place of the old one. Killed anywhere, all of
  * this can be begun anew.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,15 @@
 #include "base/error.h"
 #include "store/lease.h"
 #include "store/state.h"
+
+/*
+ * A version that is not known goes on where one that counted so many writes in each millisecond
+ * since the machine started would be: each takes two requests, so none is there already.
+ */
+#define WRITES_PER_MS 512
+
+static_assert(UINT64_C(8) * 366 * 24 * 3600 * 1000 * WRITES_PER_MS < LEDGER_VERSIONS,
+              "the machine may be up for years");
 
 static int recovered_add(struct store *store, struct tensor *tensor, uint32_t slot,
                          const struct ledger_entry *entry)
@@ -54,6 +64,7 @@ static int on_slot(void *ctx, uint32_t slot, enum ledger_kind kind,
         struct store *store = ctx;
         struct mutable *mutable;
         struct tensor *tensor;
+        bool is_torn;
 
         HASH_FIND(hh, store->tensors, entry->tensor_id, sizeof(entry->tensor_id), tensor);
         mutable = tensor ? tensor->mutable : NULL;
@@ -61,8 +72,9 @@ static int on_slot(void *ctx, uint32_t slot, enum ledger_kind kind,
                 ledger_give(&store->ledger, slot);
         } else if (kind == LEDGER_STATE) {
                 mutable->slot = slot;
-                ledger_state(&store->ledger, slot, &mutable->version, &mutable->is_torn);
-                if (mutable->is_torn)
+                ledger_state(&store->ledger, slot, &mutable->version, &is_torn);
+                /* what an earlier slot said may have torn it, too */
+                if (is_torn || mutable->is_torn)
                         tensor_tear_all(tensor);
         } else if (!region_is_possible(tensor, &entry->region)) {
                 tensor_tear_all(tensor);
@@ -88,7 +100,7 @@ static int enter_all(struct store *store, bool is_known)
                         continue;
                 if (is_known) {
                         /* No version that it ever had comes again. */
-                        mutable->version = store_now_ms() << 16;
+                        mutable->version = store_now_ms() * WRITES_PER_MS;
                         tensor_tear_all(tensor);
                 }
                 r = tensor_enter(tensor);

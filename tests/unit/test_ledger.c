@@ -6,6 +6,7 @@
  */
 #include "store_kit.h"
 
+#include <sys/syscall.h>
 #include <time.h>
 #include <xxhash.h>
 
@@ -18,6 +19,18 @@
 #define N 4096 /* elements of the tensor */
 
 static const uint8_t nonce[16] = "the first nonce", other_nonce[16] = "another nonce..";
+
+/* The machine has been up for so much longer. */
+static time_t days_up;
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *now)
+{
+        long r = syscall(SYS_clock_gettime, clock, now);
+
+        if (r == 0 && clock == CLOCK_BOOTTIME)
+                now->tv_sec += days_up * 24 * 3600;
+        return (int)r;
+}
 
 static struct desc part(int64_t first, int64_t last)
 {
@@ -85,14 +98,14 @@ static void leave_all_kinds(void)
         struct tensor *tensor = make(store, "m");
         struct lease leases[5];
 
-        begin(&leases[0], tensor, 0, 10, nonce);      /* held */
+        begin(&leases[0], tensor, 0, 10, nonce); /* held */
         begin(&leases[1], tensor, 10, 20, other_nonce);
-        end_written(&leases[1]);                      /* written */
+        end_written(&leases[1]); /* written */
         begin(&leases[2], tensor, 20, 30, nonce);
-        lease_abandon(&leases[2]);                    /* torn */
+        lease_abandon(&leases[2]); /* torn */
         begin(&leases[3], tensor, 30, 40, NULL);
-        lease_touch(&leases[3]);                      /* a run that was copying */
-        begin(&leases[4], tensor, 40, 50, NULL);      /* a run that was computing */
+        lease_touch(&leases[3]);                 /* a run that was copying */
+        begin(&leases[4], tensor, 40, 50, NULL); /* a run that was computing */
         _exit(0);
 }
 
@@ -241,6 +254,77 @@ START_TEST(one_that_cannot_be_believed)
 }
 END_TEST
 
+/* However long the machine is up, no version comes again when the ledger is lost once more. */
+START_TEST(versions_that_are_lost)
+{
+        struct store *store = kit_store(LIMIT);
+        char path[128];
+        uint64_t version = 0;
+
+        make(store, "m");
+        snprintf(path, sizeof(path), "%s/" KIT_PREFIX ".ledger", kit_directory);
+        for (unsigned turn = 0; turn < 4; turn++) {
+                store_free(store);
+                /* a daemon that counted on, and was stopped; then its ledger is lost */
+                for (unsigned again = 0; again < 2; again++) {
+                        if (again == 0)
+                                ck_assert_int_eq(unlink(path), 0);
+                        store = kit_store(LIMIT);
+                        if (again == 0)
+                                ck_assert_uint_gt(find(store, "m")->mutable->version, version);
+                        else
+                                ck_assert_uint_eq(find(store, "m")->mutable->version, version);
+                        version = find(store, "m")->mutable->version;
+                        if (again == 0)
+                                store_free(store);
+                }
+                days_up += turn < 2 ? 25 : 1000;
+        }
+        days_up = 0;
+        forget(store, "m");
+}
+END_TEST
+
+/* That all of it is torn is known before its version is read, and known to the next one, too. */
+static void leave_torn_before_state(void)
+{
+        struct store *store = kit_store(LIMIT);
+        struct tensor *tensor;
+        struct lease leases[TORN_MAX + 1];
+        char name[8];
+
+        for (unsigned i = 0; i <= TORN_MAX; i++) {
+                snprintf(name, sizeof(name), "%u", i);
+                make(store, name);
+        }
+        tensor = make(store, "m");
+        for (unsigned i = 0; i <= TORN_MAX; i++) {
+                snprintf(name, sizeof(name), "%u", i);
+                if (store_delete(store, UID, name, NULL))
+                        _exit(11);
+        }
+        for (unsigned i = 0; i <= TORN_MAX; i++) {
+                begin(&leases[i], tensor, 10 * i, 10 * i + 5, NULL);
+                lease_touch(&leases[i]);
+        }
+        _exit(tensor->mutable->slot == TORN_MAX + 2 ? 0 : 12);
+}
+
+START_TEST(torn_before_its_state)
+{
+        KIT_FORKED(leave_torn_before_state());
+        for (unsigned turn = 0; turn < 3; turn++) {
+                struct store *store = kit_store(LIMIT);
+
+                ck_assert(is_torn(find(store, "m"), N - 1, N));
+                if (turn < 2)
+                        store_free(store);
+                else
+                        forget(store, "m");
+        }
+}
+END_TEST
+
 /* Every bit of it flipped: either nothing that counts changed, or all is torn. */
 START_TEST(every_bit_of_it)
 {
@@ -377,9 +461,9 @@ static const struct {
         uint64_t version;
         unsigned step; /* reached by this step of one_life(), and left by the next one */
 } states[N_STATES] = {
-        { 0, 0, 0, 0 }, { 1, 0, 0, 1 }, { 1, 0, 1, 2 }, { 0, 0, 1, 2 }, { 1, 0, 1, 3 },
-        { 0, 1, 1, 3 }, { 1, 1, 1, 4 }, { 1, 0, 1, 4 }, { 1, 0, 2, 4 }, { 0, 0, 2, 4 },
-        { 0, 1, 2, 5 },
+        { 0, 0, 0, 0 }, { 1, 0, 0, 1 }, { 1, 0, 1, 2 }, { 0, 0, 1, 2 },
+        { 1, 0, 1, 3 }, { 0, 1, 1, 3 }, { 1, 1, 1, 4 }, { 1, 0, 1, 4 },
+        { 1, 0, 2, 4 }, { 0, 0, 2, 4 }, { 0, 1, 2, 5 },
 };
 
 static void one_life(_Atomic unsigned *done)
@@ -647,6 +731,8 @@ int main(void)
         tcase_add_test(tcase, a_lease_comes_back);
         tcase_add_test(tcase, torn_all_over);
         tcase_add_loop_test(tcase, one_that_cannot_be_believed, 0, 6);
+        tcase_add_test(tcase, versions_that_are_lost);
+        tcase_add_test(tcase, torn_before_its_state);
         tcase_add_test(tcase, every_bit_of_it);
         tcase_add_test(tcase, it_grows);
         tcase_add_test(tcase, what_it_costs);
