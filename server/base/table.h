@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables: uthash, told not to end the process where memory runs out
+ * Tables: uthash, told not to end the process where memory runs out, and what to hash by
  *
  * HASH_ADD then leaves the element out; whoever adds asks table_has() at once, and undoes what it
  * did. The handle of an element is always its hh.
+ *
+ * Clients choose keys: handles, names, operation ids, node lists. So what a key hashes to depends
+ * on numbers that this process drew when it began, and nobody can choose keys that collide. Only
+ * this header includes uthash.h, so no table hashes otherwise.
  */
 #pragma once
 
+#include <stddef.h>
+
+/* Any thread. */
+unsigned table_hash(const void *key, size_t n_key);
+
+#define HASH_FUNCTION(key, n_key, hash) ((hash) = table_hash(key, n_key))
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 

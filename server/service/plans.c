@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 void plans_init(struct plans *plans)
 {
@@ -78,18 +77,12 @@ void plan_key_init(struct plan_key *key, const struct nodes *nodes,
                 key->n = 0;
 }
 
-static unsigned key_hash(const struct plan_key *key)
-{
-        return (unsigned)XXH3_64bits(key->bytes, key->n);
-}
-
 struct planned *plans_find(struct plans *plans, const struct plan_key *key)
 {
         struct planned *planned = NULL;
 
         if (key->n)
-                HASH_FIND_BYHASHVALUE(hh, plans->by_key, key->bytes, (unsigned)key->n,
-                                      key_hash(key), planned);
+                HASH_FIND(hh, plans->by_key, key->bytes, (unsigned)key->n, planned);
         if (!planned) {
                 plans->n_misses++;
                 return NULL;
@@ -106,8 +99,7 @@ static bool is_cached(struct plans *plans, const struct plan_key *key)
 {
         struct planned *planned;
 
-        HASH_FIND_BYHASHVALUE(hh, plans->by_key, key->bytes, (unsigned)key->n, key_hash(key),
-                              planned);
+        HASH_FIND(hh, plans->by_key, key->bytes, (unsigned)key->n, planned);
         return planned != NULL;
 }
 
@@ -130,8 +122,7 @@ struct planned *plans_add(struct plans *plans, const struct plan_key *key, struc
         if (!planned->key)
                 return planned;
         memcpy(planned->key, key->bytes, key->n);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, plans->by_key, planned->key, (unsigned)key->n,
-                                    key_hash(key), planned);
+        HASH_ADD_KEYPTR(hh, plans->by_key, planned->key, (unsigned)key->n, planned);
         if (!table_has(planned)) {
                 free(steal_ptr(&planned->key));
                 return planned;

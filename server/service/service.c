@@ -133,15 +133,13 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->returning);
         service->next_progress_ms = UINT64_MAX;
         loans_init(&service->loans);
+        waiters_init(&service->waiters);
         nodes_cache_init(&service->nodes);
         plans_init(&service->plans);
         repeats_init(&service->repeats);
         service->started_ms = service_now_ms();
         if (getrandom(service->epoch, sizeof(service->epoch), 0) != sizeof(service->epoch))
                 return error_origin(-errno);
-        r = waiters_init(&service->waiters);
-        if (r)
-                return r;
         r = workers_new(&service->workers, config->n_threads, config->wake, config->ctx);
         if (r)
                 return r;

@@ -5,20 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <xxhash.h>
-
-#include "base/error.h"
 
 #define KEY_MAX (sizeof(uint32_t) + 1 + TD_NAME_MAX)
 
-int waiters_init(struct waiters *waiters)
+void waiters_init(struct waiters *waiters)
 {
         *waiters = (struct waiters){ .by_name = NULL };
-        /* Clients choose names: the seed keeps them from choosing collisions. */
-        if (getrandom(&waiters->seed, sizeof(waiters->seed), 0) != sizeof(waiters->seed))
-                return error_origin(-errno);
-        return 0;
 }
 
 void waiters_deinit(struct waiters *waiters)
@@ -36,17 +28,11 @@ static unsigned write_key(uint8_t key[KEY_MAX], uint32_t uid, bool is_others, co
         return (unsigned)(sizeof(uid) + 1 + n_name);
 }
 
-static unsigned hash_key(const struct waiters *waiters, const uint8_t *key, unsigned n_key)
-{
-        return (unsigned)XXH3_64bits_withSeed(key, n_key, waiters->seed);
-}
-
 static struct awaited *awaited_find(struct waiters *waiters, const uint8_t *key, unsigned n_key)
 {
         struct awaited *awaited;
 
-        HASH_FIND_BYHASHVALUE(hh, waiters->by_name, key, n_key, hash_key(waiters, key, n_key),
-                              awaited);
+        HASH_FIND(hh, waiters->by_name, key, n_key, awaited);
         return awaited;
 }
 
@@ -66,8 +52,7 @@ int waiters_add(struct waiters *waiters, struct call *call)
                 list_init(&awaited->calls);
                 memcpy(awaited->key, key, n_key);
                 awaited->n_key = n_key;
-                HASH_ADD_KEYPTR_BYHASHVALUE(hh, waiters->by_name, awaited->key, n_key,
-                                            hash_key(waiters, key, n_key), awaited);
+                HASH_ADD_KEYPTR(hh, waiters->by_name, awaited->key, n_key, awaited);
                 if (!table_has(awaited)) {
                         free(awaited);
                         return -ENOMEM;

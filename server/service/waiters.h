@@ -23,10 +23,9 @@ struct awaited {
 
 struct waiters {
         struct awaited *by_name;
-        uint64_t seed;
 };
 
-int waiters_init(struct waiters *waiters);
+void waiters_init(struct waiters *waiters);
 void waiters_deinit(struct waiters *waiters);
 /* The call waits, in its queue, for what its request refers to. 0 or -ENOMEM. */
 int waiters_add(struct waiters *waiters, struct call *call);

@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "tensord/limits.h"
 
-void outcomes_init(struct outcomes *outcomes, uint64_t seed)
+void outcomes_init(struct outcomes *outcomes)
 {
-        *outcomes = (struct outcomes){ .seed = seed };
+        *outcomes = (struct outcomes){ .by_op = NULL };
         list_init(&outcomes->young);
 }
 
@@ -33,15 +32,13 @@ void outcomes_deinit(struct outcomes *outcomes)
                 outcome_forget(outcomes, outcome);
 }
 
-/* Clients choose operation ids: the seed keeps them from choosing collisions. */
 static struct outcome *outcomes_lookup(struct outcomes *outcomes, uid_t uid,
-                                       const struct op_id *op_id, unsigned *hashp)
+                                       const struct op_id *op_id)
 {
         struct outcome key = { .key.uid = uid }, *outcome;
 
         memcpy(key.key.op_id, op_id->bytes, sizeof(key.key.op_id));
-        *hashp = (unsigned)XXH3_64bits_withSeed(&key.key, sizeof(key.key), outcomes->seed);
-        HASH_FIND_BYHASHVALUE(hh, outcomes->by_op, &key.key, sizeof(key.key), *hashp, outcome);
+        HASH_FIND(hh, outcomes->by_op, &key.key, sizeof(key.key), outcome);
         return outcome;
 }
 
@@ -49,9 +46,8 @@ int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id
                  const uint8_t tensor_id[16], uint64_t time_ms, struct outcome **outcomep)
 {
         struct outcome *outcome;
-        unsigned hash;
 
-        outcome = outcomes_lookup(outcomes, uid, op_id, &hash);
+        outcome = outcomes_lookup(outcomes, uid, op_id);
         if (!outcome) {
                 outcome = calloc(1, sizeof(*outcome));
                 if (!outcome)
@@ -59,7 +55,7 @@ int outcomes_put(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id
                 outcome->key.uid = uid;
                 memcpy(outcome->key.op_id, op_id->bytes, sizeof(outcome->key.op_id));
                 list_init(&outcome->link);
-                HASH_ADD_BYHASHVALUE(hh, outcomes->by_op, key, sizeof(outcome->key), hash, outcome);
+                HASH_ADD(hh, outcomes->by_op, key, sizeof(outcome->key), outcome);
                 if (!table_has(outcome)) {
                         free(outcome);
                         return -ENOMEM;
@@ -84,8 +80,7 @@ static bool outcome_is_old(const struct outcome *outcome, uint64_t now_ms)
 struct outcome *outcomes_find(struct outcomes *outcomes, uid_t uid, const struct op_id *op_id,
                               uint64_t now_ms)
 {
-        unsigned hash;
-        struct outcome *outcome = outcomes_lookup(outcomes, uid, op_id, &hash);
+        struct outcome *outcome = outcomes_lookup(outcomes, uid, op_id);
 
         return outcome && (outcome->n_names > 0 || !outcome_is_old(outcome, now_ms)) ? outcome
                                                                                      : NULL;

@@ -31,11 +31,10 @@ struct outcome {
 struct outcomes {
         struct outcome *by_op;
         struct list young;
-        uint64_t seed;
         uint64_t n_outcomes;
 };
 
-void outcomes_init(struct outcomes *outcomes, uint64_t seed);
+void outcomes_init(struct outcomes *outcomes);
 /* Forgets all; no name may have one. */
 void outcomes_deinit(struct outcomes *outcomes);
 

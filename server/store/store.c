@@ -273,7 +273,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         list_init(&store->recovered);
         names_init(&store->names, seeds[0]);
         names_init(&store->shown, seeds[0] ^ seeds[1]);
-        outcomes_init(&store->outcomes, seeds[1]);
+        outcomes_init(&store->outcomes);
         r = user_get(&store->users, geteuid(), &store->self);
         if (!r)
                 r = store_lock(store, message);

@@ -5,15 +5,9 @@
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 /* Beside the memory: the struct, the zone's first chunk, the table's share. */
 enum { NODES_OVERHEAD = 512 };
-
-static unsigned hash_key(const uint8_t *key, size_t n_key)
-{
-        return (unsigned)XXH3_64bits(key, n_key);
-}
 
 struct nodes *nodes_new(void *memory, size_t n_bytes)
 {
@@ -75,7 +69,7 @@ struct nodes *nodes_cache_find(struct nodes_cache *cache, const uint8_t *key, si
 {
         struct nodes *nodes;
 
-        HASH_FIND_BYHASHVALUE(hh, cache->by_key, key, (unsigned)n_key, hash_key(key, n_key), nodes);
+        HASH_FIND(hh, cache->by_key, key, (unsigned)n_key, nodes);
         if (nodes) {
                 list_unlink(&nodes->link);
                 list_push_back(&cache->used, &nodes->link);
@@ -95,8 +89,7 @@ void nodes_cache_add(struct nodes_cache *cache, struct nodes *nodes, const uint8
         if (!nodes->key)
                 return;
         memcpy(nodes->key, key, n_key);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, cache->by_key, nodes->key, (unsigned)n_key,
-                                    hash_key(key, n_key), nodes);
+        HASH_ADD_KEYPTR(hh, cache->by_key, nodes->key, (unsigned)n_key, nodes);
         if (!table_has(nodes)) {
                 free(steal_ptr(&nodes->key));
                 return;

@@ -20,7 +20,7 @@ START_TEST(test_remembered_while_young_or_named)
         struct outcome *a, *b, *c;
         uint64_t old = 1000 + TD_OUTCOME_MS + 1;
 
-        outcomes_init(&outcomes, 42);
+        outcomes_init(&outcomes);
         ck_assert_int_eq(outcomes_put(&outcomes, 5, &one, id, 1000, &a), 0);
         outcome_hold(a);
         ck_assert_int_eq(outcomes_put(&outcomes, 5, &two, NULL, 1000, &b), 0);
