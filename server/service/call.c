@@ -338,15 +338,25 @@ void call_stop(struct call *call, enum call_stop why)
 
         if (atomic_load(&call->stop))
                 return;
-        if (is_submitted && !service_withdraw(call->service, call)) {
-                atomic_store(&call->stop, why);
+        atomic_store(&call->stop, why);
+        if (is_submitted && !service_withdraw(call->service, call))
                 return;
-        }
         call_set_stopped(call, why);
         if (is_submitted)
                 call->done(call);
         else
                 call_fail(call);
+}
+
+bool call_has_stopped(struct call *call)
+{
+        enum call_stop why = atomic_load(&call->stop);
+
+        if (!why)
+                return false;
+        call_set_stopped(call, why);
+        call_fail(call);
+        return true;
 }
 
 void call_refuse(struct call *call, enum td_error_code code, const char *format, ...)

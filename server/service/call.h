@@ -76,7 +76,8 @@ struct call {
         bool is_kept;      /* it is the loop thread's, until its turn ends; else the workers' */
         void (*done)(struct call *call);
         _Atomic(enum call_stop) stop; /* a job looks at it now and then */
-        int result; /* of the work: 0, a positive outcome of what it called, or a negative errno */
+        int result; /* of the work: 0, a positive outcome of what it called, or a negative errno;
+                       -ECANCELED: it was never begun */
         struct segment *segment; /* of create: owned reference */
         struct run_state *run;   /* of run */
         struct awaited *awaited; /* of wait, while its queue is the name's; NULL: it is another */
@@ -129,6 +130,8 @@ void call_count_bytes(struct call *call, uint64_t n_bytes);
 void call_orphan(struct call *call);
 /* It ends for that reason: now, or soon if a worker is at it. */
 void call_stop(struct call *call, enum call_stop why);
+/* Its work came back, done or not, but it was to end meanwhile: true, and it has ended. */
+bool call_has_stopped(struct call *call);
 /* The failure of a call that was stopped. */
 void call_set_stopped(struct call *call, enum call_stop why);
 

@@ -105,11 +105,13 @@ void service_leave(struct service *service);
 /* ---- jobs.c ---- */
 
 /*
- * Have a call's work done; done() comes back on the loop thread. cost_ns: estimated, on one thread.
+ * Have a call's work done; done() comes back on the loop thread, also where the work was withdrawn
+ * before anybody had begun it: call->stop is set then, and call->result -ECANCELED. cost_ns:
+ * estimated, on one thread.
  */
 void service_submit(struct service *service, struct call *call, uint64_t cost_ns,
                     void (*run)(struct work *), void (*done)(struct call *));
-/* Take it back if nobody has begun it: true, and done() will not be called. */
+/* Take it back if nobody has begun it: true, and done() is left to the caller. */
 bool service_withdraw(struct service *service, struct call *call);
 /* The job that was kept for the turn's end becomes the workers'. */
 void service_give_kept(struct service *service);

@@ -588,7 +588,8 @@ static void run_finish(struct call *call)
                         (long long)poisoned);
                 return;
         }
-        if (call->result) {
+        /* One that was withdrawn says so already. */
+        if (call->result && !call->failure.code) {
                 for (uint32_t i = 0; i < call->run->n_areas; i++)
                         n_bytes += call->run->areas[i].n_bytes;
                 failure_from_store(&call->failure, call->result, call->service->store,

@@ -63,11 +63,8 @@ static bool share_ended(struct call *call)
 {
         struct tensor *tensor = call->pins[0].tensor;
 
-        if (atomic_load(&call->stop)) {
-                call_set_stopped(call, atomic_load(&call->stop));
-                call_fail(call);
+        if (call_has_stopped(call))
                 return true;
-        }
         if (tensor->n_share_asked == call->sharing->asked)
                 return false;
         if (is_named_so(call))

@@ -58,6 +58,8 @@ static void create_done(struct call *call)
 {
         uint64_t n_bytes = segment_n_bytes(call->segment);
 
+        if (call_has_stopped(call))
+                return;
         if (call->result) {
                 call->segment = segment_unref(call->segment);
                 call_fail_store(call, call->result, "tensor", n_bytes);

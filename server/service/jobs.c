@@ -8,6 +8,7 @@
  * turn.
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "service/core.h"
 
@@ -50,6 +51,7 @@ void service_submit(struct service *service, struct call *call, uint64_t cost_ns
 
         service->n_jobs++;
         call->done = done;
+        call->result = -ECANCELED;
         call->is_submitted = true;
         work_init(&call->work, run, on_job_done);
         call->work.queue = &call->user->works;

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 
+import msgpack
 import pytest
 
 from raw import Raw, eventually
@@ -326,6 +327,18 @@ def test_what_its_owner_can_still_write_is_copied_first(daemon, alice, bob, way)
         end()
     eventually(lambda: alice.call("stat")["memory"]["held"] == 0, what="let go")
     os.close(theirs)
+
+
+def test_what_was_asked_for_by_a_connection_that_ended_is_not_shared(daemon, alice, bob):
+    """the kernel was not asked yet, for that is work, which was withdrawn"""
+    with connect_as(ALICE, daemon.path) as ended:
+        _, fd = create(ended, "x", n=300 * N, keeps=True)
+        ended.send_bytes(msgpack.packb([0, 99, "share", [{"name": "x"}]]) + b"\xc1")
+        assert ended.farewell()[1]
+    assert bob.refusal("open", name="x", owner=ALICE, handle=1).code == "not_found"
+    assert bob.call("list", owner=ALICE)["tensors"] == []
+    assert "shared" not in alice.call("stat", name="x")["tensor"]
+    os.close(fd)
 
 
 def test_a_descriptor_for_writing_that_was_still_to_come(alice, bob):
