@@ -83,7 +83,8 @@ int store_grant(struct store *store, struct holder *holder, struct segment *segm
                 list_push_back(&holder->grants, &grant->holder_link);
                 list_push_back(&segment->grants, &grant->segment_link);
                 segment->n_grants++;
-                segment->n_handed++;
+                if (segment->n_handed < N_HANDED_MAX)
+                        segment->n_handed++;
         }
         if (writable) {
                 assert(!segment->is_sealed);

@@ -199,7 +199,7 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
         /* Whoever was handed it by an earlier daemon may still map it. */
         segment->has_file = true;
         segment->inode = found->st.st_ino;
-        segment->n_handed = 2;
+        segment->n_handed = N_HANDED_MAX;
         segment->was_writable = !record->is_shared;
         segment->is_sealed = !record->is_mutable;
         found->is_claimed = true;
@@ -266,7 +266,7 @@ static int recover_stray(struct store *store, const struct found *found)
                 return r;
         segment->has_file = true;
         segment->inode = found->st.st_ino;
-        segment->n_handed = 2;
+        segment->n_handed = N_HANDED_MAX;
         segment->was_writable = true;
         /* Not known to be whole: never used again. */
         atomic_store(&segment->is_poisoned, true);

@@ -42,6 +42,12 @@ struct warm {
         unsigned n_segments;
 };
 
+/*
+ * Whether it was handed out never, once or more often is all that matters: no count goes further,
+ * so none ever wraps.
+ */
+#define N_HANDED_MAX 2
+
 struct pool_bucket;
 
 struct segment {
@@ -69,7 +75,7 @@ struct segment {
         /* handing out */
         struct list grants;
         uint32_t n_grants;
-        uint32_t n_handed; /* descriptors sent since the last test that found nobody */
+        uint32_t n_handed; /* how often it was, since the last test that found nobody */
         bool was_writable; /* for writing, and whoever could may still be able to */
         bool is_sealed;    /* no descriptor for writing is opened any more */
         bool is_replaced;  /* those who map it show a tensor that lies elsewhere now: not parked */
