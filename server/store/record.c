@@ -222,19 +222,18 @@ int record_scan(const uint8_t *bytes, uint64_t n_bytes, uint64_t offset,
 {
         struct record record;
         uint32_t n_record;
-        int r = 0;
+        int r;
 
-        for (uint64_t at = 0; at < n_bytes; at += n_record) {
-                r = record_read(bytes + at, n_bytes - at, offset + at, &record, &n_record);
-                if (r) {
+        /* All are looked at before any is shown. */
+        for (unsigned is_shown = 0; is_shown < 2; is_shown++) {
+                for (uint64_t at = 0; at < n_bytes; at += n_record) {
                         *offsetp = offset + at;
-                        return r;
+                        r = record_read(bytes + at, n_bytes - at, offset + at, &record, &n_record);
+                        if (!r && is_shown)
+                                r = visit(ctx, &record, bytes + at);
+                        if (r)
+                                return r;
                 }
         }
-        for (uint64_t at = 0; at < n_bytes && !r; at += n_record) {
-                r = record_read(bytes + at, n_bytes - at, offset + at, &record, &n_record);
-                if (!r)
-                        r = visit(ctx, &record, bytes + at);
-        }
-        return r;
+        return 0;
 }

@@ -127,9 +127,9 @@ static int decode_attr(struct decode *decode, unsigned bit, const msgpack_object
         case TD_FORM_NUMBER:
                 return decode_number(decode, info->name, object, field);
         case TD_FORM_RANGE:
+        default: /* there is no other */
                 return decode_range(decode, info->name, object, field);
         }
-        return 0;
 }
 
 static int decode_attrs(struct decode *decode, const msgpack_object *object, struct td_attrs *attrs)
@@ -385,10 +385,8 @@ static int find_nodes(struct decode *decode, const msgpack_object *object, struc
         }
         if (source->bytes) {
                 r = source->unpack(source, &unpacked);
-                if (r == -ENOMEM)
-                        return r;
                 if (r)
-                        return decode_refuse(decode, TD_E_BAD_PROGRAM, "nodes cannot be read");
+                        return r;
                 object = &unpacked;
         }
         r = read_nodes(decode, object, &request->nodes);

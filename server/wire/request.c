@@ -451,18 +451,15 @@ static int read_object(struct request **requestp, const msgpack_object *object,
  */
 static _Thread_local msgpack_zone *scratch;
 
+/* Of what the scan accepted, nothing but memory can be missing. */
 static int unpack(const uint8_t *bytes, size_t n_bytes, msgpack_object *object)
 {
         size_t n_read = 0;
 
-        switch (msgpack_unpack((const char *)bytes, n_bytes, &n_read, scratch, object)) {
-        case MSGPACK_UNPACK_SUCCESS:
-                return 0;
-        case MSGPACK_UNPACK_NOMEM_ERROR:
-                return -ENOMEM;
-        default:
-                return REQUEST_E_MALFORMED;
-        }
+        return msgpack_unpack((const char *)bytes, n_bytes, &n_read, scratch, object) ==
+                               MSGPACK_UNPACK_SUCCESS
+                       ? 0
+                       : -ENOMEM;
 }
 
 /*
@@ -505,9 +502,7 @@ int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes
                 r = unpack_around(&source, bytes, n_bytes, &object);
         else
                 r = unpack(bytes, n_bytes, &object);
-        if (r == REQUEST_E_MALFORMED)
-                td_refuse(refusal, TD_E_MALFORMED, "the bytes are not one MessagePack value");
-        else if (!r)
+        if (!r)
                 r = read_object(requestp, &object, &source, refusal);
         msgpack_zone_clear(scratch);
         return r;

@@ -307,6 +307,23 @@ START_TEST(values_are_counted)
 }
 END_TEST
 
+START_TEST(inputs_are_counted)
+{
+        struct reply *w = begin("call");
+
+        reply_map(w, 3);
+        reply_key(w, "definition");
+        reply_uint(w, 1);
+        reply_key(w, "outputs");
+        reply_array(w, 0);
+        reply_key(w, "inputs");
+        reply_array(w, TD_VALUES_MAX + 1);
+        for (int i = 0; i <= TD_VALUES_MAX; i++)
+                reply_nil(w);
+        check_refused(w, TD_E_BAD_PROGRAM, "call: the program has more than 4096 inputs and nodes");
+}
+END_TEST
+
 START_TEST(program_bounds)
 {
         struct reply *w = begin_node("add", 0);
@@ -362,6 +379,48 @@ START_TEST(inputs)
 }
 END_TEST
 
+/* What inputs and outputs become, and that a snapshot is a program of one of each. */
+START_TEST(operands)
+{
+        struct request *request = accepted("request-run-into.hex");
+
+        ck_assert_uint_eq(request->n_inputs, 3);
+        ck_assert(request->inputs[0].ref.has_owner && !request->inputs[1].ref.has_owner);
+        ck_assert_uint_eq(request->inputs[0].ref.owner, 1001);
+        ck_assert(request->inputs[1].donate && !request->inputs[1].is_written);
+        ck_assert(request->inputs[2].is_written && !request->inputs[2].donate);
+        ck_assert(request->outputs[0].has_into && !request->outputs[1].has_into);
+        ck_assert_uint_eq(request->outputs[0].into, 2);
+        request_free(request);
+
+        request = accepted("request-run-user.hex");
+        ck_assert_int_eq(request->program.block.nodes[0].op, TD_OP_USER);
+        ck_assert_str_eq(request->program.block.nodes[0].name, "mine");
+        request_free(request);
+
+        request = accepted("request-snapshot.hex");
+        ck_assert_uint_eq(request->n_inputs, 1);
+        ck_assert_str_eq(request->inputs[0].ref.name, "grid");
+        ck_assert_uint_eq(request->program.n_outputs, 1);
+        ck_assert_uint_eq(request->program.outputs[0], 0);
+        ck_assert_uint_eq(request->program.block.n_nodes, 0);
+        ck_assert_str_eq(request->outputs[0].name, "copy");
+        ck_assert(request->outputs[0].handle == 5 && request->outputs[0].map);
+        request_free(request);
+
+        request = accepted("request-lease.hex");
+        ck_assert(request->inputs[0].is_written && request->inputs[0].has_view);
+        ck_assert_int_eq(request->inputs[0].strides[0], -8);
+        request_free(request);
+
+        request = accepted("request-infer.hex");
+        ck_assert_uint_eq(request->n_inputs, 2);
+        ck_assert_int_eq(request->inputs[0].type.shape[0], 2);
+        ck_assert_uint_eq(request->inputs[1].type.ndim, 0);
+        request_free(request);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("decode_program");
@@ -375,8 +434,10 @@ int main(void)
         tcase_add_test(tcase, loop_refusals);
         tcase_add_test(tcase, loops_within_loops);
         tcase_add_test(tcase, values_are_counted);
+        tcase_add_test(tcase, inputs_are_counted);
         tcase_add_test(tcase, program_bounds);
         tcase_add_test(tcase, inputs);
+        tcase_add_test(tcase, operands);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

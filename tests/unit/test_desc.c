@@ -189,6 +189,26 @@ START_TEST(extents_of_one_and_none)
 }
 END_TEST
 
+START_TEST(same_and_alike)
+{
+        const struct td_type type = { TD_FLOAT64, 2, { 3, 4 } };
+        struct desc a, b;
+
+        desc_init_c(&a, &type);
+        desc_init_c(&b, &type);
+        b.strides[2] = 5; /* of no axis */
+        ck_assert(desc_is_same(&a, &b));
+        b.offset = 8;
+        ck_assert(!desc_is_same(&a, &b));
+        desc_init_f(&b, &type);
+        ck_assert(!desc_is_same(&a, &b) && !desc_is_alike(&a, &b));
+        desc_init_c(&b, &(struct td_type){ TD_INT64, 2, { 3, 4 } });
+        ck_assert(!desc_is_same(&a, &b));
+        desc_init_c(&b, &(struct td_type){ TD_FLOAT64, 1, { 12 } });
+        ck_assert(!desc_is_same(&a, &b));
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("desc");
@@ -201,6 +221,7 @@ int main(void)
         tcase_add_test(tcase, dense_orders);
         tcase_add_test(tcase, which_order_is_kept);
         tcase_add_test(tcase, extents_of_one_and_none);
+        tcase_add_test(tcase, same_and_alike);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

@@ -1,5 +1,7 @@
 /* layer: base */
 /* SPDX-License-Identifier: MIT */
+#include "fault_kit.h"
+
 #include <check.h>
 #include <errno.h>
 #include <signal.h>
@@ -222,6 +224,62 @@ START_TEST(test_equal_greed_is_equal)
 }
 END_TEST
 
+/* More than a cap that came later; nothing whatever is left of what is unlimited. */
+START_TEST(test_beyond_a_cap_and_without_one)
+{
+        const struct quotas quotas = { .is_shared = true, .each = { [RESOURCE_TENSORS] = 5 } };
+        struct users users;
+        struct user *a;
+        struct charge charge = { 0 }, more = { 0 };
+
+        users_init(&users, 100);
+        ck_assert_int_eq(user_get(&users, 1, &a), 0);
+        ck_assert_int_eq(charge_take(&charge, a, RESOURCE_TENSORS, 7), 0);
+        users_set_quotas(&users, &quotas);
+        ck_assert_int_eq(charge_take(&more, a, RESOURCE_TENSORS, 0), CHARGE_E_QUOTA);
+        ck_assert_uint_eq(users.refusal.used, 7);
+        ck_assert_uint_eq(users.refusal.limit, 5);
+        ck_assert_uint_eq(user_limit(a, RESOURCE_TENSORS), 5);
+        charge_shrink(&charge, 3);
+        ck_assert_int_eq(charge_take(&more, a, RESOURCE_TENSORS, 1), 0);
+        charge_drop(&more);
+        charge_drop(&charge);
+
+        /* Shares of 2^64 - 1 are beyond 64 bits. */
+        ck_assert_uint_eq(user_limit(a, RESOURCE_LEASES), UINT64_MAX);
+        ck_assert_int_eq(charge_take(&charge, a, RESOURCE_LEASES, UINT64_MAX), 0);
+        ck_assert_int_eq(charge_take(&more, a, RESOURCE_LEASES, 1), CHARGE_E_LIMIT);
+        charge_drop(&charge);
+        user_unref(a);
+        users_deinit(&users);
+}
+END_TEST
+
+/* A user that there is no memory for is none, and nothing of it is left. */
+START_TEST(test_no_memory_for_a_user)
+{
+        bool has_failed = true;
+        unsigned n_failed = 0;
+
+        for (long n = 0; has_failed; n++) {
+                struct user *user = NULL;
+                struct users users;
+                int r;
+
+                users_init(&users, 100);
+                faults_after(n);
+                r = user_get(&users, 1, &user);
+                has_failed = faults_end();
+                ck_assert_int_eq(r, has_failed ? -ENOMEM : 0);
+                ck_assert_int_eq(user == NULL, has_failed);
+                n_failed += has_failed;
+                user_unref(user);
+                users_deinit(&users); /* asserts that it is empty */
+        }
+        ck_assert_uint_ge(n_failed, 2);
+}
+END_TEST
+
 /* ---- against a model ---- */
 
 #define N_USERS 5
@@ -397,6 +455,9 @@ int main(void)
         tcase_add_test(tcase, test_caps_and_limits_of_each_resource);
         tcase_add_loop_test(tcase, test_greedy_users_leave_shares, 0, 3);
         tcase_add_test(tcase, test_equal_greed_is_equal);
+        tcase_add_test(tcase, test_beyond_a_cap_and_without_one);
+        if (FAULTS_WORK)
+                tcase_add_test(tcase, test_no_memory_for_a_user);
         tcase_add_loop_test(tcase, test_as_a_model_says, 0, 4);
         tcase_add_test(tcase, test_a_charge_keeps_its_user);
         tcase_add_test_raise_signal(tcase, test_a_leak_is_noticed, SIGABRT);

@@ -242,6 +242,91 @@ START_TEST(test_shapes_that_overflow)
 }
 END_TEST
 
+/* A record with each flag that is allowed with others, and each that is not. */
+START_TEST(test_what_a_record_may_be)
+{
+        const struct td_type type = { TD_INT64, 2, { 2, 3 } };
+        static const uint8_t data[48];
+        struct log log = { 0 };
+        struct record read, record;
+        uint32_t n_bytes;
+
+        /* 0: mutable, 1: shared, 2: mutable and shared, 3: mutable and not dense,
+         * 4: mutable in the record, 5: the same without elements */
+        for (unsigned i = 0; i < 6; i++) {
+                record = record_commit("it", type, i < 4 ? NULL : data);
+                record.is_mutable = i != 1;
+                record.is_shared = i == 1 || i == 2;
+                if (i == 3)
+                        record.desc.strides[0] = 0;
+                if (i == 5) {
+                        record.desc.type.shape[0] = 0;
+                        record.n_data = 0;
+                }
+                log = (struct log){ 0 };
+                log_add(&log, &record);
+                ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &read, &n_bytes),
+                                 i < 2 || i == 5 ? 0 : RECORD_E_DAMAGED);
+                ck_assert(i >= 2 || read.is_mutable == (i == 0));
+                ck_assert(i >= 2 || read.is_shared == (i == 1));
+        }
+}
+END_TEST
+
+START_TEST(test_names_are_bounded)
+{
+        static const uint8_t data[8];
+        char name[TD_NAME_MAX + 2] = "";
+
+        for (unsigned n = TD_NAME_MAX; n <= TD_NAME_MAX + 1; n++) {
+                struct log log = { 0 };
+                struct record read, record;
+                uint32_t n_bytes;
+
+                memset(name, 'n', n);
+                record = record_commit(name, (struct td_type){ TD_INT64, 0, { 0 } }, data);
+                log_add(&log, &record);
+                ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &read, &n_bytes),
+                                 n <= TD_NAME_MAX ? 0 : RECORD_E_DAMAGED);
+        }
+}
+END_TEST
+
+/* A visit that fails ends the walk; a record that others change in between is told, too. */
+static int stop_at_third(void *ctx, const struct record *record, const uint8_t *bytes)
+{
+        (void)record;
+        (void)bytes;
+        return ++*(unsigned *)ctx == 3 ? -ENOMEM : 0;
+}
+
+static int damage_third(void *ctx, const struct record *record, const uint8_t *bytes)
+{
+        struct log *log = ctx;
+
+        (void)record;
+        if (bytes == log->bytes)
+                log->bytes[log->ends[1] + 20] ^= 1;
+        return 0;
+}
+
+START_TEST(test_walk_ends)
+{
+        struct log log = { 0 };
+        unsigned n_seen = 0;
+        uint64_t at = 0;
+
+        log_fill(&log);
+        ck_assert_int_eq(
+                record_scan(log.bytes, log.n_bytes, LOG_BASE, stop_at_third, &n_seen, &at),
+                -ENOMEM);
+        ck_assert_uint_eq(n_seen, 3);
+        ck_assert_int_eq(record_scan(log.bytes, log.n_bytes, LOG_BASE, damage_third, &log, &at),
+                         RECORD_E_DAMAGED);
+        ck_assert_uint_eq(at, LOG_BASE + log.ends[1]);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("record");
@@ -253,6 +338,9 @@ int main(void)
         tcase_add_test(tcase, test_every_flipped_bit);
         tcase_add_test(tcase, test_forged_records);
         tcase_add_test(tcase, test_shapes_that_overflow);
+        tcase_add_test(tcase, test_what_a_record_may_be);
+        tcase_add_test(tcase, test_names_are_bounded);
+        tcase_add_test(tcase, test_walk_ends);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
 }
