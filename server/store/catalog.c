@@ -99,30 +99,25 @@ int catalog_file_create(struct catalog_file **filep, const struct shm *shm, uint
         char name[SHM_NAME_MAX], boot_id[CATALOG_BOOT_ID];
         int r;
 
-        shm_name(shm, "catalog.new", name);
-        if (unlinkat(shm->fd, name, 0) < 0 && errno != ENOENT)
-                return error_origin(-errno);
-        r = shm_create(shm, name, n_bytes, &fd);
+        r = shm_create_new(shm, n_bytes, name, &fd);
         if (r)
                 return r == SHM_E_FULL ? CATALOG_E_FULL : r;
         r = catalog_file_map(filep, &fd, n_bytes);
         if (r) {
-                unlinkat(shm->fd, name, 0);
+                shm_remove(shm, name);
                 return r;
         }
+        (*filep)->shm = shm;
+        memcpy((*filep)->name, name, sizeof(name));
         catalog_boot_id(boot_id);
         catalog_header_write((*filep)->map, n_bytes, boot_id);
         catalog_file_publish(*filep, CATALOG_RECORDS);
         return 0;
 }
 
-int catalog_file_rename(const struct shm *shm)
+int catalog_file_install(struct catalog_file *file)
 {
-        char from[SHM_NAME_MAX], to[SHM_NAME_MAX];
-
-        shm_name(shm, "catalog.new", from);
-        shm_name(shm, "catalog", to);
-        return renameat(shm->fd, from, shm->fd, to) < 0 ? error_origin(-errno) : 0;
+        return shm_install(file->shm, file->name, "catalog");
 }
 
 void catalog_file_publish(struct catalog_file *file, uint64_t tail)
@@ -134,6 +129,7 @@ struct catalog_file *catalog_file_unref(struct catalog_file *file)
 {
         if (!file || --file->n_refs > 0)
                 return NULL;
+        shm_remove(file->shm, file->name);
         guard_remove(file->slot);
         munmap(file->map, file->n_bytes);
         close(file->fd);
@@ -152,7 +148,7 @@ int catalog_create(struct catalog *catalog, const struct shm *shm)
         r = catalog_file_create(&file, shm, CATALOG_MIN);
         if (r)
                 return r;
-        r = catalog_file_rename(shm);
+        r = catalog_file_install(file);
         if (r) {
                 catalog_file_unref(file);
                 return r;

@@ -40,6 +40,8 @@ struct catalog_header {
 };
 
 struct catalog_file {
+        const struct shm *shm;
+        char name[SHM_NAME_MAX]; /* until it has the catalog's; then empty */
         uint8_t *map;
         uint64_t n_bytes;
         int fd;
@@ -83,7 +85,6 @@ int catalog_publish(struct catalog *catalog);
 /* ---- compaction ---- */
 
 struct compaction {
-        const struct shm *shm;
         struct catalog_file *from;
         struct catalog_file *to;
         uint64_t from_tail;

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -42,7 +41,6 @@ int compaction_new(struct compaction **compactionp, const struct catalog *catalo
                 return r;
         }
         compaction->to->charge = charge;
-        compaction->shm = catalog->shm;
         compaction->from = catalog->file;
         compaction->from->n_refs++;
         compaction->from_tail = catalog->tail;
@@ -54,16 +52,9 @@ int compaction_new(struct compaction **compactionp, const struct catalog *catalo
 
 struct compaction *compaction_free(struct compaction *compaction)
 {
-        char name[SHM_NAME_MAX];
-
         if (!compaction)
                 return NULL;
-        if (compaction->to) {
-                shm_name(compaction->shm, "catalog.new", name);
-                if (unlinkat(compaction->shm->fd, name, 0) < 0 && errno != ENOENT)
-                        error_origin(-errno);
-                catalog_file_unref(compaction->to);
-        }
+        catalog_file_unref(compaction->to);
         catalog_file_unref(compaction->from);
         free(compaction);
         return NULL;
@@ -232,7 +223,7 @@ int compaction_finish(struct compaction *compaction, struct catalog *catalog)
         catalog_file_publish(to, at);
         if (atomic_load(&to->is_poisoned))
                 return error_origin(-EIO);
-        r = catalog_file_rename(catalog->shm);
+        r = catalog_file_install(to);
         if (r)
                 return r;
         catalog_file_unref(catalog->file);

@@ -120,6 +120,7 @@ void ledger_close(struct ledger *ledger)
         if (!ledger->map)
                 return;
         guard_remove(ledger->guard);
+        shm_remove(ledger->shm, ledger->name);
         munmap(ledger->map, LEDGER_MAX);
         close(ledger->fd);
         free(ledger->free);
@@ -183,17 +184,15 @@ int ledger_create(struct ledger *ledger, const struct shm *shm, struct user *use
         char name[SHM_NAME_MAX];
         int r;
 
-        shm_name(shm, "ledger.new", name);
-        if (unlinkat(shm->fd, name, 0) < 0 && errno != ENOENT)
-                return error_origin(-errno);
-        r = shm_create(shm, name, LEDGER_MIN, &fd);
+        r = shm_create_new(shm, LEDGER_MIN, name, &fd);
         if (r)
                 return r == SHM_E_FULL ? LEDGER_E_FULL : r;
         r = ledger_map(ledger, shm, &fd, LEDGER_MIN);
         if (r) {
-                unlinkat(shm->fd, name, 0);
+                shm_remove(shm, name);
                 return r;
         }
+        memcpy(ledger->name, name, sizeof(name));
         charge_adopt(&ledger->charges[ledger->n_charges++], user, RESOURCE_BYTES, LEDGER_MIN);
         slot_at(ledger, 0)->word = header_word();
         for (uint32_t i = n_slots(LEDGER_MIN) - 1; i > 0; i--)
@@ -203,11 +202,7 @@ int ledger_create(struct ledger *ledger, const struct shm *shm, struct user *use
 
 int ledger_install(struct ledger *ledger)
 {
-        char from[SHM_NAME_MAX], to[SHM_NAME_MAX];
-
-        shm_name(ledger->shm, "ledger.new", from);
-        shm_name(ledger->shm, "ledger", to);
-        return renameat(ledger->shm->fd, from, ledger->shm->fd, to) < 0 ? error_origin(-errno) : 0;
+        return shm_install(ledger->shm, ledger->name, "ledger");
 }
 
 bool ledger_has_free(const struct ledger *ledger)

@@ -40,8 +40,9 @@ struct ledger_entry {
 
 struct ledger {
         const struct shm *shm;
-        uint8_t *map;     /* NULL: closed; then nothing below does anything */
-        uint64_t n_bytes; /* of the object */
+        char name[SHM_NAME_MAX]; /* until it has the ledger's; then empty */
+        uint8_t *map;            /* NULL: closed; then nothing below does anything */
+        uint64_t n_bytes;        /* of the object */
         int fd;
         int guard;
         atomic_bool is_poisoned;
@@ -61,7 +62,7 @@ int ledger_open(struct ledger *ledger, const struct shm *shm, struct user *user)
 int ledger_create(struct ledger *ledger, const struct shm *shm, struct user *user);
 /* It takes the place of the other. */
 int ledger_install(struct ledger *ledger);
-/* Unmap; the object stays. */
+/* Unmap; the object stays, if it was installed or opened. */
 void ledger_close(struct ledger *ledger);
 
 /* Is there a slot for ledger_take()? */

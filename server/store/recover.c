@@ -38,7 +38,7 @@ static void found_freep(struct found **foundp)
 {
         struct found *found, *next;
 
-        HASH_ITER(hh, *foundp, found, next) {
+        HASH_ITER (hh, *foundp, found, next) {
                 HASH_DEL(*foundp, found);
                 free(found);
         }
@@ -61,12 +61,13 @@ static int recover_stat(const struct store *store, const char *name, struct stat
         return -ENOENT;
 }
 
-/* Every segment under the prefix. */
-static int recover_look(struct store *store, struct found **foundp)
+/* Everything in the directory. */
+static int recover_walk(struct store *store,
+                        int (*visit)(struct store *store, const char *name, void *ctx), void *ctx)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
-        int fd, r;
+        int fd, r = 0;
 
         fd = openat(store->shm.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
@@ -76,34 +77,38 @@ static int recover_look(struct store *store, struct found **foundp)
                 close(fd);
                 return error_origin(-errno);
         }
-        while ((errno = 0, entry = readdir(dir))) {
-                struct found found = { 0 }, *copy;
+        while (!r && (errno = 0, entry = readdir(dir)))
+                r = visit(store, entry->d_name, ctx);
+        return r ? r : errno ? error_origin(-errno) : 0;
+}
 
-                if (!shm_parse_segment(&store->shm, entry->d_name, &found.uid, found.random))
-                        continue;
-                r = recover_stat(store, entry->d_name, &found.st);
-                if (r == -ENOENT)
-                        continue;
-                if (r)
-                        return error_origin(r);
-                found.id = shm_segment_id(found.random);
-                HASH_FIND(hh, *foundp, &found.id, sizeof(found.id), copy);
-                if (copy || found.id == 0) {
-                        log_warning("%s has a number that is taken, it is left alone",
-                                    entry->d_name);
-                        continue;
-                }
-                copy = malloc(sizeof(*copy));
-                if (!copy)
-                        return -ENOMEM;
-                *copy = found;
-                HASH_ADD(hh, *foundp, id, sizeof(copy->id), copy);
-                if (!table_has(copy)) {
-                        free(copy);
-                        return -ENOMEM;
-                }
+/* Every segment under the prefix. */
+static int recover_look(struct store *store, const char *name, void *ctx)
+{
+        struct found **foundp = ctx, found = { 0 }, *copy;
+        int r;
+
+        if (!shm_parse_segment(&store->shm, name, &found.uid, found.random))
+                return 0;
+        r = recover_stat(store, name, &found.st);
+        if (r)
+                return r == -ENOENT ? 0 : error_origin(r);
+        found.id = shm_segment_id(found.random);
+        HASH_FIND(hh, *foundp, &found.id, sizeof(found.id), copy);
+        if (copy || found.id == 0) {
+                log_warning("%s has a number that is taken, it is left alone", name);
+                return 0;
         }
-        return errno ? error_origin(-errno) : 0;
+        copy = malloc(sizeof(*copy));
+        if (!copy)
+                return -ENOMEM;
+        *copy = found;
+        HASH_ADD(hh, *foundp, id, sizeof(copy->id), copy);
+        if (!table_has(copy)) {
+                free(copy);
+                return -ENOMEM;
+        }
+        return 0;
 }
 
 /* ---- the catalog's records ---- */
@@ -126,8 +131,8 @@ static int replay_outcome(struct store *store, const struct record *record, stru
                         return 0;
                 tensor_id = NULL;
         }
-        r = outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id,
-                         record->time_ms, outcomep);
+        r = outcomes_put(&store->outcomes, record->uid, &record->op_id, tensor_id, record->time_ms,
+                         outcomep);
         if (!r)
                 outcome_charge(*outcomep, user);
         return r;
@@ -312,13 +317,19 @@ static int recover_catalog(struct store *store, struct found *founds, char messa
         return 0;
 }
 
-/* What was not finished when the daemon was killed. */
-static int recover_unlink(struct store *store, const char *suffix)
+/* A catalog or ledger that was not finished when the daemon was killed goes. */
+static int recover_unlink(struct store *store, const char *name, void *ctx)
 {
-        char name[SHM_NAME_MAX];
+        struct stat st;
+        int r;
 
-        shm_name(&store->shm, suffix, name);
-        return unlinkat(store->shm.fd, name, 0) < 0 && errno != ENOENT ? error_origin(-errno) : 0;
+        (void)ctx;
+        if (!shm_parse_new(&store->shm, name))
+                return 0;
+        r = recover_stat(store, name, &st);
+        if (!r && unlinkat(store->shm.fd, name, 0) < 0)
+                r = -errno;
+        return r && r != -ENOENT ? error_origin(r) : 0;
 }
 
 /* One of an earlier version is adopted, and written anew before anything is added to it. */
@@ -351,7 +362,11 @@ int store_recover(struct store *store, char message[256])
         uint64_t damaged_at;
         int r;
 
-        r = recover_look(store, &founds);
+        r = store_look_at(store, "catalog", message);
+        if (!r)
+                r = store_look_at(store, "ledger", message);
+        if (!r)
+                r = recover_walk(store, recover_look, &founds);
         if (!r)
                 r = recover_catalog(store, founds, message);
         if (r)
@@ -370,9 +385,7 @@ int store_recover(struct store *store, char message[256])
                 return r;
         outcomes_sweep(&store->outcomes, store_now_ms());
 
-        r = recover_unlink(store, "catalog.new");
-        if (!r)
-                r = recover_unlink(store, "ledger.new");
+        r = recover_walk(store, recover_unlink, NULL);
         if (!r)
                 r = recover_ledger(store, store->catalog.version >= CATALOG_VERSION_LEDGER,
                                    message);

@@ -34,16 +34,19 @@ void shm_name(const struct shm *shm, const char *suffix, char name[SHM_NAME_MAX]
         snprintf(name, SHM_NAME_MAX, "%s.%s", shm->prefix, suffix);
 }
 
-void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM],
-                      char name[SHM_NAME_MAX])
+static void shm_put_hex(char *p, const uint8_t random[SHM_RANDOM])
 {
-        char *p = name + snprintf(name, SHM_NAME_MAX, "%s.%u.", shm->prefix, uid);
-
         for (unsigned i = 0; i < SHM_RANDOM; i++) {
                 *p++ = "0123456789abcdef"[random[i] >> 4];
                 *p++ = "0123456789abcdef"[random[i] & 15];
         }
         *p = '\0';
+}
+
+void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM_RANDOM],
+                      char name[SHM_NAME_MAX])
+{
+        shm_put_hex(name + snprintf(name, SHM_NAME_MAX, "%s.%u.", shm->prefix, uid), random);
 }
 
 static int shm_hex(char c)
@@ -76,6 +79,15 @@ bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp,
         /* One object has one spelling: signs, blanks and leading zeros are not ours. */
         shm_segment_name(shm, *uidp, random, canonical);
         return strcmp(canonical, name) == 0;
+}
+
+bool shm_parse_new(const struct shm *shm, const char *name)
+{
+        char before[SHM_NAME_MAX];
+        int n = snprintf(before, sizeof(before), "%s.new.", shm->prefix);
+
+        return strncmp(name, before, (size_t)n) == 0 && strlen(name + n) == 2 * SHM_RANDOM &&
+               strspn(name + n, "0123456789abcdef") == 2 * SHM_RANDOM;
 }
 
 uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM])
@@ -122,6 +134,36 @@ int shm_create(const struct shm *shm, const char *name, uint64_t n_bytes, int *f
         }
         *fdp = steal_fd(&fd);
         return 0;
+}
+
+int shm_create_new(const struct shm *shm, uint64_t n_bytes, char name[SHM_NAME_MAX], int *fdp)
+{
+        uint8_t random[SHM_RANDOM];
+        int r;
+
+        r = shm_random(random, sizeof(random));
+        if (r)
+                return r;
+        shm_put_hex(name + snprintf(name, SHM_NAME_MAX, "%s.new.", shm->prefix), random);
+        return shm_create(shm, name, n_bytes, fdp);
+}
+
+int shm_install(const struct shm *shm, char name[SHM_NAME_MAX], const char *suffix)
+{
+        char to[SHM_NAME_MAX];
+
+        shm_name(shm, suffix, to);
+        if (renameat(shm->fd, name, shm->fd, to) < 0)
+                return error_origin(-errno);
+        name[0] = '\0';
+        return 0;
+}
+
+void shm_remove(const struct shm *shm, char name[SHM_NAME_MAX])
+{
+        if (name[0] && unlinkat(shm->fd, name, 0) < 0 && errno != ENOENT)
+                error_origin(-errno);
+        name[0] = '\0';
 }
 
 int shm_grow(int fd, uint64_t n_bytes)

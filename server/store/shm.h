@@ -2,9 +2,14 @@
 /*
  * Shared memory objects
  *
- * The directory of our objects and how they are named: PREFIX.catalog, PREFIX.ledger, each with a
- * .new while one is made, PREFIX.lock, and PREFIX.UID.<32 hex> for segments. Opened relative to a
- * descriptor of the directory, never through a symbolic link, never handed down to a child.
+ * The directory of our objects and how they are named: PREFIX.catalog, PREFIX.ledger, PREFIX.lock,
+ * PREFIX.UID.<32 hex> for segments, and PREFIX.new.<32 hex> for what is to become a catalog or a
+ * ledger. Opened relative to a descriptor of the directory, never through a symbolic link, never
+ * handed down to a child.
+ *
+ * In a directory like /dev/shm everybody makes files of any name, and nobody removes another's. So
+ * what is made while the daemon runs has a name that nobody can guess.
+ *
  * Immutable after shm_init(); any thread.
  */
 #pragma once
@@ -42,6 +47,14 @@ uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM]);
  * none.
  */
 int shm_create(const struct shm *shm, const char *name, uint64_t n_bytes, int *fdp);
+/* The same, under a random name, which is told. */
+int shm_create_new(const struct shm *shm, uint64_t n_bytes, char name[SHM_NAME_MAX], int *fdp);
+/* Is this such a name? */
+bool shm_parse_new(const struct shm *shm, const char *name);
+/* It gets the name of this suffix instead, whatever had that; then name is empty. */
+int shm_install(const struct shm *shm, char name[SHM_NAME_MAX], const char *suffix);
+/* Remove it, unless it is gone, or name is empty. */
+void shm_remove(const struct shm *shm, char name[SHM_NAME_MAX]);
 /* More of them. 0, SHM_E_FULL or negative errno; then it is as it was. */
 int shm_grow(int fd, uint64_t n_bytes);
 /* Does the file have the size and the pages that it was reserved with, one name, and our owner? */

@@ -56,7 +56,7 @@ struct store {
         struct list shared;
         struct list held;
         struct list left;
-        unsigned n_settled; /* in this turn */
+        unsigned n_settled;       /* in this turn */
         struct segment *segments; /* by id */
         uint64_t n_state_bytes[SEGMENT_N_STATES];
         uint64_t n_state[SEGMENT_N_STATES];
@@ -84,6 +84,12 @@ struct store {
 uint64_t store_now_ms(void);
 /* 16 bytes that nobody can guess, not all zero. */
 int store_random(struct store *store, uint8_t bytes[16]);
+
+/*
+ * Is the object of this suffix, if there is one, the daemon's to use? Else STORE_E_CATALOG, and the
+ * message says whose it is.
+ */
+int store_look_at(const struct store *store, const char *suffix, char message[256]);
 
 /* ---- memory.c ---- */
 

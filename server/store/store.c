@@ -60,6 +60,22 @@ struct users *store_users(struct store *store)
 
 /* ---- one instance ---- */
 
+int store_look_at(const struct store *store, const char *suffix, char message[256])
+{
+        char name[SHM_NAME_MAX];
+        struct stat st;
+
+        shm_name(&store->shm, suffix, name);
+        if (fstatat(store->shm.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : error_origin(-errno);
+        if (st.st_uid == geteuid() && !S_ISDIR(st.st_mode))
+                return 0;
+        snprintf(message, 256, "%.60s/%.96s.%.10s is %s of uid %u, in the daemon's way: remove it",
+                 store->config.directory, store->shm.prefix, suffix,
+                 S_ISDIR(st.st_mode) ? "a directory" : "a file", st.st_uid);
+        return STORE_E_CATALOG;
+}
+
 static int store_lock(struct store *store, char message[256])
 {
         char name[SHM_NAME_MAX];
@@ -68,7 +84,10 @@ static int store_lock(struct store *store, char message[256])
         for (;;) {
                 _cleanup_(closep) int fd = -1;
                 struct stat ours, there;
+                int r = store_look_at(store, "lock", message);
 
+                if (r)
+                        return r;
                 fd = openat(store->shm.fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
                 if (fd < 0)
                         return error_origin(-errno);
@@ -94,11 +113,8 @@ static int store_lock(struct store *store, char message[256])
                 }
                 if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
                         continue;
-                if (ours.st_uid != geteuid()) {
-                        snprintf(message, 256, "the lock %s in %s is another user's", name,
-                                 store->config.directory);
-                        return STORE_E_BUSY;
-                }
+                if (ours.st_uid != geteuid())
+                        continue;
                 store->lock_fd = steal_fd(&fd);
                 return 0;
         }
@@ -163,7 +179,7 @@ static struct store *store_end(struct store *store, bool is_recovered)
         store_leave_names(store);
         assert(!store->tensors && !store->grants);
         assert(store->n_state_bytes[SEGMENT_DISPOSING] == 0);
-        HASH_ITER(hh, store->segments, segment, next) {
+        HASH_ITER (hh, store->segments, segment, next) {
                 assert(segment->n_refs == 0 || !is_recovered);
                 /* What cannot be removed is left to the next start, too. */
                 if (is_recovered)
@@ -319,8 +335,7 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .used = store->users.totals[RESOURCE_BYTES].n,
                 .peak = store->users.totals[RESOURCE_BYTES].n_most,
                 .live = n_bytes[SEGMENT_LIVE],
-                .idle = n_bytes[SEGMENT_IDLE] + n_bytes[SEGMENT_DISPOSING] +
-                        n_bytes[SEGMENT_LEFT],
+                .idle = n_bytes[SEGMENT_IDLE] + n_bytes[SEGMENT_DISPOSING] + n_bytes[SEGMENT_LEFT],
                 .parked = n_bytes[SEGMENT_PARKED] + n_bytes[SEGMENT_SHARED],
                 .held = n_bytes[SEGMENT_HELD],
                 .catalog = store_catalog_bytes(store),

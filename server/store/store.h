@@ -37,8 +37,8 @@ enum store_outcome {
                              again on store_config.freed */
         STORE_E_FULL,     /* /dev/shm has no room (ENOSPC) */
         STORE_E_POISONED, /* truncated, grown or replaced by someone who could write it */
-        STORE_E_CATALOG,  /* at start: damaged, newer, or missing beside segments; nothing was
-                             written */
+        STORE_E_CATALOG,  /* at start: damaged, newer, missing beside segments, or something of
+                             another user stands in its way; nothing was written */
         STORE_E_BUSY,     /* at start: another daemon holds the lock */
         STORE_E_WRITABLE, /* somebody may still write it */
 };
@@ -58,9 +58,9 @@ struct holder {
 };
 
 struct store_config {
-        const char *prefix;    /* of shm object names, without '/': "tensord.<16 hex>" */
-        const char *directory; /* "/dev/shm"; tests mount their own */
-        uint64_t limit;        /* bytes */
+        const char *prefix;          /* of shm object names, without '/': "tensord.<16 hex>" */
+        const char *directory;       /* "/dev/shm"; tests mount their own */
+        uint64_t limit;              /* bytes */
         const struct quotas *quotas; /* of everything else; NULL: none, and nothing is shared */
         void *ctx;
         /*
@@ -186,13 +186,14 @@ enum tensor_state {
 #define TORN_MAX 8
 
 /* What a mutable tensor has beside the others. */
-struct mutable {
+struct mutable
+{
         struct list leases; /* struct lease, in order of arrival */
         uint32_t n_leases;
         const void *reader; /* of many parts: has a lease of all instead; compared only */
-        uint64_t version; /* counts the writes that ended well */
-        uint32_t slot;    /* of the ledger, which has the version too; 0: none */
-        bool is_torn;     /* all of it, as that slot says */
+        uint64_t version;   /* counts the writes that ended well */
+        uint32_t slot;      /* of the ledger, which has the version too; 0: none */
+        bool is_torn;       /* all of it, as that slot says */
         uint32_t n_torn;
         struct desc torn[TORN_MAX];
         uint32_t torn_slots[TORN_MAX]; /* of the ledger; 0: the slot above says it */
@@ -384,7 +385,7 @@ bool store_has_held(const struct store *store);
 
 struct store_figures {
         uint64_t limit, used, live, idle, parked, held, catalog,
-                heap; /* bytes; used = the sum of the others but limit */
+                heap;  /* bytes; used = the sum of the others but limit */
         uint64_t peak; /* the most that used ever was */
         uint64_t n_tensors, n_names, n_lost, n_held;
         uint64_t shm_free;

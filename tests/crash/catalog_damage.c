@@ -410,7 +410,7 @@ static void replace(struct counts *counts, struct store *store, const struct mod
                 memset(image.bytes, 0, image.n_bytes);
                 memcpy(image.bytes, new.bytes, at <= end ? at : new.n_bytes);
                 image_write(&old, "catalog");
-                image_write(&image, "catalog.new");
+                image_write(&image, "new.00112233445566778899aabbccddeeff");
                 if (start(&old, model, NULL) != FIRST)
                         fail("half of a new catalog is taken for more, at byte %zu", at);
                 counts->n++;

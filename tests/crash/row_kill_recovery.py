@@ -75,7 +75,8 @@ def add_strays(daemon, chance):
             os.posix_fallocate(file.fileno(), 0, STRAY)
     with open(path, "r+b") as file:
         mapping = mmap.mmap(file.fileno(), STRAY)
-    (daemon.shm_directory / f"{daemon.prefix}.catalog.new").write_bytes(bytes(5000))
+    begun = f"{daemon.prefix}.new.{chance.randbytes(16).hex()}"
+    (daemon.shm_directory / begun).write_bytes(bytes(5000))
     return mapping
 
 
@@ -89,7 +90,7 @@ def check(daemon, ledger, outcomes, mapping):
         ledger.check(raw, lost=1)
     memory = kit.check_conserved(daemon)["memory"]
     assert memory["held"] == STRAY and memory["idle"] == 0, memory
-    assert not any(name.endswith(".new") for name in daemon.objects())
+    assert not any(".new." in name for name in daemon.objects())
     # what the mapping holds is given back once it is gone
     mapping.close()
     kit.eventually(lambda: daemon.stat()["memory"]["held"] == 0, what="held memory is given back")

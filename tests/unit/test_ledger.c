@@ -4,91 +4,13 @@
  * What was being written when the daemon was killed: between any two instructions it is known.
  * Nobody reads as whole what may be half written, and no lease comes back without its nonce.
  */
-#include "store_kit.h"
+#include "ledger_kit.h"
 
-#include <sys/syscall.h>
 #include <time.h>
 #include <xxhash.h>
 
 #include "kill_kit.h"
 #include "store/guard.h"
-#include "store/lease.h"
-
-#define LIMIT (64 * KIT_MIB)
-#define UID 1000
-#define N 4096 /* elements of the tensor */
-
-static const uint8_t nonce[16] = "the first nonce", other_nonce[16] = "another nonce..";
-
-/* The machine has been up for so much longer. */
-static time_t days_up;
-
-__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *now)
-{
-        long r = syscall(SYS_clock_gettime, clock, now);
-
-        if (r == 0 && clock == CLOCK_BOOTTIME)
-                now->tv_sec += days_up * 24 * 3600;
-        return (int)r;
-}
-
-static struct desc part(int64_t first, int64_t last)
-{
-        struct desc region = kit_desc(last - first);
-
-        region.offset = first * 8;
-        return region;
-}
-
-static struct tensor *make(struct store *store, const char *name)
-{
-        struct user *user = kit_user(store, UID);
-        struct segment *segment = kit_segment(store, user, NULL, N * 8);
-        struct desc desc = kit_desc(N);
-        struct tensor *tensor;
-
-        if (tensor_new(&tensor, store, user, &desc, segment, NULL, user) ||
-            tensor_set_mutable(tensor) || tensor_seal(tensor) ||
-            kit_name(store, tensor_ref(tensor), name, NULL))
-                _exit(9);
-        tensor_unref(tensor);
-        user_unref(user);
-        return tensor;
-}
-
-static struct tensor *find(struct store *store, const char *name)
-{
-        struct tensor *tensor;
-
-        ck_assert_int_eq(store_find(store, UID, name, &tensor), 0);
-        ck_assert_ptr_nonnull(tensor->mutable);
-        return tensor;
-}
-
-static void begin(struct lease *lease, struct tensor *tensor, int64_t first, int64_t last,
-                  const uint8_t *with)
-{
-        struct desc region = part(first, last);
-
-        *lease = (struct lease){ .is_lasting = true };
-        lease_begin(lease, tensor, &region, true);
-        if (lease_record(lease, with))
-                _exit(10);
-}
-
-static void end_written(struct lease *lease)
-{
-        lease_written(lease);
-        lease_end(lease);
-}
-
-static void forget(struct store *store, const char *name)
-{
-        ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
-        kit_check(store);
-        store_free(store);
-        ck_assert_uint_eq(kit_files("", NULL), 0);
-}
 
 /* ---- what is there after a kill ---- */
 
@@ -107,13 +29,6 @@ static void leave_all_kinds(void)
         lease_touch(&leases[3]);                 /* a run that was copying */
         begin(&leases[4], tensor, 40, 50, NULL); /* a run that was computing */
         _exit(0);
-}
-
-static bool is_torn(const struct tensor *tensor, int64_t first, int64_t last)
-{
-        struct desc region = part(first, last);
-
-        return tensor_torn(tensor, &region) != NULL;
 }
 
 START_TEST(each_kind_is_known_again)
@@ -251,77 +166,6 @@ START_TEST(one_that_cannot_be_believed)
         ck_assert(!is_torn(find(store, "m"), 0, N));
         ck_assert_uint_eq(find(store, "m")->mutable->version, version + 1);
         forget(store, "m");
-}
-END_TEST
-
-/* However long the machine is up, no version comes again when the ledger is lost once more. */
-START_TEST(versions_that_are_lost)
-{
-        struct store *store = kit_store(LIMIT);
-        char path[128];
-        uint64_t version = 0;
-
-        make(store, "m");
-        snprintf(path, sizeof(path), "%s/" KIT_PREFIX ".ledger", kit_directory);
-        for (unsigned turn = 0; turn < 4; turn++) {
-                store_free(store);
-                /* a daemon that counted on, and was stopped; then its ledger is lost */
-                for (unsigned again = 0; again < 2; again++) {
-                        if (again == 0)
-                                ck_assert_int_eq(unlink(path), 0);
-                        store = kit_store(LIMIT);
-                        if (again == 0)
-                                ck_assert_uint_gt(find(store, "m")->mutable->version, version);
-                        else
-                                ck_assert_uint_eq(find(store, "m")->mutable->version, version);
-                        version = find(store, "m")->mutable->version;
-                        if (again == 0)
-                                store_free(store);
-                }
-                days_up += turn < 2 ? 25 : 1000;
-        }
-        days_up = 0;
-        forget(store, "m");
-}
-END_TEST
-
-/* That all of it is torn is known before its version is read, and known to the next one, too. */
-static void leave_torn_before_state(void)
-{
-        struct store *store = kit_store(LIMIT);
-        struct tensor *tensor;
-        struct lease leases[TORN_MAX + 1];
-        char name[8];
-
-        for (unsigned i = 0; i <= TORN_MAX; i++) {
-                snprintf(name, sizeof(name), "%u", i);
-                make(store, name);
-        }
-        tensor = make(store, "m");
-        for (unsigned i = 0; i <= TORN_MAX; i++) {
-                snprintf(name, sizeof(name), "%u", i);
-                if (store_delete(store, UID, name, NULL))
-                        _exit(11);
-        }
-        for (unsigned i = 0; i <= TORN_MAX; i++) {
-                begin(&leases[i], tensor, 10 * i, 10 * i + 5, NULL);
-                lease_touch(&leases[i]);
-        }
-        _exit(tensor->mutable->slot == TORN_MAX + 2 ? 0 : 12);
-}
-
-START_TEST(torn_before_its_state)
-{
-        KIT_FORKED(leave_torn_before_state());
-        for (unsigned turn = 0; turn < 3; turn++) {
-                struct store *store = kit_store(LIMIT);
-
-                ck_assert(is_torn(find(store, "m"), N - 1, N));
-                if (turn < 2)
-                        store_free(store);
-                else
-                        forget(store, "m");
-        }
 }
 END_TEST
 
@@ -731,8 +575,6 @@ int main(void)
         tcase_add_test(tcase, a_lease_comes_back);
         tcase_add_test(tcase, torn_all_over);
         tcase_add_loop_test(tcase, one_that_cannot_be_believed, 0, 6);
-        tcase_add_test(tcase, versions_that_are_lost);
-        tcase_add_test(tcase, torn_before_its_state);
         tcase_add_test(tcase, every_bit_of_it);
         tcase_add_test(tcase, it_grows);
         tcase_add_test(tcase, what_it_costs);

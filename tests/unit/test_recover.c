@@ -311,7 +311,8 @@ START_TEST(test_left_over_new_catalog)
         int fd;
 
         KIT_FORKED(live_and_die());
-        snprintf(path, sizeof(path), "%s/" KIT_PREFIX ".catalog.new", kit_directory);
+        snprintf(path, sizeof(path), "%s/" KIT_PREFIX ".new.00112233445566778899aabbccddeeff",
+                 kit_directory);
         fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
         ck_assert_int_eq(posix_fallocate(fd, 0, 100000), 0);
         close(fd);
@@ -504,8 +505,8 @@ START_TEST(test_killed_between_instructions)
                 kit_check(store);
                 forget(store);
         }
-        printf("recover: killed between instructions, %u before and %u behind the commit\n",
-               n_none, n_both);
+        printf("recover: killed between instructions, %u before and %u behind the commit\n", n_none,
+               n_both);
         ck_assert(n_both == 0 || n_none > 20);
 }
 END_TEST
