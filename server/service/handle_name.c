@@ -12,12 +12,13 @@
 void handle_name(struct call *call)
 {
         struct tensor *tensor = call_visible_tensor(call);
-        struct op_id op_id = call_op_id(call);
+        struct op_id op_id;
         struct commit commit;
         int r;
 
         if (!tensor)
                 return;
+        op_id = call_op_id(call);
         if (tensor->name) {
                 call_refuse(call, TD_E_NAME_TAKEN,
                             "%s: the tensor has the name '%s' already; a tensor has one name",
