@@ -4,8 +4,9 @@
  *
  * Functions of the C library, defined again: a test that includes this has its calls, and those of
  * the libraries that it links, come here. faults_after(n) lets n calls pass and fails the next one,
- * once; faults_end() tells whether it came to that. Under a sanitizer, which has the same functions
- * for itself, nothing fails and FAULTS_WORK is 0. One thread only.
+ * once; faults_end() tells whether it came to that. faults_live says how much is allocated. Under a
+ * sanitizer, which has the same functions for itself, nothing fails and FAULTS_WORK is 0. One
+ * thread only.
  */
 #pragma once
 
@@ -20,6 +21,7 @@
 #endif
 
 static long faults_left = -1;
+__attribute__((unused)) static long faults_live; /* pieces of memory that were not freed yet */
 
 static inline void faults_after(long n)
 {
@@ -54,20 +56,35 @@ static inline bool faults_due(int error)
 void *__libc_malloc(size_t n_bytes);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *memory, size_t n_bytes);
+void __libc_free(void *memory);
+
+static inline void *faults_counted(void *memory)
+{
+        faults_live += memory != NULL;
+        return memory;
+}
 
 FAULTS_DEFINE void *malloc(size_t n_bytes)
 {
-        return faults_due(ENOMEM) ? NULL : __libc_malloc(n_bytes);
+        return faults_due(ENOMEM) ? NULL : faults_counted(__libc_malloc(n_bytes));
 }
 
 FAULTS_DEFINE void *calloc(size_t n, size_t size)
 {
-        return faults_due(ENOMEM) ? NULL : __libc_calloc(n, size);
+        return faults_due(ENOMEM) ? NULL : faults_counted(__libc_calloc(n, size));
 }
 
 FAULTS_DEFINE void *realloc(void *memory, size_t n_bytes)
 {
-        return faults_due(ENOMEM) ? NULL : __libc_realloc(memory, n_bytes);
+        if (faults_due(ENOMEM))
+                return NULL;
+        return memory ? __libc_realloc(memory, n_bytes) : faults_counted(__libc_malloc(n_bytes));
+}
+
+FAULTS_DEFINE void free(void *memory)
+{
+        faults_live -= memory != NULL;
+        __libc_free(memory);
 }
 
 #endif

@@ -317,9 +317,8 @@ START_TEST(test_walk_ends)
         uint64_t at = 0;
 
         log_fill(&log);
-        ck_assert_int_eq(
-                record_scan(log.bytes, log.n_bytes, LOG_BASE, stop_at_third, &n_seen, &at),
-                -ENOMEM);
+        ck_assert_int_eq(record_scan(log.bytes, log.n_bytes, LOG_BASE, stop_at_third, &n_seen, &at),
+                         -ENOMEM);
         ck_assert_uint_eq(n_seen, 3);
         ck_assert_int_eq(record_scan(log.bytes, log.n_bytes, LOG_BASE, damage_third, &log, &at),
                          RECORD_E_DAMAGED);
