@@ -41,7 +41,7 @@ static void drop_fds(struct reply *reply)
 }
 
 int describe_grant(struct call *call, struct reply *reply, const struct tensor *tensor,
-                   bool writable)
+                   bool writable, struct charge *prepaid)
 {
         struct reply_fd *fd;
         bool is_new;
@@ -51,8 +51,8 @@ int describe_grant(struct call *call, struct reply *reply, const struct tensor *
                 return 0;
         if (reply->n_fds == TD_FDS_MAX)
                 return -ENOBUFS;
-        r = store_grant(call->service->store, &call->client->holder, tensor->segment, writable,
-                        &is_new);
+        r = store_grant_prepaid(call->service->store, &call->client->holder, tensor->segment,
+                                writable, prepaid, &is_new);
         if (r || !is_new)
                 return r;
         fd = &reply->fds[reply->n_fds++];
@@ -151,8 +151,8 @@ void describe_fds(struct reply *reply)
         }
 }
 
-int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
-                        bool writable)
+int describe_begin(struct call *call, struct tensor *tensor, enum describe_mode mode, bool writable,
+                   struct reply **replyp)
 {
         _cleanup_(reply_freep) struct reply *reply = NULL;
         int r = 0;
@@ -166,13 +166,26 @@ int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_
         reply = call_begin_reply(call);
         if (reply) {
                 if (mode == DESCRIBE_MAP)
-                        r = describe_grant(call, reply, tensor, writable);
+                        r = describe_grant(call, reply, tensor, writable, NULL);
                 if (r) {
                         call_fail_store(call, r, "tensor", 0);
                         return r;
                 }
                 describe(reply, call->user, tensor, mode, writable, mode == DESCRIBE_MAP);
         }
-        call_done(call, steal_ptr(&reply));
+        *replyp = steal_ptr(&reply);
+        return 0;
+}
+
+int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
+                        bool writable)
+{
+        struct reply *reply;
+        int r = describe_begin(call, tensor, mode, writable, &reply);
+
+        if (r)
+                return r;
+        call_set_result(call, 0, tensor);
+        call_done(call, reply);
         return 0;
 }

@@ -21,10 +21,10 @@ enum describe_mode {
 int describe_promote(struct call *call, struct tensor *tensor);
 /*
  * Note in the reply that the client needs a descriptor of this tensor's segment, unless it has one.
- * 0 or -ENOMEM.
+ * prepaid: grants that were charged for; NULL: it is charged now. 0, STORE_E_QUOTA or -ENOMEM.
  */
 int describe_grant(struct call *call, struct reply *reply, const struct tensor *tensor,
-                   bool writable);
+                   bool writable, struct charge *prepaid);
 /*
  * The map of one description, as the viewer may have it; with_fds: it is the whole result, `fds`
  * stands in it.
@@ -35,8 +35,12 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
 void describe_fds(struct reply *reply);
 
 /*
- * End the call with the description of one tensor as its result. Promotes and grants for
- * DESCRIBE_MAP. 0, or what it failed for, or will be tried again for.
+ * The description of one tensor as the call's result. Promotes and grants for DESCRIBE_MAP: all
+ * that can fail, and so comes before the tensor is anybody's. 0 and the reply, which may be NULL;
+ * or what the call failed for, or will be tried again for.
  */
+int describe_begin(struct call *call, struct tensor *tensor, enum describe_mode mode, bool writable,
+                   struct reply **replyp);
+/* The same, and the call ends with it: its handle, if it asked for one, means the tensor. */
 int describe_and_finish(struct call *call, struct tensor *tensor, enum describe_mode mode,
                         bool writable);

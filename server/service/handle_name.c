@@ -159,7 +159,6 @@ void handle_replay(struct call *call)
                 tensor = store_recall_name(call->service->store, call->user->uid, &op_id,
                                            call->request->name);
         if (tensor) {
-                call_set_result(call, 0, tensor);
                 describe_and_finish(call, tensor, DESCRIBE_DATA, false);
                 return;
         }

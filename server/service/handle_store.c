@@ -24,6 +24,7 @@ static void create_finish(struct call *call)
 {
         struct promise *promise = call->results[0];
         _cleanup_(tensor_unrefp) struct tensor *tensor = NULL;
+        struct reply *reply;
         struct desc desc;
         int r;
 
@@ -41,10 +42,13 @@ static void create_finish(struct call *call)
                 call_fail_store(call, r, "tensor", 0);
                 return;
         }
+        /* Who waits for it seals it: nothing fails behind that. */
+        if (describe_begin(call, tensor, DESCRIBE_MAP, true, &reply))
+                return;
         promise->reservation = steal_ptr(&call->reservations[0]);
         promise->op_id = call_op_id(call);
         call_set_result(call, 0, tensor);
-        describe_and_finish(call, tensor, DESCRIBE_MAP, true);
+        call_done(call, reply);
 }
 
 static void create_run(struct work *work)
@@ -147,7 +151,6 @@ void handle_put(struct call *call)
                 call_fail_store(call, r, request->name ? request->name : "tensor", request->n_data);
                 return;
         }
-        call_set_result(call, 0, tensor);
         describe_and_finish(call, tensor, DESCRIBE_DATA, false);
 }
 
@@ -155,15 +158,6 @@ void handle_put(struct call *call)
 
 static void open_tensor(struct call *call, struct tensor *tensor)
 {
-        int r;
-
-        /* This may have to wait for memory: the handle means nothing before. */
-        r = call->request->map ? describe_promote(call, tensor) : 0;
-        if (r) {
-                call_fail_store(call, r, "tensor", tensor->n_bytes);
-                return;
-        }
-        call_set_result(call, 0, tensor);
         describe_and_finish(call, tensor, call->request->map ? DESCRIBE_MAP : DESCRIBE_DATA, false);
 }
 

@@ -198,14 +198,19 @@ int run_pin_inputs(struct call *call)
 
 int run_charge(struct call *call)
 {
-        uint32_t n = 0;
+        struct run_state *run = call->run;
+        uint32_t n = 0, n_map = 0;
 
-        for (uint32_t i = 0; i < call->n_results; i++)
+        for (uint32_t i = 0; i < call->n_results; i++) {
                 n += call->request->outputs[i].handle || call->request->outputs[i].name;
-        if (call->run->tensors.user || n == 0)
-                return 0;
-        return charge_take(&call->run->tensors, call->user, RESOURCE_TENSORS, n) ? STORE_E_QUOTA
-                                                                                 : 0;
+                n_map += call->request->outputs[i].map;
+        }
+        if (n > 0 && !run->tensors.user &&
+            charge_take(&run->tensors, call->user, RESOURCE_TENSORS, n))
+                return STORE_E_QUOTA;
+        if (n_map > 0 && !run->grants.user)
+                return store_charge_grants(&run->grants, call->user, n_map);
+        return 0;
 }
 
 /*

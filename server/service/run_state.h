@@ -36,6 +36,7 @@ struct run_state {
         struct segment **segments; /* that inputs are pinned in: owned, NULL where there is none */
         void **outputs;
         struct charge tensors; /* that the outputs will be */
+        struct charge grants;  /* of those that are to be mapped */
         uint8_t *small;     /* owned: aligned copies of inline inputs, and the small areas */
         uint64_t touch_ns;  /* what it may take to map the inputs' pages */
         uint32_t n_pinned;  /* inputs whose segments are pinned */
@@ -68,7 +69,7 @@ bool run_is_small(const struct call *call, uint32_t i);
 int32_t run_taken(const struct call *call, uint32_t i);
 /* Copies of the inline inputs, and room for what is small. 0 or -ENOMEM. */
 int run_reserve_small(struct call *call);
-/* The outputs that become tensors are charged for. 0 or STORE_E_QUOTA. */
+/* The outputs that become tensors are charged for, and that some are mapped. 0 or STORE_E_QUOTA. */
 int run_charge(struct call *call);
 /* Memory for those areas that have a size and none yet. 0, a store outcome or a negative errno. */
 int run_reserve(struct call *call);
@@ -81,3 +82,5 @@ int run_prepare(struct run_state *run);
 int64_t run_find_poisoned(const struct call *call);
 /* Any thread. In which segment of inputs, outputs and scratch does a byte lie? NULL: in none. */
 const struct segment *run_find_segment(const struct call *call, const char *at);
+/* The call ends well: its outputs are described, those without a tensor by their bytes. */
+void run_answer(struct call *call, struct tensor **tensors);

@@ -56,6 +56,19 @@ void holder_deinit(struct store *store, struct holder *holder)
 int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable,
                 bool *is_newp)
 {
+        return store_grant_prepaid(store, holder, segment, writable, NULL, is_newp);
+}
+
+int store_charge_grants(struct charge *charge, struct user *user, uint32_t n)
+{
+        return outcome_of_charge(charge_take(charge, user, RESOURCE_WORKSPACE,
+                                             n * sizeof(struct grant)),
+                                 RESOURCE_WORKSPACE);
+}
+
+int store_grant_prepaid(struct store *store, struct holder *holder, struct segment *segment,
+                        bool writable, struct charge *prepaid, bool *is_newp)
+{
         struct grant *grant = grant_find(store, holder, segment);
         struct charge charge = { 0 };
         int r;
@@ -63,9 +76,11 @@ int store_grant(struct store *store, struct holder *holder, struct segment *segm
         assert(segment->n_refs > 0 && segment->has_file);
         *is_newp = !grant || (writable && !grant->writable);
         if (!grant) {
-                r = charge_take(&charge, holder->user, RESOURCE_WORKSPACE, sizeof(*grant));
+                r = prepaid ? 0 : store_charge_grants(&charge, holder->user, 1);
                 if (r)
-                        return outcome_of_charge(r, RESOURCE_WORKSPACE);
+                        return r;
+                if (prepaid)
+                        charge_split(&charge, prepaid, sizeof(*grant));
                 grant = calloc(1, sizeof(*grant));
                 if (!grant) {
                         charge_drop(&charge);

@@ -171,6 +171,10 @@ bool tensor_may_take(const struct tensor *tensor, uint32_t n_refs, const struct 
  */
 int store_grant(struct store *store, struct holder *holder, struct segment *segment, bool writable,
                 bool *is_newp);
+/* So many grants are paid for; and one of them is made, for which nothing is charged any more. */
+int store_charge_grants(struct charge *charge, struct user *user, uint32_t n);
+int store_grant_prepaid(struct store *store, struct holder *holder, struct segment *segment,
+                        bool writable, struct charge *prepaid, bool *is_newp);
 /* The holder says that it no longer maps the segment. Unknown ids are ignored. */
 void store_unmap(struct store *store, struct holder *holder, uint64_t segment_id);
 
