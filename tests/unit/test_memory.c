@@ -273,44 +273,6 @@ START_TEST(test_unmapped_and_handed_again_is_not_parked)
 }
 END_TEST
 
-/* However often it was handed out, it is not forgotten that it was. */
-START_TEST(test_handed_out_without_end)
-{
-        struct store *store = kit_store(LIMIT);
-        struct user *user = kit_user(store, 1);
-        struct segment *segment = kit_segment(store, user, NULL, SIZE);
-        uint64_t id = segment_id(segment), n_bytes = segment_map_bytes(segment);
-        struct holder a;
-        void *map;
-
-        holder_init(&a, user, on_trim);
-        grant(store, &a, segment, true);
-        map = client_map(segment, true);
-        store_unmap(store, &a, id);
-        segment->n_handed = UINT32_MAX; /* as many times */
-        grant(store, &a, segment, true);
-        store_unmap(store, &a, id);
-        segment_unref(segment);
-        ck_assert_uint_eq(kit_check(store).held, n_bytes);
-        client_unmap(map, n_bytes);
-        ck_assert_uint_eq(store_retry_held(store), 0);
-        ck_assert_uint_eq(kit_check(store).idle, n_bytes);
-
-        /* it is counted as far as that matters */
-        segment = kit_segment(store, user, NULL, SIZE);
-        ck_assert_uint_eq(segment_id(segment), id);
-        for (unsigned i = 1; i <= 5; i++) {
-                grant(store, &a, segment, false);
-                store_unmap(store, &a, id);
-                ck_assert_uint_eq(segment->n_handed, i < N_HANDED_MAX ? i : N_HANDED_MAX);
-        }
-        segment_unref(segment);
-        holder_deinit(store, &a);
-        user_unref(user);
-        store_free(store);
-}
-END_TEST
-
 START_TEST(test_several_holders_are_asked)
 {
         struct store *store = kit_store(LIMIT);
@@ -708,7 +670,6 @@ int main(void)
         tcase_add_test(tcase, test_a_forked_child_holds_it);
         tcase_add_test(tcase, test_parked_comes_back_to_its_holder_alone);
         tcase_add_test(tcase, test_unmapped_and_handed_again_is_not_parked);
-        tcase_add_test(tcase, test_handed_out_without_end);
         tcase_add_test(tcase, test_several_holders_are_asked);
         tcase_add_loop_test(tcase, test_cut_is_never_reused, 0, 3);
         tcase_add_test(tcase, test_grown_is_cut_back);

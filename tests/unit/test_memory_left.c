@@ -1,7 +1,7 @@
 /* layer: store */
 /* SPDX-License-Identifier: MIT */
 /*
- * Many segments that nobody refers to any more, in one turn of the loop.
+ * Segments that nobody refers to any more: many in one turn of the loop, and handed out often.
  */
 #include "store_kit.h"
 
@@ -78,6 +78,46 @@ START_TEST(test_left_ones_give_way)
 }
 END_TEST
 
+/* However often it was handed out, it is not forgotten that it was. */
+START_TEST(handed_out_without_end)
+{
+        struct store *store = kit_store(16 * KIT_MIB);
+        struct user *user = kit_user(store, 1);
+        struct segment *segment = kit_segment(store, user, NULL, 100 * 1000);
+        uint64_t id = segment_id(segment), n_bytes = segment_map_bytes(segment);
+        struct holder a;
+        bool is_new;
+        int fd;
+
+        holder_init(&a, user, NULL);
+        ck_assert_int_eq(store_grant(store, &a, segment, false, &is_new), 0);
+        fd = segment_open_for_client(segment, false);
+        ck_assert_int_ge(fd, 0);
+        store_unmap(store, &a, id);
+        segment->n_handed = UINT32_MAX; /* as many times */
+        ck_assert_int_eq(store_grant(store, &a, segment, false, &is_new), 0);
+        store_unmap(store, &a, id);
+        segment_unref(segment);
+        ck_assert_uint_eq(kit_check(store).held, n_bytes);
+        close(fd);
+        ck_assert_uint_eq(store_retry_held(store), 0);
+        ck_assert_uint_eq(kit_check(store).idle, n_bytes);
+
+        /* it is counted as far as that matters */
+        segment = kit_segment(store, user, NULL, 100 * 1000);
+        ck_assert_uint_eq(segment_id(segment), id);
+        for (unsigned i = 1; i <= 5; i++) {
+                ck_assert_int_eq(store_grant(store, &a, segment, false, &is_new), 0);
+                store_unmap(store, &a, id);
+                ck_assert_uint_eq(segment->n_handed, i < N_HANDED_MAX ? i : N_HANDED_MAX);
+        }
+        segment_unref(segment);
+        holder_deinit(store, &a);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("memory_left");
@@ -86,6 +126,7 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         tcase_add_test(tcase, test_many_left_take_turns);
         tcase_add_test(tcase, test_left_ones_give_way);
+        tcase_add_test(tcase, handed_out_without_end);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
 }
