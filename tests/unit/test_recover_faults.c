@@ -47,13 +47,17 @@ static void name_two(struct store *store, struct user *user)
 static void name_mutable(struct store *store, struct user *user)
 {
         struct segment *segment = kit_segment(store, user, NULL, 8192);
-        struct desc desc = kit_desc(1024);
+        struct desc desc = kit_desc(1024), region = kit_desc(10);
+        struct lease lease = { .is_lasting = true };
         struct tensor *tensor;
 
         ck_assert_int_eq(tensor_new(&tensor, store, user, &desc, segment, NULL, NULL), 0);
         ck_assert_int_eq(tensor_set_mutable(tensor), 0);
         ck_assert_int_eq(tensor_seal(tensor), 0);
         committed(store, tensor, "mutable");
+        lease_begin(&lease, tensor, &region, true);
+        ck_assert_int_eq(lease_record(&lease, (const uint8_t *)"of a killed one."), 0);
+        lease_leave(&lease);
 }
 
 /* A catalog that holds every kind of record, and segments. */
@@ -97,7 +101,7 @@ static bool is_there(struct store *store, uid_t uid, const char *name, double se
 }
 
 /* All of it, nothing else, and it was not torn. */
-static void check_all(struct store *store)
+static void check_all(struct store *store, bool has_ledger)
 {
         const struct desc whole = kit_desc(1024);
         struct store_figures figures = kit_check(store);
@@ -110,6 +114,7 @@ static void check_all(struct store *store)
         ck_assert_int_eq(store_find_shared(store, UID, "large", &tensor), STORE_E_NOT_FOUND);
         ck_assert_int_eq(store_find(store, UID, "mutable", &tensor), 0);
         ck_assert(tensor->mutable && !tensor_torn(tensor, &whole));
+        ck_assert_int_eq(!list_is_empty(&store->recovered), has_ledger);
         ck_assert_int_eq(store_find(store, UID, "lost", &tensor), STORE_E_LOST);
         ck_assert_int_eq(store_find(store, UID, "late", &tensor), STORE_E_NOT_FOUND);
         ck_assert_int_eq(store_recall(store, UID, &gone, &tensor), 0);
@@ -253,7 +258,7 @@ START_TEST(test_every_call_fails)
                 if (kind == EMPTY)
                         ck_assert_uint_eq(kit_check(store).n_names, 0);
                 else
-                        check_all(store);
+                        check_all(store, kind == AS_IT_WAS);
                 store_free(store);
         }
         printf("recover: %ld calls failed, %u starts refused\n", n - 1, n_refused);

@@ -246,6 +246,18 @@ START_TEST(hostile_strides_of_extents_of_one)
 }
 END_TEST
 
+/* 2 * 2^62 is not the stride that it wraps to. */
+START_TEST(strides_that_wrap)
+{
+        struct desc of = { .type = { TD_INT64, 2, { 2, 2 } },
+                           .strides = { INT64_MIN, INT64_C(1) << 62 } };
+        struct td_type to = { TD_INT64, 1, { 4 } };
+        struct desc view;
+
+        ck_assert_int_eq(view_reshape(&view, &of, &to), VIEW_E_COPY);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("view");
@@ -259,6 +271,7 @@ int main(void)
         tcase_add_test(tcase, reshape_of_anything);
         tcase_add_test(tcase, reshape_of_nothing);
         tcase_add_test(tcase, hostile_strides_of_extents_of_one);
+        tcase_add_test(tcase, strides_that_wrap);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
