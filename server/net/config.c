@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "store/ledger.h"
 
 /* ---- numbers ---- */
 
@@ -205,6 +206,7 @@ void config_default_quotas(struct quotas *quotas, uint64_t memory_limit, uint64_
         /* 1 KB each */
         quotas->all[RESOURCE_TENSORS] = at_least(memory_limit / 16384, 256 * 1024);
         quotas->all[RESOURCE_LEASES] = 65536;
+        quotas->all[RESOURCE_LEDGER] = LEDGER_SLOTS;
         quotas->all[RESOURCE_CONNECTIONS] = n_connections;
         quotas->all[RESOURCE_REQUESTS] = 131072;
         quotas->all[RESOURCE_WORKSPACE] = at_least(memory_limit / 8, 256 << 20);
@@ -214,6 +216,10 @@ void config_default_quotas(struct quotas *quotas, uint64_t memory_limit, uint64_
          */
         if (quotas->is_shared)
                 quotas->all[RESOURCE_RECORDS] = at_least(memory_limit / 32, 1 << 20);
+        /* The ledger doubles where it lies, beyond any share of the memory. */
+        if (quotas->is_shared && memory_limit / 16 / LEDGER_SLOT_BYTES < LEDGER_SLOTS)
+                quotas->all[RESOURCE_LEDGER] = at_least(memory_limit / 16 / LEDGER_SLOT_BYTES,
+                                                        2048);
 }
 
 bool config_is_shared(mode_t mode, uid_t owner)

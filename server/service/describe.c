@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "service/core.h"
+#include "store/lease.h"
 
 static bool has_data(const struct tensor *tensor, enum describe_mode mode)
 {
@@ -106,7 +107,7 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
                 reply_key(reply, "version");
                 reply_uint(reply, tensor->mutable->version);
                 reply_key(reply, "torn");
-                reply_bool(reply, tensor->mutable->n_torn > 0);
+                reply_bool(reply, tensor_is_torn(tensor));
         }
         if (name) {
                 reply_key(reply, "name");

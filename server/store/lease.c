@@ -15,6 +15,57 @@ static uint32_t steal_slot(uint32_t *slotp)
         return slot;
 }
 
+/* ---- slots of the ledger ---- */
+
+int slot_charge(struct tensor *tensor)
+{
+        struct charge *charge = &tensor->mutable->slots;
+        int r;
+
+        r = charge->user ? charge_grow(charge, 1)
+                         : charge_take(charge, tensor->user, RESOURCE_LEDGER, 1);
+        return outcome_of_charge(r, RESOURCE_LEDGER);
+}
+
+void slot_adopt(struct tensor *tensor)
+{
+        struct charge *charge = &tensor->mutable->slots;
+
+        if (charge->user)
+                charge_adopt_more(charge, 1);
+        else
+                charge_adopt(charge, tensor->user, RESOURCE_LEDGER, 1);
+}
+
+int slot_put(struct tensor *tensor, const struct ledger_entry *entry, uint32_t *slotp)
+{
+        struct store *store = tensor->store;
+        struct ledger *ledger = &store->ledger;
+        struct ledger_entry said = *entry;
+        int r = 0;
+
+        if (!ledger_has_free(ledger))
+                r = memory_relieve(store, NULL, ledger->n_bytes, true);
+        if (!r && !ledger_has_free(ledger)) {
+                r = ledger_grow(ledger, store->self);
+                r = r == LEDGER_E_LIMIT ? STORE_E_LIMIT : r == LEDGER_E_FULL ? STORE_E_FULL : r;
+        }
+        if (r)
+                return r;
+        memcpy(said.tensor_id, tensor->id, sizeof(said.tensor_id));
+        *slotp = ledger_take(ledger, &said);
+        return 0;
+}
+
+/* It says nothing any more; 0: there is none. */
+static void slot_give(struct tensor *tensor, uint32_t slot)
+{
+        if (!slot)
+                return;
+        ledger_give(&tensor->store->ledger, slot);
+        charge_shrink(&tensor->mutable->slots, 1);
+}
+
 /* ---- leases ---- */
 
 static bool leases_conflict(const struct lease *a, const struct lease *b)
@@ -55,9 +106,7 @@ void lease_end(struct lease *lease)
 
         if (!tensor)
                 return;
-        if (lease->slot)
-                ledger_give(&tensor->store->ledger, lease->slot);
-        lease->slot = 0;
+        slot_give(tensor, steal_slot(&lease->slot));
         for (later = list_entry(lease->link.next, struct lease, link);
              &later->link != &tensor->mutable->leases; later = next) {
                 next = list_entry(later->link.next, struct lease, link);
@@ -84,21 +133,7 @@ const struct lease *lease_blocker(const struct lease *lease)
         return NULL;
 }
 
-/* ---- in the ledger ---- */
-
-int ledger_make_free(struct store *store)
-{
-        struct ledger *ledger = &store->ledger;
-        int r;
-
-        if (ledger_has_free(ledger))
-                return 0;
-        r = memory_relieve(store, NULL, ledger->n_bytes, true);
-        if (r)
-                return r;
-        r = ledger_grow(ledger, store->self);
-        return r == LEDGER_E_LIMIT ? STORE_E_LIMIT : r == LEDGER_E_FULL ? STORE_E_FULL : r;
-}
+/* ---- leases in the ledger ---- */
 
 int lease_record(struct lease *lease, const uint8_t *nonce)
 {
@@ -109,13 +144,16 @@ int lease_record(struct lease *lease, const uint8_t *nonce)
         assert(lease->is_write);
         if (lease->slot || lease->part.is_empty)
                 return 0;
-        r = ledger_make_free(store);
+        r = slot_charge(lease->tensor);
         if (r)
                 return r;
-        memcpy(entry.tensor_id, lease->tensor->id, sizeof(entry.tensor_id));
         if (nonce)
                 memcpy(entry.nonce, nonce, sizeof(entry.nonce));
-        lease->slot = ledger_take(&store->ledger, &entry);
+        r = slot_put(lease->tensor, &entry, &lease->slot);
+        if (r) {
+                charge_shrink(&lease->tensor->mutable->slots, 1);
+                return r;
+        }
         if (nonce)
                 ledger_mark(&store->ledger, lease->slot, LEDGER_LEASE);
         return 0;
@@ -167,37 +205,69 @@ void lease_resume(struct lease *lease, const struct recovered *recovered)
 
 /* ---- torn regions ---- */
 
-static void tensor_give_torn(struct tensor *tensor, uint32_t i)
+static void tensor_tear_set(struct tensor *tensor, bool is_torn)
 {
         struct mutable *mutable = tensor->mutable;
 
-        if (mutable->torn_slots[i]) {
-                ledger_give(&tensor->store->ledger, mutable->torn_slots[i]);
-        } else if (mutable->is_torn) {
-                mutable->is_torn = false;
-                if (mutable->slot)
-                        ledger_set_state(&tensor->store->ledger, mutable->slot, mutable->version,
-                                         false);
-        }
+        mutable->is_torn = is_torn;
+        if (mutable->slot)
+                ledger_set_state(&tensor->store->ledger, mutable->slot, mutable->version, is_torn);
+}
+
+/* Room to remember regions. false: their user may have no more memory, or there is none. */
+static bool torn_make_room(struct tensor *tensor)
+{
+        struct mutable *mutable = tensor->mutable;
+        const size_t n_bytes = TORN_MAX * sizeof(struct torn);
+
+        if (mutable->torn)
+                return mutable->n_torn < TORN_MAX;
+        if (charge_take(&mutable->torn_charge, tensor->user, RESOURCE_WORKSPACE, n_bytes))
+                return false;
+        mutable->torn = malloc(n_bytes);
+        if (!mutable->torn)
+                charge_drop(&mutable->torn_charge);
+        return mutable->torn;
+}
+
+static void torn_keep(struct mutable *mutable, uint32_t n)
+{
+        mutable->n_torn = n;
+        if (n > 0)
+                return;
+        free(mutable->torn);
+        mutable->torn = NULL;
+        charge_drop(&mutable->torn_charge);
+}
+
+static void torn_forget(struct tensor *tensor)
+{
+        struct mutable *mutable = tensor->mutable;
+
+        for (uint32_t i = 0; i < mutable->n_torn; i++)
+                slot_give(tensor, mutable->torn[i].slot);
+        torn_keep(mutable, 0);
 }
 
 static void tensor_mend(struct tensor *tensor, const struct overlap *part)
 {
         struct mutable *mutable = tensor->mutable;
+        struct overlap torn;
         uint32_t n = 0;
 
-        for (uint32_t i = 0; i < mutable->n_torn; i++) {
-                struct overlap torn;
-
-                overlap_init(&torn, &tensor->desc, &mutable->torn[i]);
-                if (overlap_is_covered(part, &torn)) {
-                        tensor_give_torn(tensor, i);
-                        continue;
-                }
-                mutable->torn[n] = mutable->torn[i];
-                mutable->torn_slots[n++] = mutable->torn_slots[i];
+        if (mutable->is_torn) {
+                overlap_init(&torn, &tensor->desc, &tensor->desc);
+                if (overlap_is_covered(part, &torn))
+                        tensor_tear_set(tensor, false);
         }
-        mutable->n_torn = n;
+        for (uint32_t i = 0; i < mutable->n_torn; i++) {
+                overlap_init(&torn, &tensor->desc, &mutable->torn[i].region);
+                if (overlap_is_covered(part, &torn))
+                        slot_give(tensor, mutable->torn[i].slot);
+                else
+                        mutable->torn[n++] = mutable->torn[i];
+        }
+        torn_keep(mutable, n);
 }
 
 void lease_written(struct lease *lease)
@@ -213,17 +283,8 @@ void lease_written(struct lease *lease)
 
 void tensor_tear_all(struct tensor *tensor)
 {
-        struct mutable *mutable = tensor->mutable;
-
-        if (mutable->slot)
-                ledger_set_state(&tensor->store->ledger, mutable->slot, mutable->version, true);
-        for (uint32_t i = 0; i < mutable->n_torn; i++)
-                if (mutable->torn_slots[i])
-                        ledger_give(&tensor->store->ledger, mutable->torn_slots[i]);
-        mutable->is_torn = true;
-        mutable->torn[0] = tensor->desc;
-        mutable->torn_slots[0] = 0;
-        mutable->n_torn = 1;
+        tensor_tear_set(tensor, true);
+        torn_forget(tensor);
 }
 
 void tensor_tear_as(struct tensor *tensor, const struct desc *region, uint32_t slot)
@@ -232,17 +293,16 @@ void tensor_tear_as(struct tensor *tensor, const struct desc *region, uint32_t s
         struct overlap part;
 
         overlap_init(&part, &tensor->desc, region);
-        if (!part.is_empty) {
+        if (!part.is_empty && !mutable->is_torn) {
                 tensor_mend(tensor, &part); /* it says all that those inside of it said */
-                if (mutable->n_torn < TORN_MAX) {
-                        mutable->torn_slots[mutable->n_torn] = slot;
-                        mutable->torn[mutable->n_torn++] = *region;
+                if (torn_make_room(tensor)) {
+                        mutable->torn[mutable->n_torn++] = (struct torn){ .region = *region,
+                                                                          .slot = slot };
                         return;
                 }
                 tensor_tear_all(tensor);
         }
-        if (slot)
-                ledger_give(&tensor->store->ledger, slot);
+        slot_give(tensor, slot);
 }
 
 void mutable_free(struct tensor *tensor)
@@ -251,13 +311,16 @@ void mutable_free(struct tensor *tensor)
 
         if (!mutable)
                 return;
-        for (uint32_t i = 0; i < mutable->n_torn; i++)
-                if (mutable->torn_slots[i])
-                        ledger_give(&tensor->store->ledger, mutable->torn_slots[i]);
-        if (mutable->slot)
-                ledger_give(&tensor->store->ledger, mutable->slot);
+        torn_forget(tensor);
+        slot_give(tensor, mutable->slot);
+        charge_drop(&mutable->slots);
         free(mutable);
         tensor->mutable = NULL;
+}
+
+bool tensor_is_torn(const struct tensor *tensor)
+{
+        return tensor->mutable->is_torn || tensor->mutable->n_torn > 0;
 }
 
 const struct desc *tensor_torn(const struct tensor *tensor, const struct desc *region)
@@ -266,10 +329,12 @@ const struct desc *tensor_torn(const struct tensor *tensor, const struct desc *r
         struct overlap part, torn;
 
         overlap_init(&part, &tensor->desc, region);
+        if (mutable->is_torn && !part.is_empty)
+                return &tensor->desc;
         for (uint32_t i = 0; i < mutable->n_torn; i++) {
-                overlap_init(&torn, &tensor->desc, &mutable->torn[i]);
+                overlap_init(&torn, &tensor->desc, &mutable->torn[i].region);
                 if (overlap_is_possible(&part, &torn))
-                        return &mutable->torn[i];
+                        return &mutable->torn[i].region;
         }
         return NULL;
 }

@@ -27,9 +27,9 @@ struct lease {
         struct desc region;
         struct overlap part; /* the region, to be compared */
         bool is_write;
-        bool is_lasting;  /* until it is given back, not only until a job ends */
-        bool may_last;    /* what it waits for is_lasting, or waited for such when it came */
-        const void *owner; /* leases of one owner do not conflict; compared only */
+        bool is_lasting;     /* until it is given back, not only until a job ends */
+        bool may_last;       /* what it waits for is_lasting, or waited for such when it came */
+        const void *owner;   /* leases of one owner do not conflict; compared only */
         uint32_t n_blockers; /* earlier ones that it waits for; 0: granted */
         uint32_t slot;       /* of the ledger; 0: none */
         /* The last blocker ended. Not called from within lease_begin(). */
@@ -47,7 +47,7 @@ void lease_end(struct lease *lease);
 /*
  * One to write gets its place in the ledger. With a nonce the daemon's successor gives it back to
  * whoever has that; without one its region is torn then, from lease_touch() on. 0, STORE_E_LIMIT,
- * STORE_E_FULL or negative errno.
+ * STORE_E_QUOTA (of the tensor's user), STORE_E_FULL or negative errno.
  */
 int lease_record(struct lease *lease, const uint8_t *nonce);
 /* Its region is being written. Any thread. */
@@ -77,5 +77,7 @@ DEFINE_CLEANUP(struct recovered, recovered_free)
 /* As lease_begin() and lease_record(), of that one. */
 void lease_resume(struct lease *lease, const struct recovered *recovered);
 
+/* Is any of it? */
+bool tensor_is_torn(const struct tensor *tensor);
 /* What of the region may be torn; NULL: nothing. */
 const struct desc *tensor_torn(const struct tensor *tensor, const struct desc *region);

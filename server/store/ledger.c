@@ -36,6 +36,7 @@ struct slot {
 };
 
 static_assert(sizeof(struct slot) == 64 + 2 * TD_NDIM_MAX * sizeof(int64_t), "no padding");
+static_assert(sizeof(struct slot) == LEDGER_SLOT_BYTES, "as ledger.h says");
 static_assert(LEDGER_MIN / sizeof(struct slot) > 2, "the smallest ledger has slots");
 static_assert(LEDGER_MIN << LEDGER_CHARGES >= LEDGER_MAX, "each doubling has its charge");
 static_assert(LEDGER_TORN <= KIND_MASK, "a kind fits");

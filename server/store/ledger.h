@@ -24,6 +24,8 @@
 
 #define LEDGER_MIN 4096
 #define LEDGER_MAX (64 * 1024 * 1024)
+#define LEDGER_SLOT_BYTES 320
+#define LEDGER_SLOTS (LEDGER_MAX / LEDGER_SLOT_BYTES - 1)
 #define LEDGER_CHARGES 16                   /* it doubles at most so often */
 #define LEDGER_VERSIONS (UINT64_C(1) << 47) /* versions are below */
 

@@ -72,6 +72,7 @@ static int on_slot(void *ctx, uint32_t slot, enum ledger_kind kind,
                 ledger_give(&store->ledger, slot);
         } else if (kind == LEDGER_STATE) {
                 mutable->slot = slot;
+                slot_adopt(tensor);
                 ledger_state(&store->ledger, slot, &mutable->version, &is_torn);
                 /* what an earlier slot said may have torn it, too */
                 if (is_torn || mutable->is_torn)
@@ -80,8 +81,10 @@ static int on_slot(void *ctx, uint32_t slot, enum ledger_kind kind,
                 tensor_tear_all(tensor);
                 ledger_give(&store->ledger, slot);
         } else if (kind == LEDGER_LEASE) {
+                slot_adopt(tensor);
                 return recovered_add(store, tensor, slot, entry);
         } else {
+                slot_adopt(tensor);
                 tensor_tear_as(tensor, &entry->region, slot);
         }
         return 0;
@@ -103,6 +106,7 @@ static int enter_all(struct store *store, bool is_known)
                         mutable->version = store_now_ms() * WRITES_PER_MS;
                         tensor_tear_all(tensor);
                 }
+                slot_adopt(tensor);
                 r = tensor_enter(tensor);
                 if (r)
                         return r;

@@ -129,13 +129,20 @@ int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user
 
 /* Mutable, with nothing in the ledger yet. 0 or -ENOMEM. */
 int tensor_make_mutable(struct tensor *tensor);
-/* The ledger has its version from now on. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
+/*
+ * The ledger has its version from now on, in a slot that is charged already. 0, STORE_E_LIMIT,
+ * STORE_E_FULL or negative errno.
+ */
 int tensor_enter(struct tensor *tensor);
 
 /* ---- lease.c ---- */
 
-/* Room for one more ledger_take(). 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
-int ledger_make_free(struct store *store);
+/* Its user may have one more slot of the ledger for it: 0 or STORE_E_QUOTA. */
+int slot_charge(struct tensor *tensor);
+/* It has one, whatever the limit: recovery. */
+void slot_adopt(struct tensor *tensor);
+/* One that is charged, with the entry. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno. */
+int slot_put(struct tensor *tensor, const struct ledger_entry *entry, uint32_t *slotp);
 /* Torn, as the slot says that is given along, and taken over. */
 void tensor_tear_as(struct tensor *tensor, const struct desc *region, uint32_t slot);
 /* All of it is, until it was written. */

@@ -189,18 +189,23 @@ enum tensor_state {
 /* Regions that are remembered one by one; where there are more, all of the tensor is torn. */
 #define TORN_MAX 8
 
+struct torn {
+        struct desc region;
+        uint32_t slot; /* of the ledger, which says it too */
+};
+
 /* What a mutable tensor has beside the others. */
-struct mutable
-{
+struct mutable {
         struct list leases; /* struct lease, in order of arrival */
         uint32_t n_leases;
         const void *reader; /* of many parts: has a lease of all instead; compared only */
         uint64_t version;   /* counts the writes that ended well */
         uint32_t slot;      /* of the ledger, which has the version too; 0: none */
-        bool is_torn;       /* all of it, as that slot says */
+        bool is_torn;       /* all of it, as that slot says; then no regions are remembered */
         uint32_t n_torn;
-        struct desc torn[TORN_MAX];
-        uint32_t torn_slots[TORN_MAX]; /* of the ledger; 0: the slot above says it */
+        struct torn *torn; /* owned: room for TORN_MAX; NULL: none is */
+        struct charge torn_charge;
+        struct charge slots; /* in the ledger: these, and those of leases to write */
 };
 
 struct tensor {
@@ -243,7 +248,7 @@ DEFINE_CLEANUP(struct tensor, tensor_unref)
 const char *tensor_name(const struct tensor *tensor); /* NULL: unnamed */
 /*
  * One that nobody else refers to is mutable; if it is unsealed, from tensor_seal() on. It lies in a
- * segment. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno.
+ * segment. 0, STORE_E_LIMIT, STORE_E_QUOTA, STORE_E_FULL or negative errno.
  */
 int tensor_set_mutable(struct tensor *tensor);
 /*

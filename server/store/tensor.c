@@ -16,6 +16,9 @@
 #include "base/error.h"
 #include "store/npy.h"
 
+static_assert(sizeof(struct tensor) + sizeof(struct mutable) <= 1024,
+              "one of the tensors that a user may have is so large");
+
 static int tensor_make(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, const void *data, const uint8_t id[16],
                        struct charge *charge, struct charge *counted)
@@ -130,11 +133,9 @@ int tensor_enter(struct tensor *tensor)
         struct ledger_entry entry = { 0 };
         int r;
 
-        r = ledger_make_free(tensor->store);
+        r = slot_put(tensor, &entry, &mutable->slot);
         if (r)
                 return r;
-        memcpy(entry.tensor_id, tensor->id, sizeof(entry.tensor_id));
-        mutable->slot = ledger_take(ledger, &entry);
         ledger_set_state(ledger, mutable->slot, mutable->version, mutable->is_torn);
         ledger_mark(ledger, mutable->slot, LEDGER_STATE);
         return 0;
@@ -144,6 +145,8 @@ int tensor_set_mutable(struct tensor *tensor)
 {
         int r = tensor_make_mutable(tensor);
 
+        if (!r)
+                r = slot_charge(tensor);
         return r ? r : tensor_enter(tensor);
 }
 

@@ -13,6 +13,7 @@
 
 enum { ROWS = 6, N = 12 };
 
+static struct users users;
 static struct mutable mutable;
 static struct tensor tensor;
 static struct lease leases[N];
@@ -28,7 +29,11 @@ static void setup(void)
 {
         mutable = (struct mutable){ .n_leases = 0 };
         list_init(&mutable.leases);
-        tensor = (struct tensor){ .n_refs = 1, .state = TENSOR_MUTABLE, .mutable = &mutable };
+        users_init(&users, UINT64_MAX);
+        ck_assert_int_eq(user_get(&users, 1000, &tensor.user), 0);
+        tensor = (struct tensor){
+                .user = tensor.user, .n_refs = 1, .state = TENSOR_MUTABLE, .mutable = &mutable
+        };
         desc_init_c(&tensor.desc, &(struct td_type){ TD_FLOAT64, 2, { ROWS, 4 } });
         for (unsigned i = 0; i < N; i++)
                 leases[i] = (struct lease){ .granted = on_granted };
