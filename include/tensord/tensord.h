@@ -179,8 +179,8 @@ TD_API void td_mapping_free(td_mapping *mapping);
  * are read or one is written. view NULL: all of it; else shape, and strides and offset in bytes.
  * write: td_map() with TD_MAP_WRITE works meanwhile (the mapping stays writable behind the lease's
  * end; not writing then is up to you). torn: to read also what somebody who vanished was writing
- * (else TD_E_TORN). wait_ms: how long to wait for others' leases; 0: not at all, but for requests
- * that came before. The tensor stays as long as the lease does.
+ * (else TD_E_TORN). wait_ms: how long to wait for others, leases and requests; 0: for leases not at
+ * all, for requests that came before until they end. The tensor stays as long as the lease does.
  *
  * TD_E_LEASE_CONFLICT: the message says who holds what. TD_E_NOT_MUTABLE. TD_E_TOO_MANY: a
  * connection has at most TD_LEASES_MAX.

@@ -409,7 +409,7 @@ void call_set_timer(struct call *call, uint64_t at_ms)
 
 uint64_t call_due_ms(const struct call *call)
 {
-        if (call->blocked_until_ms < call->deadline_ms && claim_may_last(call))
+        if (call->blocked_until_ms < call->deadline_ms && claim_is_blocked(call))
                 return call->blocked_until_ms;
         return call->deadline_ms;
 }

@@ -37,7 +37,7 @@ enum call_stop {
         CALL_STOPS_CANCELLED, /* it was asked to */
         CALL_STOPS_LATE,      /* its deadline passed */
         CALL_STOPS_SHUT,      /* the daemon ends, and waited for it long enough */
-        CALL_STOPS_BLOCKED,   /* others' leases were not given back in time */
+        CALL_STOPS_BLOCKED,   /* others' leases did not end in time */
 };
 
 struct call {

@@ -295,20 +295,32 @@ bool claim_may_last(const struct call *call)
         return false;
 }
 
-void claim_set_blocked(struct call *call)
+/* A claim of the call that others are in the way of; NULL: none. */
+static const struct claim *claim_blocked(const struct call *call)
 {
-        char what[64];
-
-        snprintf(what, sizeof(what), "still in use after %llu ms",
-                 (unsigned long long)call->request->wait_ms);
         for (uint32_t i = 0; i < call->n_pins; i++) {
                 const struct claim *claim = call->pins[i].claim;
 
-                if (claim && claim->lease.n_blockers > 0 && claim->lease.may_last) {
-                        set_conflict(call, &claim->lease, what);
-                        return;
-                }
+                if (claim && claim->lease.n_blockers > 0)
+                        return claim;
         }
+        return NULL;
+}
+
+bool claim_is_blocked(const struct call *call)
+{
+        return claim_blocked(call) != NULL;
+}
+
+void claim_set_blocked(struct call *call)
+{
+        const struct claim *claim = claim_blocked(call);
+        char what[64];
+
+        assert(claim);
+        snprintf(what, sizeof(what), "still in use after %llu ms",
+                 (unsigned long long)call->request->wait_ms);
+        set_conflict(call, &claim->lease, what);
 }
 
 /* ---- those of a client ---- */

@@ -7,9 +7,10 @@
  * `unlease` or until the connection ends.
  *
  * A request that conflicts with what others hold as long as they like is refused at once, unless it
- * said how long it would wait; one that conflicts with requests alone waits for them. A request
- * waits for those alone that arrived before it, so requests never wait in a circle. Two
- * connections that each hold a lease and wait for the other's do, until the bound of the first.
+ * said how long it would wait; one that conflicts with requests alone waits for them, which may
+ * take as long as what they wait for themselves: as long as it said, if it did. A request waits for
+ * those alone that arrived before it, so requests never wait in a circle. Two connections that each
+ * hold a lease and wait for the other's do, until the bound of the first.
  *
  * Leases to write that an earlier daemon had granted are kept for TD_LEASE_RETURN_MS for whoever
  * has their nonce; then what they cover is torn.
@@ -57,8 +58,10 @@ int claim_promised(struct call *call);
 int claim_check(struct call *call);
 /* Given back; nothing is said about what was written. Accepts NULL. */
 struct claim *claim_free(struct claim *claim);
-/* Does it wait for leases that may last? Then the failure that says so can be set. */
+/* Does it wait for leases that may last? */
 bool claim_may_last(const struct call *call);
+/* Does it wait for any? Then the failure that says so can be set. */
+bool claim_is_blocked(const struct call *call);
 void claim_set_blocked(struct call *call);
 
 /* Does the connection hold a lease to write some of it? */

@@ -225,6 +225,27 @@ def test_a_wait_has_a_bound(daemon, name):
         lease(b, name, 2, write=True)
 
 
+def test_a_wait_for_a_request_has_a_bound(daemon, name):
+    """it came before, and what it waits for may never come"""
+    with daemon.raw() as a, daemon.raw() as b, daemon.raw() as c:
+        a.send("wait", name="never", wait_ms=1 << 62, handle=1)
+        a.send("run", inputs=[{"name": name}, {"handle": 1}], nodes=[["add", [0, 1], {}]],
+               outputs=[{"value": 2, "into": 0}])
+        eventually(lambda: b.call("stat", name=name)["leases"] == 1, what="a claims it")
+        for refused in (
+            b.refusal("run", inputs=[{"name": name}], nodes=[["sum", [0], {}]],
+                      outputs=[{"value": 1}], wait_ms=50),
+            refusal(b, name, 1, write=True, wait_ms=50),
+        ):
+            assert refused.code == "lease_conflict" and "50 ms" in refused.message
+            assert "a request of connection" in refused.message
+        waiting = b.send("run", inputs=[{"name": name}], nodes=[["sum", [0], {}]],
+                         outputs=[{"value": 1}], wait_ms=60_000)
+        c.put([1.0] * COLUMNS, name="never")
+        assert b.wait(waiting)["outputs"][0]["dtype"] == "float64"
+        c.call("delete", name="never")
+
+
 def test_who_waits_to_write_is_not_overtaken_by_readers(daemon, name):
     with daemon.raw() as a, daemon.raw() as b, daemon.raw() as c:
         lease(a, name, 1)
