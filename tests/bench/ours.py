@@ -75,6 +75,13 @@ def matmul_batch(address, dtype, n, n_products):
     return warm(lambda: a @ b)
 
 
+def matmul_tall(address, dtype, m, n, k):
+    client = connect(address)
+    a = client.put(factors(dtype, int(m), int(k))[0])
+    b = client.put(factors(dtype, int(k), int(n))[0])
+    return warm(lambda: a @ b)
+
+
 def matmul_integers(address, n):
     client = connect(address)
     a, b = (client.put(integers(int(n), seed)) for seed in (1, 2))
@@ -297,7 +304,7 @@ if __name__ == "__main__":
     worker.serve({
         "roundtrip": roundtrip, "store": store, "get": get, "put": put, "put_cold": put_cold,
         "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
-        "matmul_integers": matmul_integers, "linalg": linalg,
+        "matmul_integers": matmul_integers, "matmul_tall": matmul_tall, "linalg": linalg,
         "chain": chain, "reduce": reduce, "exp": exp,
         "function": function, "sorting": sorting, "program": program, "beyond": beyond,
         "gradient": gradient, "node": node, "rod": rod, "heat": heat, "load": Load, "fill": fill,

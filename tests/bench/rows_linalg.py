@@ -19,6 +19,7 @@ def measure(bench):
                 2 * 1024**3, 6, 0.97)
         product(bench, address, "matmul_batched_128", ("matmul_batch", "float64", 128, 64),
                 "gemm_batch", 64 * 2 * 128**3, 10, 0.97)
+        tall(bench, address, "float32", 133333, 60, 8)
         integers(bench, address)
         for work in LAPACK:
             lapack(bench, address, work, 1024)
@@ -41,6 +42,14 @@ def product(bench, address, name, words, direct, n_operations, turns, least):
                   rounds=7 if n_operations < 1e11 else 3, asked={"openblas": least},
                   convert=("higher", lambda seconds: n_operations / seconds / 1e9),
                   tolerance=1e-13 if "float64" in words else 1e-5)
+
+
+def tall(bench, address, dtype, *extents):
+    """Rows that are no multiples of a cache line; it is the writing that takes the time."""
+    words = "matmul_tall", dtype, *extents
+    bench.compare("matmul_tall_60", "ms", ours(bench, "matmul_tall", address, *words[1:]),
+                  {"numpy": theirs(bench, *words, OPENBLAS_CORETYPE=bench.core)}, turns=10,
+                  rounds=5, asked={"numpy": 1}, tolerance=1e-5)
 
 
 def integers(bench, address):

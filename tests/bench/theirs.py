@@ -158,6 +158,11 @@ def matmul_batch(dtype, n, n_products):
     return lambda: a @ b
 
 
+def matmul_tall(dtype, m, n, k):
+    a, b = factors(dtype, int(m), int(k))[0], factors(dtype, int(k), int(n))[0]
+    return lambda: a @ b
+
+
 def matmul_integers(n):
     a, b = integers(int(n), 1), integers(int(n), 2)
     return lambda: a @ b
@@ -325,7 +330,7 @@ if __name__ == "__main__":
     worker.serve({
         "attach": attach, "block": block, "share": share, "pipe": Pipe,
         "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
-        "matmul_integers": matmul_integers, "linalg": linalg,
+        "matmul_integers": matmul_integers, "matmul_tall": matmul_tall, "linalg": linalg,
         "chain": chain, "chain_out": chain_out, "chain_numexpr": chain_numexpr,
         "reduce": reduce, "exp": exp, "function": function,
         "function_out": function_out, "sorting": sorting, "program": program,

@@ -330,11 +330,13 @@ static void write_tile(void *ctx, const struct matmul_tile *tile)
 {
         const struct pass *pass = ctx;
         const int64_t size = pass->s->size, n = pass->s->n;
+        const bool is_one = tile->n_columns == n; /* whole rows lie one behind the other */
+        const int64_t n_pieces = is_one ? 1 : tile->n_rows;
+        const int64_t length = is_one ? tile->n_rows * n : tile->n_columns;
 
-        for (int64_t row = 0; row < tile->n_rows; row++)
-                stream(pass->c + (tile->index + row * n) * size,
-                       tile->items + row * pass->s->tile_n * size,
-                       (size_t)(tile->n_columns * size));
+        for (int64_t i = 0; i < n_pieces; i++)
+                stream(pass->c + (tile->index + i * n) * size,
+                       tile->items + i * pass->s->tile_n * size, (size_t)(length * size));
         stream_end();
 }
 
