@@ -283,10 +283,10 @@ int catalog_renew(struct store *store)
 }
 
 /*
- * Room for n_bytes more, if need be by a larger catalog made at once, on this thread: where the last
- * quarter of the old one was filled before a worker had copied it. That takes 2 us for each record,
- * 0.3 s for 124,000 of them; each time there is room for as many again, and what users may have
- * there is bounded by their shares of RESOURCE_RECORDS.
+ * Room for n_bytes more, if need be by a larger catalog made at once, on this thread: where the
+ * last quarter of the old one was filled before a worker had copied it. That takes 2 us for each
+ * record, 0.3 s for 124,000 of them; each time there is room for as many again, and what users may
+ * have there is bounded by their shares of RESOURCE_RECORDS.
  */
 static int catalog_make_room(struct store *store, uint64_t n_bytes)
 {
