@@ -343,15 +343,21 @@ static void frame_ids(struct frame *frame, const char *method, const char *key, 
 {
         msgpack_packer pk = packer_of(frame);
 
-        msgpack_pack_array(&pk, 3);
-        msgpack_pack_uint8(&pk, 2);
-        pack_text(&pk, method);
-        msgpack_pack_array(&pk, 1);
-        msgpack_pack_map(&pk, 1);
-        pack_text(&pk, key);
-        msgpack_pack_array(&pk, n_ids);
-        for (size_t i = 0; i < n_ids; i++)
-                msgpack_pack_uint64(&pk, ids[i]);
+        while (n_ids > 0) {
+                size_t n = n_ids < FRAME_IDS_MAX ? n_ids : FRAME_IDS_MAX;
+
+                msgpack_pack_array(&pk, 3);
+                msgpack_pack_uint8(&pk, 2);
+                pack_text(&pk, method);
+                msgpack_pack_array(&pk, 1);
+                msgpack_pack_map(&pk, 1);
+                pack_text(&pk, key);
+                msgpack_pack_array(&pk, n);
+                for (size_t i = 0; i < n; i++)
+                        msgpack_pack_uint64(&pk, ids[i]);
+                ids += n;
+                n_ids -= n;
+        }
 }
 
 void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles)

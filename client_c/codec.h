@@ -94,6 +94,8 @@ void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const vo
                size_t n_params);
 /* {"name": name, "owner": owner}, as params of frame_raw(); owner -1: left out */
 void frame_name(struct frame *frame, const char *name, int64_t owner);
+/* Ids that one message gives back; more become several messages. */
+#define FRAME_IDS_MAX 4096
 /* [2, "release", [{"handles": ids}]], [2, "unmap", [{"segments": ids}]] */
 void frame_release(struct frame *frame, const uint64_t *handles, size_t n_handles);
 void frame_unmap(struct frame *frame, const uint64_t *segments, size_t n_segments);

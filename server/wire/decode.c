@@ -502,13 +502,13 @@ int decode_uint32s(struct decode *decode, const char *key, const msgpack_object 
 }
 
 int decode_uint64s(struct decode *decode, const char *key, const msgpack_object *object,
-                   uint64_t min, uint32_t *np, uint64_t **valuesp)
+                   uint64_t min, uint32_t max_n, uint32_t *np, uint64_t **valuesp)
 {
         const msgpack_object *elements;
         uint64_t *values;
         int r;
 
-        r = decode_array(decode, key, object, UINT32_MAX, np, &elements);
+        r = decode_array(decode, key, object, max_n, np, &elements);
         if (r)
                 return r;
         values = decode_alloc(decode, *np, sizeof(*values));

@@ -128,7 +128,7 @@ int decode_data(struct decode *decode, const struct msgpack_object *object,
 int decode_uint32s(struct decode *decode, const char *key, const struct msgpack_object *object,
                    uint32_t max, uint32_t *np, uint32_t **valuesp);
 int decode_uint64s(struct decode *decode, const char *key, const struct msgpack_object *object,
-                   uint64_t min, uint32_t *np, uint64_t **valuesp);
+                   uint64_t min, uint32_t max_n, uint32_t *np, uint64_t **valuesp);
 /* A reference to a tensor from those of handle, name (with or without owner) and id that the map
  * has; *ref stays REF_NONE if there are none, more than one is refused. */
 int decode_ref(struct decode *decode, const struct decode_map *map, key_set keys, struct ref *ref);
@@ -151,6 +151,10 @@ int decode_region(struct decode *decode, const struct msgpack_object *object,
  * none to be found.
  */
 bool nodes_find(const uint8_t *bytes, size_t n_bytes, struct nodes_source *source);
+/* Has such a message no more values than that? Looks at no more of them. */
+bool message_is_within(const uint8_t *bytes, size_t n_bytes, uint64_t n_values);
+/* How many bytes stand before its parameters; 0: something is there that is no envelope. */
+size_t message_find_params(const uint8_t *bytes, size_t n_bytes);
 
 /* The program of a snapshot: no nodes, and what the request refers to is input and output. */
 int decode_snapshot(struct decode *decode, struct request *request);

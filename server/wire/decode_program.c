@@ -185,7 +185,8 @@ static int decode_watch(struct decode *decode, const struct decode_map *map, str
         } else {
                 uint64_t *steps;
 
-                r = decode_uint64s(decode, "at", map->values[KEY_AT], 1, &loop->n_at, &steps);
+                r = decode_uint64s(decode, "at", map->values[KEY_AT], 1, UINT32_MAX, &loop->n_at,
+                                   &steps);
                 if (r)
                         return r;
                 for (uint32_t i = 0; i < loop->n_at; i++)

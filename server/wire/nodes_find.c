@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding the node list of a message
+ * What is known of a message before it is decoded
  *
- * A walk over [0, msgid, method, [{key: value, ...}]] that steps over values without looking into
- * them. The scan has accepted the bytes; they are read within their bounds all the same, and what
- * has another form is left to the decoder, which says what is wrong with it.
+ * Where its node list is, and whether it has more values than are decoded at once. A walk over
+ * [0, msgid, method, [{key: value, ...}]] that steps over values without looking into them. The
+ * scan has accepted the bytes; they are read within their bounds all the same, and what has another
+ * form is left to the decoder, which says what is wrong with it.
  */
 #include <string.h>
 
@@ -132,4 +133,31 @@ bool nodes_find(const uint8_t *bytes, size_t n_bytes, struct nodes_source *sourc
                 }
         }
         return false;
+}
+
+bool message_is_within(const uint8_t *bytes, size_t n_bytes, uint64_t n_values)
+{
+        struct cursor cursor = { bytes, bytes + n_bytes };
+        uint64_t left = 1, n = 1, inside;
+
+        while (left > 0 && n <= n_values) {
+                if (!cursor_head(&cursor, &inside))
+                        break;
+                left += inside - 1;
+                n += inside;
+        }
+        return n <= n_values;
+}
+
+size_t message_find_params(const uint8_t *bytes, size_t n_bytes)
+{
+        struct cursor cursor = { bytes, bytes + n_bytes };
+        uint64_t n, inside;
+
+        if (!cursor_head(&cursor, &n) || n < 3 || n > 4)
+                return 0;
+        for (; n > 1; n--)
+                if (!cursor_head(&cursor, &inside) || inside > 0)
+                        return 0;
+        return (size_t)(cursor.at - bytes);
 }

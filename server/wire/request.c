@@ -219,8 +219,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
         case KEY_SEGMENTS:
         case KEY_DEFINITIONS:
         case KEY_HANDLES:
-                return decode_uint64s(decode, key_name(key), object, 0, &request->n_ids,
-                                      &request->ids);
+                return decode_uint64s(decode, key_name(key), object, 0, REQUEST_IDS_MAX,
+                                      &request->n_ids, &request->ids);
         case KEY_VERSION:
                 return decode_int(decode, "version", object, &request->version);
         case KEY_CLIENT:
@@ -486,6 +486,39 @@ static int unpack_nodes(const struct nodes_source *source, msgpack_object *objec
         return unpack(source->bytes, source->n_bytes, object);
 }
 
+/* Its envelope alone is decoded, so that it can be answered. */
+static int refuse_dense(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
+                        struct td_refusal *refusal)
+{
+        _cleanup_(request_freep) struct request *request = NULL;
+        size_t n_before = message_find_params(bytes, n_bytes);
+        const msgpack_object *method;
+        msgpack_object object;
+        uint8_t *envelope;
+        int r;
+
+        td_refuse(refusal, TD_E_MALFORMED,
+                  "neither [0, msgid, method, params] nor [2, method, params]");
+        if (!n_before)
+                return REQUEST_E_MALFORMED;
+        envelope = msgpack_zone_malloc(scratch, n_before + 1);
+        if (!envelope)
+                return -ENOMEM;
+        memcpy(envelope, bytes, n_before);
+        envelope[n_before] = 0xc0;
+        r = unpack(envelope, n_before + 1, &object);
+        if (!r)
+                r = request_new(&request);
+        if (!r)
+                r = read_envelope(&object, request, &method);
+        if (r)
+                return r;
+        td_refuse(refusal, TD_E_TOO_MANY, "the message has more than %d values, the limit",
+                  REQUEST_VALUES_MAX);
+        *requestp = steal_ptr(&request);
+        return REQUEST_E_REFUSED;
+}
+
 int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes,
                  struct nodes_cache *cache, struct td_refusal *refusal)
 {
@@ -498,6 +531,11 @@ int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes
                 scratch = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
         if (!scratch)
                 return -ENOMEM;
+        if (n_bytes > REQUEST_VALUES_MAX && !message_is_within(bytes, n_bytes, REQUEST_VALUES_MAX)) {
+                r = refuse_dense(requestp, bytes, n_bytes, refusal);
+                msgpack_zone_clear(scratch);
+                return r;
+        }
         if (nodes_find(bytes, n_bytes, &source))
                 r = unpack_around(&source, bytes, n_bytes, &object);
         else

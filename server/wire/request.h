@@ -16,6 +16,14 @@
 #include "tensord/infer.h"
 #include "wire/nodes.h"
 
+/*
+ * Values in one message, containers included: what is decoded at once takes a few ms of the loop
+ * thread's time. 32 for each value of the largest program.
+ */
+#define REQUEST_VALUES_MAX (32 * TD_VALUES_MAX)
+/* Handles, segments, leases or definitions that one message gives back. */
+#define REQUEST_IDS_MAX 4096
+
 enum td_method {
 #define TD_METHOD(sym, ...) METHOD_##sym,
 #include "tensord/methods.def"

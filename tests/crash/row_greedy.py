@@ -52,8 +52,9 @@ LONGEST = [
     program([["sort", [i], {"axes": [0]}] for i in range(2000)]),
     program([["matmul", [i, 0], {}] for i in range(500)],
             [{"dtype": "float64", "shape": [8, 8], "data": bytes(512)}]),
-    request("release", handles=[(1 << 60) + i for i in range(110_000)]),
-    request("unmap", segments=[(1 << 60) + i for i in range(110_000)]),
+    request("release", handles=[(1 << 60) + i for i in range(4096)]),
+    request("unmap", segments=[(1 << 60) + i for i in range(4096)]),
+    request("release", handles=[1] * 131_000), request("unlease", leases=[1] * 1_040_000),
     request("ping", **{f"x{i}": [1] * 5 for i in range(30_000)}),
     request("list"), request("ops"), request("stat"),
 ]

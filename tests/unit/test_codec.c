@@ -93,7 +93,9 @@ END_TEST
 START_TEST(notifications_are_golden)
 {
         const uint64_t handles[] = { 1, 2 }, segment = 5, numbers[] = { 3, UINT64_C(1) << 40 };
+        static const uint64_t many[FRAME_IDS_MAX + 1];
         struct frame frame;
+        size_t n_bytes;
 
         frame_init(&frame);
         frame_release(&frame, handles, 2);
@@ -104,6 +106,14 @@ START_TEST(notifications_are_golden)
         frame_truncate(&frame, 0);
         frame_undefine(&frame, numbers, 2);
         check_golden(&frame, "notification-undefine.hex");
+        /* More than a message may have are told in two. */
+        frame_truncate(&frame, 0);
+        frame_release(&frame, many, 1);
+        frame_release(&frame, many, FRAME_IDS_MAX);
+        n_bytes = frame.n_bytes;
+        frame_truncate(&frame, 0);
+        frame_release(&frame, many, FRAME_IDS_MAX + 1);
+        ck_assert_uint_eq(frame.n_bytes, n_bytes);
         frame_deinit(&frame);
 }
 END_TEST

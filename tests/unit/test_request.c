@@ -392,6 +392,89 @@ START_TEST(method_names)
 }
 END_TEST
 
+/* What release, unmap and their like may name in one message. */
+START_TEST(ids)
+{
+        static const char head[] = "\x94\x00\x07\xa7release\x91\x81\xa7handles\xdd";
+        static uint8_t bytes[sizeof(head) + 3 + REQUEST_IDS_MAX + 1];
+        struct request *request;
+
+        for (size_t n = REQUEST_IDS_MAX; n <= REQUEST_IDS_MAX + 1; n++) {
+                const size_t n_head = sizeof(head) - 1;
+                int r;
+
+                memcpy(bytes, head, n_head);
+                for (unsigned i = 0; i < 4; i++)
+                        bytes[n_head + i] = (uint8_t)(n >> (24 - 8 * i));
+                memset(bytes + n_head + 4, 1, n);
+                r = read_bytes(bytes, n_head + 4 + n, &request);
+                ck_assert_int_eq(r, n > REQUEST_IDS_MAX ? REQUEST_E_REFUSED : 0);
+                if (r) {
+                        ck_assert_int_eq(refusal.code, TD_E_BAD_ARGUMENTS);
+                        ck_assert_str_eq(refusal.message, "release: handles has 4097 elements, at "
+                                                          "most 4096 are allowed");
+                }
+                request_free(request);
+        }
+}
+END_TEST
+
+/* Read a message of n_values values, all but a few of them in arrays of 1024 in its parameters. */
+static int read_dense(const char *head, size_t n_head, unsigned n_values, struct request **requestp)
+{
+        static uint8_t bytes[TD_MESSAGE_MAX];
+        unsigned n_left = n_values - 4, n = 0;
+        uint8_t *p = bytes + n_head, *count;
+
+        memcpy(bytes, head, n_head);
+        *p++ = 0xdc;
+        count = p;
+        for (p += 2; n_left > 0; n++) {
+                unsigned n_here = n_left < 1025 ? n_left - 1 : 1024;
+
+                *p++ = 0xdc;
+                *p++ = (uint8_t)(n_here >> 8);
+                *p++ = (uint8_t)n_here;
+                memset(p, 1, n_here);
+                p += n_here;
+                n_left -= n_here + 1;
+        }
+        count[0] = (uint8_t)(n >> 8);
+        count[1] = (uint8_t)n;
+        return read_bytes(bytes, (size_t)(p - bytes), requestp);
+}
+
+/* Refused before they are decoded, and answered all the same. */
+START_TEST(dense_messages)
+{
+        struct request *request;
+
+        /* array, type, method, params: 4 values; a msgid is the fifth */
+        ck_assert_int_eq(read_dense("\x93\x02\xa4ping", 7, REQUEST_VALUES_MAX, &request),
+                         REQUEST_E_REFUSED);
+        ck_assert_int_eq(refusal.code, TD_E_BAD_ARGUMENTS);
+        request_free(request);
+        ck_assert_int_eq(read_dense("\x93\x02\xa4ping", 7, REQUEST_VALUES_MAX + 1, &request),
+                         REQUEST_E_REFUSED);
+        ck_assert_int_eq(refusal.code, TD_E_TOO_MANY);
+        ck_assert_str_eq(refusal.message, "the message has more than 131072 values, the limit");
+        ck_assert(request->is_notification);
+        request_free(request);
+
+        ck_assert_int_eq(read_dense("\x94\x00\x07\xa4ping", 8, REQUEST_VALUES_MAX, &request),
+                         REQUEST_E_REFUSED);
+        ck_assert_int_eq(refusal.code, TD_E_TOO_MANY);
+        ck_assert_uint_eq(request->msgid, 7);
+        request_free(request);
+
+        ck_assert_int_eq(read_dense("\x94\x00\x90\xa4ping", 8, REQUEST_VALUES_MAX, &request),
+                         REQUEST_E_MALFORMED);
+        ck_assert_int_eq(read_dense("\x93\x05\xa4ping", 7, REQUEST_VALUES_MAX + 1, &request),
+                         REQUEST_E_MALFORMED);
+        ck_assert_int_eq(refusal.code, TD_E_MALFORMED);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("request");
@@ -410,6 +493,8 @@ int main(void)
         tcase_add_test(tcase, shapes);
         tcase_add_test(tcase, damaged_frames);
         tcase_add_test(tcase, method_names);
+        tcase_add_test(tcase, ids);
+        tcase_add_test(tcase, dense_messages);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
