@@ -101,6 +101,7 @@ static bool may_spin(void *ctx)
 /* ---- connections ---- */
 
 static void on_idle_exit(uv_timer_t *timer);
+static void on_once(uv_timer_t *timer);
 
 static void server_count_sessions(struct server *server)
 {
@@ -115,18 +116,24 @@ static void server_count_sessions(struct server *server)
                 loop_stop(&server->loop);
 }
 
+/* What is counted is told a minute later at the earliest. */
+static void server_tell_once(struct server *server)
+{
+        if (once_is_counting() && !uv_is_active((uv_handle_t *)&server->once))
+                uv_timer_start(&server->once, on_once, ONCE_MS, 0);
+}
+
 static void on_once(uv_timer_t *timer)
 {
-        (void)timer;
         once_tell(false);
+        server_tell_once(timer->data);
 }
 
 static void on_session_ended(void *ctx)
 {
         struct server *server = ctx;
 
-        if (once_is_counting() && !uv_is_active((uv_handle_t *)&server->once))
-                uv_timer_start(&server->once, on_once, ONCE_MS, 0);
+        server_tell_once(server);
         server_count_sessions(server);
 }
 
@@ -253,6 +260,7 @@ static void server_start_handles(struct server *server)
         uv_signal_init(uv, &server->sigterm);
         uv_signal_init(uv, &server->sigint);
         server->tick.data = server->idle_exit.data = server->watchdog.data = server;
+        server->once.data = server;
         server->prepare.data = server->sigterm.data = server->sigint.data = server;
         uv_prepare_start(&server->prepare, on_prepare);
         uv_signal_start(&server->sigterm, on_signal, SIGTERM);

@@ -26,6 +26,8 @@
 #define SESSION_TURN 32
 #define SESSION_TURN_NS (500 * 1000)
 #define SESSION_ENDING_MS 1000
+/* References of a connection that ended, taken out before the time is looked at: 1 us each. */
+#define SESSION_TAKE_OUT 64
 /* How soon to ask again whether descriptors were read, doubled each time. */
 #define SESSION_LATER_MIN_MS 1
 #define SESSION_LATER_MAX_MS 64
@@ -42,19 +44,59 @@ static uint64_t now_ms(const struct session *session)
 
 /* ---- ends ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
+static void session_unref(struct session *session)
 {
-        struct session *session = handle->data;
-
         if (--session->n_handles > 0)
                 return;
         input_deinit(&session->input);
         free(session);
 }
 
-/* The service lets go of it: no reply comes any more. */
+static void on_handle_closed(uv_handle_t *handle)
+{
+        session_unref(handle->data);
+}
+
+/* Neither socket nor client is left. */
+static void session_gone(struct session *session)
+{
+        struct sessions *sessions = session->sessions;
+
+        list_unlink(&session->link);
+        session->turns = turns_leave(session->turns);
+        sessions->n--;
+        sessions->ended(sessions->ctx);
+}
+
+/* What the client had, as far as this turn goes. */
+static void session_take_out(struct session *session)
+{
+        uint64_t began_ns = uv_hrtime();
+        bool is_over;
+
+        do
+                is_over = client_take_out(&session->client, SESSION_TAKE_OUT);
+        while (!is_over && uv_hrtime() - began_ns < SESSION_TURN_NS);
+        turns_spend(session->turns, uv_hrtime() - began_ns);
+        if (!is_over) {
+                sessions_want_turn(session->sessions, session);
+                return;
+        }
+        client_deinit(&session->client);
+        session->is_leaving = false;
+        if (session->state == SESSION_CLOSED)
+                session_gone(session);
+        session_unref(session);
+}
+
+/*
+ * The service lets go of it: no reply comes any more. The client's references go in turns of its
+ * user.
+ */
 static void session_leave(struct session *session)
 {
+        uint64_t began_ns = uv_hrtime();
+
         if (session->state != SESSION_OPEN)
                 return;
         session->state = SESSION_ENDING;
@@ -63,25 +105,28 @@ static void session_leave(struct session *session)
         if (session->sessions->latest == session)
                 session->sessions->latest = NULL;
         charge_move(&session->connection, &session->client.connection);
-        client_deinit(&session->client);
+        client_leave(&session->client);
+        session->is_leaving = true;
+        session->n_handles++;
+        turns_spend(session->turns, uv_hrtime() - began_ns);
+        if (turns_may_go(session->turns))
+                session_take_out(session);
+        else
+                sessions_want_turn(session->sessions, session);
 }
 
 static void session_free(struct session *session)
 {
-        struct sessions *sessions = session->sessions;
-
         session->state = SESSION_CLOSED;
         list_unlink(&session->dirty);
-        list_unlink(&session->link);
         output_deinit(&session->output);
         charge_drop(&session->connection);
         charge_drop(&session->memory);
         uv_close((uv_handle_t *)&session->timer, on_handle_closed);
         uv_close((uv_handle_t *)&session->poll, on_handle_closed);
         close(session->fd);
-        session->turns = turns_leave(session->turns);
-        sessions->n--;
-        sessions->ended(sessions->ctx);
+        if (!session->is_leaving)
+                session_gone(session);
 }
 
 static void session_drain(struct session *session)
@@ -413,6 +458,10 @@ void session_glance(struct session *session)
 
 void session_turn(struct session *session)
 {
+        if (session->is_leaving) {
+                session_take_out(session);
+                return;
+        }
         session_process(session);
         session_update(session);
 }

@@ -43,13 +43,14 @@ struct session {
         uv_poll_t poll;
         uv_timer_t timer;
         int events; /* asked of poll */
-        unsigned n_handles;
+        unsigned n_handles; /* libuv's, and one while it is leaving: the memory stays */
         struct reply_sink sink;
         struct client client;
         struct charge connection; /* once the client is gone and the socket is not */
         struct charge memory;     /* of the input */
         struct input input;
         struct output output;
+        bool is_leaving;     /* what the client had is being taken out, in turns */
         bool has_spoken;     /* a whole message came */
         bool is_behind;      /* whole messages are left in the input */
         bool has_lost;       /* an answer, for lack of memory */
@@ -68,7 +69,7 @@ struct session {
 int session_new(struct sessions *sessions, int fd);
 /* Read without having been told that something is there. */
 void session_glance(struct session *session);
-/* Messages left over from the last turn. */
+/* Messages left over from the last turn; or what the client left behind. */
 void session_turn(struct session *session);
 /* After anything that happened: send, and derive what is awaited next. May free the session. */
 void session_update(struct session *session);

@@ -201,8 +201,10 @@ static void call_fail_result(struct call *call, struct promise *promise)
                         promise_unlink(promise);
                 return;
         }
-        if (promise->table)
+        if (promise->table && call->client)
                 client_remember_failed(call->client, promise);
+        else if (promise->table)
+                promise_unlink(promise); /* of a connection that left */
         promise->state = PROMISE_FAILED;
         promise->failure = malloc(sizeof(*promise->failure));
         if (promise->failure) {

@@ -14,7 +14,8 @@
 #include "service/input.h"
 #include "tensor/overlap.h"
 
-#define APART_MAX 64 /* inputs whose parts are told apart */
+#define APART_MAX 64  /* inputs whose parts are told apart */
+#define EXPIRE_MAX 64 /* leases of an earlier daemon that end at a time: a few us each */
 
 /* ---- one claim ---- */
 
@@ -138,12 +139,15 @@ static bool is_read_whole(const struct call *call, uint32_t i)
 static struct claim *claim_return(struct call *call, const struct tensor *tensor,
                                   const struct desc *region)
 {
-        struct claim *claim;
+        struct lease *lease;
 
         if (!call->request->has_nonce)
                 return NULL;
-        list_for_each (claim, &call->service->returning, returning) {
-                if (claim->lease.tensor != tensor || !desc_is_same(&claim->lease.region, region) ||
+        /* of the tensor at most TD_TENSOR_LEASES_MAX, of all there may be very many */
+        list_for_each (lease, &tensor->mutable->leases, link) {
+                struct claim *claim = container_of(lease, struct claim, lease);
+
+                if (list_is_empty(&claim->returning) || !desc_is_same(&lease->region, region) ||
                     memcmp(claim->nonce, call->request->nonce, sizeof(claim->nonce)) != 0)
                         continue;
                 list_unlink(&claim->returning);
@@ -374,8 +378,10 @@ void claims_expire(struct service *service, uint64_t now_ms)
 {
         struct claim *claim;
 
-        while ((claim = list_first(&service->returning, struct claim, returning)) &&
-               now_ms >= claim->until_ms) {
+        for (unsigned n = 0; n < EXPIRE_MAX &&
+                             (claim = list_first(&service->returning, struct claim, returning)) &&
+                             now_ms >= claim->until_ms;
+             n++) {
                 claim->until_ms = 0;
                 lease_abandon(&claim->lease);
                 claim_free(claim);

@@ -63,7 +63,10 @@ static struct row *rows_get(struct rows *rows, const struct client *client)
 
 static void count_map(void *ctx, struct holder *holder)
 {
-        rows_get(ctx, container_of(holder, struct client, holder))->maps++;
+        const struct client *client = container_of(holder, struct client, holder);
+
+        if (!client->has_left)
+                rows_get(ctx, client)->maps++;
 }
 
 static void rows_fill(struct rows *rows, const struct tensor *tensor)
@@ -72,7 +75,8 @@ static void rows_fill(struct rows *rows, const struct tensor *tensor)
         struct lease *lease;
 
         list_for_each (promise, &tensor->promises, of_tensor)
-                rows_get(rows, promise_client(promise))->references++;
+                if (!promise_client(promise)->has_left)
+                        rows_get(rows, promise_client(promise))->references++;
         tensor_each_holder(tensor, count_map, rows);
         if (!tensor->mutable)
                 return;

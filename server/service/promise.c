@@ -66,6 +66,8 @@ void promise_fulfil(struct promise *promise, struct tensor *tensor)
                 return;
         list_push_back(&tensor->promises, &promise->of_tensor);
         promise_client(promise)->n_referred += tensor->n_bytes;
+        if (promise_client(promise)->has_left)
+                store_expect(tensor->store, promise_client(promise)->user, tensor->n_bytes);
 }
 
 struct client *promise_client(const struct promise *promise)
@@ -75,10 +77,17 @@ struct client *promise_client(const struct promise *promise)
 
 void promise_unlink(struct promise *promise)
 {
+        struct client *client;
+
         assert(promise->table);
+        client = promise_client(promise);
         if (!list_is_empty(&promise->of_tensor)) {
+                struct tensor *tensor = promise->tensor;
+
                 list_unlink(&promise->of_tensor);
-                promise_client(promise)->n_referred -= promise->tensor->n_bytes;
+                client->n_referred -= tensor->n_bytes;
+                if (client->has_left)
+                        store_expect_no_more(tensor->store, client->user, tensor->n_bytes);
         }
         HASH_DELETE(hh, *promise->table, promise);
         list_unlink(&promise->failed);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -259,6 +260,8 @@ static void on_trim(struct holder *holder, const uint64_t *segments, uint32_t n_
         uint32_t n_max = client->n_trims_max;
         uint64_t *trims;
 
+        if (client->has_left)
+                return;
         while (n_max < client->n_trims + n_segments)
                 n_max = n_max ? 2 * n_max : 16;
         if (n_max > client->n_trims_max) {
@@ -341,15 +344,14 @@ static bool call_survives(const struct call *call)
         return call_is_awaited(call);
 }
 
-void client_deinit(struct client *client)
+void client_leave(struct client *client)
 {
         struct service *service = client->service;
-        struct promise *promise, *next_promise;
 
+        assert(!client->has_left);
         service_enter(service);
-        HASH_ITER (hh, client->promises, promise, next_promise)
-                promise_unlink(promise);
-
+        client->has_left = true;
+        store_expect(service->store, client->user, client->n_referred);
         /* The latest first: ending one frees what it waited for, which came before it. */
         while (!list_is_empty(&client->calls)) {
                 struct call *call = list_entry(client->calls.prev, struct call, link);
@@ -363,15 +365,39 @@ void client_deinit(struct client *client)
         definitions_clear(&client->definitions);
         claims_end(client);
         assert(client->n_calls == 0 && client->n_waiting == 0 && client->n_bytes == 0);
-        holder_deinit(service->store, &client->holder);
-        charge_drop(&client->connection);
-        user_unref(client->user);
         list_unlink(&client->link);
         list_unlink(&client->trimmed);
-        free(client->trims);
+        client->n_trims = 0;
         service->n_clients--;
         service_pump(service);
         service_leave(service);
+}
+
+bool client_take_out(struct client *client, unsigned n)
+{
+        struct service *service = client->service;
+
+        assert(client->has_left);
+        service_enter(service);
+        for (; n > 0 && client->promises; n--)
+                promise_unlink(client->promises);
+        n = holder_take_out(service->store, &client->holder, n);
+        service_pump(service);
+        service_leave(service);
+        return n > 0;
+}
+
+void client_deinit(struct client *client)
+{
+        if (!client->has_left)
+                client_leave(client);
+        while (!client_take_out(client, UINT_MAX))
+                ;
+        assert(client->n_referred == 0);
+        holder_deinit(client->service->store, &client->holder);
+        charge_drop(&client->connection);
+        user_unref(client->user);
+        free(client->trims);
 }
 
 /* ---- the loop's entries ---- */

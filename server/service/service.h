@@ -46,7 +46,7 @@ struct service_config {
 
 /*
  * The other side of a connection. send() takes ownership. None is called again after
- * client_deinit().
+ * client_leave().
  */
 struct reply_sink {
         void (*send)(struct reply_sink *sink, struct reply *reply);
@@ -84,6 +84,7 @@ struct client {
         uint64_t *trims;     /* segments to be asked back, owned */
         uint32_t n_trims;
         uint32_t n_trims_max;
+        bool has_left; /* nobody hears it any more, and it is not listed */
 };
 
 /*
@@ -104,9 +105,16 @@ DEFINE_CLEANUP(struct service, service_free)
 int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink,
                 struct td_refusal *refusal);
 /*
- * The connection ended: references, unsealed tensors and grants go; jobs whose outputs are all
- * unnamed are cancelled. Whoever keeps the socket for longer takes client->connection before.
+ * The connection ended: its leases do, and jobs whose outputs are all unnamed are cancelled. Whoever
+ * keeps the socket for longer takes client->connection before.
  */
+void client_leave(struct client *client);
+/*
+ * Of one that left, at most so many references, unsealed tensors and grants go: each takes a
+ * microsecond, and there may be TD_HANDLES_MAX. Is nothing left?
+ */
+bool client_take_out(struct client *client, unsigned n);
+/* Whatever of these was not done is. */
 void client_deinit(struct client *client);
 
 /*

@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 
 void holder_init(struct holder *holder, struct user *user,
                  void (*trim)(struct holder *, const uint64_t *, uint32_t))
@@ -44,12 +45,18 @@ static void grant_end(struct store *store, struct grant *grant)
                 memory_leave(segment);
 }
 
-void holder_deinit(struct store *store, struct holder *holder)
+unsigned holder_take_out(struct store *store, struct holder *holder, unsigned n)
 {
         struct grant *grant;
 
-        while ((grant = list_first(&holder->grants, struct grant, holder_link)))
+        for (; n > 0 && (grant = list_first(&holder->grants, struct grant, holder_link)); n--)
                 grant_end(store, grant);
+        return n;
+}
+
+void holder_deinit(struct store *store, struct holder *holder)
+{
+        holder_take_out(store, holder, UINT_MAX);
         assert(list_is_empty(&holder->parked));
 }
 

@@ -154,6 +154,19 @@ void store_disposed(struct store *store, struct segment *segment)
         memory_freed(store);
 }
 
+void store_expect(struct store *store, struct user *user, uint64_t n_bytes)
+{
+        user->spare.n_leaving += n_bytes;
+        store->n_expected_bytes += n_bytes;
+}
+
+void store_expect_no_more(struct store *store, struct user *user, uint64_t n_bytes)
+{
+        user->spare.n_leaving -= n_bytes;
+        store->n_expected_bytes -= n_bytes;
+        memory_freed(store);
+}
+
 /* Parked bytes that their holders were not yet asked for, or were just now. */
 static uint64_t memory_parked_bytes(struct store *store, uint64_t now_ms)
 {
@@ -222,7 +235,8 @@ static void room_look(struct room *room, struct store *store, struct user *user,
         parked = at_once ? 0 : memory_parked_bytes(store, room->now_ms);
         if (!at_once)
                 room->n_leaving = user ? user->spare.n_leaving
-                                       : left + store->n_state_bytes[SEGMENT_DISPOSING];
+                                       : left + store->n_state_bytes[SEGMENT_DISPOSING] +
+                                                 store->n_expected_bytes;
         room->n_spare = room->n_leaving;
         if (!user)
                 room->n_spare += store->pool.n_idle_bytes + parked + (at_once ? left : 0);

@@ -59,6 +59,7 @@ struct store {
         unsigned n_settled;       /* in this turn */
         struct segment *segments; /* by id */
         uint64_t n_state_bytes[SEGMENT_N_STATES];
+        uint64_t n_expected_bytes; /* of tensors that connections leave behind, at most */
         uint64_t n_state[SEGMENT_N_STATES];
         struct grant *grants;
 

@@ -157,8 +157,16 @@ void store_disposed(struct store *store, struct segment *segment);
 
 void holder_init(struct holder *holder, struct user *user,
                  void (*trim)(struct holder *, const uint64_t *, uint32_t));
-/* The connection ended: its grants end; what it mapped is tested before it is reused. */
+/*
+ * The connection ended: at most so many of its grants end; what it mapped is tested before it is
+ * reused. Returns how many of the number are left, 0: perhaps there are more.
+ */
+unsigned holder_take_out(struct store *store, struct holder *holder, unsigned n);
+/* All of them end. */
 void holder_deinit(struct store *store, struct holder *holder);
+/* So much of what the user has will perhaps be given back soon, by itself; or was, or will not. */
+void store_expect(struct store *store, struct user *user, uint64_t n_bytes);
+void store_expect_no_more(struct store *store, struct user *user, uint64_t n_bytes);
 /*
  * May something else be written to the tensor's memory, as if it had been given back and reserved
  * again for the holder? It lies in a segment, has no name and n_refs references, and nobody but the

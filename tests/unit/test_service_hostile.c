@@ -281,7 +281,7 @@ static void send_unmap(struct peer *peer, uint64_t segment)
         submit(peer, message);
 }
 
-static void send_release_many(struct peer *peer, uint64_t first, uint32_t n)
+static void send_release_some(struct peer *peer, uint64_t first, uint32_t n)
 {
         struct reply *message = begin("release", 1);
 
@@ -290,6 +290,13 @@ static void send_release_many(struct peer *peer, uint64_t first, uint32_t n)
         for (uint32_t i = 0; i < n; i++)
                 reply_uint(message, first + i);
         submit(peer, message);
+}
+
+static void send_release_many(struct peer *peer, uint64_t first, uint32_t n)
+{
+        for (; n > REQUEST_IDS_MAX; n -= REQUEST_IDS_MAX, first += REQUEST_IDS_MAX)
+                send_release_some(peer, first, REQUEST_IDS_MAX);
+        send_release_some(peer, first, n);
 }
 
 static void drop_replies(struct peer *peer)
@@ -469,6 +476,30 @@ START_TEST(many_are_asked_back_in_few_messages)
 }
 END_TEST
 
+/* What a connection that ended is still to give back is waited for. */
+START_TEST(memory_of_who_leaves_is_waited_for)
+{
+        struct service *service = start(1 << 20);
+        struct peer peer, hoarder;
+
+        attach(&peer, service, 1000);
+        attach(&hoarder, service, 1000);
+        ck_assert_uint_gt(fill(&hoarder, 1), 20);
+        client_leave(&hoarder.client);
+        ck_assert_uint_eq(service_n_clients(service), 1);
+        ck_assert(!client_take_out(&hoarder.client, 1));
+        send_create(&peer, 40, 1, NULL);
+        ck_assert_uint_eq(peer.n_replies, 0);
+        while (!client_take_out(&hoarder.client, 1))
+                ;
+        end_turns(service);
+        service_tick(service);
+        ck_assert(next_reply_has(&peer, "unsealed"));
+        detach(&hoarder);
+        finish(service, &peer, NULL);
+}
+END_TEST
+
 /* Others are answered while what it left behind is looked at. */
 START_TEST(a_connection_with_many_segments_ends_in_turns)
 {
@@ -514,6 +545,7 @@ int main(void)
         tcase_add_test(tcase, lost_answer_is_told);
         tcase_add_test(tcase, long_programs_are_planned_elsewhere);
         tcase_add_test(tcase, many_are_asked_back_in_few_messages);
+        tcase_add_test(tcase, memory_of_who_leaves_is_waited_for);
         tcase_add_test(tcase, a_connection_with_many_segments_ends_in_turns);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "service/promise.h"
 #include "session_kit.h"
 
 /* ---- requests ---- */
@@ -340,6 +341,54 @@ START_TEST(end_does_not_wait_for_the_deaf)
 }
 END_TEST
 
+/* So is what is left when the daemon stops. */
+START_TEST(many_handles_end_with_the_daemon)
+{
+        enum { N_HANDLES = 100000 };
+        struct peer *peer;
+        struct promise *promise;
+
+        start(1024);
+        peer = connect_peer();
+        for (uint64_t handle = 1; handle <= N_HANDLES; handle++) {
+                ck_assert_int_eq(promise_new(&promise, &peer->session->client.promises, handle), 0);
+                promise_unref(promise);
+        }
+        stop();
+        ck_assert_uint_eq(n_ended, 1);
+        disconnect_peer(peer);
+}
+END_TEST
+
+/* Others of the same user are answered while what a connection had is taken out. */
+START_TEST(many_handles_end_in_turns)
+{
+        enum { N_HANDLES = 400000 }; /* many ms, however fast the machine */
+        struct peer *peer, *other;
+        struct session *session;
+        struct promise *promise;
+
+        start(1024);
+        peer = connect_peer();
+        other = connect_peer();
+        session = peer->session;
+        for (uint64_t handle = 1; handle <= N_HANDLES; handle++) {
+                ck_assert_int_eq(promise_new(&promise, &session->client.promises, handle), 0);
+                promise_unref(promise);
+        }
+        disconnect_peer(peer);
+        UNTIL(session->client.has_left);
+        ck_assert_uint_gt(HASH_COUNT(session->client.promises), N_HANDLES / 2);
+        ck_assert_uint_eq(service_n_clients(service), 1);
+        send_ping(other);
+        UNTIL(received(other) == 1);
+        ck_assert_uint_eq(n_ended, 0);
+        UNTIL(n_ended == 1);
+        disconnect_peer(other);
+        stop();
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("session");
@@ -362,6 +411,8 @@ int main(void)
         tcase_add_test(tcase, gone_while_not_read_from);
         tcase_add_test(tcase, what_is_queued_is_sent_at_the_end);
         tcase_add_test(tcase, end_does_not_wait_for_the_deaf);
+        tcase_add_test(tcase, many_handles_end_in_turns);
+        tcase_add_test(tcase, many_handles_end_with_the_daemon);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
