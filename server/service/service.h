@@ -105,8 +105,8 @@ DEFINE_CLEANUP(struct service, service_free)
 int client_init(struct client *client, struct service *service, uid_t uid, struct reply_sink *sink,
                 struct td_refusal *refusal);
 /*
- * The connection ended: its leases do, and jobs whose outputs are all unnamed are cancelled. Whoever
- * keeps the socket for longer takes client->connection before.
+ * The connection ended: its leases do, and jobs whose outputs are all unnamed are cancelled.
+ * Whoever keeps the socket for longer takes client->connection before.
  */
 void client_leave(struct client *client);
 /*

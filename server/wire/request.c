@@ -531,7 +531,8 @@ int request_read(struct request **requestp, const uint8_t *bytes, size_t n_bytes
                 scratch = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
         if (!scratch)
                 return -ENOMEM;
-        if (n_bytes > REQUEST_VALUES_MAX && !message_is_within(bytes, n_bytes, REQUEST_VALUES_MAX)) {
+        if (n_bytes > REQUEST_VALUES_MAX &&
+            !message_is_within(bytes, n_bytes, REQUEST_VALUES_MAX)) {
                 r = refuse_dense(requestp, bytes, n_bytes, refusal);
                 msgpack_zone_clear(scratch);
                 return r;

@@ -97,15 +97,34 @@ def test_byte_by_byte(path):
 
 
 def test_the_largest_message_is_a_message(path):
-    # 1 MiB of "release" of handles that nobody has: ignored, as promised
-    head = b"\x93\x02\xa7release\x91\x81\xa7handles\xdd"
-    n = ((1 << 20) - len(head) - 4) // 9
-    body = head + n.to_bytes(4, "big") + b"".join(
-        b"\xcf" + (1 << 60 | i).to_bytes(8, "big") for i in range(n))
-    assert len(body) <= 1 << 20
+    # a put with 1 MiB of data: read as a whole, and refused for what it asks
+    head = (b"\x94\x00\x07\xa3put\x91\x84\xa6handle\x01\xa5dtype\xa5uint8"
+            b"\xa5shape\x91\x08\xa4data\xc6")
+    n = (1 << 20) - len(head) - 4
     with Raw(path) as raw:
-        raw.send_bytes(body + PING)
+        raw.send_bytes(head + n.to_bytes(4, "big") + bytes(n) + PING)
+        kind, msgid, error, _ = raw.receive()
+        assert (kind, msgid, error["code"]) == (1, 7, "bad_arguments"), error
         assert raw.receive() == [1, 1, None, "pong"]
+
+
+@pytest.mark.parametrize("method, key", [("release", "handles"), ("unmap", "segments"),
+                                         ("unlease", "leases"), ("undefine", "definitions"),
+                                         ("lend", "handles")])
+def test_a_message_gives_back_4096(path, method, key):
+    with Raw(path) as raw:
+        if method != "lend":
+            assert raw.call(method, **{key: [1 << 60] * 4096}) is None
+        error = raw.refusal(method, **{key: [1 << 60] * 4097})
+        assert error.code == "bad_arguments" and "4097" in error.message
+
+
+def test_dense_messages(path):
+    """a message of too many values is refused by its number, and decoded no further"""
+    with Raw(path) as raw:
+        error = raw.refusal("release", handles=[1] * 1_040_000)
+        assert error.code == "too_many" and "131072 values" in error.message
+        assert raw.call("ping") == "pong"
 
 
 def test_a_head_cut_off_by_the_bound(path):
