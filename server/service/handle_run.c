@@ -385,8 +385,10 @@ static void run_compute(struct call *call, struct workers *workers)
         else
                 r = plan_run(state->plan, &run, state->inputs, state->outputs, scratch, &refusal);
         state->is_over = r == 0;
-        if (r == 0 && run_find_poisoned(call) < 0)
+        if (r == 0 && run_find_poisoned(call) < 0) {
                 run_write_into(call, workers);
+                state->has_written = true;
+        }
         if (r == PLAN_E_COUNTED)
                 r = run_count(state);
         if (r == PLAN_E_REFUSED)
@@ -472,14 +474,9 @@ static void run_succeed(struct call *call)
         r = run_make_tensors(call, tensors);
         if (!r)
                 r = run_commit(call, tensors);
-        for (uint32_t i = 0; i < n_results && !r; i++) {
-                const struct request_output *output = &call->request->outputs[i];
-
+        for (uint32_t i = 0; i < n_results && !r; i++)
                 if (tensors[i])
                         call_set_result(call, i, tensors[i]);
-                else if (output->has_into)
-                        lease_written(&call->pins[output->into].claim->lease);
-        }
         if (r) {
                 failure_from_store(&call->failure, r, call->service->store, "an output", n_bytes);
                 call_fail(call);
@@ -496,6 +493,14 @@ static void run_let_go(struct call *call)
         call->service->n_scratch -= call->run->n_scratch;
         call->run->n_scratch = 0;
         run_unpin_inputs(call);
+}
+
+/* Whatever is found now: the values are others, and all of them. */
+static void run_tell_written(struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_results && call->run->has_written; i++)
+                if (call->request->outputs[i].has_into)
+                        lease_written(&call->pins[call->request->outputs[i].into].claim->lease);
 }
 
 static void run_begin(struct call *call);
@@ -524,6 +529,7 @@ static void run_finish(struct call *call)
         uint64_t n_bytes = 0;
 
         run_let_go(call);
+        run_tell_written(call);
         if (poisoned >= 0) {
                 call_refuse(
                         call, TD_E_POISONED,

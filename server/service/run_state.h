@@ -43,6 +43,7 @@ struct run_state {
         bool is_allocating; /* a segment must be allocated first */
         uint64_t n_scratch; /* counted in service->n_scratch */
         bool is_over;       /* taken inputs were written over */
+        bool has_written;   /* results went into mutable tensors */
         bool is_sized;      /* outputs that depend on data were counted */
         int64_t *counts;    /* owned: of a plan whose outputs depend on data, once it counted */
         _Atomic uint64_t n_done; /* steps of the plan, while it is computed */

@@ -292,6 +292,24 @@ def test_a_writer_that_vanishes_leaves_its_region_torn(daemon, name):
         assert values(b, name)[2, 0] == 6.0
 
 
+@pytest.mark.sigbus
+def test_what_was_written_counts_though_it_was_cut_meanwhile(daemon, name):
+    """its pages were taken away by whoever had its descriptor; that is found while they are written"""
+    with daemon.raw() as a:
+        lease(a, name, 1, write=True)
+        a.call("unlease", leases=[1])
+        with daemon.raw() as b:
+            lease(b, name, 1, write=True)
+            close_fds(b)
+        eventually(lambda: a.call("stat", name=name)["tensor"]["torn"], what="torn")
+        before = a.call("stat", name=name)["tensor"]["version"]
+        os.ftruncate(a.fds[0], 4096)
+        with pytest.raises(Exception, match="poisoned"):
+            fill(a, name, 2.0)
+        after = a.call("stat", name=name)["tensor"]
+        assert after["version"] == before + 1 and after["torn"] is False
+
+
 def test_many_torn_regions(daemon, name):
     for row in range(0, ROWS):
         for column in 0, 2:
