@@ -8,7 +8,8 @@
  * ever handed, and it lies there from then on. Whoever maps the first one keeps it.
  *
  * Asking may take long (a mapping of ours goes), copying does: of more than SMALL_BYTES workers do
- * it. What was asked for last counts, even if it is done first.
+ * it. Who hides it again meanwhile overtakes them. Several that ask for the same at a time are each
+ * answered when it is so: the first that is done shares it, the others find it shared.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 #define UNMAP_BYTES_PER_NS 64
 
 struct sharing {
-        uint32_t asked;       /* which of the tensor's it is */
+        uint32_t n_hidden;    /* the tensor's, when it was asked for */
         struct segment *from; /* owned: where it lay when that was asked */
         struct segment *to;   /* owned; NULL: not copied, or not yet */
         bool is_ready;        /* to */
@@ -39,7 +40,7 @@ struct sharing *sharing_free(struct sharing *sharing)
         return NULL;
 }
 
-/* Nothing was asked since, and the name is there. */
+/* It was not hidden since, and the name is there. */
 static void share_finish(struct call *call, struct segment *copy)
 {
         struct tensor *tensor = call->pins[0].tensor;
@@ -58,21 +59,24 @@ static bool is_named_so(const struct call *call)
         return name && strcmp(name, call->request->ref.name) == 0;
 }
 
-/* Back from a worker: true if the call has ended, since something came between. */
+/* Back from a worker: true if the call has ended, since something came between, or another did it. */
 static bool share_ended(struct call *call)
 {
         struct tensor *tensor = call->pins[0].tensor;
 
         if (call_has_stopped(call))
                 return true;
-        if (tensor->n_share_asked == call->sharing->asked)
-                return false;
-        if (is_named_so(call))
+        if (tensor->n_hidden == call->sharing->n_hidden) {
+                if (!tensor_is_frozen(tensor))
+                        return false;
+                share_finish(call, NULL);
+        } else if (is_named_so(call)) {
                 describe_and_finish(call, tensor, DESCRIBE_PLACE, false);
-        else
+        } else {
                 call_refuse(call, TD_E_NOT_FOUND,
                             "share: '%s' was deleted or replaced before it was shared",
                             call->request->ref.name);
+        }
         return true;
 }
 
@@ -155,7 +159,7 @@ static void share_freeze(struct call *call)
                 call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
                 return;
         }
-        call->sharing->asked = tensor->n_share_asked;
+        call->sharing->n_hidden = tensor->n_hidden;
         call->sharing->from = segment_ref(tensor->segment);
         if (tensor->n_bytes > SMALL_BYTES) {
                 service_submit(call->service, call, tensor->n_bytes / UNMAP_BYTES_PER_NS,
@@ -186,7 +190,8 @@ void handle_share(struct call *call)
                             call->request->ref.name);
                 return;
         }
-        tensor->n_share_asked++;
+        if (!call->request->shared)
+                tensor->n_hidden++;
         if (!call->request->shared || tensor_is_frozen(tensor))
                 share_finish(call, NULL);
         else

@@ -162,7 +162,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
         name_show(store, name, false);
         if (before) {
                 before->name = NULL;
-                before->n_share_asked++;
+                before->n_hidden++;
                 name->user->n_names--;
                 store->n_named--;
         }

@@ -233,7 +233,8 @@ struct tensor {
         const void *creator;     /* who may seal it, compared only */
         struct list promises;    /* of handles that mean it; the service's */
         bool is_taken;           /* a job writes over it: found by nobody */
-        uint32_t n_share_asked;  /* how often something was asked that says whether it is shared */
+        uint32_t n_hidden;       /* how often it was hidden, or lost its name: what is on the way to
+                                    share it is overtaken */
         UT_hash_handle hh;       /* by id */
 };
 

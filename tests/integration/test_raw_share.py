@@ -378,6 +378,24 @@ def test_a_job_goes_on_where_it_began_when_what_it_reads_is_moved(daemon, alice,
     os.close(fd)
 
 
+def test_each_of_several_is_answered_when_it_is_so(alice, bob):
+    _, fd = create(alice, "x", n=2000 * N, keeps=True)
+    msgids = [500, 501, 502]
+    alice.send_bytes(b"".join(msgpack.packb([0, i, "share", [{"name": "x"}]]) for i in msgids))
+    segments = set()
+    while msgids:
+        message = alice.receive()
+        if message[0] == 1:
+            msgids.remove(message[1])
+            assert message[2] is None and message[3]["shared"] is True
+            segments.add(message[3]["segment"])
+    assert len(segments) == 1  # one copy is what others see
+    opened, theirs = open_mapped(bob, ALICE)
+    assert {opened["segment"]} == segments
+    for i in (fd, theirs):
+        os.close(i)
+
+
 def test_the_last_word_counts_while_a_copy_is_made(alice, bob):
     made, fd = create(alice, "x", n=4 << 20, keeps=True)
     for _ in range(5):
