@@ -59,7 +59,7 @@ static bool is_named_so(const struct call *call)
         return name && strcmp(name, call->request->ref.name) == 0;
 }
 
-/* Back from a worker: true if the call has ended, since something came between, or another did it. */
+/* Back from a worker: true if the call has ended: something came between, or another did it. */
 static bool share_ended(struct call *call)
 {
         struct tensor *tensor = call->pins[0].tensor;

@@ -294,7 +294,7 @@ def test_a_writer_that_vanishes_leaves_its_region_torn(daemon, name):
 
 @pytest.mark.sigbus
 def test_what_was_written_counts_though_it_was_cut_meanwhile(daemon, name):
-    """its pages were taken away by whoever had its descriptor; that is found while they are written"""
+    """whoever had its descriptor took its pages away; that is found while they are written"""
     with daemon.raw() as a:
         lease(a, name, 1, write=True)
         a.call("unlease", leases=[1])
