@@ -349,6 +349,21 @@ static void *small_main(void *arg)
         return NULL;
 }
 
+/* Not what the limit of the process happens to be: what runs here may count on it. */
+static int start_thread(pthread_t *threadp, void *(*main)(void *), void *arg)
+{
+        pthread_attr_t attr;
+        int r = pthread_attr_init(&attr);
+
+        if (r)
+                return r;
+        r = pthread_attr_setstacksize(&attr, WORKER_STACK);
+        if (!r)
+                r = pthread_create(threadp, &attr, main, arg);
+        pthread_attr_destroy(&attr);
+        return r;
+}
+
 static int worker_start(struct workers *workers, pthread_t *threadp, void *(*main)(void *))
 {
         sigset_t blocked, before;
@@ -362,7 +377,7 @@ static int worker_start(struct workers *workers, pthread_t *threadp, void *(*mai
         sigdelset(&blocked, SIGILL);
         sigdelset(&blocked, SIGABRT);
         pthread_sigmask(SIG_SETMASK, &blocked, &before);
-        r = pthread_create(threadp, NULL, main, workers);
+        r = start_thread(threadp, main, workers);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         return r ? error_origin(-r) : 0;
 }

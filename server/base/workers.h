@@ -27,6 +27,9 @@
 
 struct workers;
 
+/* Stack of each thread, whatever the limit of the process is. */
+enum { WORKER_STACK = 2 << 20 };
+
 enum work_state { WORK_IDLE, WORK_READY, WORK_RUNNING, WORK_DONE };
 
 /* Below this a work is small. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """einsum, tensordot and other products against numpy."""
 
+import resource
 import time
 
 import numpy
@@ -221,3 +222,17 @@ def test_an_integer_product_is_stopped(client):
         p = tensord.Program()
         client.run(p, p.input(x) @ x, timeout=0.1, threads=1)
     assert time.monotonic() - started < 5
+
+
+def test_a_small_stack(make_own_daemon):
+    """Threads have the stack that products need, whatever the limit is."""
+    limits = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (512 * 1024, limits[1]))
+    try:
+        daemon = make_own_daemon()
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, limits)
+    with daemon.connect() as client:
+        a, b = client.put(numpy.ones((100000, 64))), client.put(numpy.ones((64, 64)))
+        assert (numpy.asarray(tensord.maximum(a @ b, 0)) == 64).all()
+        assert (numpy.asarray(a @ b) == 64).all()
