@@ -316,7 +316,6 @@ static int run_on(struct kit *kit, const struct operands *o, struct workers *wor
         return job.r;
 }
 
-/* n_threads: 0 for the calling one alone */
 static void run_form(struct kit *kit, enum form form, const struct operands *o,
                      const struct plan_options *options, struct workers *workers)
 {
@@ -506,6 +505,72 @@ START_TEST(a_long_product_stays_apart_from_what_is_taken)
 }
 END_TEST
 
+enum { TALL = 1 << 19, TALL_N = 8 };
+
+/* Six products of what is made for each of them, and what reads them at the end: none is put off
+ * till there. */
+static uint64_t scratch_of_six(unsigned dtype, int k)
+{
+        uint32_t outputs[6];
+        struct operands o;
+        struct kit kit;
+        struct blk b;
+        uint64_t n;
+
+        operands_init(&o, dtype, 0, TALL, TALL_N, k);
+        blk_init(&b, INPUTS);
+        for (unsigned i = 0; i < 6; i++) {
+                const struct td_attrs value = attrs_value(attrs_shape(0), i + 2);
+                uint32_t v = blk_with(&b, TD_OP_FULL, attrs_dtype(value, dtype), 0);
+
+                outputs[i] = blk_two(&b, TD_OP_MATMUL, blk_two(&b, TD_OP_MULTIPLY, A, v), B);
+        }
+        for (unsigned i = 0; i < 6; i++)
+                outputs[i] = blk_two(&b, TD_OP_ADD, outputs[i], BIAS);
+        plan_set_options(&(struct plan_options){ .tile = 0 });
+        ck_assert_int_eq(kit_plan(&kit, &b, o.descs, 6, outputs), 0);
+        n = plan_n_scratch(kit.plan);
+        kit_deinit(&kit);
+        return n;
+}
+
+/* Something that is sorted stands between a product and who reads it. */
+static uint64_t scratch_behind_sort(unsigned dtype, int k)
+{
+        struct operands o;
+        struct kit kit;
+        struct blk b;
+        uint32_t p, v;
+        uint64_t n;
+
+        operands_init(&o, dtype, 0, TALL, TALL_N, k);
+        o.descs[OTHER] = dense(type_of(dtype, 2, TALL, 128));
+        blk_init(&b, INPUTS);
+        p = blk_two(&b, TD_OP_MATMUL, blk_two(&b, TD_OP_MULTIPLY, A, A), B);
+        v = blk_with(&b, TD_OP_SORT, attrs_axes(1, 1), 1, OTHER);
+        v = blk_with(&b, TD_OP_SUM, attrs_axes(1, 1), 1, v);
+        v = blk_with(&b, TD_OP_RESHAPE, attrs_shape(2, TALL, 1), 1, v);
+        v = blk_two(&b, TD_OP_ADD, p, v);
+        plan_set_options(&(struct plan_options){ .tile = 0 });
+        ck_assert_int_eq(kit_plan(&kit, &b, o.descs, 1, &v), 0);
+        n = plan_n_scratch(kit.plan);
+        kit_deinit(&kit);
+        return n;
+}
+
+START_TEST(operands_are_not_kept_for_it)
+{
+        static const unsigned dtypes[] = { TD_FLOAT64, TD_INT64 };
+
+        for (unsigned i = 0; i < ARRAY_SIZE(dtypes); i++) {
+                const uint64_t most = (uint64_t)TALL * (128 + 2 * TALL_N) * 8;
+
+                ck_assert_uint_le(scratch_of_six(dtypes[i], 128), most);
+                ck_assert_uint_le(scratch_behind_sort(dtypes[i], 128), most);
+        }
+}
+END_TEST
+
 /* Layer upon layer: each reads what the one before wrote, which nobody may overwrite meanwhile.
  * Widths differ, or rows would be overwritten just when they were read. */
 START_TEST(layers)
@@ -557,6 +622,7 @@ int main(void)
         tcase_add_test(tcase, it_stops_between_tiles);
         tcase_add_test(tcase, takes_memory_of_nobody_who_is_read);
         tcase_add_test(tcase, a_long_product_stays_apart_from_what_is_taken);
+        tcase_add_test(tcase, operands_are_not_kept_for_it);
         tcase_add_test(tcase, layers);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

@@ -22,9 +22,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/workers.h"
 #include "compute/linalg/blas_step.h"
 #include "compute/linalg/blas_threads.h"
 #include "compute/region/stream.h"
+#include "compute/region/vm.h"
 
 #define SMALL 8192 /* m * n * k up to which our kernel beats the call of BLAS */
 
@@ -205,6 +207,11 @@ static void multiply(const struct matmul *s, const struct tile *t)
 
 /* ---- running ---- */
 
+/* A reader computes with a region's machine, on the same stack: a worker's, for what is so large
+ * takes too long for the loop thread. */
+static_assert(MATMUL_BUFFER + sizeof(struct vm_thread) <= WORKER_STACK / 2,
+              "half of a worker's stack is left to BLAS and to what runs the step");
+
 /* index: of the tile's first element in the result */
 static __attribute__((noinline)) void run_and_read(const struct pass *pass, struct tile *tile,
                                                    int64_t index)
@@ -315,14 +322,17 @@ static int run_pass(struct pass *pass, const void *const *args, void *scratch,
         return pass->is_stopped ? PLAN_E_STOPPED : 0;
 }
 
-int64_t matmul_pitch(const struct step *step)
+static int64_t pitch_of(const struct matmul *s)
 {
-        const struct matmul *s = (const struct matmul *)step;
-
         if (s->kernel || s->m < 2 || s->n < 2 || s->k == 0 || s->n_parts > 1 ||
             !matmul_is_large(s) || s->tile_m * s->tile_n * s->size > MATMUL_BUFFER)
                 return 0;
         return s->tile_n * s->size;
+}
+
+int64_t matmul_pitch(const struct step *step)
+{
+        return pitch_of((const struct matmul *)step);
 }
 
 /* A reader that writes the result past the caches. */
@@ -504,19 +514,11 @@ static void estimate(struct matmul *s)
                         s->step.cost_ns += step_cost_ns(s->packs[i]);
 }
 
-int matmul_new(struct step **stepp, const struct desc *args, const struct desc *result)
+/* What the shapes alone say. */
+static void shape(struct matmul *s, const struct td_type *a, const struct td_type *b,
+                  const struct td_type *result)
 {
-        _cleanup_(step_freep) struct step *step = NULL;
-        struct desc operands[2] = { args[0], args[1] };
-        const struct td_type *a = &args[0].type, *b = &args[1].type;
-        struct matmul *s = calloc(1, sizeof(*s));
-
-        if (!s)
-                return error_origin(-ENOMEM);
-        step = &s->step;
-        step->class = &matmul_class;
-        assert(desc_is_c(result) && result->offset == 0);
-        s->dtype = result->type.dtype;
+        s->dtype = result->dtype;
         s->size = td_dtype_size(s->dtype);
         s->m = a->ndim == 1 ? 1 : a->shape[a->ndim - 2];
         s->k = a->shape[a->ndim - 1];
@@ -526,8 +528,35 @@ int matmul_new(struct step **stepp, const struct desc *args, const struct desc *
                 s->kernel = kernels_get()->matmul[s->dtype];
         } else if (a->ndim > 2 && b->ndim <= 2 && s->k > 0) {
                 s->is_merged = true;
-                s->m = desc_n_elements(&args[0]) / s->k;
+                s->m = td_type_n_elements(a) / s->k;
         }
+}
+
+int64_t matmul_pitch_of(const struct td_type *a, const struct td_type *b,
+                        const struct td_type *result)
+{
+        struct matmul s = { .kernel = NULL };
+
+        shape(&s, a, b, result);
+        if (s.m < 2 || s.n < 2)
+                return 0;
+        s.stack.n = td_type_n_elements(result) / s.m / s.n;
+        matmul_cut(&s);
+        return pitch_of(&s);
+}
+
+int matmul_new(struct step **stepp, const struct desc *args, const struct desc *result)
+{
+        _cleanup_(step_freep) struct step *step = NULL;
+        struct desc operands[2] = { args[0], args[1] };
+        struct matmul *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return error_origin(-ENOMEM);
+        step = &s->step;
+        step->class = &matmul_class;
+        assert(desc_is_c(result) && result->offset == 0);
+        shape(s, &args[0].type, &args[1].type, &result->type);
         for (unsigned i = 0; i < 2; i++) {
                 int r = prepare_pack(s, i, &operands[i]);
 

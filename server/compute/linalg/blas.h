@@ -30,6 +30,9 @@ struct matmul_reader {
 
 /* Of a step of matmul; 0: not this one. */
 int64_t matmul_pitch(const struct step *step);
+/* The same before there is a step: of such operands, in whatever order they lie. */
+int64_t matmul_pitch_of(const struct td_type *a, const struct td_type *b,
+                        const struct td_type *result);
 /* As step_run(), but the result goes to the reader. Only if there is a pitch. */
 int matmul_run_read(const struct step *step, const struct run *run, const void *const *args,
                     void *scratch, const struct matmul_reader *reader, struct td_refusal *refusal);

@@ -34,9 +34,11 @@ struct pass {
         void *const *results;
 };
 
-bool epilogue_is_worth(const struct td_type *a, const struct td_type *product)
+bool epilogue_is_worth(const struct td_type *a, const struct td_type *b,
+                       const struct td_type *product)
 {
-        return a->shape[a->ndim - 1] <= DEPTH_MAX && td_type_n_bytes(product) >= STREAM_MIN_BYTES;
+        return a->shape[a->ndim - 1] <= DEPTH_MAX && td_type_n_bytes(product) >= STREAM_MIN_BYTES &&
+               matmul_pitch_of(a, b, product) > 0;
 }
 
 void epilogue_leaf(struct desc *leaf, const struct td_type *product, int64_t pitch)

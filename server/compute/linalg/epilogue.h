@@ -11,11 +11,12 @@
 #include "compute/step.h"
 
 /*
- * Is it worth while? a: the product's first operand. Of the time of two steps, on two threads, with
+ * Can such a product be read tile by tile, and is it worth while? Of the time of two steps, on two threads, with
  * a bias and a maximum behind it: f64 100000 x 64 0.80 at k = 64, 0.95 at k = 256; 8192 x 2048 0.84
  * at k = 64; 3600 x 3600 at k = 32 0.83, f32 0.77. Where both stay in the caches, 1.0.
  */
-bool epilogue_is_worth(const struct td_type *a, const struct td_type *product);
+bool epilogue_is_worth(const struct td_type *a, const struct td_type *b,
+                       const struct td_type *product);
 
 /* How the product lies in a region's leaf: rows pitch bytes apart; see matmul_pitch(). */
 void epilogue_leaf(struct desc *leaf, const struct td_type *product, int64_t pitch);

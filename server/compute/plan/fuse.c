@@ -26,6 +26,9 @@
 #define AGAIN_MAX 1600
 #define LOAD_COST 400
 
+/* Nodes between a product and the region that reads it which are looked at. */
+#define NEAR 256
+
 static bool is_triangle(const struct td_node *node)
 {
         return node->op == TD_OP_TRIL || node->op == TD_OP_TRIU;
@@ -497,6 +500,68 @@ bool fuse_is_product(const struct fuse *fuse, uint32_t node)
         return v->n_readers == 1 && fuse->groups[v->readers[0].group].product == node;
 }
 
+/* What lies in memory where a value is read. */
+static uint32_t behind_views(const struct fuse *fuse, uint32_t value)
+{
+        const struct td_node *node;
+
+        while ((node = made_by(fuse, value)) && td_op_is_view(node->op)) {
+                uint32_t arg = graph_arg(fuse->graph, node, 0);
+
+                if (node->op == TD_OP_RESHAPE && !fuse->values[arg].is_flat)
+                        break;
+                value = arg;
+        }
+        return value;
+}
+
+/* Has the value memory until that node is run, whoever else reads it? */
+static bool lives_until(const struct fuse *fuse, uint32_t value, uint32_t last)
+{
+        const struct fuse_value *v = &fuse->values[value];
+
+        if (fuse->graph->maker[value] == GRAPH_INPUT || (v->must_store && v->first_read >= last))
+                return true;
+        for (unsigned i = 0; i < v->n_readers; i++)
+                if (fuse->groups[v->readers[i].group].last >= last)
+                        return true;
+        return false;
+}
+
+/* May anything between two nodes want memory? */
+static bool is_apart(const struct fuse *fuse, uint32_t first, uint32_t last)
+{
+        const struct graph *graph = fuse->graph;
+
+        if (last - first > NEAR)
+                return true;
+        for (uint32_t i = first + 1; i < last; i++)
+                if (!graph_is_idle(graph, i) &&
+                    (fuse->group_at[i] != FUSE_NONE ||
+                     !(fuse_takes(graph, &graph->block->nodes[i]) || fuse_is_idle(fuse, i) ||
+                       fuse_is_product(fuse, i))))
+                        return true;
+        return false;
+}
+
+/* Does a product that is computed only where it is read keep more memory than it saves? Its operands
+ * live until then. */
+static bool waits_dearly(const struct fuse *fuse, uint32_t node, uint32_t last)
+{
+        const struct graph *graph = fuse->graph;
+        const struct td_node *n = &graph->block->nodes[node];
+        double n_kept = 0;
+
+        for (uint32_t i = 0; i < 2; i++) {
+                uint32_t value = behind_views(fuse, graph_arg(graph, n, i));
+
+                if (!lives_until(fuse, value, last))
+                        n_kept += (double)td_type_n_bytes(&graph->types[value]);
+        }
+        return n_kept > (double)td_type_n_bytes(&graph->types[graph->first[node]]) &&
+               is_apart(fuse, node, last);
+}
+
 /* All who read its result have been placed. */
 static void place_product(struct fuse *fuse, uint32_t node)
 {
@@ -511,7 +576,9 @@ static void place_product(struct fuse *fuse, uint32_t node)
                 return;
         g = &fuse->groups[v->readers[0].group];
         if (g->product == FUSE_NONE && g->reduction == FUSE_NONE && is_same_shape(type, g->type) &&
-            epilogue_is_worth(&graph->types[graph_arg(graph, n, 0)], type))
+            epilogue_is_worth(&graph->types[graph_arg(graph, n, 0)],
+                              &graph->types[graph_arg(graph, n, 1)], type) &&
+            !waits_dearly(fuse, node, g->last))
                 g->product = node;
 }
 

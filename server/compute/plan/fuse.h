@@ -13,7 +13,7 @@
  * read.
  *
  * A product that one region alone reads may go through it tile by tile: then it is computed where
- * the region is run.
+ * the region is run, unless its operands would be kept for that and take more memory than it does.
  *
  * A region is run where the last of its nodes stands in the block. So a value may only be stored by
  * a region that stands before everything else that reads it, views of it included.

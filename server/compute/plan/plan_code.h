@@ -174,9 +174,9 @@ int code_copy_to(struct builder *builder, struct code *code, enum td_op op,
 /* Room for the slots of its arguments and results; no step, no scratch. 0 or -ENOMEM. */
 int instr_init(struct instr *instr, enum td_op op, uint32_t n_args, uint32_t n_results);
 void instr_deinit(struct instr *instr);
-/* Takes what the instruction owns, or leaves it to the caller. */
 /* Append an instruction whose step is there, with scratch as the step wants it. */
 int code_append_step(struct builder *builder, struct code *code, struct instr *instr);
+/* Takes what the instruction owns, or leaves it to the caller. */
 int code_append(struct code *code, struct instr *instr);
 void code_deinit(struct code *code);
 /* Time on one thread, saturating. */
