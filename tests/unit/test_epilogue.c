@@ -151,7 +151,8 @@ static uint32_t put_down(struct blk *b, enum form form, uint32_t *outputs)
                 outputs[0] = blk_two(b, TD_OP_SUBTRACT, OTHER, v);
                 return 1;
         case FORM_NARROW:
-                v = blk_two(b, TD_OP_NOT_EQUAL, v, OTHER);
+                v = blk_two(b, TD_OP_LESS, blk_one(b, TD_OP_ABS, v),
+                            blk_one(b, TD_OP_ABS, OTHER));
                 outputs[0] = blk_with(b, TD_OP_ASTYPE, attrs_dtype(none, TD_INT16), 1, v);
                 return 1;
         case FORM_TWO:

@@ -233,9 +233,10 @@ void region_run_rows(const struct step *step, const void *const *leaves, void *c
         const bool is_one = rows->n_columns == rows->apart;
         const int64_t n = is_one ? rows->n_rows * rows->n_columns : rows->n_columns;
         struct vm_thread thread;
-        unsigned mark = vm_begin(&thread, r->vm, leaves);
+        unsigned mark;
 
         assert(step->class == &region_class);
+        mark = vm_begin(&thread, r->vm, leaves);
         for (int64_t k = 0; k < (is_one ? 1 : rows->n_rows) && !mark; k++) {
                 int64_t index = rows->index + k * rows->apart;
 
