@@ -11,9 +11,10 @@
 #include "compute/step.h"
 
 /*
- * Can such a product be read tile by tile, and is it worth while? Of the time of two steps, on two threads, with
- * a bias and a maximum behind it: f64 100000 x 64 0.80 at k = 64, 0.95 at k = 256; 8192 x 2048 0.84
- * at k = 64; 3600 x 3600 at k = 32 0.83, f32 0.77. Where both stay in the caches, 1.0.
+ * Can such a product be read tile by tile, and is it worth while? Of the time of two steps, on two
+ * threads, with a bias and a maximum behind it: f64 100000 x 64 0.80 at k = 64, 0.95 at k = 256;
+ * 8192 x 2048 0.84 at k = 64; 3600 x 3600 at k = 32 0.83, f32 0.77. Where both stay in the caches,
+ * 1.0.
  */
 bool epilogue_is_worth(const struct td_type *a, const struct td_type *b,
                        const struct td_type *product);

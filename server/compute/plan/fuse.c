@@ -544,8 +544,10 @@ static bool is_apart(const struct fuse *fuse, uint32_t first, uint32_t last)
         return false;
 }
 
-/* Does a product that is computed only where it is read keep more memory than it saves? Its operands
- * live until then. */
+/*
+ * Does a product that is computed only where it is read keep more memory than it saves? Its
+ * operands live until then.
+ */
 static bool waits_dearly(const struct fuse *fuse, uint32_t node, uint32_t last)
 {
         const struct graph *graph = fuse->graph;
