@@ -46,10 +46,16 @@ REQUESTS = {
 }
 
 
+def is_left_alone(raw):
+    memory = raw.call("stat")["memory"]
+    return memory["live"] == memory["held"] == 0
+
+
 @pytest.mark.parametrize("name", REQUESTS)
 def test_beyond_the_limit(limited, name):
     method, params = REQUESTS[name]
     with Raw(limited.path) as raw:
+        eventually(lambda: is_left_alone(raw), what="what others had")
         before, files = raw.call("stat"), segment_files(limited)
         error = raw.refusal(method, **params)
         assert error.code == "memory_limit"
