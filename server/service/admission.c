@@ -256,6 +256,13 @@ static int call_check_repeat(struct call *call)
         if (!request->has_op_id || !call_is_named_write(call))
                 return 0;
         repeat = repeat_find(&service->repeats, call->user->uid, request->op_id);
+        if (repeat && repeat->running && gives_back(request)) {
+                /* What is done at once was let in beyond the user's share: it does not wait. */
+                failure_set(&call->failure, TD_E_BAD_ARGUMENTS,
+                            "%s: op_id is that of another request, which is under way",
+                            method_name(request->method));
+                return -1;
+        }
         if (repeat && repeat->running) {
                 call->is_repeat = true;
                 list_push_back(&repeat->joined, &call->queue);

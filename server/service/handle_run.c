@@ -583,11 +583,9 @@ static void run_begin(struct call *call)
         uint64_t n_bytes = 0;
         int r;
 
-        if (!run->small && run_reserve_small(call)) {
-                call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
-                return;
-        }
-        r = run_charge(call);
+        r = run->small ? 0 : run_reserve_small(call);
+        if (!r)
+                r = run_charge(call);
         if (!r)
                 r = run_reserve(call);
         if (r) {

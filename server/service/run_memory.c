@@ -64,7 +64,7 @@ bool run_is_small(const struct call *call, uint32_t i)
 
 /*
  * One piece of memory for all that is small: aligned copies of the inline inputs, which lie
- * anywhere in the message, then the small areas. 0 or -ENOMEM.
+ * anywhere in the message, then the small areas. 0, STORE_E_QUOTA or -ENOMEM.
  */
 int run_reserve_small(struct call *call)
 {
@@ -82,6 +82,8 @@ int run_reserve_small(struct call *call)
                 area->is_small = run_is_small(call, i);
                 n += area->is_small ? area_small_bytes(call, i) : 0;
         }
+        if (user_may_take(call->user, RESOURCE_WORKSPACE, n))
+                return STORE_E_QUOTA;
         run->small = malloc(n);
         if (!run->small)
                 return -ENOMEM;

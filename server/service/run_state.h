@@ -68,7 +68,7 @@ static inline void run_output_desc(const struct run_state *run, uint32_t i, stru
 bool run_is_small(const struct call *call, uint32_t i);
 /* The input whose memory the output lies in, -1: its own. */
 int32_t run_taken(const struct call *call, uint32_t i);
-/* Copies of the inline inputs, and room for what is small. 0 or -ENOMEM. */
+/* Copies of the inline inputs, and room for what is small. 0, STORE_E_QUOTA or -ENOMEM. */
 int run_reserve_small(struct call *call);
 /* The outputs that become tensors are charged for, and that some are mapped. 0 or STORE_E_QUOTA. */
 int run_charge(struct call *call);

@@ -344,14 +344,18 @@ static int commit_charge(struct commit *commits, uint32_t n_commits, uint64_t *n
         return 0;
 }
 
-/* What the operation came to is remembered, on its user's account. */
+/*
+ * What the operation came to is remembered, on its user's account; where nothing is left of a share
+ * only what gives something back is (tensor_id NULL).
+ */
 static int commit_outcome(struct store *store, struct user *user, const struct op_id *op_id,
                           const uint8_t tensor_id[16], uint64_t now_ms, struct outcome **outcomep)
 {
-        int r;
+        int r = 0;
 
-        r = outcome_of_charge(user_may_take(user, RESOURCE_WORKSPACE, OUTCOME_BYTES),
-                              RESOURCE_WORKSPACE);
+        if (tensor_id)
+                r = outcome_of_charge(user_may_take(user, RESOURCE_WORKSPACE, OUTCOME_BYTES),
+                                      RESOURCE_WORKSPACE);
         if (r)
                 return r;
         r = outcomes_put(&store->outcomes, user->uid, op_id, tensor_id, now_ms, outcomep);

@@ -225,6 +225,15 @@ def test_a_wait_has_a_bound(daemon, name):
         lease(b, name, 2, write=True)
 
 
+def test_what_is_done_at_once_joins_nothing_that_waits(daemon, name):
+    """else deletes beyond all bounds could wait there"""
+    with daemon.raw() as a, daemon.raw() as b:
+        lease(a, name, 1, write=True)
+        b.send("snapshot", name=name, **{"as": "slow"}, op_id=b"x" * 16, wait_ms=60_000)
+        error = b.refusal("delete", name="slow", op_id=b"x" * 16)
+        assert error.code == "bad_arguments" and "op_id" in error.message
+
+
 def test_a_wait_for_a_request_has_a_bound(daemon, name):
     """it came before, and what it waits for may never come"""
     with daemon.raw() as a, daemon.raw() as b, daemon.raw() as c:

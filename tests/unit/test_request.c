@@ -472,6 +472,9 @@ START_TEST(dense_messages)
         ck_assert_int_eq(read_dense("\x93\x05\xa4ping", 7, REQUEST_VALUES_MAX + 1, &request),
                          REQUEST_E_MALFORMED);
         ck_assert_int_eq(refusal.code, TD_E_MALFORMED);
+        /* no envelope to be found */
+        ck_assert_int_eq(read_dense("\x93\x91\x02\xa4ping", 8, REQUEST_VALUES_MAX + 1, &request),
+                         REQUEST_E_MALFORMED);
 }
 END_TEST
 

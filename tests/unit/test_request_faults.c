@@ -106,6 +106,22 @@ START_TEST(every_frame_at_every_allocation)
 }
 END_TEST
 
+/* More values than are decoded: its envelope alone is. */
+START_TEST(dense_message_at_every_allocation)
+{
+        static uint8_t bytes[12 + REQUEST_VALUES_MAX] = { 0x93, 0x02, 0xa4, 'p', 'i',
+                                                          'n',  'g',  0xdd };
+        struct frame frame = { .bytes = bytes, .n_bytes = sizeof(bytes) };
+        const unsigned before = n_failed;
+
+        for (unsigned i = 0; i < 4; i++)
+                bytes[8 + i] = (uint8_t)(REQUEST_VALUES_MAX >> (24 - 8 * i));
+        read_frame(&frame);
+        if (FAULTS_WORK)
+                ck_assert_uint_gt(n_failed, before + 2);
+}
+END_TEST
+
 /* The first of a thread wants memory to unpack in, and asks for it again where there was none. */
 START_TEST(first_message_of_a_thread)
 {
@@ -136,6 +152,7 @@ int main(void)
         if (FAULTS_WORK)
                 tcase_add_test(tcase, first_message_of_a_thread);
         tcase_add_test(tcase, every_frame_at_every_allocation);
+        tcase_add_test(tcase, dense_message_at_every_allocation);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

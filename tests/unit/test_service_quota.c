@@ -111,6 +111,71 @@ START_TEST(a_named_write_is_refused_before_it_takes_effect)
 }
 END_TEST
 
+/* ones((16, 16)) + itself, inline, so many times. */
+static void send_inline(struct peer *peer, uint32_t n)
+{
+        struct reply *message = begin("run", 3);
+
+        reply_key(message, "inputs");
+        reply_array(message, 0);
+        reply_key(message, "nodes");
+        reply_array(message, 2);
+        write_ones(message, "ones", 16);
+        write_twice(message, "add");
+        reply_key(message, "outputs");
+        reply_array(message, n);
+        for (uint32_t i = 0; i < n; i++) {
+                reply_map(message, 1);
+                key_uint(message, "value", 1);
+        }
+        submit(peer, message);
+}
+
+START_TEST(small_results_are_asked_for_before_there_is_memory_for_them)
+{
+        struct peer first, peer;
+        struct service *service = start_capped(&first);
+        struct charge filler = { 0 };
+        struct reply *reply;
+
+        attach(&peer, service, UID);
+        leave(&filler, RANGE); /* enough for the request, not for 60 times 2 KiB */
+        send_inline(&peer, 60);
+        await(&peer, 1);
+        reply = list_first(&peer.replies, struct reply, link);
+        ck_assert_ptr_nonnull(memmem(reply->bytes, reply->n_bytes, "too_many", 8));
+        charge_drop(&filler);
+        send_inline(&peer, 60);
+        await(&peer, 2);
+        reply = list_entry(peer.replies.prev, struct reply, link);
+        ck_assert_ptr_null(memmem(reply->bytes, reply->n_bytes, "too_many", 8));
+        detach(&peer);
+        finish(service, &first, NULL);
+}
+END_TEST
+
+START_TEST(a_name_is_deleted_by_who_has_nothing_left)
+{
+        struct peer first, peer;
+        struct service *service = start_capped(&first);
+        struct charge filler = { 0 };
+        struct reply *message = begin("delete", 2);
+
+        attach(&peer, service, UID);
+        send_put(&peer, 0, "x", 0);
+        await(&peer, 1);
+        leave(&filler, 0);
+        key_str(message, "name", "x");
+        key_op_id(message, 7);
+        submit(&peer, message);
+        await(&peer, 2);
+        ck_assert(!is_named(service, "x"));
+        charge_drop(&filler);
+        detach(&peer);
+        finish(service, &first, NULL);
+}
+END_TEST
+
 /* So that the next one is not made of memory that is there. */
 static void keep_idle(struct service *service, struct segment **kept, unsigned *n_keptp)
 {
@@ -170,6 +235,8 @@ int main(void)
         int n_failed;
 
         tcase_add_test(tcase, a_named_write_is_refused_before_it_takes_effect);
+        tcase_add_test(tcase, small_results_are_asked_for_before_there_is_memory_for_them);
+        tcase_add_test(tcase, a_name_is_deleted_by_who_has_nothing_left);
         tcase_add_test(tcase, what_was_not_created_is_not_sealed);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
