@@ -27,8 +27,8 @@
 
 struct workers;
 
-/* Stack of each thread, whatever the limit of the process is. */
-enum { WORKER_STACK = 2 << 20 };
+/* Stack of each thread, whatever the limit of the process is; LAPACK wants more than 2 MiB. */
+enum { WORKER_STACK = 8 << 20 };
 
 enum work_state { WORK_IDLE, WORK_READY, WORK_RUNNING, WORK_DONE };
 
