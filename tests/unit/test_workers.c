@@ -213,7 +213,8 @@ START_TEST(idle_workers_help)
         ck_assert_int_eq(workers_new(&meeting.workers, 2, wake, NULL), 0);
         work_init(&meeting.work, meet_in_region, met);
         workers_submit(meeting.workers, &meeting.work);
-        workers_free(meeting.workers); /* ends only if another thread took a chunk */
+        workers_drain(meeting.workers); /* ends only if another thread took a chunk */
+        workers_free(meeting.workers);
 }
 END_TEST
 
