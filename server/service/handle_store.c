@@ -120,6 +120,8 @@ void handle_seal(struct call *call)
                 r = store_commit(call->service->store, &commit, 1, &promise->op_id);
                 if (!r)
                         promise->reservation = NULL;
+                else
+                        tensor_unseal(tensor, call->client);
         }
         if (r) {
                 call_fail_store(call, r, "the tensor", 0);

@@ -266,6 +266,8 @@ int tensor_set_mutable(struct tensor *tensor);
  * or negative errno. A tensor born sealed over a segment needs it too, before anybody hears of it.
  */
 int tensor_seal(struct tensor *tensor);
+/* That is undone before anybody heard of it: its creator may write on, and seal it later. */
+void tensor_unseal(struct tensor *tensor, const void *creator);
 /*
  * A write ended: the segment is still as it was reserved. 0, STORE_E_POISONED (from now on), or
  * negative errno.

@@ -255,6 +255,15 @@ int tensor_seal(struct tensor *tensor)
         return 0;
 }
 
+void tensor_unseal(struct tensor *tensor, const void *creator)
+{
+        assert(tensor->state != TENSOR_UNSEALED && !tensor->name);
+        tensor->state = TENSOR_UNSEALED;
+        tensor->creator = creator;
+        if (tensor->segment)
+                tensor->segment->is_sealed = false;
+}
+
 bool tensor_is_shared(const struct tensor *tensor)
 {
         return tensor->name && tensor->name->shown;

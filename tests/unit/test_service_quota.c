@@ -6,6 +6,8 @@
  */
 #include "service_kit.h"
 
+#include "store/state.h"
+
 #define UID 1000
 #define CAP (1 << 20)
 #define SIDE 384    /* of a float64 matrix that a worker allocates */
@@ -227,6 +229,55 @@ START_TEST(what_was_not_created_is_not_sealed)
 }
 END_TEST
 
+/* Seal handle 1 while its user may have only n more of the resource. Was it? */
+static bool seal_within(struct peer *peer, enum resource resource, uint64_t n)
+{
+        const struct tensor *tensor = promise_find(peer->client.promises, 1)->tensor;
+        struct charge filler = { 0 };
+
+        charge_adopt(&filler, user, resource, CAP - user->used[resource] - n);
+        send_seal(peer, 1);
+        await(peer, 1);
+        charge_drop(&filler);
+        if (tensor->state == TENSOR_SEALED) {
+                ck_assert(next_reply_has(peer, "segment"));
+                return true;
+        }
+        ck_assert(next_reply_has(peer, "too_many"));
+        ck_assert_ptr_eq(tensor->creator, &peer->client);
+        ck_assert(!tensor->segment->is_sealed);
+        return false;
+}
+
+/* Refused as a request, for the outcome of its operation, or for the name's record. */
+START_TEST(a_seal_that_was_refused_is_said_again)
+{
+        const struct quotas quotas = { .each = { [RESOURCE_RECORDS] = CAP } };
+        struct peer peer;
+        struct service *service = start_capped(&peer);
+        struct reply *message = begin("create", 5);
+        uint64_t n = 0;
+
+        users_set_quotas(store_users(service->store), &quotas);
+        key_str(message, "dtype", "float64");
+        key_shape(message, SIDE, SIDE);
+        key_uint(message, "handle", 1);
+        key_str(message, "name", "x");
+        key_op_id(message, 7);
+        submit(&peer, message);
+        await(&peer, 1);
+        ck_assert(next_reply_has(&peer, "unsealed"));
+        ck_assert(!seal_within(&peer, RESOURCE_RECORDS, 10));
+        while (!seal_within(&peer, RESOURCE_WORKSPACE, n)) {
+                ck_assert(!is_named(service, "x"));
+                n += STEP;
+        }
+        ck_assert_uint_gt(n, sizeof(struct call) + OUTCOME_BYTES);
+        ck_assert(is_named(service, "x"));
+        finish(service, &peer, "x");
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("service_quota");
@@ -238,6 +289,7 @@ int main(void)
         tcase_add_test(tcase, small_results_are_asked_for_before_there_is_memory_for_them);
         tcase_add_test(tcase, a_name_is_deleted_by_who_has_nothing_left);
         tcase_add_test(tcase, what_was_not_created_is_not_sealed);
+        tcase_add_test(tcase, a_seal_that_was_refused_is_said_again);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
