@@ -60,6 +60,8 @@ static void on_handle_closed(uv_handle_t *handle)
 /* Neither socket nor client is left. */
 static void session_gone(struct session *session)
 {
+        charge_drop(&session->connection);
+        charge_drop(&session->memory);
         struct sessions *sessions = session->sessions;
 
         list_unlink(&session->link);
@@ -120,8 +122,6 @@ static void session_free(struct session *session)
         session->state = SESSION_CLOSED;
         list_unlink(&session->dirty);
         output_deinit(&session->output);
-        charge_drop(&session->connection);
-        charge_drop(&session->memory);
         uv_close((uv_handle_t *)&session->timer, on_handle_closed);
         uv_close((uv_handle_t *)&session->poll, on_handle_closed);
         close(session->fd);

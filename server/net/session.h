@@ -46,8 +46,8 @@ struct session {
         unsigned n_handles; /* libuv's, and one while it is leaving: the memory stays */
         struct reply_sink sink;
         struct client client;
-        struct charge connection; /* once the client is gone and the socket is not */
-        struct charge memory;     /* of the input */
+        struct charge connection; /* once the client has left, until all that it had is gone */
+        struct charge memory;     /* of the input, beyond what comes with a connection */
         struct input input;
         struct output output;
         bool is_leaving;     /* what the client had is being taken out, in turns */

@@ -382,10 +382,14 @@ START_TEST(many_handles_end_in_turns)
         UNTIL(session->client.has_left);
         ck_assert_uint_gt(HASH_COUNT(session->client.promises), N_HANDLES / 2);
         ck_assert_uint_eq(service_n_clients(service), 1);
+        UNTIL(session->state == SESSION_CLOSED);
+        ck_assert_ptr_nonnull(session->client.promises); /* it has its place until all is gone */
+        ck_assert_uint_eq(other->session->client.user->used[RESOURCE_CONNECTIONS], 2);
         send_ping(other);
         UNTIL(received(other) == 1);
         ck_assert_uint_eq(n_ended, 0);
         UNTIL(n_ended == 1);
+        ck_assert_uint_eq(other->session->client.user->used[RESOURCE_CONNECTIONS], 1);
         disconnect_peer(other);
         stop();
 }
