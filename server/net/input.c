@@ -10,8 +10,6 @@
 #include "base/error.h"
 
 #define INPUT_FIRST_BYTES 4096
-/* What an idle connection may keep. */
-#define INPUT_KEPT_BYTES 16384
 
 static_assert(TD_MESSAGE_MAX % INPUT_FIRST_BYTES == 0 &&
                       ((TD_MESSAGE_MAX / INPUT_FIRST_BYTES) &

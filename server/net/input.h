@@ -16,6 +16,12 @@
 
 #include "wire/scan.h"
 
+/*
+ * What an idle one may keep. It goes with the connection, and is no part of what users share, so
+ * that none of them fills that up without having a share of it.
+ */
+#define INPUT_KEPT_BYTES 16384
+
 struct input {
         uint8_t *bytes;
         size_t n_allocated;

@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "service/service.h"
 
-/* So much may wait of any connection, whatever else its user has. */
-#define OUTPUT_FREE_BYTES (16 * 1024)
+/* So much may wait of any connection: it goes with that, and is no part of what users share. */
+#define OUTPUT_FREE_BYTES 4096
 
 /* Replies that one sendmsg takes. */
 #define OUTPUT_IOV 16
@@ -132,22 +132,35 @@ void output_deinit(struct output *output)
         output->user = user_unref(output->user);
 }
 
+static void output_count(struct output *output)
+{
+        uint64_t n = output->n_bytes > OUTPUT_FREE_BYTES ? output->n_bytes - OUTPUT_FREE_BYTES : 0;
+
+        if (n == 0)
+                output->is_over = false;
+        if (n > output->charge.n) {
+                n -= output->charge.n;
+                if (user_may_take(output->user, RESOURCE_WORKSPACE, n))
+                        output->is_over = true;
+                charge_adopt_more(&output->charge, n);
+        } else {
+                charge_shrink(&output->charge, output->charge.n - n);
+        }
+}
+
 void output_push(struct output *output, struct reply *reply, uint64_t now_ms)
 {
         if (output_is_empty(output))
                 output->since_ms = now_ms;
         list_push_back(&output->queue, &reply->link);
         output->n_bytes += reply_cost(reply);
-        if (output->n_bytes > OUTPUT_FREE_BYTES &&
-            user_may_take(output->user, RESOURCE_WORKSPACE, reply_cost(reply)))
-                output->is_over = true;
-        charge_adopt_more(&output->charge, reply_cost(reply));
+        output_count(output);
 }
 
 static void output_pop(struct output *output, struct reply *reply, uint64_t now_ms)
 {
         output->n_bytes -= reply_cost(reply);
-        charge_shrink(&output->charge, reply_cost(reply));
+        output_count(output);
         output->since_ms = now_ms;
         reply_free(reply);
 }

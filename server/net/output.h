@@ -36,8 +36,9 @@ struct output {
         int fd;            /* not owned */
         struct fd_budget *budget;
         struct user *user; /* owned reference */
-        struct charge charge; /* of the queue's memory */
-        bool is_over;         /* it is more than the user may have: the connection is to end */
+        struct charge charge; /* of the queue's memory, beyond what comes with a connection */
+        bool is_over;         /* that is more than the user may have: if it is not sent now, the
+                                 connection is to end */
         struct list link;  /* budget's list */
         unsigned n_fds_unread;
         uint64_t fds_since_ms; /* when the oldest of them was sent */

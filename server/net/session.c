@@ -32,8 +32,6 @@
 #define SESSION_LATER_MIN_MS 1
 #define SESSION_LATER_MAX_MS 64
 #define SESSION_LINGER_MAX_MS 4096
-/* An input may be as large, whatever else its user has. */
-#define SESSION_FREE_BYTES (64 * 1024)
 /* What is read and dropped before a close, so that the peer sees an end and no reset. */
 #define SESSION_DRAIN_BYTES (64 * 1024)
 
@@ -60,10 +58,10 @@ static void on_handle_closed(uv_handle_t *handle)
 /* Neither socket nor client is left. */
 static void session_gone(struct session *session)
 {
-        charge_drop(&session->connection);
-        charge_drop(&session->memory);
         struct sessions *sessions = session->sessions;
 
+        charge_drop(&session->connection);
+        charge_drop(&session->memory);
         list_unlink(&session->link);
         session->turns = turns_leave(session->turns);
         sessions->n--;
@@ -225,18 +223,15 @@ static bool session_may_read(const struct session *session)
                session->output.n_bytes <= TD_OUTPUT_SOFT && !client_is_full(&session->client);
 }
 
-/* What the input takes is its user's. False: it is more than the user may have. */
+/* What the input takes beyond what any may is its user's. False: it is more than that may have. */
 static bool session_count_input(struct session *session)
 {
         uint64_t n = session->input.n_allocated;
 
-        if (n < session->memory.n)
-                charge_shrink(&session->memory, session->memory.n - n);
-        n -= session->memory.n;
-        if (session->memory.n + n <= SESSION_FREE_BYTES)
-                charge_adopt_more(&session->memory, n);
-        else if (n > 0)
-                return !charge_grow(&session->memory, n);
+        n = n > INPUT_KEPT_BYTES ? n - INPUT_KEPT_BYTES : 0;
+        if (n > session->memory.n)
+                return !charge_grow(&session->memory, n - session->memory.n);
+        charge_shrink(&session->memory, session->memory.n - n);
         return true;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "service/promise.h"
+#include "service/core.h"
 #include "session_kit.h"
 
 /* ---- requests ---- */
@@ -395,6 +395,95 @@ START_TEST(many_handles_end_in_turns)
 }
 END_TEST
 
+/* ---- what users share ---- */
+
+#define WORKSPACE (1 << 20)
+
+/* Another user, and what that one may have: what the first one did must not change it. */
+static struct user *start_shared(void)
+{
+        const struct quotas quotas = { .is_shared = true,
+                                       .all = { [RESOURCE_WORKSPACE] = WORKSPACE } };
+        struct user *user;
+
+        start(1024);
+        users_set_quotas(store_users(service->store), &quotas);
+        ck_assert_int_eq(user_get(store_users(service->store), geteuid() + 1, &user), 0);
+        return user;
+}
+
+/* The first bytes of each come with the connection, the rest are the user's as far as it may. */
+START_TEST(messages_that_are_not_whole_leave_shares)
+{
+        enum { N_PEERS = 100, N_BYTES = 60000 };
+        static const uint8_t begun[N_BYTES] = { 0x94, 0, 1, 0xdb, 0, 1, 0x86, 0xa0 };
+        struct user *user = start_shared();
+        struct peer *peers[N_PEERS];
+
+        for (unsigned i = 0; i < N_PEERS; i++) {
+                peers[i] = connect_peer();
+                ck_assert_int_eq(send(peers[i]->fd, begun, 4000, MSG_NOSIGNAL), 4000);
+                UNTIL(peers[i]->session->input.end == 4000);
+        }
+        ck_assert_uint_eq(store_users(service->store)->totals[RESOURCE_WORKSPACE].n, 0);
+        for (unsigned i = 0; i < N_PEERS; i++) {
+                ck_assert_int_eq(send(peers[i]->fd, begun, N_BYTES, MSG_NOSIGNAL), N_BYTES);
+                UNTIL(n_ended > 0 || peers[i]->session->input.end == 4000 + N_BYTES);
+                if (n_ended > 0)
+                        break;
+        }
+        ck_assert_uint_eq(n_ended, 1);
+        ck_assert_int_eq(user_may_take(user, RESOURCE_WORKSPACE, WORKSPACE / 8), 0);
+        for (unsigned i = 0; i < N_PEERS; i++)
+                disconnect_peer(peers[i]);
+        user_unref(user);
+        stop();
+}
+END_TEST
+
+static void push_reply(struct peer *peer, const void *bytes, size_t n_bytes)
+{
+        struct reply *reply = reply_new();
+
+        reply_bin(reply, bytes, n_bytes);
+        ck_assert_int_eq(reply_finish(reply), 0);
+        peer->session->sink.send(&peer->session->sink, reply);
+}
+
+/* So are replies that are not read; one that is ends no connection, however little is left. */
+START_TEST(replies_that_are_not_read_leave_shares)
+{
+        enum { N_PEERS = 100, N_REPLY = 8000, N_BYTES = 100000 };
+        static const uint8_t bytes[N_BYTES];
+        struct user *user = start_shared();
+        struct peer *peer = connect_peer(), *peers[N_PEERS];
+        struct charge filler = { 0 };
+
+        charge_adopt(&filler, peer->session->client.user, RESOURCE_WORKSPACE, WORKSPACE / 4 * 3);
+        ck_assert_int_eq(user_may_take(filler.user, RESOURCE_WORKSPACE, 1), CHARGE_E_QUOTA);
+        push_reply(peer, bytes, N_BYTES);
+        UNTIL(received(peer) == 1);
+        ck_assert_uint_eq(n_ended, 0);
+        for (unsigned i = 0; i < N_PEERS; i++) {
+                unsigned n_before = n_ended;
+
+                peers[i] = connect_peer();
+                while (n_ended == n_before && output_is_empty(&peers[i]->session->output)) {
+                        push_reply(peers[i], bytes, N_REPLY);
+                        turn();
+                }
+        }
+        ck_assert_uint_gt(n_ended, 0);
+        ck_assert_int_eq(user_may_take(user, RESOURCE_WORKSPACE, WORKSPACE / 8), 0);
+        charge_drop(&filler);
+        for (unsigned i = 0; i < N_PEERS; i++)
+                disconnect_peer(peers[i]);
+        disconnect_peer(peer);
+        user_unref(user);
+        stop();
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("session");
@@ -419,6 +508,8 @@ int main(void)
         tcase_add_test(tcase, end_does_not_wait_for_the_deaf);
         tcase_add_test(tcase, many_handles_end_in_turns);
         tcase_add_test(tcase, many_handles_end_with_the_daemon);
+        tcase_add_test(tcase, messages_that_are_not_whole_leave_shares);
+        tcase_add_test(tcase, replies_that_are_not_read_leave_shares);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
