@@ -59,15 +59,35 @@ struct promise *promise_unref(struct promise *promise)
 
 void promise_fulfil(struct promise *promise, struct tensor *tensor)
 {
+        struct client *client;
+
         assert(promise->state == PROMISE_PENDING && !promise->tensor);
         promise->state = PROMISE_READY;
         promise->tensor = tensor_ref(tensor);
         if (!promise->table)
                 return;
+        client = promise_client(promise);
         list_push_back(&tensor->promises, &promise->of_tensor);
-        promise_client(promise)->n_referred += tensor->n_bytes;
-        if (promise_client(promise)->has_left)
-                store_expect(tensor->store, promise_client(promise)->user, tensor->n_bytes);
+        client->n_referred += tensor->n_bytes;
+        /* only who made it and this handle refer to it: neither a name, nor others, nor a loan */
+        promise->returns = tensor->n_refs == 2 && !tensor->name;
+        if (!promise->returns)
+                return;
+        client->n_returning += tensor->n_bytes;
+        if (client->has_left)
+                store_expect(tensor->store, client->user, tensor->n_bytes);
+}
+
+/* What left is to be gone soon, and is not looked at again. */
+void promise_named(const struct tensor *tensor)
+{
+        struct promise *promise = list_first(&tensor->promises, struct promise, of_tensor);
+
+        /* If any, it is the first of them. */
+        if (!promise || !promise->returns || promise_client(promise)->has_left)
+                return;
+        promise->returns = false;
+        promise_client(promise)->n_returning -= tensor->n_bytes;
 }
 
 struct client *promise_client(const struct promise *promise)
@@ -86,7 +106,8 @@ void promise_unlink(struct promise *promise)
 
                 list_unlink(&promise->of_tensor);
                 client->n_referred -= tensor->n_bytes;
-                if (client->has_left)
+                client->n_returning -= promise->returns ? tensor->n_bytes : 0;
+                if (promise->returns && client->has_left)
                         store_expect_no_more(tensor->store, client->user, tensor->n_bytes);
         }
         HASH_DELETE(hh, *promise->table, promise);

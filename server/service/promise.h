@@ -31,6 +31,7 @@ struct promise {
         struct list of_tensor;    /* READY, and still listed: the tensor's list of such */
         struct promise **table; /* the client's table that lists it under handle, NULL: none */
         uint64_t handle;
+        bool returns; /* counted in client->n_returning */
         UT_hash_handle hh;
 };
 
@@ -51,6 +52,8 @@ struct promise *promise_ref(struct promise *promise);
 struct promise *promise_unref(struct promise *promise);
 /* It is the tensor's from now on, whose reference is not taken over. */
 void promise_fulfil(struct promise *promise, struct tensor *tensor);
+/* The tensor has a name now: it stays when its handles go. */
+void promise_named(const struct tensor *tensor);
 /* Whose handle it is: it is listed. */
 struct client *promise_client(const struct promise *promise);
 /* The handle ends; the table's reference goes. */

@@ -71,6 +71,7 @@ static void on_named(void *ctx, const struct tensor *tensor)
 {
         struct service *service = ctx;
 
+        promise_named(tensor);
         waiters_wake(&service->waiters, tensor, &service->ready);
 }
 
@@ -351,7 +352,7 @@ void client_leave(struct client *client)
         assert(!client->has_left);
         service_enter(service);
         client->has_left = true;
-        store_expect(service->store, client->user, client->n_referred);
+        store_expect(service->store, client->user, client->n_returning);
         /* The latest first: ending one frees what it waited for, which came before it. */
         while (!list_is_empty(&client->calls)) {
                 struct call *call = list_entry(client->calls.prev, struct call, link);
@@ -393,7 +394,7 @@ void client_deinit(struct client *client)
                 client_leave(client);
         while (!client_take_out(client, UINT_MAX))
                 ;
-        assert(client->n_referred == 0);
+        assert(client->n_referred == 0 && client->n_returning == 0);
         holder_deinit(client->service->store, &client->holder);
         charge_drop(&client->connection);
         user_unref(client->user);

@@ -69,7 +69,8 @@ struct client {
         uint64_t number; /* of this connection, among all that there were, */
         char name[64];   /* and what it said that it is; */
         uint32_t pid;    /* of who connected, 0: not known: to be shown */
-        uint64_t n_referred;      /* bytes that its handles mean */
+        uint64_t n_referred;      /* bytes that its handles mean; of these, */
+        uint64_t n_returning;     /* of unnamed tensors that its requests made */
         struct promise *promises; /* by handle */
         struct claim *claims;     /* leases by number */
         struct definitions definitions;

@@ -500,6 +500,43 @@ START_TEST(memory_of_who_leaves_is_waited_for)
 }
 END_TEST
 
+/* Not what a handle of it does not free: what has a name, or is another's, or referred to twice. */
+START_TEST(what_stays_is_not_waited_for)
+{
+        struct service *service = start(1 << 25);
+        struct peer peer, other;
+        const uint64_t *n_leaving;
+
+        attach(&peer, service, 1000);
+        attach(&other, service, 1000);
+        n_leaving = &peer.client.user->spare.n_leaving;
+        send_create(&peer, 64, 1, "x"); /* named by its seal, */
+        send_seal(&peer, 1);
+        send_put(&peer, 2, "y", 0); /* or at once */
+        for (uint64_t i = 3; i < 100; i++)
+                send_open(&peer, "y", i);
+        send_create(&peer, 8, 100, NULL); /* what it is that leaves */
+        send_create(&peer, 8, 101, NULL);
+        send_release(&peer, 101);
+        for (uint64_t i = 0; i < 99; i++)
+                send_open(&other, i % 2 ? "x" : "y", 1 + i);
+        end_turns(service);
+        client_leave(&other.client);
+        ck_assert_uint_eq(*n_leaving, 0);
+        client_leave(&peer.client);
+        ck_assert_uint_eq(*n_leaving, 8 * 8 * 8);
+        ck_assert(!client_take_out(&peer.client, 99));
+        ck_assert_uint_eq(*n_leaving, 8 * 8 * 8);
+        detach(&peer);
+        ck_assert_uint_eq(*n_leaving, 0);
+        detach(&other);
+        attach(&peer, service, 1000);
+        send_name(&peer, "delete", "x");
+        ck_assert(next_reply_has(&peer, "\xc0\xc0"));
+        finish(service, &peer, "y");
+}
+END_TEST
+
 /* Others are answered while what it left behind is looked at. */
 START_TEST(a_connection_with_many_segments_ends_in_turns)
 {
@@ -546,6 +583,7 @@ int main(void)
         tcase_add_test(tcase, long_programs_are_planned_elsewhere);
         tcase_add_test(tcase, many_are_asked_back_in_few_messages);
         tcase_add_test(tcase, memory_of_who_leaves_is_waited_for);
+        tcase_add_test(tcase, what_stays_is_not_waited_for);
         tcase_add_test(tcase, a_connection_with_many_segments_ends_in_turns);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
