@@ -19,7 +19,7 @@
 #include "store/record.h"
 
 /*
- * 1: without ledger. 2: beside a ledger; tensors may be shared or evictable. A daemon adopts one of
+ * 1: without ledger. 2: beside a ledger; tensors may be shared. A daemon adopts one of
  * an earlier version, and refuses one of a later, which says what it would not understand.
  */
 #define CATALOG_VERSION 2
