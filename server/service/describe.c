@@ -97,15 +97,13 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
         reply_str(reply, td_dtype_info(type->dtype)->name);
         describe_extents(reply, "shape", type->shape, type->ndim);
         describe_extents(reply, "strides", tensor->desc.strides, type->ndim);
-        reply_key(reply, "nbytes");
-        reply_uint(reply, tensor->n_bytes);
+        reply_key_uint(reply, "nbytes", tensor->n_bytes);
         reply_key(reply, "id");
         reply_bin(reply, tensor->id, sizeof(tensor->id));
         reply_key(reply, "state");
         reply_str(reply, states[tensor->state]);
         if (tensor->mutable) {
-                reply_key(reply, "version");
-                reply_uint(reply, tensor->mutable->version);
+                reply_key_uint(reply, "version", tensor->mutable->version);
                 reply_key(reply, "torn");
                 reply_bool(reply, tensor_is_torn(tensor));
         }
@@ -118,20 +116,16 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
                 reply_bool(reply, true);
         }
         if (!is_own) {
-                reply_key(reply, "owner");
-                reply_uint(reply, tensor->user->uid);
+                reply_key_uint(reply, "owner", tensor->user->uid);
         }
         if (has_data(tensor, mode)) {
                 reply_key(reply, "data");
                 reply_bin(reply, tensor->heap, tensor->n_bytes);
         }
         if (has_place(tensor, mode)) {
-                reply_key(reply, "segment");
-                reply_uint(reply, segment_id(tensor->segment));
-                reply_key(reply, "offset");
-                reply_uint(reply, TD_HEADER_BYTES);
-                reply_key(reply, "n_bytes");
-                reply_uint(reply, segment_map_bytes(tensor->segment));
+                reply_key_uint(reply, "segment", segment_id(tensor->segment));
+                reply_key_uint(reply, "offset", TD_HEADER_BYTES);
+                reply_key_uint(reply, "n_bytes", segment_map_bytes(tensor->segment));
                 reply_key(reply, "writable");
                 reply_bool(reply, writable);
         }

@@ -118,19 +118,15 @@ void failure_write(const struct failure *failure, struct reply *reply, uint32_t 
 
         reply_begin_error(reply, msgid, failure->code, failure->message, n_data);
         if (failure->has_figures) {
-                reply_key(reply, "asked");
-                reply_uint(reply, failure->asked);
-                reply_key(reply, "used");
-                reply_uint(reply, failure->used);
-                reply_key(reply, "limit");
-                reply_uint(reply, failure->limit);
+                reply_key_uint(reply, "asked", failure->asked);
+                reply_key_uint(reply, "used", failure->used);
+                reply_key_uint(reply, "limit", failure->limit);
         }
         if (failure->what) {
                 reply_key(reply, "what");
                 reply_str(reply, failure->what);
         }
         if (failure->node >= 0) {
-                reply_key(reply, "node");
-                reply_uint(reply, (uint64_t)failure->node);
+                reply_key_uint(reply, "node", (uint64_t)failure->node);
         }
 }

@@ -93,19 +93,13 @@ static int by_number(const struct row *a, const struct row *b)
         return a->client->number < b->client->number ? -1 : 1;
 }
 
-static void write_uint(struct reply *reply, const char *key, uint64_t value)
-{
-        reply_key(reply, key);
-        reply_uint(reply, value);
-}
-
 /* The first keys of both kinds of rows. */
 static void write_client(struct reply *reply, const struct client *client, uint32_t n_more)
 {
         reply_map(reply, 4 + n_more);
-        write_uint(reply, "connection", client->number);
-        write_uint(reply, "uid", client->user->uid);
-        write_uint(reply, "pid", client->pid);
+        reply_key_uint(reply, "connection", client->number);
+        reply_key_uint(reply, "uid", client->user->uid);
+        reply_key_uint(reply, "pid", client->pid);
         reply_key(reply, "client");
         reply_str(reply, client->name);
 }
@@ -146,9 +140,9 @@ static void holders_of_tensor(struct call *call)
                         if (row->client->number <= request->after_number)
                                 continue;
                         write_client(reply, row->client, 3);
-                        write_uint(reply, "references", row->references);
-                        write_uint(reply, "maps", row->maps);
-                        write_uint(reply, "leases", row->leases);
+                        reply_key_uint(reply, "references", row->references);
+                        reply_key_uint(reply, "maps", row->maps);
+                        reply_key_uint(reply, "leases", row->leases);
                         n_left--;
                 }
                 reply_key(reply, "more");
@@ -184,7 +178,8 @@ static void holders_of_all(struct call *call)
         reply_map(reply, 3);
         reply_key(reply, "more");
         reply_bool(reply, n > n_left);
-        write_uint(reply, "held", call_is_administrators(call) ? figures.held : call->user->n_held);
+        reply_key_uint(reply, "held",
+                       call_is_administrators(call) ? figures.held : call->user->n_held);
         reply_key(reply, "connections");
         reply_array(reply, n_left);
         list_for_each (client, &service->clients, link) {
@@ -194,10 +189,10 @@ static void holders_of_all(struct call *call)
                         continue;
                 n_left--;
                 write_client(reply, client, 4);
-                write_uint(reply, "references", HASH_COUNT(client->promises));
-                write_uint(reply, "bytes", client->n_referred);
-                write_uint(reply, "leases", HASH_COUNT(client->claims));
-                write_uint(reply, "requests", client->n_calls);
+                reply_key_uint(reply, "references", HASH_COUNT(client->promises));
+                reply_key_uint(reply, "bytes", client->n_referred);
+                reply_key_uint(reply, "leases", HASH_COUNT(client->claims));
+                reply_key_uint(reply, "requests", client->n_calls);
         }
         call_done(call, reply);
 }

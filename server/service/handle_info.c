@@ -12,12 +12,6 @@
 #include "service/dispatch.h"
 #include "wire/utf8.h"
 
-static void write_uint(struct reply *reply, const char *key, uint64_t value)
-{
-        reply_key(reply, key);
-        reply_uint(reply, value);
-}
-
 static void write_str(struct reply *reply, const char *key, const char *value)
 {
         reply_key(reply, key);
@@ -39,7 +33,7 @@ static void write_limits(struct reply *reply)
         reply_key(reply, "limits");
         reply_map(reply, ARRAY_SIZE(limits));
         for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-                write_uint(reply, limits[i].key, limits[i].value);
+                reply_key_uint(reply, limits[i].key, limits[i].value);
 }
 
 void handle_hello(struct call *call)
@@ -59,12 +53,12 @@ void handle_hello(struct call *call)
         reply = call_begin_reply(call);
         if (reply) {
                 reply_map(reply, 7);
-                write_uint(reply, "version", TD_PROTOCOL_VERSION);
+                reply_key_uint(reply, "version", TD_PROTOCOL_VERSION);
                 write_str(reply, "daemon", "tensord " TENSORD_VERSION);
-                write_uint(reply, "uid", call->user->uid);
+                reply_key_uint(reply, "uid", call->user->uid);
                 reply_key(reply, "epoch");
                 reply_bin(reply, service->epoch, sizeof(service->epoch));
-                write_uint(reply, "busy_poll_us", service->config.busy_poll_us);
+                reply_key_uint(reply, "busy_poll_us", service->config.busy_poll_us);
                 write_limits(reply);
                 reply_key(reply, "dtypes");
                 reply_array(reply, TD_N_DTYPES);
@@ -90,9 +84,9 @@ static void write_user_kernel(struct reply *reply, const struct user_kernel *ker
         snprintf(name, sizeof(name), "user.%s", kernel->op.name);
         reply_map(reply, 10);
         write_str(reply, "name", name);
-        write_uint(reply, "min_args", kernel->op.n_args);
-        write_uint(reply, "max_args", kernel->op.n_args);
-        write_uint(reply, "results", kernel->op.n_results);
+        reply_key_uint(reply, "min_args", kernel->op.n_args);
+        reply_key_uint(reply, "max_args", kernel->op.n_args);
+        reply_key_uint(reply, "results", kernel->op.n_results);
         reply_key(reply, "may_fail");
         reply_bool(reply, true);
         write_str(reply, "doc", kernel->kernel->doc);
@@ -117,8 +111,8 @@ void handle_ops(struct call *call)
 
                         reply_map(reply, 6);
                         write_str(reply, "name", op->name);
-                        write_uint(reply, "min_args", op->min_args);
-                        write_uint(reply, "max_args", op->max_args);
+                        reply_key_uint(reply, "min_args", op->min_args);
+                        reply_key_uint(reply, "max_args", op->max_args);
                         reply_key(reply, "results");
                         reply_int(reply, op->n_results);
                         reply_key(reply, "may_fail");
@@ -132,8 +126,8 @@ void handle_ops(struct call *call)
 void handle_infer(struct call *call)
 {
         const struct request *request = call->request;
-        const struct user_kernel *kernel =
-                user_kernels_find(call->service->config.user_kernels, request->name);
+        const struct user_kernel *kernel = user_kernels_find(call->service->config.user_kernels,
+                                                             request->name);
         struct td_type args[TD_ARGS_MAX], results[TD_KERNEL_ARRAYS_MAX];
         struct td_refusal refusal;
         struct reply *reply;
@@ -172,29 +166,29 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
 {
         reply_key(reply, "memory");
         reply_map(reply, 9);
-        write_uint(reply, "limit", figures->limit);
-        write_uint(reply, "used", figures->used);
-        write_uint(reply, "live", figures->live);
-        write_uint(reply, "idle", figures->idle);
-        write_uint(reply, "parked", figures->parked);
-        write_uint(reply, "held", figures->held);
-        write_uint(reply, "catalog", figures->catalog);
-        write_uint(reply, "heap", figures->heap);
-        write_uint(reply, "scratch", n_scratch);
+        reply_key_uint(reply, "limit", figures->limit);
+        reply_key_uint(reply, "used", figures->used);
+        reply_key_uint(reply, "live", figures->live);
+        reply_key_uint(reply, "idle", figures->idle);
+        reply_key_uint(reply, "parked", figures->parked);
+        reply_key_uint(reply, "held", figures->held);
+        reply_key_uint(reply, "catalog", figures->catalog);
+        reply_key_uint(reply, "heap", figures->heap);
+        reply_key_uint(reply, "scratch", n_scratch);
 }
 
 static void write_user(struct reply *reply, const struct user *user)
 {
         reply_map(reply, 3 + N_RESOURCES + 1);
-        write_uint(reply, "uid", user->uid);
+        reply_key_uint(reply, "uid", user->uid);
         for (int i = 0; i < N_RESOURCES; i++)
-                write_uint(reply, resource_name(i), user->used[i]);
-        write_uint(reply, "names", user->n_names);
-        write_uint(reply, "worker_ms", user->works.n_ns / 1000000);
+                reply_key_uint(reply, resource_name(i), user->used[i]);
+        reply_key_uint(reply, "names", user->n_names);
+        reply_key_uint(reply, "worker_ms", user->works.n_ns / 1000000);
         reply_key(reply, "limits");
         reply_map(reply, N_RESOURCES);
         for (int i = 0; i < N_RESOURCES; i++)
-                write_uint(reply, resource_name(i), user_limit(user, i));
+                reply_key_uint(reply, resource_name(i), user_limit(user, i));
 }
 
 /* Every user to the daemon's own uid and to root, else the asking one. */
@@ -221,22 +215,22 @@ static void stat_daemon(struct call *call)
                 store_figures(service->store, &figures);
                 reply_map(reply, 18);
                 write_str(reply, "version", TENSORD_VERSION);
-                write_uint(reply, "pid", (uint64_t)getpid());
-                write_uint(reply, "uptime_ms", service_now_ms() - service->started_ms);
+                reply_key_uint(reply, "pid", (uint64_t)getpid());
+                reply_key_uint(reply, "uptime_ms", service_now_ms() - service->started_ms);
                 write_memory(reply, &figures, service->n_scratch);
-                write_uint(reply, "memory_peak", figures.peak);
-                write_uint(reply, "tensors", figures.n_tensors);
-                write_uint(reply, "names", figures.n_names);
-                write_uint(reply, "lost", figures.n_lost);
-                write_uint(reply, "connections", service->n_clients);
-                write_uint(reply, "jobs", service->n_jobs);
-                write_uint(reply, "requests", service->n_requests);
-                write_uint(reply, "threads", service->config.n_threads);
+                reply_key_uint(reply, "memory_peak", figures.peak);
+                reply_key_uint(reply, "tensors", figures.n_tensors);
+                reply_key_uint(reply, "names", figures.n_names);
+                reply_key_uint(reply, "lost", figures.n_lost);
+                reply_key_uint(reply, "connections", service->n_clients);
+                reply_key_uint(reply, "jobs", service->n_jobs);
+                reply_key_uint(reply, "requests", service->n_requests);
+                reply_key_uint(reply, "threads", service->config.n_threads);
                 reply_key(reply, "plans");
                 reply_map(reply, 3);
-                write_uint(reply, "hits", service->plans.n_hits);
-                write_uint(reply, "misses", service->plans.n_misses);
-                write_uint(reply, "bytes", service->plans.n_bytes + service->nodes.n_bytes);
+                reply_key_uint(reply, "hits", service->plans.n_hits);
+                reply_key_uint(reply, "misses", service->plans.n_misses);
+                reply_key_uint(reply, "bytes", service->plans.n_bytes + service->nodes.n_bytes);
                 reply_key(reply, "blas");
                 reply_map(reply, 3);
                 write_str(reply, "library", "OpenBLAS");
@@ -244,7 +238,7 @@ static void stat_daemon(struct call *call)
                 write_str(reply, "cpu", service->config.cpu);
                 write_str(reply, "kernels", service->config.kernels);
                 write_str(reply, "huge_pages", figures.huge_pages);
-                write_uint(reply, "shm_free", figures.shm_free);
+                reply_key_uint(reply, "shm_free", figures.shm_free);
                 write_users(reply, call);
         }
         call_done(call, reply);
@@ -271,13 +265,13 @@ void handle_stat(struct call *call)
                 describe(reply, viewer, tensor, DESCRIBE_BRIEF, false, false);
                 if (is_own) {
                         /* by name or id the call itself holds one more */
-                        write_uint(reply, "references",
-                                   tensor->n_refs - (call->pins[0].wait.promise ? 0 : 1));
-                        write_uint(reply, "leases",
-                                   tensor->mutable ? tensor->mutable->n_leases : 0);
+                        reply_key_uint(reply, "references",
+                                       tensor->n_refs - (call->pins[0].wait.promise ? 0 : 1));
+                        reply_key_uint(reply, "leases",
+                                       tensor->mutable ? tensor->mutable->n_leases : 0);
                 }
-                write_uint(reply, "segment_bytes",
-                           tensor->segment ? segment_map_bytes(tensor->segment) : 0);
+                reply_key_uint(reply, "segment_bytes",
+                               tensor->segment ? segment_map_bytes(tensor->segment) : 0);
         }
         call_done(call, reply);
 }

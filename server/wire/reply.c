@@ -165,6 +165,12 @@ void reply_key(struct reply *reply, const char *key)
         reply_str(reply, key);
 }
 
+void reply_key_uint(struct reply *reply, const char *key, uint64_t value)
+{
+        reply_key(reply, key);
+        reply_uint(reply, value);
+}
+
 void reply_bin(struct reply *reply, const void *bytes, size_t n_bytes)
 {
         if (n_bytes <= UINT8_MAX)

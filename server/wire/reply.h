@@ -64,5 +64,6 @@ void reply_array(struct reply *reply, uint32_t n);
 void reply_map(struct reply *reply, uint32_t n);
 /* A map's key: the same as reply_str(), to be followed by the value. */
 void reply_key(struct reply *reply, const char *key);
+void reply_key_uint(struct reply *reply, const char *key, uint64_t value);
 
 const char *error_name(enum td_error_code code);
