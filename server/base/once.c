@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 struct row {
         enum log_level level;
@@ -19,15 +20,13 @@ struct row {
 static struct row rows[ONCE_ROWS];
 static struct row others; /* of all for which there was no row */
 
-static uint64_t boot_ms(void)
+/* Never 0. */
+static uint64_t later_ms(void)
 {
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
+        return clock_now_ms() + 1;
 }
 
-static uint64_t (*clock_ms)(void) = boot_ms;
+static uint64_t (*clock_ms)(void) = later_ms;
 
 static bool row_is_old(const struct row *row, uint64_t now)
 {
@@ -114,5 +113,5 @@ void once_reset(uint64_t (*now_ms)(void))
 {
         memset(rows, 0, sizeof(rows));
         others = (struct row){ 0 };
-        clock_ms = now_ms ? now_ms : boot_ms;
+        clock_ms = now_ms ? now_ms : later_ms;
 }

@@ -6,6 +6,7 @@
  * found and, of mutable tensors, claimed; the handles and names of its results are claimed. Where a
  * step fails the call ends, and gives back what the ones before took. Loop thread.
  */
+#include "base/clock.h"
 #include "service/call.h"
 
 #include <errno.h>
@@ -359,7 +360,7 @@ static uint64_t after_ms(uint64_t ms)
 {
         uint64_t at;
 
-        return __builtin_add_overflow(service_now_ms(), ms, &at) ? UINT64_MAX : at;
+        return __builtin_add_overflow(clock_now_ms(), ms, &at) ? UINT64_MAX : at;
 }
 
 /* Its time begins; what waits counts. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/definition.h"
@@ -229,7 +230,7 @@ static void call_end_repeat(struct call *call, bool is_success)
                         joined->failure = call->failure;
                 list_push_back(&service->ready, &joined->queue);
         }
-        repeat_end(&service->repeats, repeat, is_success ? NULL : &call->failure, service_now_ms());
+        repeat_end(&service->repeats, repeat, is_success ? NULL : &call->failure, clock_now_ms());
 }
 
 struct reply *call_begin_reply(struct call *call)
@@ -378,7 +379,7 @@ void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
         struct service *service = call->service;
 
         if (r == STORE_E_TRIMMING) {
-                uint64_t now_ms = service_now_ms();
+                uint64_t now_ms = clock_now_ms();
 
                 bool is_first = !call->starved_ms;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "service/core.h"
 #include "service/describe.h"
@@ -204,7 +205,7 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
         if (pin->claim->lease.n_blockers == 0)
                 return 0;
         if (pin->claim->lease.may_last &&
-            (!call->request->wait_ms || service_now_ms() >= call->blocked_until_ms)) {
+            (!call->request->wait_ms || clock_now_ms() >= call->blocked_until_ms)) {
                 set_conflict(call, &pin->claim->lease, "in use");
                 return -1;
         }
@@ -346,7 +347,7 @@ void claims_end(struct client *client)
 
 int claims_recover(struct service *service)
 {
-        uint64_t until_ms = service_now_ms() + TD_LEASE_RETURN_MS;
+        uint64_t until_ms = clock_now_ms() + TD_LEASE_RETURN_MS;
         struct recovered *recovered;
 
         while ((recovered = store_next_recovered(service->store))) {

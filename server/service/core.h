@@ -81,8 +81,6 @@ struct service {
         uint64_t n_scratch; /* bytes reserved as scratch by jobs */
 };
 
-uint64_t service_now_ms(void);
-
 /*
  * Complete the reply and hand it to the client's session; takes it over. NULL: there was no memory
  * for it.

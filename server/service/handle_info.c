@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "compute/user/user_kernel.h"
 #include "service/core.h"
 #include "service/describe.h"
@@ -216,7 +217,7 @@ static void stat_daemon(struct call *call)
                 reply_map(reply, 18);
                 write_str(reply, "version", TENSORD_VERSION);
                 reply_key_uint(reply, "pid", (uint64_t)getpid());
-                reply_key_uint(reply, "uptime_ms", service_now_ms() - service->started_ms);
+                reply_key_uint(reply, "uptime_ms", clock_now_ms() - service->started_ms);
                 write_memory(reply, &figures, service->n_scratch);
                 reply_key_uint(reply, "memory_peak", figures.peak);
                 reply_key_uint(reply, "tensors", figures.n_tensors);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/describe.h"
@@ -242,7 +243,7 @@ void handle_lend(struct call *call)
                 return;
         }
         for (uint32_t i = 0; i < call->n_pins; i++) {
-                int r = loan_begin(loans, call->pins[i].tensor, service_now_ms());
+                int r = loan_begin(loans, call->pins[i].tensor, clock_now_ms());
 
                 if (!r)
                         continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/progress.h"
 
+#include "base/clock.h"
 #include "service/run_state.h"
 
 void progress_watch(struct call *call)
@@ -10,7 +11,7 @@ void progress_watch(struct call *call)
         if (ms == 0 || call->client->n_watched >= TD_PROGRESS_MAX)
                 return;
         call->client->n_watched++;
-        call->progress_ms = service_now_ms() + ms;
+        call->progress_ms = clock_now_ms() + ms;
         if (call->progress_ms < call->service->next_progress_ms)
                 call->service->next_progress_ms = call->progress_ms;
         list_push_back(&call->service->watched, &call->watched);
@@ -53,7 +54,7 @@ static void call_tell(struct call *call)
 
 void progress_tell(struct service *service)
 {
-        uint64_t now = service_now_ms(), next = UINT64_MAX;
+        uint64_t now = clock_now_ms(), next = UINT64_MAX;
         struct call *call;
 
         if (now < service->next_progress_ms)

@@ -5,22 +5,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/once.h"
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/dispatch.h"
 #include "service/progress.h"
-
-uint64_t service_now_ms(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- jobs of the store ---- */
 
@@ -139,7 +131,7 @@ int service_new(struct service **servicep, const struct service_config *config, 
         nodes_cache_init(&service->nodes);
         plans_init(&service->plans);
         repeats_init(&service->repeats);
-        service->started_ms = service_now_ms();
+        service->started_ms = clock_now_ms();
         if (getrandom(service->epoch, sizeof(service->epoch), 0) != sizeof(service->epoch))
                 return error_origin(-errno);
         r = workers_new(&service->workers, config->n_threads, config->wake, config->ctx);
@@ -176,7 +168,7 @@ static void service_stop_orphans(struct service *service)
  */
 static void service_drain(struct service *service)
 {
-        uint64_t end_ms = service_now_ms() + DRAIN_MS, now_ms;
+        uint64_t end_ms = clock_now_ms() + DRAIN_MS, now_ms;
         struct call *call;
 
         do {
@@ -185,7 +177,7 @@ static void service_drain(struct service *service)
                 if (workers_n_busy(service->workers) == 0)
                         while ((call = list_first(&service->starved, struct call, queue)))
                                 call_refuse(call, TD_E_SHUTTING_DOWN, "the daemon is stopping");
-                now_ms = service_now_ms();
+                now_ms = clock_now_ms();
                 if (!workers_drain_for(service->workers, now_ms < end_ms ? end_ms - now_ms : 0)) {
                         service_stop_orphans(service);
                         workers_drain(service->workers);
@@ -484,7 +476,7 @@ unsigned service_reap(struct service *service)
 /* End what is late; what a worker is at is told once. */
 static void service_end_late(struct service *service)
 {
-        uint64_t now = service_now_ms();
+        uint64_t now = clock_now_ms();
 
         while (service->timed.first && service->timed.first->key <= now) {
                 struct call *call = container_of(service->timed.first, struct call, timed);
@@ -503,11 +495,11 @@ void service_tick(struct service *service)
 {
         service_enter(service);
         service_end_late(service);
-        claims_expire(service, service_now_ms());
+        claims_expire(service, clock_now_ms());
         progress_tell(service);
         store_retry_held(service->store);
-        repeats_expire(&service->repeats, service_now_ms());
-        loans_expire(&service->loans, service_now_ms());
+        repeats_expire(&service->repeats, clock_now_ms());
+        loans_expire(&service->loans, clock_now_ms());
         /* Starved calls look at their own clock when they are started. */
         service->has_freed = true;
         service_pump(service);
@@ -532,7 +524,7 @@ uint64_t service_tick_in_ms(const struct service *service)
                 next_ms = loans_next_ms(&service->loans);
         if (next_ms == UINT64_MAX)
                 return ms;
-        now = service_now_ms();
+        now = clock_now_ms();
         next_ms = next_ms > now ? next_ms - now : 0;
         return next_ms < ms ? next_ms : ms;
 }

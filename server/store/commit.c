@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 /* Beside what the names mean, a new catalog has room for as much again, and for this. */
@@ -82,7 +83,7 @@ uint32_t store_list_shared(struct store *store, uid_t owner, const char *prefix,
 
 int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, struct tensor **tensorp)
 {
-        struct outcome *outcome = outcomes_find(&store->outcomes, uid, op_id, store_now_ms());
+        struct outcome *outcome = outcomes_find(&store->outcomes, uid, op_id, clock_now_ms());
 
         if (!outcome)
                 return STORE_E_NOT_FOUND;
@@ -94,7 +95,7 @@ int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, stru
 struct tensor *store_recall_name(struct store *store, uid_t uid, const struct op_id *op_id,
                                  const char *name)
 {
-        struct outcome *outcome = outcomes_find(&store->outcomes, uid, op_id, store_now_ms());
+        struct outcome *outcome = outcomes_find(&store->outcomes, uid, op_id, clock_now_ms());
         struct name *entry = names_find(&store->names, uid, name, strlen(name));
 
         return outcome && entry && entry->outcome == outcome ? entry->tensor : NULL;
@@ -230,7 +231,7 @@ static int compaction_begin(struct store *store, uint64_t n_more, struct compact
         if (memory_relieve(store, NULL, n_rounded, true))
                 return STORE_E_LIMIT;
         return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self,
-                                                 n_rounded, store_now_ms()));
+                                                 n_rounded, clock_now_ms()));
 }
 
 int store_compaction_begin(struct store *store)
@@ -369,7 +370,7 @@ static int commit_publish(struct store *store, struct commit *commits, uint32_t 
                           const struct op_id *op_id, struct outcome **outcomep)
 {
         bool has_op = op_id && op_id->is_set;
-        uint64_t now_ms = store_now_ms(), n_bytes = 0;
+        uint64_t now_ms = clock_now_ms(), n_bytes = 0;
         struct record record;
         int r;
 
@@ -427,7 +428,7 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
                                  .uid = uid,
                                  .name = name,
                                  .n_name = (uint16_t)strlen(name),
-                                 .time_ms = store_now_ms() };
+                                 .time_ms = clock_now_ms() };
         struct outcome *outcome = NULL;
         int r;
 
@@ -465,7 +466,7 @@ static void record_again(struct record *record, const struct name *name)
         const struct outcome *outcome = name->outcome;
 
         record_of_tensor(record, name, name->tensor);
-        record->time_ms = store_now_ms();
+        record->time_ms = clock_now_ms();
         if (!outcome)
                 return;
         record->time_ms = outcome->time_ms;

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 static struct list *memory_list(struct store *store, enum segment_state state)
@@ -231,7 +232,7 @@ static void room_look(struct room *room, struct store *store, struct user *user,
 {
         uint64_t parked, left = store->n_state_bytes[SEGMENT_LEFT];
 
-        *room = (struct room){ .user = user, .at_once = at_once, .now_ms = store_now_ms() };
+        *room = (struct room){ .user = user, .at_once = at_once, .now_ms = clock_now_ms() };
         parked = at_once ? 0 : memory_parked_bytes(store, room->now_ms);
         if (!at_once)
                 room->n_leaving = user ? user->spare.n_leaving
@@ -374,13 +375,13 @@ static void memory_bound_pool(struct store *store)
                (segment = list_first(&store->pool.idle, struct segment, link)))
                 memory_dispose(segment);
         if (store->pool.n_parked_bytes > most) {
-                now_ms = store_now_ms();
+                now_ms = clock_now_ms();
                 n_bytes = store->pool.n_parked_bytes - most;
                 /* What was asked for in vain is not asked of others. */
                 if (n_bytes > store->pool.n_deaf_bytes)
                         memory_trim_parked(store, n_bytes - store->pool.n_deaf_bytes, now_ms);
         } else if (store->pool.n_segments > POOL_SEGMENTS_MAX) {
-                memory_trim_parked(store, 1, store_now_ms());
+                memory_trim_parked(store, 1, clock_now_ms());
         }
 }
 
@@ -412,7 +413,7 @@ static void memory_park(struct segment *segment, struct holder *holder)
         segment->asked_ms = 0;
         if (pool_put(&store->pool, segment, holder)) {
                 memory_move(segment, SEGMENT_SHARED);
-                grants_trim(segment, store_now_ms());
+                grants_trim(segment, clock_now_ms());
                 return;
         }
         list_push_back(&holder->parked, &segment->parked_link);
@@ -455,7 +456,7 @@ void memory_settle(struct segment *segment)
         if (segment->n_grants > 0) {
                 if (segment->state != SEGMENT_SHARED) {
                         memory_move(segment, SEGMENT_SHARED);
-                        grants_trim(segment, store_now_ms());
+                        grants_trim(segment, clock_now_ms());
                 }
                 return;
         }

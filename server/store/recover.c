@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 struct found {
@@ -381,7 +382,7 @@ int store_recover(struct store *store, char message[256])
                 r = adopt_name(store, name, founds);
         if (r)
                 return r;
-        outcomes_sweep(&store->outcomes, store_now_ms());
+        outcomes_sweep(&store->outcomes, clock_now_ms());
 
         r = recover_walk(store, recover_unlink, NULL);
         if (!r)

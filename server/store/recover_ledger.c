@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "store/lease.h"
 #include "store/state.h"
@@ -103,7 +104,7 @@ static int enter_all(struct store *store, bool is_known)
                         continue;
                 if (is_known) {
                         /* No version that it ever had comes again. */
-                        mutable->version = store_now_ms() * WRITES_PER_MS;
+                        mutable->version = clock_now_ms() * WRITES_PER_MS;
                         tensor_tear_all(tensor);
                 }
                 slot_adopt(tensor);

@@ -81,8 +81,6 @@ struct store {
         size_t n_random; /* bytes of it that are still fresh */
 };
 
-/* CLOCK_BOOTTIME */
-uint64_t store_now_ms(void);
 /* 16 bytes that nobody can guess, not all zero. */
 int store_random(struct store *store, uint8_t bytes[16]);
 

@@ -18,21 +18,12 @@
 #include <sys/file.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "store/guard.h"
 #include "store/lease.h"
-
-uint64_t store_now_ms(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 int store_random(struct store *store, uint8_t bytes[16])
 {

@@ -12,6 +12,7 @@
  * Where the catalog is as it was written, what is adopted or lost is what a plain model says; where
  * a byte that a check covers was changed, it is refused. File bytes are what the figures say.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "dump.h"
 #include "scene.h"
@@ -214,7 +215,7 @@ static void draw_record(struct draw *draw, struct plan *plan)
         *record = (struct record){ .type = types[draw_below(draw, 5)],
                                    .uid = uids[draw_below(draw, N_UIDS)],
                                    .name = names[draw_below(draw, N_NAMES)],
-                                   .time_ms = store_now_ms() - ages[draw_below(draw, 3)] };
+                                   .time_ms = clock_now_ms() - ages[draw_below(draw, 3)] };
         record->n_name = (uint16_t)strlen(record->name);
         if (record->type == RECORD_OUTCOME)
                 record->n_name = 0;

@@ -5,6 +5,8 @@
  */
 #include "service_kit.h"
 
+#include "base/clock.h"
+
 /* ---- loans ---- */
 
 static void send_lend(struct peer *peer, uint64_t handle)
@@ -53,7 +55,7 @@ START_TEST(what_was_lent_last_lives_longest)
         store_figures(service->store, &figures);
         ck_assert_uint_eq(figures.n_tensors, 2);
         for (unsigned n_left = 2; n_left-- > 0;) {
-                first_loan(service)->until_ms = service_now_ms();
+                first_loan(service)->until_ms = clock_now_ms();
                 service_tick(service);
                 store_figures(service->store, &figures);
                 ck_assert_uint_eq(figures.n_tensors, n_left);
