@@ -76,6 +76,8 @@ int user_get(struct users *users, uid_t uid, struct user **userp)
                 user->uid = uid;
                 work_queue_init(&user->works);
                 list_init(&user->spare.idle);
+                for (int i = 0; i < N_UNUSED_KINDS; i++)
+                        list_init(&user->unused[i].tensors);
                 HASH_ADD(hh, users->by_uid, uid, sizeof(user->uid), user);
                 if (!table_has(user)) {
                         free(user);
@@ -102,6 +104,8 @@ struct user *user_unref(struct user *user)
         for (int i = 0; i < N_RESOURCES; i++)
                 assert(user->used[i] == 0);
         assert(list_is_empty(&user->spare.idle));
+        for (int i = 0; i < N_UNUSED_KINDS; i++)
+                assert(list_is_empty(&user->unused[i].tensors) && user->unused[i].n_bytes == 0);
         assert(user->n_names == 0 && user->n_fds_unread == 0 && user->n_orphans == 0);
         HASH_DEL(user->users->by_uid, user);
         free(user);

@@ -85,12 +85,22 @@ struct spare {
         uint64_t n_deaf;    /* and in vain */
 };
 
+enum unused_kind { UNUSED_KEPT, UNUSED_EVICTABLE, N_UNUSED_KINDS };
+
+/* Of the tensors of a user: named ones that nobody uses. The store keeps it. */
+struct unused {
+        struct list tensors; /* used longest ago first */
+        struct list *at;     /* of these: where a walk is */
+        uint64_t n_bytes;    /* that they take */
+};
+
 struct user {
         struct users *users;
         uid_t uid;
         uint32_t n_refs;
         uint64_t used[N_RESOURCES];
         struct spare spare;
+        struct unused unused[N_UNUSED_KINDS];
         uint64_t n_names;
         uint64_t n_fds_unread; /* sent to its connections and not yet read */
         uint64_t n_held;       /* bytes of segments that no connection explains */

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/unused.h"
 
 /* Beside what the names mean, a new catalog has room for as much again, and for this. */
 #define CATALOG_SLACK (32 * 1024)
@@ -121,6 +122,8 @@ int store_reserve_name(struct store *store, struct user *user, const char *name,
         reservation->store = store;
         reservation->name = entry;
         entry->reservation = reservation;
+        if (entry->tensor)
+                unused_update(entry->tensor);
         *reservationp = steal_ptr(&reservation);
         return 0;
 }
@@ -131,6 +134,8 @@ struct reservation *reservation_free(struct reservation *reservation)
                 return NULL;
         assert(reservation->name->reservation == reservation);
         reservation->name->reservation = NULL;
+        if (reservation->name->tensor)
+                unused_update(reservation->name->tensor);
         names_settle(&reservation->store->names, reservation->name);
         free(reservation);
         return NULL;
@@ -163,6 +168,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
         name_show(store, name, false);
         if (before) {
                 before->name = NULL;
+                unused_update(before);
                 before->n_hidden++;
                 name->user->n_names--;
                 store->n_named--;
@@ -316,6 +322,7 @@ static void record_of_tensor(struct record *record, const struct name *name,
                                    .desc = tensor->desc,
                                    .is_mutable = tensor->mutable,
                                    .is_shared = name->shown && name->tensor == tensor,
+                                   .is_evictable = tensor->is_evictable,
                                    .n_data = tensor->n_bytes,
                                    .data = tensor->heap };
         memcpy(record->tensor_id, tensor->id, sizeof(record->tensor_id));
@@ -335,6 +342,7 @@ static int commit_charge(struct commit *commits, uint32_t n_commits, uint64_t *n
                 uint32_t n_bytes;
 
                 assert(tensor->state != TENSOR_UNSEALED && !tensor->name);
+                assert(!commits[i].is_evictable || !tensor->mutable);
                 record_of_tensor(&record, name, tensor);
                 n_bytes = record_n_bytes(&record);
                 r = charge_take(&commits[i].record, name->user, RESOURCE_RECORDS, n_bytes);
@@ -387,6 +395,7 @@ static int commit_publish(struct store *store, struct commit *commits, uint32_t 
 
         for (uint32_t i = 0; i < n_commits; i++) {
                 record_of_tensor(&record, commits[i].reservation->name, commits[i].tensor);
+                record.is_evictable = commits[i].is_evictable;
                 record.time_ms = now_ms;
                 if (has_op) {
                         record.op_id = *op_id;
@@ -412,6 +421,7 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
         for (uint32_t i = 0; i < n_commits && !r; i++) {
                 struct reservation *reservation = steal_ptr(&commits[i].reservation);
 
+                commits[i].tensor->is_evictable = commits[i].is_evictable;
                 name_assign(store, reservation->name, tensor_ref(commits[i].tensor),
                             outcome_hold(outcome), &commits[i].record);
                 reservation_free(reservation);

@@ -43,6 +43,8 @@ static void grant_end(struct store *store, struct grant *grant)
         segment->n_grants--;
         if (segment->n_refs == 0)
                 memory_leave(segment);
+        else if (segment->n_grants == 0 && segment->asked_ms) /* see unused_clear() */
+                memory_freed(store);
 }
 
 unsigned holder_take_out(struct store *store, struct holder *holder, unsigned n)
@@ -105,6 +107,7 @@ int store_grant_prepaid(struct store *store, struct holder *holder, struct segme
                 list_push_back(&holder->grants, &grant->holder_link);
                 list_push_back(&segment->grants, &grant->segment_link);
                 segment->n_grants++;
+                segment->asked_ms = 0;
                 if (segment->n_handed < N_HANDED_MAX)
                         segment->n_handed++;
         }

@@ -32,7 +32,14 @@ struct record_place {
         uint64_t inode;
 };
 
-enum { FLAG_OP_ID = 1, FLAG_SEGMENT = 2, FLAG_MUTABLE = 4, FLAG_SHARED = 8, FLAGS = 15 };
+enum {
+        FLAG_OP_ID = 1,
+        FLAG_SEGMENT = 2,
+        FLAG_MUTABLE = 4,
+        FLAG_SHARED = 8,
+        FLAG_EVICTABLE = 16,
+        FLAGS = 31
+};
 
 static_assert(sizeof(struct record_head) == 64, "no padding");
 static_assert(sizeof(struct record_value) == 16, "no padding");
@@ -76,7 +83,8 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                 .flags = (uint16_t)((record->op_id.is_set ? FLAG_OP_ID : 0) |
                                     (record->has_segment ? FLAG_SEGMENT : 0) |
                                     (record->is_mutable ? FLAG_MUTABLE : 0) |
-                                    (record->is_shared ? FLAG_SHARED : 0)),
+                                    (record->is_shared ? FLAG_SHARED : 0) |
+                                    (record->is_evictable ? FLAG_EVICTABLE : 0)),
                 .op_index = record->op_index,
                 .time_ms = record->time_ms,
         };
@@ -149,8 +157,10 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
         record->n_data = n_data;
         record->is_mutable = flags & FLAG_MUTABLE;
         record->is_shared = flags & FLAG_SHARED;
-        if (record->is_mutable && (record->is_shared || !desc_is_dense(&record->desc) ||
-                                   (n_data > 0 && !(flags & FLAG_SEGMENT))))
+        record->is_evictable = flags & FLAG_EVICTABLE;
+        if (record->is_mutable &&
+            (record->is_shared || record->is_evictable || !desc_is_dense(&record->desc) ||
+             (n_data > 0 && !(flags & FLAG_SEGMENT))))
                 return false;
 
         if (flags & FLAG_SEGMENT) {

@@ -13,9 +13,9 @@
  *            else: u8 data[n_data]
  *   all      u8 name[n_name] | zeros up to a multiple of 8
  *
- * COMMIT lets a name mean a tensor, its own or shared (a flag), DELETE lets it mean nothing,
- * OUTCOME (after compaction) keeps what became of an operation whose value is gone. Little-endian,
- * as every machine that this runs on.
+ * COMMIT lets a name mean a tensor, its own or shared, kept or evictable (flags), DELETE lets it
+ * mean nothing, OUTCOME (after compaction) keeps what became of an operation whose value is gone.
+ * Little-endian, as every machine that this runs on.
  */
 #pragma once
 
@@ -38,6 +38,7 @@ struct record {
         struct desc desc;
         bool is_mutable;
         bool is_shared;
+        bool is_evictable;
         uint64_t n_data;
         const uint8_t *data; /* NULL: in the segment */
         bool has_segment;

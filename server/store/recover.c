@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/unused.h"
 
 struct found {
         uint64_t id;
@@ -246,6 +247,8 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         if (r)
                 return r; /* its segment is left as it is */
         tensor->name = name;
+        tensor->is_evictable = record.is_evictable;
+        tensor->used = record.time_ms;
         name->tensor = tensor;
         name->user->n_names++;
         store->n_named++;
@@ -380,6 +383,8 @@ int store_recover(struct store *store, char message[256])
         }
         for (struct name *name = store->names.first[0]; name && !r; name = name->next[0])
                 r = adopt_name(store, name, founds);
+        if (!r)
+                r = unused_recover(store);
         if (r)
                 return r;
         outcomes_sweep(&store->outcomes, clock_now_ms());

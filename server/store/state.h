@@ -4,7 +4,8 @@
  *
  * For the files of this room alone. Who changes what: memory.c the segments and the pool, holder.c
  * the grants, tensor.c the tensors, lease.c what is leased and torn, and the ledger, commit.c the
- * names and the catalog, recover.c all of it once, before anyone else is there.
+ * names and the catalog, unused.c the order of use, recover.c all of it once, before anyone else is
+ * there.
  */
 #pragma once
 
@@ -65,6 +66,7 @@ struct store {
 
         struct tensor *tensors; /* by id */
         uint64_t n_heap_bytes;
+        uint64_t n_uses; /* of named tensors: how often one came to be unused */
 
         struct names names;
         struct names shown; /* of these, what is shared */

@@ -140,10 +140,13 @@ static void store_leave_names(struct store *store)
                 struct tensor *tensor = name->tensor;
 
                 assert(!name->reservation && (!tensor || tensor->n_refs == 1));
+                if (tensor) /* what is listed as unused keeps its segment */
+                        tensor_ref(tensor);
                 if (tensor && tensor->segment && !tensor->heap)
                         store_leave_segment(store, steal_ptr(&tensor->segment));
                 name_assign(store, name, NULL, NULL, NULL);
                 names_settle(&store->names, name);
+                tensor_unref(tensor);
         }
 }
 

@@ -232,6 +232,9 @@ struct tensor {
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
         struct list promises;    /* of handles that mean it; the service's */
+        bool is_evictable;       /* a cache: deleted before anyone is refused memory */
+        struct list unused_link; /* its user's, while nobody uses it */
+        uint64_t used;           /* then: the how many-th use of any tensor was its last */
         bool is_taken;           /* a job writes over it: found by nobody */
         uint32_t n_hidden;       /* how often it was hidden, or lost its name: what is on the way to
                                     share it is overtaken */
@@ -313,6 +316,7 @@ DEFINE_CLEANUP(struct reservation, reservation_free)
 struct commit {
         struct reservation *reservation; /* consumed on success */
         struct tensor *tensor;           /* sealed or mutable, unnamed */
+        bool is_evictable;               /* it may be deleted for its memory; sealed */
         struct charge record;            /* the store's: nothing is charged before */
 };
 

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "store/npy.h"
+#include "store/unused.h"
 
 static_assert(sizeof(struct tensor) + sizeof(struct mutable) <= 1024,
               "one of the tensors that a user may have is so large");
@@ -45,6 +46,7 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
         }
         tensor->store = store;
         list_init(&tensor->promises);
+        list_init(&tensor->unused_link);
         tensor->n_refs = 1;
         tensor->state = TENSOR_SEALED;
         tensor->user = user_ref(user);
@@ -175,6 +177,8 @@ struct tensor *tensor_ref(struct tensor *tensor)
 {
         assert(tensor->n_refs > 0);
         tensor->n_refs++;
+        if (tensor->name)
+                unused_update(tensor);
         return tensor;
 }
 
@@ -185,8 +189,11 @@ struct tensor *tensor_unref(struct tensor *tensor)
         if (!tensor)
                 return NULL;
         assert(tensor->n_refs > 0);
-        if (--tensor->n_refs > 0)
+        if (--tensor->n_refs > 0) {
+                if (tensor->name)
+                        unused_update(tensor);
                 return NULL;
+        }
         assert(list_is_empty(&tensor->promises));
         assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
         mutable_free(tensor);

@@ -461,20 +461,21 @@ END_TEST
 
 /* ---- an older catalog ---- */
 
-/* What a daemon of version 1 wrote: no ledger, the same records. */
-static void make_older(void)
+/* What a daemon of that version wrote: no ledger before 2, the same records. */
+static void make_older(uint32_t version)
 {
         struct catalog_header header;
         char path[128];
         int fd;
 
         snprintf(path, sizeof(path), "%s/" KIT_PREFIX ".ledger", kit_directory);
-        ck_assert_int_eq(unlink(path), 0);
+        if (version < CATALOG_VERSION_LEDGER)
+                ck_assert_int_eq(unlink(path), 0);
         snprintf(path, sizeof(path), "%s/" KIT_PREFIX ".catalog", kit_directory);
         fd = open(path, O_RDWR);
         ck_assert_int_eq(pread(fd, &header, sizeof(header), 0), sizeof(header));
         ck_assert_uint_eq(header.version, CATALOG_VERSION);
-        header.version = 1;
+        header.version = version;
         header.check = XXH3_64bits(&header, offsetof(struct catalog_header, check));
         ck_assert_int_eq(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
         close(fd);
@@ -525,7 +526,7 @@ START_TEST(an_older_catalog_is_adopted)
         struct store *store;
 
         KIT_FORKED(older_life());
-        make_older();
+        make_older(1);
         store = kit_store(LIMIT);
         check_adopted(store);
         store_free(store);
@@ -533,6 +534,35 @@ START_TEST(an_older_catalog_is_adopted)
         check_adopted(store);
         ck_assert_int_eq(store_delete(store, UID, "large", NULL), 0);
         ck_assert_int_eq(store_delete(store, UID, "small", NULL), 0);
+        forget(store, "m");
+}
+END_TEST
+
+static void before_life(void)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+
+        kit_name(store, kit_tensor(store, user, 20000, 1), "large", NULL);
+        make(store, "m");
+        _exit(0);
+}
+
+/* Nothing in it is evictable, which is all that is new. */
+START_TEST(the_version_before_is_adopted)
+{
+        struct store *store;
+        struct tensor *tensor;
+
+        KIT_FORKED(before_life());
+        make_older(CATALOG_VERSION - 1);
+        store = kit_store(LIMIT);
+        ck_assert_uint_eq(version_there(), CATALOG_VERSION);
+        ck_assert_int_eq(store_find(store, UID, "large", &tensor), 0);
+        ck_assert(kit_tensor_is(tensor, 1) && !tensor->is_evictable);
+        ck_assert(!is_torn(find(store, "m"), 0, N));
+        kit_check(store);
+        ck_assert_int_eq(store_delete(store, UID, "large", NULL), 0);
         forget(store, "m");
 }
 END_TEST
@@ -553,7 +583,7 @@ START_TEST(killed_while_adopting)
                 struct store *store;
 
                 KIT_FORKED(older_life());
-                make_older();
+                make_older(1);
                 goes_on = kit_kill_at(adopt_and_die, done, n, PTRACE_SYSCALL) == KIT_KILLED;
                 store = kit_store(LIMIT);
                 check_adopted(store);
@@ -580,6 +610,7 @@ int main(void)
         tcase_add_test(tcase, what_it_costs);
         tcase_add_test(tcase, no_room);
         tcase_add_test(tcase, an_older_catalog_is_adopted);
+        tcase_add_test(tcase, the_version_before_is_adopted);
         if (!KIT_SANITIZED) {
                 tcase_add_test(tcase, between_any_two_instructions);
                 tcase_add_test(tcase, killed_at_every_system_call);

@@ -252,11 +252,15 @@ START_TEST(test_what_a_record_may_be)
         uint32_t n_bytes;
 
         /* 0: mutable, 1: shared, 2: mutable and shared, 3: mutable and not dense,
-         * 4: mutable in the record, 5: the same without elements */
-        for (unsigned i = 0; i < 6; i++) {
-                record = record_commit("it", type, i < 4 ? NULL : data);
-                record.is_mutable = i != 1;
-                record.is_shared = i == 1 || i == 2;
+         * 4: mutable in the record, 5: the same without elements, 6: mutable and evictable,
+         * 7: shared and evictable */
+        for (unsigned i = 0; i < 8; i++) {
+                const bool is_good = i < 2 || i == 5 || i == 7;
+
+                record = record_commit("it", type, i < 4 || i > 5 ? NULL : data);
+                record.is_mutable = i != 1 && i != 7;
+                record.is_shared = i == 1 || i == 2 || i == 7;
+                record.is_evictable = i > 5;
                 if (i == 3)
                         record.desc.strides[0] = 0;
                 if (i == 5) {
@@ -266,9 +270,10 @@ START_TEST(test_what_a_record_may_be)
                 log = (struct log){ 0 };
                 log_add(&log, &record);
                 ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &read, &n_bytes),
-                                 i < 2 || i == 5 ? 0 : RECORD_E_DAMAGED);
-                ck_assert(i >= 2 || read.is_mutable == (i == 0));
-                ck_assert(i >= 2 || read.is_shared == (i == 1));
+                                 is_good ? 0 : RECORD_E_DAMAGED);
+                ck_assert(!is_good || read.is_mutable == record.is_mutable);
+                ck_assert(!is_good || read.is_shared == record.is_shared);
+                ck_assert(!is_good || read.is_evictable == record.is_evictable);
         }
 }
 END_TEST

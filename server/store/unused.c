@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/unused.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/state.h"
+
+static struct unused *unused_of(const struct tensor *tensor)
+{
+        return &tensor->user->unused[tensor->is_evictable ? UNUSED_EVICTABLE : UNUSED_KEPT];
+}
+
+uint64_t unused_n_bytes(const struct tensor *tensor)
+{
+        return tensor->charge.n + (tensor->segment ? tensor->segment->file_bytes : 0);
+}
+
+uint64_t unused_total(const struct store *store, enum unused_kind kind)
+{
+        uint64_t n_bytes = 0;
+
+        for (const struct user *user = store->users.by_uid; user; user = user->hh.next)
+                n_bytes += user->unused[kind].n_bytes;
+        return n_bytes;
+}
+
+void unused_touch(struct tensor *tensor)
+{
+        struct unused *unused = unused_of(tensor);
+
+        assert(!list_is_empty(&tensor->unused_link));
+        if (unused->at == &tensor->unused_link)
+                unused->at = unused->at->next;
+        list_unlink(&tensor->unused_link);
+        list_push_back(&unused->tensors, &tensor->unused_link);
+        tensor->used = ++tensor->store->n_uses;
+}
+
+void unused_update(struct tensor *tensor)
+{
+        struct unused *unused = unused_of(tensor);
+        bool was_unused = !list_is_empty(&tensor->unused_link);
+        bool is_unused = tensor->name && !tensor->name->reservation && tensor->n_refs == 1;
+
+        if (was_unused && !is_unused) {
+                if (unused->at == &tensor->unused_link)
+                        unused->at = unused->at->next;
+                list_unlink(&tensor->unused_link);
+                unused->n_bytes -= unused_n_bytes(tensor);
+        } else if (is_unused && !was_unused) {
+                list_push_back(&unused->tensors, &tensor->unused_link);
+                unused->n_bytes += unused_n_bytes(tensor);
+                tensor->used = ++tensor->store->n_uses;
+                /* Who is asked for it next was not asked before. */
+                if (tensor->segment)
+                        tensor->segment->asked_ms = 0;
+        }
+}
+
+static int used_compare(const void *ap, const void *bp)
+{
+        const struct tensor *a = *(struct tensor *const *)ap, *b = *(struct tensor *const *)bp;
+
+        return a->used < b->used ? -1 : a->used > b->used;
+}
+
+int unused_recover(struct store *store)
+{
+        _cleanup_(freep) struct tensor **tensors = NULL;
+        size_t n = 0;
+
+        tensors = calloc(store->n_named + 1, sizeof(struct tensor *));
+        if (!tensors)
+                return -ENOMEM;
+        for (struct name *name = store->names.first[0]; name; name = name->next[0])
+                if (name->tensor)
+                        tensors[n++] = name->tensor;
+        qsort(tensors, n, sizeof(struct tensor *), used_compare);
+        for (size_t i = 0; i < n; i++)
+                unused_update(tensors[i]);
+        return 0;
+}
+
+void unused_walk_begin(struct unused_walk *walk, struct store *store, enum unused_kind kind)
+{
+        *walk = (struct unused_walk){ .store = store, .kind = kind, .n_used = store->n_uses };
+        for (struct user *user = store->users.by_uid; user; user = user->hh.next)
+                user->unused[kind].at = user->unused[kind].tensors.next;
+}
+
+/* Where the walk is among those of the user; NULL: at their end. */
+static struct tensor *walk_at(const struct unused_walk *walk, const struct user *user)
+{
+        const struct unused *unused = &user->unused[walk->kind];
+        struct tensor *tensor;
+
+        if (unused->at == &unused->tensors)
+                return NULL;
+        tensor = list_entry(unused->at, struct tensor, unused_link);
+        return tensor->used <= walk->n_used ? tensor : NULL;
+}
+
+struct tensor *unused_walk_next(struct unused_walk *walk, struct user *user, uint64_t n_at_least)
+{
+        struct tensor *first = user ? walk_at(walk, user) : NULL, *tensor;
+
+        for (user = user ? NULL : walk->store->users.by_uid; user; user = user->hh.next) {
+                tensor = user->used[RESOURCE_BYTES] >= n_at_least ? walk_at(walk, user) : NULL;
+                if (tensor && (!first || tensor->used < first->used))
+                        first = tensor;
+        }
+        if (first)
+                first->user->unused[walk->kind].at = first->unused_link.next;
+        return first;
+}
+
+int unused_clear(struct tensor *tensor, uint64_t now_ms)
+{
+        struct segment *segment = tensor->segment;
+
+        assert(!list_is_empty(&tensor->unused_link));
+        if (!segment)
+                return 0;
+        if (segment->n_refs > 1) /* a reply that is still to be sent */
+                return UNUSED_E_MAPPED;
+        if (segment->n_grants > 0) {
+                if (!segment->asked_ms)
+                        grants_trim(segment, now_ms);
+                return now_ms - segment->asked_ms < TRIM_WAIT_MS ? UNUSED_E_ASKED
+                                                                 : UNUSED_E_MAPPED;
+        }
+        if (segment->n_handed > 0) {
+                if (segment_test(segment))
+                        return UNUSED_E_MAPPED;
+                segment->n_handed = 0;
+        }
+        return 0;
+}

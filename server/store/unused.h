@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unused tensors
+ *
+ * Tensors that have a name and that nothing else in the daemon refers to: no handle, request, job,
+ * loan or lease, and no write under way has reserved the name. Their memory can be had where there
+ * is no other: an evictable one is deleted for it. They are kept by user and by kind, in the order
+ * in which they were used last. Used is what a request refers to, from its arrival until the last
+ * reference ends; it costs two links each time.
+ *
+ * Invariant: a tensor is listed if, and only if, it has a name that is not reserved, and one
+ * reference. What is listed keeps its segment.
+ *
+ * Loop thread only.
+ */
+#pragma once
+
+#include "store/store.h"
+
+/* The tensor's references, its name, or who reserved that, changed. Used just now, if it is. */
+void unused_update(struct tensor *tensor);
+/* It is listed, as the one used last. */
+void unused_touch(struct tensor *tensor);
+
+/*
+ * List what was recovered: first used is what was named first. tensor->used is when that was. 0 or
+ * -ENOMEM.
+ */
+int unused_recover(struct store *store);
+
+/* Oldest first, each once; what is used meanwhile is passed over. One walk of a kind at a time. */
+struct unused_walk {
+        struct store *store;
+        enum unused_kind kind;
+        uint64_t n_used; /* how many uses there were when it began */
+};
+
+void unused_walk_begin(struct unused_walk *walk, struct store *store, enum unused_kind kind);
+/*
+ * The next one of the user, or (NULL) of all users who hold at least so many bytes; NULL: there is
+ * none. It may be deleted, or used, before the walk goes on; no other may.
+ */
+struct tensor *unused_walk_next(struct unused_walk *walk, struct user *user, uint64_t n_at_least);
+
+/* What it takes of the bytes of its user. */
+uint64_t unused_n_bytes(const struct tensor *tensor);
+/* The sum of all users. */
+uint64_t unused_total(const struct store *store, enum unused_kind kind);
+
+enum {
+        UNUSED_E_ASKED = 1, /* who maps it was asked to let go of it: try again on freed() */
+        UNUSED_E_MAPPED,    /* who maps it does not, or is not known: it is in use after all */
+};
+
+/* Would its memory come free with it? 0 or UNUSED_E_*. */
+int unused_clear(struct tensor *tensor, uint64_t now_ms);

@@ -1,0 +1,401 @@
+/* layer: store */
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is unused, and in which order it was used: by example, and at random against an array.
+ */
+#include "base/clock.h"
+#include "store_kit.h"
+#include "store/unused.h"
+
+#define LIMIT (64 * KIT_MIB)
+#define N_MODEL 24
+#define N_USERS 3
+
+static unsigned n_trims;
+
+static void on_trim(struct holder *holder, const uint64_t *segments, uint32_t n_segments)
+{
+        (void)holder;
+        (void)segments;
+        n_trims += n_segments;
+}
+
+/* ---- by example ---- */
+
+static int name_it(struct store *store, struct tensor *tensor, const char *name, bool is_evictable)
+{
+        struct commit commit = { .tensor = tensor, .is_evictable = is_evictable };
+        int r = store_reserve_name(store, tensor->user, name, true, &commit.reservation);
+
+        if (!r)
+                r = store_commit(store, &commit, 1, NULL);
+        reservation_free(commit.reservation);
+        tensor_unref(tensor);
+        return r;
+}
+
+static struct tensor *find(struct store *store, uid_t uid, const char *name)
+{
+        struct tensor *tensor;
+
+        return store_find(store, uid, name, &tensor) ? NULL : tensor;
+}
+
+/* The names of a walk, in its order. */
+static void check_walk(struct store *store, enum unused_kind kind, struct user *user,
+                       uint64_t n_at_least, const char *expected)
+{
+        struct unused_walk walk;
+        struct tensor *tensor;
+        char names[256] = "";
+
+        unused_walk_begin(&walk, store, kind);
+        while ((tensor = unused_walk_next(&walk, user, n_at_least)))
+                strcat(names, tensor_name(tensor));
+        ck_assert_str_eq(names, expected);
+}
+
+START_TEST(listed_while_nobody_uses_it)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct reservation *reservation;
+        struct tensor *tensor;
+        uint64_t n_bytes;
+
+        tensor = kit_tensor(store, user, 20000, 1);
+        n_bytes = tensor->segment->file_bytes;
+        tensor_ref(tensor);
+        ck_assert_int_eq(name_it(store, tensor, "a", true), 0);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
+        tensor_unref(tensor);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
+        check_walk(store, UNUSED_KEPT, NULL, 0, "");
+        ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), n_bytes);
+
+        /* whoever is about to give the name another value needs this one no more, or keeps it */
+        ck_assert_int_eq(store_reserve_name(store, user, "a", true, &reservation), 0);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
+        reservation_free(reservation);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
+        tensor_ref(tensor);
+        ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), 0);
+        tensor_unref(tensor);
+
+        /* replaced by one that stays */
+        ck_assert_int_eq(name_it(store, kit_small(store, user, 3), "a", false), 0);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
+        check_walk(store, UNUSED_KEPT, NULL, 0, "a");
+        ck_assert_uint_eq(unused_total(store, UNUSED_KEPT), sizeof(double));
+        ck_assert_int_eq(store_delete(store, 1, "a", NULL), 0);
+        check_walk(store, UNUSED_KEPT, NULL, 0, "");
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(by_user_and_by_what_they_hold)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *a = kit_user(store, 1), *b = kit_user(store, 2);
+        struct tensor *tensor;
+        struct unused_walk walk;
+
+        ck_assert_int_eq(name_it(store, kit_tensor(store, a, 20000, 1), "a", true), 0);
+        ck_assert_int_eq(name_it(store, kit_tensor(store, b, 90000, 1), "b", true), 0);
+        ck_assert_int_eq(name_it(store, kit_tensor(store, a, 20000, 1), "c", true), 0);
+        ck_assert_int_eq(name_it(store, kit_tensor(store, b, 90000, 1), "d", true), 0);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "abcd");
+        check_walk(store, UNUSED_EVICTABLE, a, 0, "ac");
+        check_walk(store, UNUSED_EVICTABLE, b, 0, "bd");
+        check_walk(store, UNUSED_EVICTABLE, NULL, b->used[RESOURCE_BYTES], "bd");
+        check_walk(store, UNUSED_EVICTABLE, NULL, b->used[RESOURCE_BYTES] + 1, "");
+
+        /* used within a walk: it does not come again, nor is any other passed over */
+        unused_walk_begin(&walk, store, UNUSED_EVICTABLE);
+        tensor = unused_walk_next(&walk, a, 0);
+        ck_assert_str_eq(tensor_name(tensor), "a");
+        unused_touch(tensor);
+        tensor = unused_walk_next(&walk, NULL, 0);
+        ck_assert_str_eq(tensor_name(tensor), "b");
+        ck_assert_int_eq(store_delete(store, 2, "b", NULL), 0);
+        ck_assert_str_eq(tensor_name(unused_walk_next(&walk, NULL, 0)), "c");
+        ck_assert_str_eq(tensor_name(unused_walk_next(&walk, NULL, 0)), "d");
+        ck_assert_ptr_null(unused_walk_next(&walk, NULL, 0));
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "cda");
+        for (const char *name = "acd"; *name; name++)
+                ck_assert_int_eq(store_delete(store, *name == 'd' ? 2 : 1,
+                                              (char[2]){ *name, '\0' }, NULL), 0);
+        user_unref(a);
+        user_unref(b);
+        store_free(store);
+}
+END_TEST
+
+static void grant(struct store *store, struct holder *holder, struct tensor *tensor)
+{
+        bool is_new;
+
+        ck_assert_int_eq(store_grant(store, holder, tensor->segment, false, &is_new), 0);
+}
+
+START_TEST(who_maps_it_is_asked)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct holder a, b;
+        struct tensor *tensor = kit_tensor(store, user, 20000, 1);
+        uint64_t now_ms = 1000;
+
+        holder_init(&a, user, on_trim);
+        holder_init(&b, user, on_trim);
+        n_trims = 0;
+        ck_assert_int_eq(name_it(store, tensor, "a", true), 0);
+        ck_assert_int_eq(unused_clear(tensor, now_ms), 0);
+        grant(store, &a, tensor);
+        grant(store, &b, tensor);
+        ck_assert_int_eq(unused_clear(tensor, now_ms), UNUSED_E_ASKED);
+        ck_assert_uint_eq(n_trims, 2);
+        ck_assert_int_eq(unused_clear(tensor, now_ms + TRIM_WAIT_MS - 1), UNUSED_E_ASKED);
+        store_unmap(store, &a, segment_id(tensor->segment));
+        ck_assert_int_eq(unused_clear(tensor, now_ms + TRIM_WAIT_MS), UNUSED_E_MAPPED);
+        ck_assert_uint_eq(n_trims, 2);
+
+        /* who uses it anew is asked anew */
+        tensor_unref(tensor_ref(tensor));
+        ck_assert_int_eq(unused_clear(tensor, now_ms + TRIM_WAIT_MS), UNUSED_E_ASKED);
+        ck_assert_uint_eq(n_trims, 3);
+        store_unmap(store, &b, segment_id(tensor->segment));
+        ck_assert_int_eq(unused_clear(tensor, now_ms + 2 * TRIM_WAIT_MS), 0);
+
+        /* a reply that is still to be sent */
+        segment_ref(tensor->segment);
+        ck_assert_int_eq(unused_clear(tensor, now_ms), UNUSED_E_MAPPED);
+        segment_unref(tensor->segment);
+        ck_assert_int_eq(store_delete(store, 1, "a", NULL), 0);
+        holder_deinit(store, &a);
+        holder_deinit(store, &b);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(mapped_by_nobody_that_is_known)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct tensor *tensor = kit_tensor(store, user, 20000, 1);
+        struct kit_child child;
+        struct holder holder;
+        int fd;
+
+        holder_init(&holder, user, on_trim);
+        ck_assert_int_eq(name_it(store, tensor, "a", true), 0);
+        grant(store, &holder, tensor);
+        fd = segment_open_for_client(tensor->segment, false);
+        ck_assert_int_ge(fd, 0);
+        child = kit_child_begin();
+        close(fd);
+        store_unmap(store, &holder, segment_id(tensor->segment));
+        ck_assert_int_eq(unused_clear(tensor, 1000), UNUSED_E_MAPPED);
+        kit_child_end(&child);
+        ck_assert_int_eq(unused_clear(tensor, 1000), 0);
+        ck_assert_int_eq(store_delete(store, 1, "a", NULL), 0);
+        ck_assert_uint_gt(kit_check(store).idle, 0);
+        holder_deinit(store, &holder);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
+static void first_life(void)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+
+        for (const char *name = "zebdya"; *name; name++) {
+                bool is_evictable = *name != 'b';
+                uint64_t now_ms = clock_now_ms();
+
+                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 20000, 1),
+                                         (char[2]){ *name, '\0' }, is_evictable), 0);
+                while (clock_now_ms() == now_ms) /* which records tell apart */
+                        ;
+        }
+        _exit(0);
+}
+
+START_TEST(the_next_daemon_knows)
+{
+        struct store *store;
+
+        KIT_FORKED(first_life());
+        for (int again = 0; again < 2; again++) {
+                store = kit_store(LIMIT);
+                check_walk(store, UNUSED_EVICTABLE, NULL, 0, "zedya");
+                check_walk(store, UNUSED_KEPT, NULL, 0, "b");
+                ck_assert_int_eq(catalog_renew(store), 0);
+                store_free(store);
+        }
+        store = kit_store(LIMIT);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "zedya");
+        for (const char *name = "abdeyz"; *name; name++)
+                ck_assert_int_eq(store_delete(store, 1, (char[2]){ *name, '\0' }, NULL), 0);
+        store_free(store);
+}
+END_TEST
+
+/* ---- at random ---- */
+
+/* What a name of the model is; its tensor, once it had one, keeps it. */
+struct row {
+        struct tensor *tensor;
+        struct reservation *reservation;
+        bool is_evictable;
+        unsigned n_uses; /* under way */
+        unsigned used;   /* when it was used last */
+        uid_t uid;
+        char name[8];
+};
+
+struct model {
+        struct store *store;
+        struct user *users[N_USERS];
+        struct row rows[N_MODEL];
+        unsigned clock;
+        unsigned random;
+};
+
+static unsigned model_random(struct model *model, unsigned n)
+{
+        model->random = model->random * 1664525 + 1013904223;
+        return (model->random >> 8) % n;
+}
+
+static bool row_is_unused(const struct row *row)
+{
+        return row->tensor && row->n_uses == 0 && !row->reservation;
+}
+
+static void model_step(struct model *model)
+{
+        struct row *row = &model->rows[model_random(model, N_MODEL)];
+        struct user *user = model->users[row->uid - 1];
+        bool was_unused = row_is_unused(row);
+
+        switch (model_random(model, 6)) {
+        case 0:
+                if (row->tensor || row->reservation)
+                        break;
+                row->is_evictable = model_random(model, 2);
+                ck_assert_int_eq(name_it(model->store, kit_small(model->store, user, 1),
+                                         row->name, row->is_evictable), 0);
+                row->tensor = find(model->store, row->uid, row->name);
+                break;
+        case 1:
+                if (row->tensor && model_random(model, 4) == 0 && !row->n_uses &&
+                    !row->reservation) {
+                        ck_assert_int_eq(store_delete(model->store, row->uid, row->name, NULL), 0);
+                        row->tensor = NULL;
+                }
+                break;
+        case 2:
+                if (row->tensor) {
+                        tensor_ref(row->tensor);
+                        row->n_uses++;
+                }
+                break;
+        case 3:
+                if (row->n_uses > 0) {
+                        tensor_unref(row->tensor);
+                        row->n_uses--;
+                }
+                break;
+        case 4:
+                if (!row->reservation)
+                        ck_assert_int_eq(store_reserve_name(model->store, user, row->name, true,
+                                                            &row->reservation), 0);
+                break;
+        case 5:
+                row->reservation = reservation_free(row->reservation);
+                break;
+        }
+        if (!was_unused && row_is_unused(row))
+                row->used = ++model->clock;
+}
+
+static int row_compare(const void *a, const void *b)
+{
+        const struct row *const *x = a, *const *y = b;
+
+        return (*x)->used < (*y)->used ? -1 : 1;
+}
+
+static void model_check(struct model *model, enum unused_kind kind, struct user *user)
+{
+        struct row *expected[N_MODEL];
+        struct unused_walk walk;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < N_MODEL; i++) {
+                struct row *row = &model->rows[i];
+
+                if (row_is_unused(row) && row->is_evictable == (kind == UNUSED_EVICTABLE) &&
+                    (!user || user->uid == row->uid))
+                        expected[n++] = row;
+        }
+        qsort(expected, n, sizeof(expected[0]), row_compare);
+        unused_walk_begin(&walk, model->store, kind);
+        for (unsigned i = 0; i < n; i++)
+                ck_assert_ptr_eq(unused_walk_next(&walk, user, 0), expected[i]->tensor);
+        ck_assert_ptr_null(unused_walk_next(&walk, user, 0));
+        if (!user)
+                ck_assert_uint_eq(unused_total(model->store, kind), n * sizeof(double));
+}
+
+START_TEST(as_the_model_says)
+{
+        struct model model = { .store = kit_store(LIMIT), .random = (unsigned)_i + 1 };
+
+        for (unsigned i = 0; i < N_USERS; i++)
+                model.users[i] = kit_user(model.store, i + 1);
+        for (unsigned i = 0; i < N_MODEL; i++) {
+                model.rows[i].uid = i % N_USERS + 1;
+                snprintf(model.rows[i].name, sizeof(model.rows[i].name), "n%u", i);
+        }
+        for (unsigned n = 0; n < 20000; n++) {
+                enum unused_kind kind = model_random(&model, 2) ? UNUSED_EVICTABLE : UNUSED_KEPT;
+
+                model_step(&model);
+                model_check(&model, kind, n % 4 ? NULL : model.users[n % N_USERS]);
+        }
+        for (unsigned i = 0; i < N_MODEL; i++) {
+                struct row *row = &model.rows[i];
+
+                reservation_free(row->reservation);
+                for (; row->n_uses > 0; row->n_uses--)
+                        tensor_unref(row->tensor);
+                if (row->tensor)
+                        ck_assert_int_eq(store_delete(model.store, row->uid, row->name, NULL), 0);
+        }
+        for (unsigned i = 0; i < N_USERS; i++)
+                user_unref(model.users[i]);
+        store_free(model.store);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("unused");
+        TCase *tcase = tcase_create("unused");
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, listed_while_nobody_uses_it);
+        tcase_add_test(tcase, by_user_and_by_what_they_hold);
+        tcase_add_test(tcase, who_maps_it_is_asked);
+        tcase_add_test(tcase, mapped_by_nobody_that_is_known);
+        tcase_add_test(tcase, the_next_daemon_knows);
+        tcase_add_loop_test(tcase, as_the_model_says, 0, 4);
+        suite_add_tcase(suite, tcase);
+        return kit_run(suite);
+}
