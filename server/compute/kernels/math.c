@@ -72,14 +72,18 @@ KERNELS(KERNEL_MATH, KERNEL_MATH2)
 
 /*
  * The larger plus what the smaller adds; where both are equal, infinities included, that is the
- * logarithm of 2. A NaN is in the difference.
+ * logarithm of 2. A NaN is in the difference. What the difference was rounded by (Knuth's exact
+ * sum) goes into the exponential's result: beside a larger near 0 that is several ulp of the whole.
  */
 #define LOGADDEXP(T, ...)                                                                          \
         static inline vec_##T logaddexp_##T(vec_##T a, vec_##T b)                                  \
         {                                                                                          \
-                const vec_##T larger = SELECT(T, a > b, a, b), distance = a - b;                   \
-                const vec_##T minus = SELECT(T, distance > 0, -distance, distance);                \
-                const vec_##T more = MATH_OF_##T(v, log1p)(MATH_OF_##T(v, exp)(minus));            \
+                const vec_##T larger = SELECT(T, a > b, a, b), smaller = SELECT(T, a > b, b, a);   \
+                const vec_##T minus = smaller - larger, back = minus - smaller;                    \
+                const vec_##T rest = (smaller - (minus - back)) - (larger + back);                 \
+                const vec_##T known = SELECT(T, rest == rest, rest, SPLAT(T, 0));                  \
+                const vec_##T added = MATH_OF_##T(v, exp)(minus);                                  \
+                const vec_##T more = MATH_OF_##T(v, log1p)(added + added * known);                 \
                                                                                                    \
                 return larger + SELECT(T, a == b, SPLAT(T, (type_##T)0x1.62e42fefa39efp-1), more); \
         }                                                                                          \
