@@ -35,7 +35,7 @@ struct arguments {
         bool is_json;
         bool replaces;
         int64_t owner; /* -1: oneself */
-        char **words; /* the command and its operands */
+        char **words;  /* the command and its operands */
         int n_words;
 };
 
@@ -319,16 +319,11 @@ static int do_call(td_client *client, const char *method, const char *name,
         return TD_OK;
 }
 
-static int do_stat(td_client *client, const struct arguments *arguments, td_error *error)
+/* A command that is called as the method is. */
+static int do_method(td_client *client, const struct arguments *arguments, td_error *error)
 {
-        return do_call(client, "stat", arguments->n_words > 1 ? arguments->words[1] : NULL,
-                       arguments, error);
-}
-
-static int do_holders(td_client *client, const struct arguments *arguments, td_error *error)
-{
-        return do_call(client, "holders", arguments->n_words > 1 ? arguments->words[1] : NULL,
-                       arguments, error);
+        return do_call(client, arguments->words[0],
+                       arguments->n_words > 1 ? arguments->words[1] : NULL, arguments, error);
 }
 
 /* ---- what is for others ---- */
@@ -385,11 +380,6 @@ static int do_wait(td_client *client, const struct arguments *arguments, td_erro
         if (arguments->is_json)
                 print_object("name", name);
         return TD_OK;
-}
-
-static int do_ops(td_client *client, const struct arguments *arguments, td_error *error)
-{
-        return do_call(client, "ops", NULL, arguments, error);
 }
 
 static int do_put(td_client *client, const struct arguments *arguments, td_error *error)
@@ -613,14 +603,14 @@ static const struct command {
         int (*run)(td_client *client, const struct arguments *arguments,
                    td_error *error); /* NULL: purge */
 } commands[] = {
-        { "ping", 0, 0, do_ping },       { "ls", 0, 1, do_ls },
-        { "stat", 0, 1, do_stat },       { "put", 2, 2, do_put },
-        { "get", 2, 2, do_get },         { "rm", 1, INT_MAX, do_rm },
-        { "ops", 0, 0, do_ops },         { "purge", 0, 0, NULL },
-        { "save", 1, 2, do_save },       { "load", 1, 1, do_load },
-        { "wait", 1, 2, do_wait },       { "share", 1, 1, do_share },
-        { "unshare", 1, 1, do_share },   { "snapshot", 2, 2, do_snapshot },
-        { "holders", 0, 1, do_holders },
+        { "ping", 0, 0, do_ping },      { "ls", 0, 1, do_ls },
+        { "stat", 0, 1, do_method },    { "put", 2, 2, do_put },
+        { "get", 2, 2, do_get },        { "rm", 1, INT_MAX, do_rm },
+        { "ops", 0, 0, do_method },     { "purge", 0, 0, NULL },
+        { "save", 1, 2, do_save },      { "load", 1, 1, do_load },
+        { "wait", 1, 2, do_wait },      { "share", 1, 1, do_share },
+        { "unshare", 1, 1, do_share },  { "snapshot", 2, 2, do_snapshot },
+        { "holders", 0, 1, do_method },
 };
 
 static int run_command(const struct command *command, const struct arguments *arguments)

@@ -20,7 +20,8 @@ from ._graph import emit, emit_definition, emit_one
 from ._operands import as_operand
 from ._program import Program
 from ._tensor import Tensor, Unsealed
-from ._users import milliseconds, remember, uid_of
+from ._timeouts import milliseconds
+from ._users import remember, uid_of
 
 Record = collections.namedtuple("Record", "name shape dtype nbytes id")
 Record.__doc__ = (
@@ -426,8 +427,8 @@ class Client:
         del result["more"]
         return result
 
-    def _call(self, method, params):
-        return _msgpack.unpack(self._native.call(method, _msgpack.pack(params)))
+    def _call(self, method, params=None):
+        return _msgpack.unpack(self._native.call(method, _msgpack.pack(params) if params else None))
 
     def stat(self, name=None):
         """Figures of the daemon, or of one tensor.
@@ -447,12 +448,11 @@ class Client:
         ------
         NotFound
         """
-        params = b"" if name is None else _msgpack.pack({"name": name})
-        return _msgpack.unpack(self._native.call("stat", params or None))
+        return self._call("stat", {} if name is None else {"name": name})
 
     def ops(self):
         """The operations that the daemon computes, as a list of dicts (``name``, ``doc``, ...)."""
-        return _msgpack.unpack(self._native.call("ops", None))
+        return self._call("ops")
 
     def kernel(self, name):
         """A user kernel of the daemon, as a function.

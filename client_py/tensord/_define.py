@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Functions: programs that the daemon checked once and keeps, and what runs and calls share."""
 
-import math
 import operator
 
 from . import _native
@@ -10,6 +9,7 @@ from ._errors import error
 from ._graph import Value
 from ._operands import as_operand
 from ._tensor import Tensor
+from ._timeouts import milliseconds
 
 PROGRESS_MS = 100  # how often a run tells how far it is
 
@@ -106,12 +106,10 @@ def names_of(names, n):
 
 def watch_over(builder, timeout, threads, progress):
     """Bounds of a run, and who is told how far it is."""
-    if timeout is not None and not timeout >= 0:
-        raise error("bad_arguments", f"a timeout is not negative, as {timeout!r} is")
+    ms = milliseconds(timeout, -1)
     if threads is not None and not 1 <= threads < 2**32:
         raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
     if timeout is not None or threads is not None:
-        ms = -1 if timeout is None else math.ceil(min(timeout, 1e12) * 1000)
         builder.limit(ms, 0 if threads is None else operator.index(threads))
     if progress is not None:
         builder.progress(progress, PROGRESS_MS)

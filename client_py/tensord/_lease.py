@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Leases: claims to read or write mutable tensors in place."""
 
-import math
-
 from . import _native
 from ._errors import error
+from ._timeouts import milliseconds
 
 
 def check_mutable(tensor):
@@ -28,7 +27,7 @@ class Lease:
     def __init__(self, tensor, write, timeout, torn):
         self._tensor = tensor
         self._write = write
-        self._wait_ms = 0 if timeout is None else max(0, math.ceil(timeout * 1000))
+        self._wait_ms = milliseconds(timeout, 0)
         self._torn = torn
         self._native = self._array = None
 

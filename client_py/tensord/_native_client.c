@@ -28,7 +28,8 @@ static void client_shut(struct native_client *self)
         if (!client || self->n_calls)
                 return;
         self->client = NULL;
-        Py_BEGIN_ALLOW_THREADS td_close(client);
+        Py_BEGIN_ALLOW_THREADS
+        td_close(client);
         Py_END_ALLOW_THREADS
 }
 
@@ -75,8 +76,11 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
             !native_name(daemon_object, &options.daemon_path) ||
             !native_name(name_object, &options.client_name))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_connect(&client, &options, &error);
-        Py_END_ALLOW_THREADS if (r) return native_raise(&error);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_connect(&client, &options, &error);
+        Py_END_ALLOW_THREADS
+        if (r)
+                return native_raise(&error);
         self = PyObject_New(struct native_client, client_type);
         if (!self) {
                 td_close(client);
@@ -118,8 +122,10 @@ static PyObject *client_ping(PyObject *object, PyObject *unused)
         (void)unused;
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_ping(client, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_ping(client, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
@@ -167,9 +173,10 @@ static PyObject *client_put(PyObject *object, PyObject *args)
                 PyBuffer_Release(&view);
                 return NULL;
         }
-        Py_BEGIN_ALLOW_THREADS r = td_put(client, view.buf, &type, strides, (char)order, name,
-                                          replace, &tensor, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_put(client, view.buf, &type, strides, (char)order, name, replace, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         PyBuffer_Release(&view);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
@@ -230,8 +237,10 @@ static PyObject *client_open(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OLp", &name_object, &owner, &map) ||
             !(client = enter_with_name(self, name_object, &name)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_open_of(client, owner, name, map, &tensor, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_open_of(client, owner, name, map, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -250,8 +259,10 @@ static PyObject *client_wait(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OLL", &name_object, &owner, &wait_ms) ||
             !(client = enter_with_name(self, name_object, &name)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_await(client, owner, name, wait_ms, false, &tensor, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_await(client, owner, name, wait_ms, false, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -272,8 +283,10 @@ static PyObject *client_open_id(PyObject *object, PyObject *id_object)
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_open_id(client, (const uint8_t *)id, &tensor, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_open_id(client, (const uint8_t *)id, &tensor, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
@@ -288,8 +301,10 @@ static PyObject *client_delete(PyObject *object, PyObject *name_object)
         client = enter_with_name(self, name_object, &name);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_delete(client, name, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_delete(client, name, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
@@ -330,8 +345,10 @@ static PyObject *client_list(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OL", &prefix_object, &owner) ||
             !native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_list_names_of(client, owner, prefix, &list, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_list_names_of(client, owner, prefix, &list, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         if (r)
                 return native_raise(&error);
         rows = list_rows(list);
@@ -355,9 +372,10 @@ static PyObject *client_call(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "sz#", &method, &params, &n_params) ||
             !(client = native_client_enter(self)))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_call(client, method, params, (size_t)n_params, &result,
-                                           &n_result, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_call(client, method, params, (size_t)n_params, &result, &n_result, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         if (r)
                 return native_raise(&error);
         bytes = PyBytes_FromStringAndSize(result, (Py_ssize_t)n_result);
@@ -450,8 +468,10 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         client = native_client_enter(self);
         if (!client)
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_run(client, builder, outputs, n, tensors, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_run(client, builder, outputs, n, tensors, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self);
         if (r)
                 return native_raise(&error);
         return native_wrap_outputs(self, tensors, n);

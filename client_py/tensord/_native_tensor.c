@@ -178,22 +178,33 @@ static PyObject *tensor_map(PyObject *object, PyObject *args)
         return (PyObject *)result;
 }
 
-static PyObject *tensor_seal(PyObject *object, PyObject *unused)
+static PyObject *ask(PyObject *object, int (*request)(td_tensor *, td_error *))
 {
         struct native_tensor *self = (struct native_tensor *)object;
         td_error error;
         int r;
 
-        (void)unused;
         if (!native_client_enter(self->client))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
-        r = td_seal(self->tensor, &error);
+        r = request(self->tensor, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self->client);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
+}
+
+static PyObject *tensor_seal(PyObject *object, PyObject *unused)
+{
+        (void)unused;
+        return ask(object, td_seal);
+}
+
+static PyObject *tensor_lend(PyObject *object, PyObject *unused)
+{
+        (void)unused;
+        return ask(object, td_lend);
 }
 
 /* lease(shape, strides, offset, write, torn, wait_ms) -> Lease of that view */
@@ -266,8 +277,10 @@ static PyObject *tensor_share(PyObject *object, PyObject *args)
 
         if (!PyArg_ParseTuple(args, "p", &is_shared) || !native_client_enter(self->client))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_share(self->tensor, is_shared, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self->client);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_share(self->tensor, is_shared, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self->client);
         if (r)
                 return native_raise(&error);
         Py_RETURN_NONE;
@@ -287,26 +300,11 @@ static PyObject *tensor_snapshot(PyObject *object, PyObject *args)
         if (!PyArg_ParseTuple(args, "OpL", &name_object, &replace, &wait_ms) ||
             !native_name(name_object, &name) || !native_client_enter(self->client))
                 return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_snapshot(self->tensor, name, replace, wait_ms, &snapshot,
-                                               &error);
-        Py_END_ALLOW_THREADS native_client_leave(self->client);
+        Py_BEGIN_ALLOW_THREADS
+        r = td_snapshot(self->tensor, name, replace, wait_ms, &snapshot, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self->client);
         return r ? native_raise(&error) : native_tensor_wrap(self->client, snapshot);
-}
-
-static PyObject *tensor_lend(PyObject *object, PyObject *unused)
-{
-        struct native_tensor *self = (struct native_tensor *)object;
-        td_error error;
-        int r;
-
-        (void)unused;
-        if (!native_client_enter(self->client))
-                return NULL;
-        Py_BEGIN_ALLOW_THREADS r = td_lend(self->tensor, &error);
-        Py_END_ALLOW_THREADS native_client_leave(self->client);
-        if (r)
-                return native_raise(&error);
-        Py_RETURN_NONE;
 }
 
 static PyObject *tensor_get_is_shared(PyObject *object, void *unused)

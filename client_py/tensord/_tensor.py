@@ -13,7 +13,8 @@ from ._graph import Node
 from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._operators import Operators
-from ._users import depart, milliseconds
+from ._timeouts import milliseconds
+from ._users import depart
 
 
 class Tensor(Operators):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Other users: whose a name is, and tensors on their way to other processes."""
 
-import math
 import os
 import pwd
 import threading
@@ -23,15 +22,6 @@ def uid_of(owner):
     if not 0 <= owner < 2**32 - 1:
         raise error("bad_arguments", f"an owner is a uid or the name of a user, not {owner}")
     return owner
-
-
-def milliseconds(timeout, none):
-    """Of a timeout in seconds; none: what None means."""
-    if timeout is None:
-        return none
-    if not timeout >= 0:
-        raise error("bad_arguments", f"a timeout is not negative, as {timeout!r} is")
-    return math.ceil(min(timeout, 1e12) * 1000)
 
 
 # The client of this process that was made last, by address; and those that were made for tensors

@@ -3,7 +3,6 @@
 and figures of a daemon."""
 
 import contextlib
-import mmap
 import os
 import select
 import signal
@@ -11,9 +10,11 @@ import sys
 import time
 import traceback
 
-from kit import MIB, Raw  # noqa: F401
+from kit import Raw, mapped
+from users import become, connect_as, effective_uid  # noqa: F401
 
 NOBODY, OTHER = 65534, 65533  # uids that own nothing here
+AS_USER = NOBODY if os.geteuid() == 0 else 0  # another user, where that can be
 
 
 # ---- processes ----
@@ -39,9 +40,7 @@ class Child:
             os.close(self.told)
             self.told = tell
             if uid:
-                os.setgroups([])
-                os.setresgid(uid, uid, uid)
-                os.setresuid(uid, uid, uid)
+                become(uid)
             status = 0 if function(self) in (None, True) else 2
         except BaseException:
             traceback.print_exc()
@@ -88,33 +87,7 @@ class Child:
         os.close(self.told)
 
 
-@contextlib.contextmanager
-def effective_uid(uid):
-    """Connections made in this block are those of that user."""
-    if uid:
-        os.seteuid(uid)
-    try:
-        yield
-    finally:
-        if uid:
-            os.seteuid(0)
-
-
-def connect_as(uid, path, **keys):
-    with effective_uid(uid):
-        return Raw(path, **keys)
-
-
 # ---- figures ----
-
-
-def anonymous_bytes(pid):
-    """Private resident memory of a process."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-    raise ValueError("no RssAnon")
 
 
 def n_mappings(pid):
@@ -155,21 +128,6 @@ def open_to_all(report, *options):
 
 
 # ---- tensors ----
-
-
-@contextlib.contextmanager
-def mapped(fd, made, writable=False):
-    """The bytes of a tensor that was described so."""
-    access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-    with mmap.mmap(fd, made["n_bytes"], access=access) as memory:
-        with memoryview(memory) as view:
-            with view[made["offset"]:made["offset"] + made["nbytes"]] as data:
-                yield data
-
-
-def close_fds(raw):
-    while raw.fds:
-        os.close(raw.fds.popleft())
 
 
 def writable_fd(raw, made):

@@ -9,7 +9,6 @@ import contextlib
 import json
 import mmap
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE.parent), str(HERE.parent / "integration")]
 
 from integration import kit as daemons  # noqa: E402
-from raw import Raw, Refused, eventually, immediate  # noqa: E402, F401
+from raw import Raw, Refused, eventually, immediate, mapped  # noqa: E402, F401
 
 BUILD, TOP = daemons.BUILD, daemons.TOP
 MIB = 1 << 20
@@ -113,10 +112,7 @@ class Daemon(daemons.Daemon):
 
     def resident(self):
         """Bytes of its memory, without those of files."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no RssAnon")
+        return self.status("RssAnon")
 
     def objects(self):
         """{name: os.stat_result} of its objects but for the lock, at one moment."""

@@ -5,7 +5,8 @@
  * A file that TENSORD_FAULTS names is mapped: struct faults, which the row writes and reads while
  * the daemon runs. The armed kind of call fails at its nth call, or from its nth call on. Every
  * call of an armed kind leaves the address that it returns to, so that the row knows which places
- * it made fail. Calls from within libc are not seen, but for malloc's.
+ * it made fail. Calls from within libc are not seen, but for malloc's; what its qsort() takes fails
+ * too, but is no place: it takes memory for many elements only, and sorts without it as well.
  *
  * Any thread; no lock, no allocation.
  */
@@ -65,6 +66,7 @@ struct faults {
 
 static struct faults *faults;
 static uint64_t program_begin, program_end;
+static _Thread_local bool is_sorting;
 
 /* The first that is told of is the program. */
 static int find_program(struct dl_phdr_info *info, size_t n_bytes, void *ctx)
@@ -111,7 +113,7 @@ static struct site *site_of(enum kind kind, uint64_t address)
 
 static bool fails(enum kind kind, const void *address)
 {
-        struct site *site;
+        struct site *site = NULL;
         uint64_t n;
 
         if (!faults || atomic_load(&faults->kind) != kind)
@@ -119,7 +121,8 @@ static bool fails(enum kind kind, const void *address)
         if (faults->is_own && ((uint64_t)(uintptr_t)address < program_begin ||
                                (uint64_t)(uintptr_t)address >= program_end))
                 return false;
-        site = site_of(kind, (uint64_t)(uintptr_t)address);
+        if (!is_sorting)
+                site = site_of(kind, (uint64_t)(uintptr_t)address);
         if (faults->place && faults->place != (uint64_t)(uintptr_t)address)
                 return false;
         n = atomic_fetch_add(&faults->count, 1) + 1;
@@ -191,6 +194,15 @@ VISIBLE int posix_memalign(void **pp, size_t alignment, size_t n)
 VISIBLE void *aligned_alloc(size_t alignment, size_t n)
 {
         return FAILS(MALLOC) ? NULL : __libc_memalign(alignment, n);
+}
+
+VISIBLE void qsort(void *rows, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+        __typeof__(&qsort) next = NEXT(qsort);
+
+        is_sorting = true;
+        next(rows, n, size, compare);
+        is_sorting = false;
 }
 
 VISIBLE void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "random_kit.h"
+
 typedef unsigned __int128 wide;
 
 #define N_USERS 6
@@ -29,15 +31,12 @@ static struct charge charges[N_CHARGES];
 static wide held[N_USERS][N_RESOURCES];
 static bool may_force;               /* in this round things are charged beyond shares, */
 static bool was_forced[N_RESOURCES]; /* and were */
-static uint64_t state, n_granted, n_over_limit, n_over_quota, n_dropped;
+static uint64_t n_granted, n_over_limit, n_over_quota, n_dropped;
 static uint64_t n_operations;
 
 static uint64_t draw(void)
 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return state * UINT64_C(0x2545F4914F6CDD1D);
+        return kit_random() * UINT64_C(0x2545F4914F6CDD1D);
 }
 
 /* From 0 to n - 1; 0 stands for 2**64. */
@@ -136,6 +135,17 @@ static void check_refusal(int r, int user, enum resource resource, uint64_t n)
         n_over_quota += !is_whole;
 }
 
+/* How charging that much more went, which should have gone as expected. */
+static void check_charged(int r, int wanted, int user, enum resource resource, uint64_t n)
+{
+        MUST(r == wanted);
+        if (r)
+                check_refusal(r, user, resource, n);
+        else
+                held[user][resource] += n;
+        n_granted += !r;
+}
+
 /* ---- operations ---- */
 
 /* Amounts that matter: small ones, ones around what is left, and absurd ones. */
@@ -190,13 +200,7 @@ static void new_charge(struct charge *charge)
                 int wanted = expected(i, resource, n);
 
                 MUST(user_may_take(user, resource, n) == wanted);
-                r = charge_take(charge, user, resource, n);
-                MUST(r == wanted);
-                if (r)
-                        check_refusal(r, i, resource, n);
-                else
-                        held[i][resource] += n;
-                n_granted += !r;
+                check_charged(charge_take(charge, user, resource, n), wanted, i, resource, n);
         }
         user_unref(user);
         MUST(!!charge->user == (charge->user && charge->n == n));
@@ -207,19 +211,13 @@ static void change_charge(struct charge *charge)
 {
         struct charge *other = &charges[below(N_CHARGES)];
         enum resource resource = charge->resource;
-        int i = owner_of(charge), r, wanted;
+        int i = owner_of(charge), wanted;
         uint64_t n = amount(resource);
 
         switch (below(6)) {
         case 0:
                 wanted = expected(i, resource, n);
-                r = charge_grow(charge, n);
-                MUST(r == wanted);
-                if (r)
-                        check_refusal(r, i, resource, n);
-                else
-                        held[i][resource] += n;
-                n_granted += !r;
+                check_charged(charge_grow(charge, n), wanted, i, resource, n);
                 break;
         case 1:
                 n = below(charge->n + 1);
@@ -287,7 +285,7 @@ int main(int argc, char **argv)
 
         if (n_wanted == 0)
                 return 64;
-        state = strtoull(argv[1], NULL, 10) * UINT64_C(0x9E3779B97F4A7C15) | 1;
+        kit_random_state = strtoull(argv[1], NULL, 10) * UINT64_C(0x9E3779B97F4A7C15) | 1;
         while (n_operations < n_wanted) {
                 begin_round();
                 for (int i = 0; i < ROUND && n_operations < n_wanted; i++, n_operations++) {

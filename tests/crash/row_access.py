@@ -14,7 +14,7 @@ import os
 import hostile
 import kit
 import numpy
-from hostile import NOBODY, OTHER, mapped
+from hostile import NOBODY, OTHER
 from things import CLASSES, METHODS, VALUE, opened
 
 NAME = "access"
@@ -80,7 +80,7 @@ def look(raw, ref, should_map):
     made = opened(raw, ref, map=should_map)
     if should_map:
         fd = raw.fds.pop()
-        with mapped(fd, made) as data:
+        with kit.mapped(fd, made) as data:
             assert numpy.frombuffer(bytes(data))[-1] == VALUE
         os.close(fd)
 
@@ -239,7 +239,7 @@ def cells_same_name(thing, who, way, ref):
     def create(raw):
         handle = raw.handle()
         raw.call("create", name=thing.name, handle=handle, dtype="int8", shape=[5000])
-        hostile.close_fds(raw)
+        raw.close_fds()
         raw.call("seal", handle=handle)
         raw.call("delete", name=thing.name)
     yield "put", put, taken, True

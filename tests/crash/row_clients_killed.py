@@ -16,8 +16,8 @@ import hostile
 import kit
 import msgpack
 import numpy
-from hostile import Child, mapped
-from kit import MIB, Raw
+from hostile import Child
+from kit import MIB, mapped
 
 NAME = "clients_killed"
 CHECKS = ("names of the dead are free, parts that they wrote are torn and nothing else is, memory, "

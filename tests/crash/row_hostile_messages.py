@@ -281,7 +281,7 @@ class Sender:
                 del wanted[message[1]]
                 self.n_answered += 1
                 self.n_refused += message[2] is not None
-                hostile.close_fds(raw)
+                raw.close_fds()
         except TimeoutError:
             pass
 
@@ -385,7 +385,7 @@ def run(counts, seed, report):
     sender = Sender(daemon, chance, corpus)
     sender.send(WARM)
     hostile.at_rest(daemon)
-    before, plans_before = hostile.anonymous_bytes(daemon.pid), daemon.stat()["plans"]["bytes"]
+    before, plans_before = daemon.resident(), daemon.stat()["plans"]["bytes"]
     sender.n_sent = 0
     with kit.Prober(daemon, report):
         for data in said:
@@ -400,7 +400,7 @@ def run(counts, seed, report):
     hostile.at_rest(daemon)
     bounds.check()
     plans = daemon.stat()["plans"]["bytes"] - plans_before
-    growth = hostile.anonymous_bytes(daemon.pid) - before - plans
+    growth = daemon.resident() - before - plans
     report.say(f"{len(corpus)} messages to begin with; {sender.n_answered} answers, "
                f"{sender.n_refused} of them refusals, {sender.n_cancelled} cancelled, "
                f"{sender.n_closed} connections closed by the daemon")

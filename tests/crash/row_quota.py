@@ -11,7 +11,6 @@ taken in turn, and their medians compared.
 import contextlib
 import mmap
 import os
-import random
 import re
 import statistics
 import subprocess
@@ -78,7 +77,7 @@ def until_refused(function):
 
 def create(raw, n_bytes):
     raw.call("create", handle=raw.handle(), dtype="uint8", shape=[n_bytes])
-    hostile.close_fds(raw)
+    raw.close_fds()
 
 
 def hostile_user(child, path, is_on):
@@ -125,7 +124,7 @@ def turn(raw):
     handle, result = raw.handle(), raw.handle()
     raw.put([1.0] * 100, name="v", replace=True)
     made = raw.call("create", handle=handle, dtype="float64", shape=[20_000])
-    hostile.close_fds(raw)
+    raw.close_fds()
     raw.call("seal", handle=handle)
     [total] = raw.run([["multiply", [0, 0], {}], ["exp", [1], {}], ["sum", [2], {}]],
                       [{"handle": handle}], [{"value": 3, "handle": result}])
@@ -150,7 +149,7 @@ def take_share(raw):
     assert limits["bytes"] >= MEMORY * 3 // 64, limits  # 3/4 of 1/16 at least: see base/quota.h
     handle = raw.handle()
     made = raw.call("create", handle=handle, dtype="uint8", shape=[2 * MIB])
-    hostile.close_fds(raw)
+    raw.close_fds()
     raw.call("unmap", segments=[made["segment"]])
     raw.call("release", handles=[handle])
 

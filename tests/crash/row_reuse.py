@@ -8,13 +8,11 @@ then the daemon is killed. New memory holds nothing, or what its own user wrote;
 never changes, though liars write into what they gave back.
 """
 
-import array
 import contextlib
 import mmap
 import os
 import random
 import select
-import signal
 import socket
 import struct
 import time

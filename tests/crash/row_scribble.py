@@ -16,7 +16,7 @@ import time
 import hostile
 import kit
 import numpy
-from hostile import Child, mapped
+from hostile import Child
 
 NAME = "scribble"
 CHECKS = ("what a job yields comes from its operands, no other memory is read or written, the "
@@ -28,7 +28,6 @@ LIMIT_S = (120, 1800)
 N = 60_000  # elements of what is scribbled over
 TABLE = 500  # rows of what is indexed
 MARK = 0x7E00_0000_0000_0000  # of what tables hold
-AS_USER = hostile.NOBODY if os.geteuid() == 0 else 0
 WILD = [0, 1, -1, TABLE - 1, TABLE, -TABLE, -TABLE - 1, 1 << 31, -(1 << 31), (1 << 63) - 1,
         -(1 << 63), 1 << 40, 0x7FF8 << 48, 255, 256]
 
@@ -89,14 +88,14 @@ class Scribblers:
     """Tensors of one user, each with processes that write all over it."""
 
     def __init__(self, daemon, chance, stack):
-        self.raw = hostile.connect_as(AS_USER, daemon.path, timeout=60)
+        self.raw = hostile.connect_as(hostile.AS_USER, daemon.path, timeout=60)
         stack.enter_context(contextlib.closing(self.raw))
         self.chance, self.codes, self.n = chance, {}, 0
         self.inputs, maps = {}, []
         for name, dtype in TARGETS.items():
             made, fd = hostile.create(self.raw, bytes(N * numpy.dtype(dtype).itemsize), dtype, [N],
                                       keep=True, mutable=name.startswith("m") and name != "mask")
-            maps.append(stack.enter_context(mapped(fd, made, writable=True)))
+            maps.append(stack.enter_context(kit.mapped(fd, made, writable=True)))
             os.close(fd)
             self.inputs[name] = made["handle"]
         marked = MARK + numpy.arange(N)
@@ -105,7 +104,7 @@ class Scribblers:
         square = numpy.random.default_rng(1).standard_normal((100, 100)) + 100 * numpy.eye(100)
         self.put("square", square, "float64", [100, 100])
         made, fd = hostile.create(self.raw, bytes(100 * 8), "int64", [100], keep=True)
-        maps.append(stack.enter_context(mapped(fd, made, writable=True)))
+        maps.append(stack.enter_context(kit.mapped(fd, made, writable=True)))
         os.close(fd)
         self.inputs["pivots"] = made["handle"]
         for k in range(2):
@@ -153,7 +152,7 @@ class Scribblers:
         elif made["nbytes"] == 0:
             return
         else:
-            with mapped(self.raw.fds[-1], made) as data:
+            with kit.mapped(self.raw.fds[-1], made) as data:
                 values = numpy.frombuffer(bytes(data), made["dtype"])
         low, high = (MARK, MARK + N - 1) if expected is TAKEN else (expected[0], expected[-1])
         assert ((values >= low) & (values <= high)).all(), (made, values.min(), values.max())

@@ -5,7 +5,6 @@ All of them are sockets of this one process, turned by one epoll. Whoever the da
 back at once, so that there are always so many of each kind.
 """
 
-import os
 import random
 import select
 import socket
@@ -23,7 +22,6 @@ FULL = {"seconds": 300}
 LIMIT_S = (120, 900)
 
 N_SLOW = N_DEAF = 500
-AS_USER = hostile.NOBODY if os.geteuid() == 0 else 0
 # Private memory for each of the deaf: what is queued before it is no longer read from, the answer
 # that goes beyond, and what it sent; for each slow one: a session.
 DEAF_BYTES, SLOW_BYTES = 320 * 1024, 16 * 1024
@@ -154,9 +152,9 @@ def run(counts, seed, report):
     chance = random.Random(seed)
     daemon = hostile.open_to_all(report, "--memory", "256M")
     bounds = daemon.bounds(is_warm=True)
-    before = most = hostile.anonymous_bytes(daemon.pid)
+    before = most = daemon.resident()
     crowd = Crowd(daemon, chance)
-    with kit.Prober(daemon, report, 0.02), hostile.effective_uid(AS_USER):
+    with kit.Prober(daemon, report, 0.02), hostile.effective_uid(hostile.AS_USER):
         began = looked = time.monotonic()
         for _ in range(N_SLOW):
             crowd.add(Slow)
@@ -167,12 +165,12 @@ def run(counts, seed, report):
             crowd.turn()
             if now - looked > 0.25:
                 looked = now
-                most = max(most, hostile.anonymous_bytes(daemon.pid))
+                most = max(most, daemon.resident())
         report.did("seconds", int(now - began))
     crowd.close()
     hostile.at_rest(daemon)
     bounds.check(seconds=30)
-    growth, stays = most - before, hostile.anonymous_bytes(daemon.pid) - before
+    growth, stays = most - before, daemon.resident() - before
     report.say(f"{N_SLOW} + {N_DEAF} clients at a time; dropped {crowd.n_dropped[Slow]} that were "
                f"slow, {crowd.n_dropped[Deaf]} that never read")
     report.say(f"private memory grew by {growth / kit.MIB:.1f} MiB at most, {stays / kit.MIB:.1f} "

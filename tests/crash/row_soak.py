@@ -17,7 +17,7 @@ import time
 import hostile
 import kit
 import numpy
-from hostile import Child, mapped
+from hostile import Child
 
 NAME = "soak"
 CHECKS = ("values are right all the while, memory, descriptors, mappings and segments do not rise, "
@@ -133,7 +133,7 @@ class Load:
             return
         fd = kit.take(self.raw, made)
         self.serial += 1
-        with mapped(fd, made, writable=True) as data:
+        with kit.mapped(fd, made, writable=True) as data:
             row = numpy.frombuffer(data, "float64")[1000 * self.number:1000 * (self.number + 1)]
             row[:] = self.serial
             assert (row == self.serial).all()
@@ -187,8 +187,7 @@ class Figures:
     def look(self):
         pid, stat = self.daemon.pid, self.daemon.stat()
         now = time.monotonic() - self.began
-        for name, value in (("private bytes", hostile.anonymous_bytes(pid)
-                             - stat["plans"]["bytes"]),
+        for name, value in (("private bytes", self.daemon.resident() - stat["plans"]["bytes"]),
                             ("descriptors", len(os.listdir(f"/proc/{pid}/fd"))),
                             ("mappings", hostile.n_mappings(pid)),
                             ("segments", len(self.daemon.objects()))):

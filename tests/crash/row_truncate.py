@@ -15,7 +15,6 @@ import time
 import hostile
 import kit
 import numpy
-from hostile import mapped
 
 NAME = "truncate"
 CHECKS = ("the daemon lives, answers poisoned or the right result, others' results have the same "
@@ -29,7 +28,6 @@ THREADS = (1, 2, 4)
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 FALLOCATE = ctypes.CDLL(None, use_errno=True).fallocate
 FALLOCATE.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
-AS_USER = hostile.NOBODY if os.geteuid() == 0 else 0
 
 # ---- what is done to the file ----
 
@@ -98,7 +96,7 @@ class Attacker:
 
     def __init__(self, daemon, chance):
         self.chance = chance
-        self.raw = hostile.connect_as(AS_USER, daemon.path, timeout=60)
+        self.raw = hostile.connect_as(hostile.AS_USER, daemon.path, timeout=60)
         self.codes, self.fds = {}, []
 
     def close(self):
@@ -181,7 +179,7 @@ class Attacker:
         made = self.raw.call("create", handle=handle, dtype="float64", shape=[F[1]])
         fd = self.raw.fds.pop()
         self.fds.append(fd)
-        with mapped(fd, made, writable=True) as data:
+        with kit.mapped(fd, made, writable=True) as data:
             data[:8] = bytes(8)
         trick(fd, made["n_bytes"], self.chance)
         is_whole = os.fstat(fd).st_size == made["n_bytes"]

@@ -8,7 +8,7 @@ import re
 import hostile
 import kit
 import numpy
-from hostile import NOBODY, mapped
+from hostile import NOBODY
 
 METHODS = set(re.findall(r'^TD_METHOD\(\w+, "(\w+)"',
                          (kit.TOP / "include/tensord/methods.def").read_text(), re.MULTILINE))
@@ -36,7 +36,7 @@ class Thing:
             made = raw.call("create", handle=self.handle, dtype="float64", shape=[n],
                             mutable=state == "mutable", **keys)
             self.fd = hostile.writable_fd(raw, {**made, "handle": self.handle})
-            with mapped(self.fd, made, writable=True) as data:
+            with kit.mapped(self.fd, made, writable=True) as data:
                 data[:] = self.data
             os.close(self.fd)
             if state != "unsealed":

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: real daemons, ended and checked after each test."""
 
+import contextlib
 import gc
 import shutil
+import subprocess
 import sys
 import tempfile
 
 import pytest
 
-pytest.register_assert_rewrite("kit", "raw")
+pytest.register_assert_rewrite("kit", "raw", "users")
 
 import kit  # noqa: E402
+import users  # noqa: E402
 
 sys.path.insert(0, str(kit.BUILD / "python"))
 
@@ -58,6 +61,33 @@ def make_own_daemon():
 def own_daemon(make_own_daemon):
     """A daemon with its default options, for one test."""
     return make_own_daemon()
+
+
+@pytest.fixture
+def mount_tmpfs(tmp_path):
+    """A function that mounts a file system of a size ("16m") for one test: its directory."""
+    with contextlib.ExitStack() as stack:
+
+        def mount(size):
+            directory = tmp_path / "tmpfs"
+            directory.mkdir()
+            mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs",
+                                      directory], capture_output=True, text=True, check=False)
+            if mounted.returncode:
+                pytest.skip("mounting a tmpfs takes root and CAP_SYS_ADMIN: "
+                            f"{mounted.stderr.strip()}")
+            stack.callback(subprocess.run, ["umount", directory], check=True)
+            return directory
+
+        yield mount
+
+
+@pytest.fixture
+def open_daemon(make_own_daemon):
+    """A daemon that every user may connect to, for one test, which may leave names."""
+    daemon = users.open_to_all(make_own_daemon("--socket-mode", "0666"))
+    yield daemon
+    users.delete_all(daemon)
 
 
 @pytest.fixture(scope="module")

@@ -152,6 +152,11 @@ class Daemon:
         assert process.returncode == 0, process.stderr
         return process.stdout
 
+    def status(self, key):
+        """A figure of /proc/PID/status, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(rf"^{key}:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
+
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 

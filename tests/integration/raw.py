@@ -5,7 +5,9 @@ For the tests of bad input: what no honest client would send, is sent from here.
 """
 import array
 import collections
+import contextlib
 import itertools
+import mmap
 import os
 import socket
 import time
@@ -45,6 +47,10 @@ class Raw:
 
     def close(self):
         self.socket.close()
+        self.close_fds()
+
+    def close_fds(self):
+        """Those that came with results and were not taken."""
         while self.fds:
             os.close(self.fds.popleft())
 
@@ -145,6 +151,16 @@ def immediate(values, dtype="float64", shape=None):
     code = {"float64": "d", "float32": "f", "int64": "q", "bool": "B"}[dtype]
     shape = [len(values)] if shape is None else shape
     return {"dtype": dtype, "shape": shape, "data": array.array(code, values).tobytes()}
+
+
+@contextlib.contextmanager
+def mapped(fd, made, writable=False):
+    """The bytes of a tensor that was described so, in this process."""
+    access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+    with mmap.mmap(fd, made["n_bytes"], access=access) as memory:
+        with memoryview(memory) as view:
+            with view[made["offset"]:made["offset"] + made["nbytes"]] as data:
+                yield data
 
 
 def eventually(condition, seconds=10, what="condition"):

@@ -16,18 +16,6 @@ DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"
           "float32", "float64", "complex64", "complex128"]
 
 
-@pytest.fixture(scope="module")
-def daemon(make_daemon):
-    return make_daemon()
-
-
-@pytest.fixture
-def client(daemon):
-    with daemon.connect() as client:
-        yield client
-    daemon.delete_all()
-
-
 @pytest.fixture
 def ctl(daemon):
     """A function that runs tensorctl; what it printed, both ways."""
@@ -205,27 +193,18 @@ def test_a_save_that_does_not_fit_changes_nothing(client, ctl, daemon, tmp_path)
     assert len(client.get("a")) == 10
 
 
-def test_no_room_on_the_disk(client, ctl, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", small],
-                      check=False).returncode:
-        pytest.skip("a file system cannot be mounted here")
-    try:
-        client.put(numpy.arange(1000.0), "a")
-        ctl("save", small)
-        client.put(numpy.arange(100_000.0), "b")
-        assert "No space left" in ctl("save", small, status=1)
-        assert sorted(path.name for path in small.iterdir()) == ["MANIFEST", "a.npy"]
-        client.delete("b")
-        ctl("save", small)
-        client.delete("a")
-        ctl("load", small)
-        assert len(client.get("a")) == 1000
-    finally:
-        subprocess.run(["umount", small], check=True)
+def test_no_room_on_the_disk(client, ctl, mount_tmpfs):
+    small = mount_tmpfs("256k")
+    client.put(numpy.arange(1000.0), "a")
+    ctl("save", small)
+    client.put(numpy.arange(100_000.0), "b")
+    assert "No space left" in ctl("save", small, status=1)
+    assert sorted(path.name for path in small.iterdir()) == ["MANIFEST", "a.npy"]
+    client.delete("b")
+    ctl("save", small)
+    client.delete("a")
+    ctl("load", small)
+    assert len(client.get("a")) == 1000
 
 
 def test_one_at_a_time(client, ctl, tmp_path):

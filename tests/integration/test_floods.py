@@ -55,11 +55,6 @@ def test_what_clients_make_it_log_is_counted(make_own_daemon):
     daemon.start()
 
 
-def resident(daemon):
-    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) * 1024
-
-
 def cpu_s(daemon):
     with open(f"/proc/{daemon.pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
@@ -72,14 +67,14 @@ def test_thousands_of_idle_connections(own_daemon, descriptors):
         pytest.skip(f"this process may have {descriptors} descriptors")
     with daemon.raw() as honest, contextlib.ExitStack() as stack:
         honest.call("ping")
-        before = resident(daemon)
+        before = daemon.status("VmRSS")
         for _ in range(count):
             raw = stack.enter_context(daemon.raw())
             assert raw.call("ping") == "pong"
         assert honest.call("stat")["connections"] == count + 1
         assert middle_of_pings(honest) < PROMPT_S
         if not os.environ.get("TENSORD_SANITIZED"):
-            assert (resident(daemon) - before) / count < 16 * 1024
+            assert (daemon.status("VmRSS") - before) / count < 16 * 1024
         used, started = cpu_s(daemon), time.monotonic()
         time.sleep(2)
         assert cpu_s(daemon) - used < 0.2 * (time.monotonic() - started)

@@ -12,9 +12,8 @@ import numpy
 import pytest
 
 from kit import wait_until
-from raw import eventually
+from raw import eventually, mapped
 from test_raw_leases import COLUMNS, ROW, fill, lease, make, refusal, rows, values
-from test_raw_segments import mapped
 
 RETURN_S = 5  # limits.h: TD_LEASE_RETURN_MS
 
@@ -36,6 +35,16 @@ def again(request, make_own_daemon):
         daemon.start()
 
     yield daemon, restart
+
+
+def lease_and_restart(again, **keys):
+    """The nonce of a lease that was held when the daemon was started again; the daemon."""
+    daemon, restart = again
+    nonce = os.urandom(16)
+    with daemon.raw() as raw:
+        lease(raw, "m", 1, write=True, nonce=nonce, **keys)
+        restart()
+    return nonce, daemon
 
 
 def test_back_for_who_has_the_nonce(again):
@@ -68,11 +77,7 @@ def test_back_for_who_has_the_nonce(again):
 
 
 def test_without_again_the_request_may_be_a_repeat(again):
-    daemon, restart = again
-    nonce = os.urandom(16)
-    with daemon.raw() as raw:
-        lease(raw, "m", 1, write=True, nonce=nonce)
-        restart()
+    nonce, daemon = lease_and_restart(again)
     with daemon.raw() as raw:
         lease(raw, "m", 1, write=True, nonce=nonce)
         raw.call("unlease", leases=[1])
@@ -102,11 +107,7 @@ def test_too_late(again):
 
 
 def test_the_connection_that_has_it_back_ends(again):
-    daemon, restart = again
-    nonce = os.urandom(16)
-    with daemon.raw() as raw:
-        lease(raw, "m", 1, write=True, nonce=nonce)
-        restart()
+    nonce, daemon = lease_and_restart(again)
     with daemon.raw() as raw:
         lease(raw, "m", 1, write=True, nonce=nonce, again=True)
     with daemon.raw() as raw:
@@ -116,11 +117,7 @@ def test_the_connection_that_has_it_back_ends(again):
 
 def test_who_asks_and_cannot_have_it_leaves_it(again):
     """The number is in use, so the lease still waits for a better request."""
-    daemon, restart = again
-    nonce = os.urandom(16)
-    with daemon.raw() as raw:
-        lease(raw, "m", 1, write=True, view=rows(0, 1), nonce=nonce)
-        restart()
+    nonce, daemon = lease_and_restart(again, view=rows(0, 1))
     with daemon.raw() as raw:
         lease(raw, "m", 1, write=True, view=rows(1, 2))
         assert refusal(raw, "m", 1, write=True, view=rows(0, 1), nonce=nonce,

@@ -3,7 +3,6 @@
 a shared memory file system without room."""
 import mmap
 import os
-import subprocess
 
 import pytest
 
@@ -100,16 +99,8 @@ def test_filled_by_many(limited):
 
 
 @pytest.fixture
-def small_file_system(tmp_path):
-    """a tmpfs of 16 MiB"""
-    directory = tmp_path / "shm"
-    directory.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", directory],
-                             capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"mounting a tmpfs takes root and CAP_SYS_ADMIN: {mounted.stderr.strip()}")
-    yield directory
-    subprocess.run(["umount", directory], check=True)
+def small_file_system(mount_tmpfs):
+    return mount_tmpfs("16m")
 
 
 def test_file_system_full(small_file_system, make_own_daemon):

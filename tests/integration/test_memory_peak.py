@@ -6,8 +6,6 @@ comes from malloc included.
 """
 
 import os
-import re
-from pathlib import Path
 
 import numpy
 
@@ -51,14 +49,8 @@ def test_constants_in_a_body_take_no_memory(own_daemon):
         assert peaks[0] > 2 * MIB * 8 and peaks[1] < peaks[0] + MIB
 
 
-def touched(daemon, figure):
-    """Of the daemon's memory, what is in RAM ("VmRSS"), or the most that ever was ("VmHWM")."""
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
-    return int(re.search(rf"{figure}:\s+(\d+) kB", status)[1]) * 1024
-
-
 def test_fused_programs_take_no_temporary(own_daemon):
-    at_rest = touched(own_daemon, "VmRSS")
+    at_rest = own_daemon.status("VmRSS")  # what is in RAM
     with own_daemon.connect() as client:
         p = tensord.Program()
         noise = p.op("random_uniform", shape=SHAPE, dtype="float64", seed=1, stream=0)
@@ -71,7 +63,7 @@ def test_fused_programs_take_no_temporary(own_daemon):
             n_bytes = sum(client.stat(name)["segment_bytes"] for name in "xy")
             assert 2 * N_BYTES <= n_bytes < 2.25 * N_BYTES + MIB
             client.delete("y")  # the next one lies in its memory
-            most = client.stat()["memory_peak"], touched(own_daemon, "VmHWM") - at_rest
+            most = client.stat()["memory_peak"], own_daemon.status("VmHWM") - at_rest
             return [figure - n_bytes for figure in most]
 
         for expression in (chain, softmax, standardise):

@@ -13,9 +13,7 @@ import pytest
 
 import tensord
 from kit import wait_until
-from users import ALICE, BOB, as_user, delete_all, open_to_all
-
-takes_root = pytest.mark.skipif(os.geteuid() != 0, reason="connects as other users: takes root")
+from users import ALICE, BOB, as_user, takes_root
 
 
 # ---- pickles ----
@@ -212,9 +210,8 @@ def test_holders(client, daemon):
 
 
 @takes_root
-def test_users(make_own_daemon):
-    daemon = open_to_all(make_own_daemon("--socket-mode", "0666"))
-    values = numpy.arange(100_000.0)
+def test_users(open_daemon):
+    daemon, values = open_daemon, numpy.arange(100_000.0)
 
     def alice():
         with daemon.connect() as client:
@@ -248,4 +245,3 @@ def test_users(make_own_daemon):
     with daemon.connect() as client:
         assert [row.name for row in client.list(owner=ALICE)] == ["private", "x"]
         assert client.holders("x", owner=ALICE)["holders"] == []
-    delete_all(daemon)

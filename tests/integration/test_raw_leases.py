@@ -8,8 +8,7 @@ import struct
 import numpy
 import pytest
 
-from raw import eventually, immediate
-from test_raw_segments import close_fds, mapped
+from raw import eventually, immediate, mapped
 
 ROWS, COLUMNS = 8, 4
 ROW = 8 * COLUMNS
@@ -309,7 +308,7 @@ def test_what_was_written_counts_though_it_was_cut_meanwhile(daemon, name):
         a.call("unlease", leases=[1])
         with daemon.raw() as b:
             lease(b, name, 1, write=True)
-            close_fds(b)
+            b.close_fds()
         eventually(lambda: a.call("stat", name=name)["tensor"]["torn"], what="torn")
         before = a.call("stat", name=name)["tensor"]["version"]
         os.ftruncate(a.fds[0], 4096)
@@ -641,7 +640,7 @@ def test_a_mutable_tensor_survives_the_daemon(make_own_daemon):
     with daemon.raw() as raw:
         make(raw, "kept")
         fill(raw, "kept", 3.0, into=rows(0, 1))
-        close_fds(raw)
+        raw.close_fds()
     daemon.restart9()
     with daemon.raw() as raw:
         assert raw.call("stat", name="kept")["tensor"]["state"] == "mutable"

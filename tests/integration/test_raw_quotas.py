@@ -6,9 +6,9 @@ import os
 import pytest
 
 from raw import Raw, Refused, eventually
-from users import ALICE, BOB, connect_as, delete_all, open_to_all
+from users import ALICE, BOB, connect_as, delete_all, open_to_all, takes_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="connects as other users: takes root")
+pytestmark = takes_root
 
 MIB = 1 << 20
 LIMIT = 64 * MIB

@@ -12,18 +12,16 @@ import msgpack
 import pytest
 
 from raw import Raw, eventually
-from users import ALICE, BOB, as_user, connect_as, delete_all, open_to_all
+from users import ALICE, BOB, as_user, connect_as, takes_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="connects as other users: takes root")
+pytestmark = takes_root
 
 N = 1000  # float64, in a segment of 8 KiB of data
 
 
 @pytest.fixture
-def daemon(make_own_daemon):
-    daemon = open_to_all(make_own_daemon("--socket-mode", "0666"))
-    yield daemon
-    delete_all(daemon)
+def daemon(open_daemon):
+    return open_daemon
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import struct
 import pytest
 
 from raw import Raw, eventually
-from users import connect_as, delete_all, open_to_all
+from users import connect_as, takes_root
 
 NOBODY = 65534
 N_OPEN = 40
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="connects as another user: takes root")
+pytestmark = takes_root
 
 
 @pytest.fixture
@@ -27,10 +27,8 @@ def few_descriptors():
 
 
 @pytest.fixture
-def daemon(few_descriptors, make_own_daemon):
-    daemon = open_to_all(make_own_daemon("--socket-mode", "0666"))
-    yield daemon
-    delete_all(daemon)
+def daemon(few_descriptors, open_daemon):
+    return open_daemon
 
 
 def value(raw, name):

@@ -7,16 +7,14 @@ import msgpack
 import pytest
 
 from raw import Raw, Refused, eventually
-from users import ALICE, BOB, connect_as, delete_all, open_to_all
+from users import ALICE, BOB, connect_as, takes_root
 
 N = 1000
 
 
 @pytest.fixture
-def daemon(make_own_daemon):
-    daemon = open_to_all(make_own_daemon("--socket-mode", "0666"))
-    yield daemon
-    delete_all(daemon)
+def daemon(open_daemon):
+    return open_daemon
 
 
 @pytest.fixture
@@ -33,9 +31,6 @@ def other(daemon):
 
 def pack(msgid, method, **keys):
     return msgpack.packb([0, msgid, method, [keys]])
-
-
-users = pytest.mark.skipif(os.geteuid() != 0, reason="connects as other users: takes root")
 
 
 def total(raw, **ref):
@@ -159,7 +154,7 @@ def test_so_many_wait_and_no_more(raw):
     assert raw.refusal("wait", name="x", wait_ms=1).code == "deadline_exceeded"
 
 
-@users
+@takes_root
 def test_another_user_waits_until_it_is_shared(daemon):
     with connect_as(ALICE, daemon.path) as alice, connect_as(BOB, daemon.path) as bob:
         waiting = bob.send("wait", name="x", owner=ALICE, wait_ms=60000, handle=1)
@@ -210,7 +205,7 @@ def test_what_cannot_be_lent(raw):
             raw.wait(msgid)
 
 
-@users
+@takes_root
 def test_what_another_user_owns_is_not_lent(daemon):
     with connect_as(ALICE, daemon.path) as alice, connect_as(BOB, daemon.path) as bob:
         alice.put([1], name="x")
@@ -323,7 +318,7 @@ def test_what_each_connection_holds(raw, other):
     assert other.call("holders", after=rows[0]["connection"])["more"] is False
 
 
-@users
+@takes_root
 def test_holders_are_told_to_the_owner_and_to_administrators(daemon):
     with connect_as(ALICE, daemon.path) as alice, connect_as(BOB, daemon.path) as bob, \
             Raw(daemon.path) as root:

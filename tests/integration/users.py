@@ -4,29 +4,42 @@ import contextlib
 import os
 import traceback
 
+import pytest
+
 from raw import Raw
 
 ALICE, BOB = 64001, 64002
 
+takes_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users, which takes root")
+
 
 @contextlib.contextmanager
 def effective_uid(uid):
-    """For this thread's system calls; back to root afterwards."""
-    os.seteuid(uid)
+    """For this thread's system calls; back to root afterwards. 0: as it is."""
+    if uid:
+        os.seteuid(uid)
     try:
         yield
     finally:
-        os.seteuid(0)
+        if uid:
+            os.seteuid(0)
 
 
-def connect_as(uid, path):
+def connect_as(uid, path, **keys):
     """SO_PEERCRED is the effective uid at connect()"""
     with effective_uid(uid):
-        return Raw(path)
+        return Raw(path, **keys)
+
+
+def become(uid):
+    """For good."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
 
 def open_to_all(daemon):
-    """The daemon, whose socket has mode 0666, and the way there."""
+    """The daemon, once other users may go through its directory; its socket has mode 0666."""
     os.chmod(daemon.directory, 0o755)
     return daemon
 
@@ -37,9 +50,7 @@ def as_user(uid, function):
     if pid == 0:
         status = 1
         try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
+            become(uid)
             function()
             status = 0
         except BaseException:

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/workers.h"
 #include "compute/plan/plan.h"
 #include "program_kit.h"
+#include "random_kit.h"
 
 enum { KIT_OUTPUTS = 16 };
 
@@ -22,6 +24,12 @@ struct kit {
         struct run run;
         void *outputs[KIT_OUTPUTS];
 };
+
+/* Chance: from 0 to n - 1. */
+static inline uint32_t below(uint32_t n)
+{
+        return (uint32_t)((kit_random() >> 11) % n);
+}
 
 static inline struct desc dense(struct td_type type)
 {
@@ -72,6 +80,45 @@ static inline int kit_run(struct kit *kit, const void *const *inputs)
         r = plan_run(kit->plan, &kit->run, inputs, kit->outputs, scratch, &kit->refusal);
         free(scratch);
         return r;
+}
+
+struct kit_job {
+        struct work work;
+        struct kit *kit;
+        const void *const *inputs;
+        int r;
+};
+
+static inline void kit_job_run(struct work *work)
+{
+        struct kit_job *job = container_of(work, struct kit_job, work);
+
+        job->r = kit_run(job->kit, job->inputs);
+}
+
+static inline void kit_job_done(struct work *work)
+{
+        (void)work;
+}
+
+/* For workers that are drained. */
+static inline void kit_no_wake(void *ctx)
+{
+        (void)ctx;
+}
+
+/* As the daemon does: by one of these workers, with the help of the others. NULL: here. */
+static inline int kit_run_on(struct kit *kit, const void *const *inputs, struct workers *workers)
+{
+        struct kit_job job = { .kit = kit, .inputs = inputs };
+
+        kit->run.workers = workers;
+        if (!workers)
+                return kit_run(kit, inputs);
+        work_init(&job.work, kit_job_run, kit_job_done);
+        workers_submit(workers, &job.work);
+        workers_drain(workers);
+        return job.r;
 }
 
 /* Plan and run what must work. */

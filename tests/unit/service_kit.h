@@ -340,6 +340,13 @@ static inline void send_seal(struct peer *peer, uint64_t handle)
         submit(peer, message);
 }
 
+static inline bool is_named(struct service *service, uid_t uid, const char *name)
+{
+        struct tensor *tensor;
+
+        return store_find(service->store, uid, name, &tensor) == 0;
+}
+
 /* Delete what the test named, end, and look that nothing is left. */
 static inline void finish(struct service *service, struct peer *peer, const char *name)
 {

@@ -12,6 +12,7 @@
 
 #include "base/workers.h"
 #include "compute/step.h"
+#include "random_kit.h"
 #include "tensord/infer.h"
 
 /* ck_assert() writes to a file each time; this is for loops over elements. */
@@ -51,16 +52,6 @@ static inline struct td_type type_of(unsigned dtype, unsigned ndim, const int64_
                 __VA_ARGS__                                                                        \
         }
 #define SCALAR 0, NULL
-
-static inline uint64_t kit_random(void)
-{
-        static uint64_t state = 88172645463325252U;
-
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return state;
-}
 
 /* Of a complex number the real part; the imaginary part is 0. */
 static inline void item_write(char *p, unsigned dtype, double value)

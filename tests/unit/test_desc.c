@@ -8,27 +8,19 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "random_kit.h"
+
 typedef __int128 wide;
-
-static uint64_t state = 88172645463325252ULL;
-
-static uint64_t next_random(void)
-{
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return state;
-}
 
 /* Small numbers, huge ones, and those next to the borders of int64_t. */
 static int64_t random_int(void)
 {
-        switch (next_random() % 6) {
-        case 0: return (int64_t)(next_random() % 5) - 2;
-        case 1: return INT64_MIN + (int64_t)(next_random() % 3);
-        case 2: return INT64_MAX - (int64_t)(next_random() % 3);
-        case 3: return (int64_t)next_random();
-        default: return (int64_t)(next_random() % 129) - 64;
+        switch (kit_random() % 6) {
+        case 0: return (int64_t)(kit_random() % 5) - 2;
+        case 1: return INT64_MIN + (int64_t)(kit_random() % 3);
+        case 2: return INT64_MAX - (int64_t)(kit_random() % 3);
+        case 3: return (int64_t)kit_random();
+        default: return (int64_t)(kit_random() % 129) - 64;
         }
 }
 
@@ -55,12 +47,12 @@ static void random_desc(struct desc *desc)
 {
         do {
                 *desc = (struct desc){ .offset = random_int() };
-                desc->type.dtype = (uint8_t)(next_random() % TD_N_DTYPES);
-                desc->type.ndim = (uint8_t)(next_random() % 5);
+                desc->type.dtype = (uint8_t)(kit_random() % TD_N_DTYPES);
+                desc->type.ndim = (uint8_t)(kit_random() % 5);
                 for (unsigned i = 0; i < desc->type.ndim; i++) {
                         int64_t extent = random_int();
 
-                        desc->type.shape[i] = next_random() % 4 ? (int64_t)(next_random() % 6)
+                        desc->type.shape[i] = kit_random() % 4 ? (int64_t)(kit_random() % 6)
                                                                 : extent & INT64_MAX;
                         desc->strides[i] = random_int();
                 }
@@ -73,7 +65,7 @@ START_TEST(check_agrees_with_oracle)
 
         for (int i = 0; i < 300000; i++) {
                 struct desc desc;
-                uint64_t n_bytes = next_random() % 3 ? next_random() % 600 : (uint64_t)random_int();
+                uint64_t n_bytes = kit_random() % 3 ? kit_random() % 600 : (uint64_t)random_int();
                 bool fits;
 
                 random_desc(&desc);

@@ -14,16 +14,6 @@
 
 enum { A, B, BIAS, OTHER, INPUTS };
 
-static uint64_t state = 0x9e3779b97f4a7c15ULL;
-
-static uint32_t below(uint32_t n)
-{
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return (uint32_t)((state >> 11) % n);
-}
-
 /* ---- operands ---- */
 
 struct operands {
@@ -151,8 +141,7 @@ static uint32_t put_down(struct blk *b, enum form form, uint32_t *outputs)
                 outputs[0] = blk_two(b, TD_OP_SUBTRACT, OTHER, v);
                 return 1;
         case FORM_NARROW:
-                v = blk_two(b, TD_OP_LESS, blk_one(b, TD_OP_ABS, v),
-                            blk_one(b, TD_OP_ABS, OTHER));
+                v = blk_two(b, TD_OP_LESS, blk_one(b, TD_OP_ABS, v), blk_one(b, TD_OP_ABS, OTHER));
                 outputs[0] = blk_with(b, TD_OP_ASTYPE, attrs_dtype(none, TD_INT16), 1, v);
                 return 1;
         case FORM_TWO:
@@ -279,42 +268,11 @@ END_TEST
 
 /* ---- the same bits ---- */
 
-struct job {
-        struct work work;
-        struct kit *kit;
-        const void *const *inputs;
-        int r;
-};
-
-static void job_run(struct work *work)
-{
-        struct job *job = container_of(work, struct job, work);
-
-        job->r = kit_run(job->kit, job->inputs);
-}
-
-static void job_done(struct work *work)
-{
-        (void)work;
-}
-
-static void no_wake(void *ctx)
-{
-        (void)ctx;
-}
-
 static int run_on(struct kit *kit, const struct operands *o, struct workers *workers)
 {
         const void *inputs[INPUTS] = { o->bytes[A], o->bytes[B], o->bytes[BIAS], o->bytes[OTHER] };
-        struct job job = { .kit = kit, .inputs = inputs };
 
-        kit->run.workers = workers;
-        if (!workers)
-                return kit_run(kit, inputs);
-        work_init(&job.work, job_run, job_done);
-        workers_submit(workers, &job.work);
-        workers_drain(workers);
-        return job.r;
+        return kit_run_on(kit, inputs, workers);
 }
 
 static void run_form(struct kit *kit, enum form form, const struct operands *o,
@@ -364,8 +322,8 @@ START_TEST(the_bits_are_the_same)
         unsigned n_together = 0;
 
         for (unsigned i = 0; i < ARRAY_SIZE(n_threads); i++)
-                ck_assert_int_eq(workers_new(&workers[i], n_threads[i], no_wake, NULL), 0);
-        state += (uint64_t)_i << 20;
+                ck_assert_int_eq(workers_new(&workers[i], n_threads[i], kit_no_wake, NULL), 0);
+        kit_random_state += (uint64_t)_i << 20;
         for (unsigned turn = 0; turn < 6; turn++) {
                 struct operands o;
                 struct kit want, got;
@@ -406,7 +364,7 @@ START_TEST(it_stops_between_tiles)
         struct operands o;
         struct kit kit;
 
-        ck_assert_int_eq(workers_new(&workers, 2, no_wake, NULL), 0);
+        ck_assert_int_eq(workers_new(&workers, 2, kit_no_wake, NULL), 0);
         operands_init(&o, TD_FLOAT64, 0, 40000, 60, 50);
         operands_fill(&o);
         plan(&kit, FORM_LAYER, o.descs, false);

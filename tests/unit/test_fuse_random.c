@@ -13,16 +13,6 @@
 
 enum { PROGRAMS = 400, NODES = 24, ROWS = 41, COLUMNS = 83, LARGE_ROWS = 150, LARGE_COLUMNS = 600 };
 
-static uint64_t state = 0x9e3779b97f4a7c15ULL;
-
-static uint32_t below(uint32_t n)
-{
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return (uint32_t)((state >> 11) % n);
-}
-
 /* ---- inputs ---- */
 
 enum { INPUTS = 9 };
@@ -306,30 +296,6 @@ static void random_node(struct blk *b, struct values *v)
 
 /* ---- running ---- */
 
-struct job {
-        struct work work;
-        struct kit *kit;
-        const void *const *inputs;
-        int r;
-};
-
-static void job_run(struct work *work)
-{
-        struct job *job = container_of(work, struct job, work);
-
-        job->r = kit_run(job->kit, job->inputs);
-}
-
-static void job_done(struct work *work)
-{
-        (void)work;
-}
-
-static void no_wake(void *ctx)
-{
-        (void)ctx;
-}
-
 struct way {
         struct plan_options options;
         unsigned n_threads;
@@ -339,19 +305,12 @@ static void run_way(struct kit *kit, const struct way *way, struct blk *b, const
                     const void *const *inputs, uint32_t n_outputs, uint32_t *outputs,
                     struct workers *workers)
 {
-        struct job job = { .kit = kit, .inputs = inputs };
+        int r;
 
         plan_set_options(&way->options);
         ck_assert_int_eq(kit_plan(kit, b, descs, n_outputs, outputs), 0);
-        if (way->n_threads > 1) {
-                kit->run.workers = workers;
-                work_init(&job.work, job_run, job_done);
-                workers_submit(workers, &job.work);
-                workers_drain(workers);
-        } else {
-                job_run(&job.work);
-        }
-        ck_assert_msg(job.r == 0, "%s", kit->refusal.message);
+        r = kit_run_on(kit, inputs, way->n_threads > 1 ? workers : NULL);
+        ck_assert_msg(r == 0, "%s", kit->refusal.message);
 }
 
 /* Bits agree; the sign and payload of a NaN, which IEEE 754 leaves open, may differ. */
@@ -429,8 +388,8 @@ static void run_programs(unsigned n, int rows, int columns, bool is_large)
         struct workers *workers[2];
         struct input inputs[INPUTS];
 
-        ck_assert_int_eq(workers_new(&workers[0], 2, no_wake, NULL), 0);
-        ck_assert_int_eq(workers_new(&workers[1], 7, no_wake, NULL), 0);
+        ck_assert_int_eq(workers_new(&workers[0], 2, kit_no_wake, NULL), 0);
+        ck_assert_int_eq(workers_new(&workers[1], 7, kit_no_wake, NULL), 0);
         for (unsigned i = 0; i < n; i++) {
                 if (i % 16 == 0)
                         inputs_init(inputs, rows, columns);

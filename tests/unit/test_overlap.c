@@ -8,14 +8,11 @@
 #include <check.h>
 #include <stdlib.h>
 
-static uint64_t state = 0x9e3779b97f4a7c15ULL;
+#include "random_kit.h"
 
 static int64_t below(int64_t n)
 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return (int64_t)(state % (uint64_t)n);
+        return (int64_t)(kit_random() % (uint64_t)n);
 }
 
 static void random_whole(struct desc *whole)

@@ -13,16 +13,6 @@
 
 enum { ELEMENTS = 16, STEPS = 5, VALUES = 96, LOOPS = 64, PROGRAMS = 3000 };
 
-static uint64_t state = 0x2545f4914f6cdd1dULL;
-
-static uint32_t below(uint32_t n)
-{
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return (uint32_t)((state >> 11) % n);
-}
-
 /* ---- programs ---- */
 
 /* values of a block that are 4 x 4 */

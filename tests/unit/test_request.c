@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frames.h"
+#include "random_kit.h"
 #include "requests.h"
 
 /* ---- golden frames ---- */
@@ -351,8 +352,6 @@ END_TEST
  * (sanitizers look on). */
 static void damage(const struct frame *frame)
 {
-        uint64_t state = 88172645463325252u;
-
         for (int round = 0; round < 400; round++) {
                 uint8_t *bytes = malloc(frame->n_bytes);
                 struct request *request = NULL;
@@ -362,10 +361,9 @@ static void damage(const struct frame *frame)
                 ck_assert_ptr_nonnull(bytes);
                 memcpy(bytes, frame->bytes, frame->n_bytes);
                 for (int i = 0; i < 1 + round % 3; i++) {
-                        state ^= state << 13;
-                        state ^= state >> 7;
-                        state ^= state << 17;
-                        bytes[state % frame->n_bytes] = (uint8_t)(state >> 32);
+                        uint64_t word = kit_random();
+
+                        bytes[word % frame->n_bytes] = (uint8_t)(word >> 32);
                 }
                 scan_init(&scan);
                 if (scan_run(&scan, bytes, frame->n_bytes) == 0) {

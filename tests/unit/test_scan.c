@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frames.h"
+#include "random_kit.h"
 
 /* What a scan says of the bytes at once, and where it stopped. */
 static int scan_at_once(const uint8_t *bytes, size_t n_bytes, size_t *n_seenp)
@@ -224,20 +225,18 @@ END_TEST
 /* Random bytes: in pieces and at once the answer is the same. */
 START_TEST(random_bytes_in_pieces)
 {
-        uint64_t state = 88172645463325252u + (uint64_t)_i;
-
+        kit_random_state += (uint64_t)_i;
         for (int round = 0; round < 2000; round++) {
                 uint8_t bytes[48];
                 size_t n_seen, n_again, n_fed = 0;
                 int r;
 
                 for (size_t i = 0; i < sizeof(bytes); i++) {
-                        state ^= state << 13;
-                        state ^= state >> 7;
-                        state ^= state << 17;
+                        uint64_t word = kit_random();
+
                         /* mostly small containers and strings, so that some of it is nested */
-                        bytes[i] = state & 0x100 ? (uint8_t)(0x80 | (state & 0x23))
-                                                 : (uint8_t)(state >> 16);
+                        bytes[i] = word & 0x100 ? (uint8_t)(0x80 | (word & 0x23))
+                                                : (uint8_t)(word >> 16);
                 }
                 r = scan_at_once(bytes, sizeof(bytes), &n_seen);
                 ck_assert_int_eq(scan_by_bytes(bytes, sizeof(bytes), &n_again, &n_fed), r);

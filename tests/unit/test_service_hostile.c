@@ -21,13 +21,6 @@ static void send_square(struct peer *peer, uint64_t from, uint64_t handle, const
         submit(peer, message);
 }
 
-static bool is_named(struct service *service, const char *name)
-{
-        struct tensor *tensor;
-
-        return !store_find(service->store, 1000, name, &tensor);
-}
-
 /* Delete the names, of whatever is left after the service was started anew. */
 static void clean(const char *const *names, unsigned n)
 {
@@ -36,7 +29,7 @@ static void clean(const char *const *names, unsigned n)
 
         attach(&peer, service, 1000);
         for (unsigned i = 0; i < n; i++) {
-                ck_assert_msg(is_named(service, names[i]), "%s", names[i]);
+                ck_assert_msg(is_named(service, 1000, names[i]), "%s", names[i]);
                 send_name(&peer, "delete", names[i]);
         }
         finish(service, &peer, NULL);

@@ -10,7 +10,7 @@
 
 #define UID 1000
 #define CAP (1 << 20)
-#define SIDE 384    /* of a float64 matrix that a worker allocates */
+#define SIDE 384 /* of a float64 matrix that a worker allocates */
 #define N_MAPPED 8
 #define KEPT_MAX 1024
 #define RANGE 65536 /* more than any of these requests takes */
@@ -63,13 +63,6 @@ static void send_mapped(struct peer *peer)
         submit(peer, message);
 }
 
-static bool is_named(struct service *service, const char *name)
-{
-        struct tensor *tensor;
-
-        return store_find(service->store, UID, name, &tensor) == 0;
-}
-
 /* So many replies: how many of them are no errors? They are taken off. */
 static unsigned n_granted(struct peer *peer, unsigned n)
 {
@@ -101,12 +94,12 @@ START_TEST(a_named_write_is_refused_before_it_takes_effect)
                 send_mapped(&peer);
                 if (n_granted(&peer, 1) == 1)
                         break;
-                ck_assert(!is_named(service, "x"));
+                ck_assert(!is_named(service, UID, "x"));
                 detach(&peer);
                 charge_drop(&filler);
         }
         ck_assert(n < RANGE && n_refused > 10);
-        ck_assert(is_named(service, "x"));
+        ck_assert(is_named(service, UID, "x"));
         charge_drop(&filler);
         detach(&peer);
         finish(service, &first, "x");
@@ -171,7 +164,7 @@ START_TEST(a_name_is_deleted_by_who_has_nothing_left)
         key_op_id(message, 7);
         submit(&peer, message);
         await(&peer, 2);
-        ck_assert(!is_named(service, "x"));
+        ck_assert(!is_named(service, UID, "x"));
         charge_drop(&filler);
         detach(&peer);
         finish(service, &first, NULL);
@@ -186,9 +179,8 @@ static void keep_idle(struct service *service, struct segment **kept, unsigned *
 
         end_turns(service);
         ck_assert_uint_lt(*n_keptp, KEPT_MAX);
-        ck_assert_int_eq(store_reserve(service->store, user, NULL, SIDE * SIDE * 8, &segment,
-                                       &is_ready),
-                         0);
+        ck_assert_int_eq(
+                store_reserve(service->store, user, NULL, SIDE * SIDE * 8, &segment, &is_ready), 0);
         if (is_ready)
                 kept[(*n_keptp)++] = segment;
         else
@@ -215,7 +207,7 @@ START_TEST(what_was_not_created_is_not_sealed)
                 n_good = n_granted(&peer, 2);
                 if (n_good == 2)
                         break;
-                ck_assert(!is_named(service, "x"));
+                ck_assert(!is_named(service, UID, "x"));
                 charge_drop(&filler);
                 detach(&peer); /* what was created though its seal was refused is gone */
                 keep_idle(service, kept, &n_kept);
@@ -269,11 +261,11 @@ START_TEST(a_seal_that_was_refused_is_said_again)
         ck_assert(next_reply_has(&peer, "unsealed"));
         ck_assert(!seal_within(&peer, RESOURCE_RECORDS, 10));
         while (!seal_within(&peer, RESOURCE_WORKSPACE, n)) {
-                ck_assert(!is_named(service, "x"));
+                ck_assert(!is_named(service, UID, "x"));
                 n += STEP;
         }
         ck_assert_uint_gt(n, sizeof(struct call) + OUTCOME_BYTES);
-        ck_assert(is_named(service, "x"));
+        ck_assert(is_named(service, UID, "x"));
         finish(service, &peer, "x");
 }
 END_TEST

@@ -10,16 +10,7 @@
 #include <stdlib.h>
 
 #include "program_kit.h"
-
-static uint64_t state = 0x9e3779b97f4a7c15ULL;
-
-static uint64_t next_random(void)
-{
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        return state;
-}
+#include "random_kit.h"
 
 static int64_t address(const struct desc *desc, const int64_t *index)
 {
@@ -45,20 +36,20 @@ static void random_desc(struct desc *desc)
         int64_t stride = 8;
 
         *desc = (struct desc){ .type = { .dtype = TD_FLOAT64 }, .offset = 1 << 20 };
-        desc->type.ndim = (uint8_t)(next_random() % 5);
+        desc->type.ndim = (uint8_t)(kit_random() % 5);
         for (unsigned i = 0; i < desc->type.ndim; i++)
-                desc->type.shape[i] = 1 + (int64_t)(next_random() % 4);
-        if (next_random() % 2) {
+                desc->type.shape[i] = 1 + (int64_t)(kit_random() % 4);
+        if (kit_random() % 2) {
                 desc_init_c(desc, &desc->type);
                 desc->offset = 1 << 20;
         }
         for (unsigned i = desc->type.ndim; i-- > 0 && desc->strides[0] == 0;) {
                 desc->strides[i] = stride;
-                stride *= desc->type.shape[i] + (int64_t)(next_random() % 2);
+                stride *= desc->type.shape[i] + (int64_t)(kit_random() % 2);
         }
         for (unsigned i = 0; i < desc->type.ndim; i++)
-                if (next_random() % 8 == 0)
-                        desc->strides[i] *= (int64_t)(next_random() % 2) - 1;
+                if (kit_random() % 8 == 0)
+                        desc->strides[i] *= (int64_t)(kit_random() % 2) - 1;
 }
 
 START_TEST(permute)
@@ -90,9 +81,9 @@ START_TEST(slice_of_anything)
                 random_desc(&of);
                 attrs.n_start = attrs.n_shape = attrs.n_step = of.type.ndim;
                 for (unsigned i = 0; i < of.type.ndim; i++) {
-                        attrs.start[i] = (int64_t)(next_random() % (uint64_t)of.type.shape[i]);
-                        attrs.shape[i] = (int64_t)(next_random() % 4);
-                        attrs.step[i] = next_random() % 2 ? 1 + (int64_t)(next_random() % 2) : -1;
+                        attrs.start[i] = (int64_t)(kit_random() % (uint64_t)of.type.shape[i]);
+                        attrs.shape[i] = (int64_t)(kit_random() % 4);
+                        attrs.step[i] = kit_random() % 2 ? 1 + (int64_t)(kit_random() % 2) : -1;
                 }
                 if (td_infer(TD_OP_SLICE, &attrs, 1, &of.type, &type, NULL))
                         continue;
@@ -136,8 +127,8 @@ END_TEST
 static void random_shape(int64_t n, struct td_attrs *attrs)
 {
         *attrs = (struct td_attrs){ .set = TD_ATTR_SHAPE };
-        while (n > 1 || next_random() % 3 == 0) {
-                int64_t extent = 1 + (int64_t)(next_random() % (uint64_t)n);
+        while (n > 1 || kit_random() % 3 == 0) {
+                int64_t extent = 1 + (int64_t)(kit_random() % (uint64_t)n);
 
                 if (attrs->n_shape == TD_NDIM_MAX - 1)
                         extent = n;
