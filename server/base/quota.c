@@ -53,14 +53,16 @@ void users_deinit(struct users *users)
 
 void users_check(const struct users *users)
 {
-        uint64_t sums[N_RESOURCES] = { 0 };
+        uint64_t sums[N_RESOURCES] = { 0 }, n_holders[N_RESOURCES] = { 0 };
         const struct user *user;
 
         for (user = users->by_uid; user; user = user->hh.next)
-                for (int i = 0; i < N_RESOURCES; i++)
+                for (int i = 0; i < N_RESOURCES; i++) {
                         assert(!__builtin_add_overflow(sums[i], user->used[i], &sums[i]));
+                        n_holders[i] += user->used[i] > 0;
+                }
         for (int i = 0; i < N_RESOURCES; i++)
-                assert(sums[i] == users->totals[i].n);
+                assert(sums[i] == users->totals[i].n && n_holders[i] == users->totals[i].n_holders);
 }
 
 int user_get(struct users *users, uid_t uid, struct user **userp)
@@ -129,11 +131,32 @@ static uint64_t share_left(const struct user *user, uint64_t n_free, uint64_t n_
         return most > n_used ? (most - n_used) / (USER_SHARE + 1) : 0;
 }
 
+/* What is the user's in any case: 3/4 of what each of the others who hold some left a quarter of. */
+static uint64_t user_guarantee(const struct user *user, enum resource resource)
+{
+        const struct total *total = &user->users->totals[resource];
+        uint64_t n_others = total->n_holders - (user->used[resource] > 0);
+        uint64_t n_found = n_others < 32 ? total->limit >> (2 * n_others) : 0;
+
+        if (!user->users->is_shared || resource == RESOURCE_BYTES ||
+            total->limit > UINT64_MAX / USER_SHARE)
+                return 0;
+        return n_found - n_found / 4 - (n_found % 4 > 0);
+}
+
+/* As much more as the user gets, but for its cap. */
+static uint64_t user_left(const struct user *user, enum resource resource)
+{
+        uint64_t n_used = user->used[resource], n_sure = user_guarantee(user, resource);
+        uint64_t n_left = share_left(user, total_free(&user->users->totals[resource]), n_used);
+
+        return n_sure > n_used && n_sure - n_used > n_left ? n_sure - n_used : n_left;
+}
+
 uint64_t user_limit(const struct user *user, enum resource resource)
 {
         const struct total *total = &user->users->totals[resource];
-        uint64_t n_used = user->used[resource];
-        uint64_t limit = n_used + share_left(user, total_free(total), n_used);
+        uint64_t limit = user->used[resource] + user_left(user, resource);
 
         return limit < total->cap ? limit : total->cap;
 }
@@ -141,28 +164,22 @@ uint64_t user_limit(const struct user *user, enum resource resource)
 int user_may_take(struct user *user, enum resource resource, uint64_t n)
 {
         const struct total *total = &user->users->totals[resource];
-        uint64_t n_used = user->used[resource], n_free = total_free(total);
+        uint64_t n_used = user->used[resource], n_left = user_left(user, resource);
+        bool is_whole = n > n_left && n > total_free(total);
 
-        if (total->n > total->limit || n > n_free) {
-                user->users->refusal = (struct charge_refusal){ .uid = user->uid,
-                                                                .resource = resource,
-                                                                .is_whole = true,
-                                                                .asked = n,
-                                                                .used = total->n,
-                                                                .limit = total->limit };
-                return CHARGE_E_LIMIT;
+        if (n == 0 || (n <= n_left && n_used <= total->cap && n <= total->cap - n_used))
+                return 0;
+        user->users->refusal = (struct charge_refusal){ .uid = user->uid,
+                                                        .resource = resource,
+                                                        .is_whole = is_whole,
+                                                        .asked = n,
+                                                        .used = n_used,
+                                                        .limit = user_limit(user, resource) };
+        if (is_whole) {
+                user->users->refusal.used = total->n;
+                user->users->refusal.limit = total->limit;
         }
-        if (n_used > total->cap || n > total->cap - n_used ||
-            n > share_left(user, n_free, n_used)) {
-                user->users->refusal = (struct charge_refusal){ .uid = user->uid,
-                                                                .resource = resource,
-                                                                .asked = n,
-                                                                .used = n_used,
-                                                                .limit = user_limit(user,
-                                                                                    resource) };
-                return CHARGE_E_QUOTA;
-        }
-        return 0;
+        return is_whole ? CHARGE_E_LIMIT : CHARGE_E_QUOTA;
 }
 
 /* ---- charges ---- */
@@ -206,6 +223,7 @@ void charge_adopt_more(struct charge *charge, uint64_t n)
         struct total *total = &charge->user->users->totals[charge->resource];
 
         assert(n <= UINT64_MAX - total->n);
+        total->n_holders += n > 0 && charge->user->used[charge->resource] == 0;
         charge->n += n;
         charge->user->used[charge->resource] += n;
         total->n += n;
@@ -216,12 +234,14 @@ void charge_adopt_more(struct charge *charge, uint64_t n)
 void charge_shrink(struct charge *charge, uint64_t n)
 {
         struct user *user = charge->user;
+        struct total *total = &user->users->totals[charge->resource];
 
         assert(n <= charge->n && charge->n <= user->used[charge->resource]);
-        assert(n <= user->users->totals[charge->resource].n);
+        assert(n <= total->n);
         charge->n -= n;
         user->used[charge->resource] -= n;
-        user->users->totals[charge->resource].n -= n;
+        total->n -= n;
+        total->n_holders -= n > 0 && user->used[charge->resource] == 0;
 }
 
 void charge_move(struct charge *to, struct charge *from)

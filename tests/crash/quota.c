@@ -76,16 +76,32 @@ static wide free_of(enum resource resource)
         return n < limit_of(resource) ? limit_of(resource) - n : 0;
 }
 
+/* What is a user's whatever the others did. */
+static wide sure_of(int user, enum resource resource)
+{
+        wide found = limit_of(resource);
+
+        if (!quotas.is_shared || resource == RESOURCE_BYTES || found > UINT64_MAX / USER_SHARE)
+                return 0;
+        for (int i = 0; i < N_USERS; i++)
+                if (i != user && held[i][resource])
+                        found /= 4;
+        return found * 3 / 4;
+}
+
 static int expected(int user, enum resource resource, uint64_t n)
 {
         wide n_free = free_of(resource), n_held = held[user][resource];
+        bool is_sure = n_held + n <= sure_of(user, resource);
 
-        if (held_by_all(resource) > limit_of(resource) || n > n_free)
+        if (n == 0)
+                return 0;
+        if (n > n_free && !is_sure)
                 return CHARGE_E_LIMIT;
         if (quotas.each[resource] && n_held + n > quotas.each[resource])
                 return CHARGE_E_QUOTA;
-        /* Shares of what has no limit are none; nothing more is within any. */
-        if (n > 0 && quotas.is_shared && USER_SHARE * n_free <= UINT64_MAX &&
+        /* Shares of what has no limit are none. */
+        if (quotas.is_shared && USER_SHARE * n_free <= UINT64_MAX && !is_sure &&
             n_held + n > USER_SHARE * (n_free - n))
                 return CHARGE_E_QUOTA;
         return 0;
@@ -102,6 +118,15 @@ static void check_promise(enum resource resource)
                 if (held[i][resource])
                         least /= 4;
         MUST(free_of(resource) >= least);
+        /* So the share that is sure takes nothing from anybody. */
+        for (int i = 0; i < N_USERS; i++) {
+                wide n_more = sure_of(i, resource);
+
+                n_more -= n_more > held[i][resource] ? held[i][resource] : n_more;
+                MUST(n_more <= free_of(resource));
+                MUST(n_more == 0 ||
+                     held[i][resource] + n_more <= USER_SHARE * (free_of(resource) - n_more));
+        }
 }
 
 static void check_user(int i, enum resource resource)
@@ -111,7 +136,7 @@ static void check_user(int i, enum resource resource)
         MUST(user_get(&users, (uid_t)(1000 + i), &user) == 0);
         MUST(user->used[resource] == held[i][resource]);
         MUST(users.totals[resource].n == held_by_all(resource));
-        if (user_may_take(user, resource, 0) == 0) {
+        if (!quotas.each[resource] || held[i][resource] <= quotas.each[resource]) {
                 uint64_t most = user_limit(user, resource);
 
                 MUST(most >= held[i][resource]);

@@ -60,7 +60,8 @@ START_TEST(test_charges_add_up)
         ck_assert_uint_eq(users.totals[BYTES].n, 150);
         charge_drop(&two);
         ck_assert_uint_eq(users.totals[BYTES].n, 110);
-        ck_assert_int_eq(charge_take(&two, a, BYTES, 0), CHARGE_E_LIMIT);
+        ck_assert_int_eq(charge_take(&two, a, BYTES, 1), CHARGE_E_LIMIT);
+        ck_assert_int_eq(user_may_take(a, BYTES, 0), 0);
         charge_drop(&three);
         charge_drop(&three);
         ck_assert_uint_eq(users.totals[BYTES].n, 60);
@@ -224,6 +225,48 @@ START_TEST(test_equal_greed_is_equal)
 }
 END_TEST
 
+/* Others have more than there is, and each newcomer gets what it would at least have found. */
+START_TEST(test_what_went_beyond_takes_nobodys_share)
+{
+        const struct quotas quotas = { .is_shared = true, .all = { [RESOURCE_REQUESTS] = 1000 } };
+        struct users users;
+        struct user *greedy, *all[3];
+        struct charge beyond = { 0 }, charges[3] = { 0 }, bytes = { 0 };
+        uint64_t least = 1000;
+
+        users_init(&users, 1000);
+        users_set_quotas(&users, &quotas);
+        ck_assert_int_eq(user_get(&users, 9, &greedy), 0);
+        charge_adopt(&beyond, greedy, RESOURCE_REQUESTS, 5000);
+        for (uid_t i = 0; i < 3; i++) {
+                least /= 4;
+                ck_assert_int_eq(user_get(&users, i, &all[i]), 0);
+                ck_assert_uint_eq(user_limit(all[i], RESOURCE_REQUESTS), least * 3 / 4);
+                ck_assert_int_eq(charge_take(&charges[i], all[i], RESOURCE_REQUESTS,
+                                             least * 3 / 4 + 1),
+                                 CHARGE_E_LIMIT);
+                ck_assert_int_eq(charge_take(&charges[i], all[i], RESOURCE_REQUESTS, 1), 0);
+                ck_assert_int_eq(charge_grow(&charges[i], least * 3 / 4 - 1), 0);
+                ck_assert_int_eq(charge_grow(&charges[i], 1), CHARGE_E_LIMIT);
+        }
+        users_check(&users);
+        ck_assert_uint_le(users.totals[RESOURCE_REQUESTS].n, 5000 + 1000 / 4);
+        ck_assert_int_eq(user_may_take(greedy, RESOURCE_REQUESTS, 1), CHARGE_E_LIMIT);
+
+        /* Memory that is not there is nobody's. */
+        charge_adopt(&bytes, greedy, BYTES, 1001);
+        ck_assert_int_eq(user_may_take(all[0], BYTES, 1), CHARGE_E_LIMIT);
+        charge_drop(&bytes);
+        charge_drop(&beyond);
+        for (unsigned i = 0; i < 3; i++) {
+                charge_drop(&charges[i]);
+                user_unref(all[i]);
+        }
+        user_unref(greedy);
+        users_deinit(&users);
+}
+END_TEST
+
 /* More than a cap that came later; nothing whatever is left of what is unlimited. */
 START_TEST(test_beyond_a_cap_and_without_one)
 {
@@ -236,7 +279,8 @@ START_TEST(test_beyond_a_cap_and_without_one)
         ck_assert_int_eq(user_get(&users, 1, &a), 0);
         ck_assert_int_eq(charge_take(&charge, a, RESOURCE_TENSORS, 7), 0);
         users_set_quotas(&users, &quotas);
-        ck_assert_int_eq(charge_take(&more, a, RESOURCE_TENSORS, 0), CHARGE_E_QUOTA);
+        ck_assert_int_eq(user_may_take(a, RESOURCE_TENSORS, 0), 0);
+        ck_assert_int_eq(charge_take(&more, a, RESOURCE_TENSORS, 1), CHARGE_E_QUOTA);
         ck_assert_uint_eq(users.refusal.used, 7);
         ck_assert_uint_eq(users.refusal.limit, 5);
         ck_assert_uint_eq(user_limit(a, RESOURCE_TENSORS), 5);
@@ -455,6 +499,7 @@ int main(void)
         tcase_add_test(tcase, test_caps_and_limits_of_each_resource);
         tcase_add_loop_test(tcase, test_greedy_users_leave_shares, 0, 3);
         tcase_add_test(tcase, test_equal_greed_is_equal);
+        tcase_add_test(tcase, test_what_went_beyond_takes_nobodys_share);
         tcase_add_test(tcase, test_beyond_a_cap_and_without_one);
         if (FAULTS_WORK)
                 tcase_add_test(tcase, test_no_memory_for_a_user);
