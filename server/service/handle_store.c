@@ -143,7 +143,8 @@ void handle_put(struct call *call)
         int r;
 
         request_desc(&desc, request);
-        r = tensor_new(&tensor, call->service->store, call->user, &desc, NULL, request->data, NULL);
+        r = tensor_new_instead(&tensor, call->service->store, call->user, &desc, request->data,
+                               reservation_leaves(call->reservations[0]));
         if (!r && call->reservations[0]) {
                 commit = (struct commit){ .reservation = call->reservations[0], .tensor = tensor };
                 r = store_commit(call->service->store, &commit, 1, &op_id);

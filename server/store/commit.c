@@ -141,6 +141,13 @@ struct reservation *reservation_free(struct reservation *reservation)
         return NULL;
 }
 
+const struct tensor *reservation_leaves(const struct reservation *reservation)
+{
+        const struct tensor *tensor = reservation ? reservation->name->tensor : NULL;
+
+        return tensor && tensor->n_refs == 1 ? tensor : NULL;
+}
+
 int name_show(struct store *store, struct name *name, bool is_shown)
 {
         int r;
@@ -330,27 +337,45 @@ static void record_of_tensor(struct record *record, const struct name *name,
                 record_place(record, segment);
 }
 
-/* What the names will take in the catalog is their users'. */
-static int commit_charge(struct commit *commits, uint32_t n_commits, uint64_t *n_bytesp)
+static uint32_t commit_n_bytes(const struct commit *commit)
 {
         struct record record;
+
+        record_of_tensor(&record, commit->reservation->name, commit->tensor);
+        return record_n_bytes(&record);
+}
+
+/* What the names will take in the catalog is their users': what is more than they take now. */
+static int commit_charge(struct commit *commits, uint32_t n_commits, uint64_t *n_bytesp)
+{
         int r;
 
         for (uint32_t i = 0; i < n_commits; i++) {
-                const struct tensor *tensor = commits[i].tensor;
-                struct name *name = commits[i].reservation->name;
-                uint32_t n_bytes;
+                const struct name *name = commits[i].reservation->name;
+                uint64_t n_bytes = commit_n_bytes(&commits[i]), n_now = name->record.n;
 
-                assert(tensor->state != TENSOR_UNSEALED && !tensor->name);
-                assert(!commits[i].is_evictable || !tensor->mutable);
-                record_of_tensor(&record, name, tensor);
-                n_bytes = record_n_bytes(&record);
-                r = charge_take(&commits[i].record, name->user, RESOURCE_RECORDS, n_bytes);
+                assert(commits[i].tensor->state != TENSOR_UNSEALED && !commits[i].tensor->name);
+                assert(!commits[i].is_evictable || !commits[i].tensor->mutable);
+                r = charge_take(&commits[i].record, name->user, RESOURCE_RECORDS,
+                                n_bytes > n_now ? n_bytes - n_now : 0);
                 if (r)
                         return outcome_of_charge(r, RESOURCE_RECORDS);
                 *n_bytesp += n_bytes;
         }
         return 0;
+}
+
+/* The rest is what the name's record was charged for. */
+static void commit_take_over(struct store *store, struct commit *commit)
+{
+        struct charge *before = &commit->reservation->name->record;
+        uint64_t n_rest = commit_n_bytes(commit) - commit->record.n;
+        uint64_t n_before = n_rest < before->n ? n_rest : before->n;
+
+        if (n_before > 0)
+                charge_shrink(before, n_before);
+        store->n_record_bytes -= n_before;
+        charge_adopt_more(&commit->record, n_rest);
 }
 
 /*
@@ -419,9 +444,11 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
         for (uint32_t i = 0; i < n_commits && r; i++)
                 charge_drop(&commits[i].record);
         for (uint32_t i = 0; i < n_commits && !r; i++) {
-                struct reservation *reservation = steal_ptr(&commits[i].reservation);
+                struct reservation *reservation;
 
                 commits[i].tensor->is_evictable = commits[i].is_evictable;
+                commit_take_over(store, &commits[i]);
+                reservation = steal_ptr(&commits[i].reservation);
                 name_assign(store, reservation->name, tensor_ref(commits[i].tensor),
                             outcome_hold(outcome), &commits[i].record);
                 reservation_free(reservation);

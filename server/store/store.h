@@ -249,7 +249,13 @@ struct tensor {
 int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                const struct desc *desc, struct segment *segment, const void *data,
                const void *creator);
-/* The same, with one of the tensors that prepaid was charged for: none is charged any more. */
+/*
+ * One over a heap copy of data, if there may be any, instead of another of its user that goes at
+ * once when this one is named (reservation_leaves(); NULL: of none): only what is more is asked for.
+ */
+int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user *user,
+                       const struct desc *desc, const void *data, const struct tensor *before);
+/* As tensor_new(), with one of the tensors that prepaid was charged for: none is charged any more. */
 int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, struct segment *segment, const void *data,
                        const void *creator, struct charge *prepaid);
@@ -312,6 +318,8 @@ int store_reserve_name(struct store *store, struct user *user, const char *name,
 /* Give it up, if it was not committed. */
 struct reservation *reservation_free(struct reservation *reservation);
 DEFINE_CLEANUP(struct reservation, reservation_free)
+/* The tensor that the name means and that nothing else keeps; NULL: there is none such. */
+const struct tensor *reservation_leaves(const struct reservation *reservation);
 
 struct commit {
         struct reservation *reservation; /* consumed on success */

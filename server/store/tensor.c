@@ -173,6 +173,24 @@ int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user
         return 0;
 }
 
+int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user *user,
+                       const struct desc *desc, const void *data, const struct tensor *before)
+{
+        uint64_t n_bytes = (uint64_t)desc_n_bytes(desc), n_before = before ? before->charge.n : 0;
+        uint8_t id[16];
+        int r;
+
+        assert(desc->offset == 0 && (n_bytes == 0 || (data && n_bytes <= TD_INLINE_MAX)));
+        r = outcome_of_charge(user_may_take(user, RESOURCE_TENSORS, before ? 0 : 1),
+                              RESOURCE_TENSORS);
+        /* So little is not worth to wait for a worker. */
+        if (!r && n_bytes > n_before)
+                r = memory_relieve(store, user, n_bytes - n_before, true);
+        if (!r)
+                r = store_random(store, id);
+        return r ? r : tensor_adopt(tensorp, store, user, desc, NULL, data, id);
+}
+
 struct tensor *tensor_ref(struct tensor *tensor)
 {
         assert(tensor->n_refs > 0);

@@ -39,6 +39,13 @@ def create(raw, handle, n_bytes):
     return made
 
 
+def values(raw, name):
+    handle = raw.handle()
+    data = raw.call("open", name=name, handle=handle)["data"]
+    raw.call("release", handles=[handle])
+    return list(memoryview(data).cast("d"))
+
+
 def until_refused(function, n_max=1000):
     """function(0), function(1), ...: how many went well, and the refusal that ended it"""
     for n in range(n_max):
@@ -139,6 +146,55 @@ def test_names_take_records(start):
     daemon.restart9()
     with Raw(daemon.path) as raw:
         assert row(raw)["records"] == used
+
+
+def test_at_the_share_of_records_a_name_is_replaced(start):
+    """by what takes as much, or less; what takes more asks for the difference"""
+    daemon = start("--quota-records", "4K")
+    with Raw(daemon.path) as raw:
+        n, _ = until_refused(lambda i: raw.put([i, i], name=f"name {i}"))
+        used = row(raw)["records"]
+        for i in range(n):
+            raw.put([i, 7], name=f"name {i}", replace=True)
+            handle = raw.put([i, 8])
+            raw.call("replace", handle=handle, name=f"name {i}")
+            raw.call("release", handles=[handle])
+        assert row(raw)["records"] == used
+        more = 8 * ((4096 - used) // 8 + 2)
+        refused = raw.refusal("put", dtype="int8", shape=[16 + more], data=bytes(16 + more),
+                              name="name 1", replace=True)
+        assert refused.data["what"] == "records"
+        assert refused.data["asked"] <= more + 16 and refused.data["used"] == used
+        assert values(raw, "name 1") == [1, 8]
+        raw.call("put", dtype="int8", shape=[0], data=b"", name="name 1", replace=True)
+        assert row(raw)["records"] <= used - 16
+        raw.put([1, 9], name="name 1", replace=True)
+        assert row(raw)["records"] == used
+
+
+def test_at_its_share_a_small_tensor_is_put_in_the_place_of_one(start):
+    """that goes by that, at once"""
+    daemon = start("--quota-tensors", "4", "--quota-bytes", "8K")
+    with connect_as(ALICE, daemon.path) as raw:
+        for i in range(2):
+            raw.put([1.0] * 512, name=f"x{i}")
+        assert raw.refusal("put", dtype="int8", shape=[1], data=b"1",
+                           handle=99).code == "quota_exceeded"
+        for i in range(2):
+            raw.put([2.0] * 512, name=f"x{i}", replace=True)
+        raw.call("put", dtype="int8", shape=[0], data=b"", name="y0")
+        raw.call("put", dtype="int8", shape=[0], data=b"", name="y1")
+        assert raw.refusal("put", dtype="int8", shape=[0], data=b"", handle=99).code == "too_many"
+        raw.put([3.0] * 512, name="x0", replace=True)
+        assert values(raw, "x0") == [3.0] * 512
+        used = row(raw)
+        assert (used["tensors"], used["bytes"]) == (4, 8192)
+        # a handle keeps the one before
+        raw.call("open", name="x1", handle=77)
+        assert raw.refusal("put", dtype="float64", shape=[1], data=bytes(8), name="x1",
+                           replace=True).code == "too_many"
+        assert values(raw, "x1") == [2.0] * 512
+        assert row(raw) == used | {key: row(raw)[key] for key in ("workspace", "worker_ms")}
 
 
 def test_connections_beyond_the_share_are_told(start):
