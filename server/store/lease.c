@@ -139,6 +139,38 @@ const struct lease *lease_blocker(const struct lease *lease)
 
 /* ---- leases in the ledger ---- */
 
+/* Would writing the part end what is torn? */
+static bool tensor_is_mended_by(const struct tensor *tensor, const struct overlap *part)
+{
+        const struct mutable *mutable = tensor->mutable;
+        struct overlap torn;
+
+        overlap_init(&torn, &tensor->desc, &tensor->desc);
+        if (mutable->is_torn && overlap_is_covered(part, &torn))
+                return true;
+        for (uint32_t i = 0; i < mutable->n_torn; i++) {
+                overlap_init(&torn, &tensor->desc, &mutable->torn[i].region);
+                if (overlap_is_covered(part, &torn))
+                        return true;
+        }
+        return false;
+}
+
+/*
+ * Who mends gives places back: so it gets one beyond its share. Writers of what is torn do not
+ * overlap, and there is a place for each torn region already: nobody comes to more than twice as
+ * many in this way.
+ */
+static int lease_charge(const struct lease *lease)
+{
+        int r = slot_charge(lease->tensor);
+
+        if (r != STORE_E_QUOTA || !tensor_is_mended_by(lease->tensor, &lease->part))
+                return r;
+        slot_adopt(lease->tensor);
+        return 0;
+}
+
 int lease_record(struct lease *lease, const uint8_t *nonce)
 {
         struct store *store = lease->tensor->store;
@@ -148,7 +180,7 @@ int lease_record(struct lease *lease, const uint8_t *nonce)
         assert(lease->is_write);
         if (lease->slot || lease->part.is_empty)
                 return 0;
-        r = slot_charge(lease->tensor);
+        r = lease_charge(lease);
         if (r)
                 return r;
         if (nonce)

@@ -47,7 +47,8 @@ void lease_end(struct lease *lease);
 /*
  * One to write gets its place in the ledger. With a nonce the daemon's successor gives it back to
  * whoever has that; without one its region is torn then, from lease_touch() on. 0, STORE_E_LIMIT,
- * STORE_E_QUOTA (of the tensor's user), STORE_E_FULL or negative errno.
+ * STORE_E_QUOTA (of the tensor's user; not if it covers what is torn), STORE_E_FULL or negative
+ * errno.
  */
 int lease_record(struct lease *lease, const uint8_t *nonce);
 /* Its region is being written. Any thread. */

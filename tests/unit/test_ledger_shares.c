@@ -101,6 +101,48 @@ START_TEST(a_lease_beyond_it)
 }
 END_TEST
 
+/* Whose torn regions take all its places mends them. 0: regions, 1: all of it is torn */
+START_TEST(what_is_torn_is_mended_beyond_it)
+{
+        struct store *store = shared(8, _i ? 100 : 0);
+        struct tensor *tensor = make(store, "m");
+        struct user *user = tensor->user;
+        struct tensor *others[8];
+        struct desc region = part(9, 10);
+        struct lease lease, untorn = { .is_lasting = true };
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < 2; i++) {
+                begin(&lease, tensor, 2 * i, 2 * i + 2, nonce);
+                lease_abandon(&lease);
+        }
+        while (!make_empty(store, user, &others[n]))
+                n++;
+        ck_assert_uint_eq(user->used[RESOURCE_LEDGER], 6);
+        lease_begin(&untorn, tensor, &region, true);
+        ck_assert_int_eq(lease_record(&untorn, nonce), STORE_E_QUOTA);
+        lease_end(&untorn);
+
+        /* half of the first region, that one, both */
+        for (unsigned i = 0; i < 3 && !_i; i++) {
+                region = part(0, 1 << i);
+                lease = (struct lease){ .is_lasting = true };
+                lease_begin(&lease, tensor, &region, true);
+                ck_assert_int_eq(lease_record(&lease, nonce), i == 0 ? STORE_E_QUOTA : 0);
+                ck_assert_uint_eq(user->used[RESOURCE_LEDGER], 6 + (i > 0));
+                lease_end(&lease);
+        }
+        begin(&lease, tensor, 0, N, nonce);
+        ck_assert_uint_eq(user->used[RESOURCE_LEDGER], 7);
+        end_written(&lease);
+        ck_assert(!tensor_is_torn(tensor));
+        ck_assert_uint_eq(user->used[RESOURCE_LEDGER], _i ? 6 : 4);
+        while (n-- > 0)
+                tensor_unref(others[n]);
+        forget(store, "m");
+}
+END_TEST
+
 /* 0: regions are remembered, 1: there is no memory for them, so all is torn */
 START_TEST(torn_regions_are_paid_for)
 {
@@ -135,6 +177,7 @@ int main(void)
 
         tcase_add_test(tcase, tensors_of_nothing_take_their_share);
         tcase_add_test(tcase, a_lease_beyond_it);
+        tcase_add_loop_test(tcase, what_is_torn_is_mended_beyond_it, 0, 2);
         tcase_add_loop_test(tcase, torn_regions_are_paid_for, 0, 2);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
