@@ -76,10 +76,12 @@ static int tensor_ask_map(td_tensor *tensor, bool writable, bool forgets, td_err
                 r = exchange_finish(tensor->client, &call, &result, error);
         if (r == EXCHANGE_LOST && call.cause)
                 r = call.cause;
-        if (r == TD_OK && (!read_description(&result, &d) || !d.has_segment))
+        if (r == TD_OK && (!read_description(&result, &d) || (!d.has_segment && !d.data)))
                 r = error_set(error, TD_E_MALFORMED,
                               "the daemon's description of a mapping cannot be read");
-        if (r == TD_OK) {
+        if (r == TD_OK && !d.has_segment)
+                r = tensor_describe(tensor, &d, call.epoch, error);
+        else if (r == TD_OK) {
                 pthread_mutex_lock(&tensor->client->lock);
                 if (tensor->epoch == call.epoch) {
                         tensor->has_segment = true;
@@ -111,7 +113,13 @@ static int map_again(td_tensor *tensor, int r, td_error *error)
         return r == EXCHANGE_LOST ? TD_OK : r;
 }
 
-/* Make sure that tensor->mapped is there and allows what is wanted. */
+/* The bytes of another user's small tensor, who alone has a segment made for it. */
+static bool has_own_bytes(const td_tensor *tensor)
+{
+        return tensor->n_bytes == 0 || (tensor->data && tensor->has_owner);
+}
+
+/* Make sure that tensor->mapped is there and allows what is wanted, or has_own_bytes(). */
 static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
 {
         td_client *client = tensor->client;
@@ -137,6 +145,8 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                               error);
                 if (r)
                         return r;
+                if (has_own_bytes(tensor))
+                        return TD_OK;
         }
         return fail_map(client, error);
 }
@@ -248,6 +258,8 @@ static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *map
                 r = tensor_make_mapped(tensor, mode == TD_MAP_WRITE, error);
         if (r)
                 return r;
+        if (has_own_bytes(tensor))
+                return map_own_bytes(tensor, mode, mapping, error);
         pthread_mutex_lock(&client->lock);
         r = tensor_check_lent(tensor, error); /* another thread may have given it away */
         if (r == TD_OK) {
@@ -288,7 +300,7 @@ int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **ma
         if (!mapping)
                 return fail_no_memory(error);
         mapping->tensor = tensor_ref(tensor);
-        if (tensor->n_bytes == 0 || (tensor->data && !share))
+        if (has_own_bytes(tensor) || (tensor->data && !share))
                 r = map_own_bytes(tensor, mode, mapping, error);
         else
                 r = map_segment(tensor, mode, mapping, error);

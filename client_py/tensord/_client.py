@@ -284,7 +284,8 @@ class Client:
         return Tensor(self, self._native.open_id(id))
 
     def get(self, name, mode="r", owner=None):
-        """The memory of a named tensor, as an array. Nothing is copied.
+        """The memory of a named tensor, as an array. Nothing is copied (of another user's, nothing
+        but what has at most 4 KiB).
 
         Parameters
         ----------

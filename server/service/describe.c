@@ -6,8 +6,11 @@
 #include "service/core.h"
 #include "store/lease.h"
 
+/* One that was to be mapped, but got no segment, comes with its bytes. */
 static bool has_data(const struct tensor *tensor, enum describe_mode mode)
 {
+        if (mode == DESCRIBE_MAP)
+                return tensor->heap && !tensor->segment;
         return mode == DESCRIBE_DATA && tensor->state == TENSOR_SEALED &&
                (tensor->heap || tensor->n_bytes == 0);
 }
@@ -23,7 +26,7 @@ int describe_promote(struct call *call, struct tensor *tensor)
         bool is_ready;
         int r;
 
-        if (tensor->segment || tensor->n_bytes == 0)
+        if (tensor->segment || tensor->n_bytes == 0 || tensor->user != call->user)
                 return 0;
         r = store_reserve(call->service->store, tensor->user, NULL, tensor->n_bytes, &segment,
                           &is_ready);

@@ -17,7 +17,10 @@ enum describe_mode {
         DESCRIBE_MAP,   /* where they lie; describe_grant() came before */
 };
 
-/* Give a small tensor a segment if it has none. 0, a store outcome or a negative errno. */
+/*
+ * Give a small tensor of the call's user a segment if it has none. It is on its owner's account, so
+ * who reads another's gets the segment that is there, or the bytes. 0, a store outcome or a negative errno.
+ */
 int describe_promote(struct call *call, struct tensor *tensor);
 /*
  * Note in the reply that the client needs a descriptor of this tensor's segment, unless it has one.

@@ -13,7 +13,7 @@ import pytest
 
 import tensord
 from kit import wait_until
-from users import ALICE, BOB, as_user, takes_root
+from users import ALICE, BOB, as_user, effective_uid, takes_root
 
 
 # ---- pickles ----
@@ -245,3 +245,25 @@ def test_users(open_daemon):
     with daemon.connect() as client:
         assert [row.name for row in client.list(owner=ALICE)] == ["private", "x"]
         assert client.holders("x", owner=ALICE)["holders"] == []
+
+
+@takes_root
+def test_small_ones_of_others(open_daemon):
+    """their bytes come along, unless their owner has a segment of them; which may be gone then"""
+    daemon = open_daemon
+    with effective_uid(ALICE), daemon.connect() as client:
+        client.put([1.0, 2.0], "bytes").share()
+        client.put([3.0, 4.0], "mapped").share()
+        assert client.get("mapped").tolist() == [3.0, 4.0]
+    with effective_uid(BOB):
+        client = daemon.connect()
+        for name, values in (("bytes", [1.0, 2.0]), ("mapped", [3.0, 4.0])):
+            array, own = (client.get(name, mode, owner=ALICE) for mode in ("r", "cow"))
+            assert array.tolist() == values and not array.flags.writeable
+            own[0] = 7
+            assert client.get(name, owner=ALICE).tolist() == values
+        opened = client._native.open("mapped", ALICE, True)
+    daemon.restart9()
+    with effective_uid(BOB):
+        assert numpy.asarray(tensord.Tensor(client, opened)).tolist() == [3.0, 4.0]
+        client.close()

@@ -85,15 +85,39 @@ def test_what_is_shared_is_read_by_name_and_id(alice, bob):
         assert total(bob, handle=handle) == expected
         assert set(bob.call("stat", name=name, owner=ALICE)) == {"tensor", "segment_bytes"}
         assert alice.call("stat", name=name)["references"] == 2
-        mapped, fd = open_mapped(bob, ALICE, name)
-        assert first(fd, mapped) == 1
-        os.close(fd)
+        if name == "large":
+            mapped, fd = open_mapped(bob, ALICE, name)
+            assert first(fd, mapped) == 1
+            os.close(fd)
     assert [row["name"] for row in bob.call("list", owner=ALICE)["tensors"]] == ["large", "small"]
     assert bob.call("list")["tensors"] == []
     # results of what others own are one's own
     bob.run([["negative", [0], {}]], [{"name": "large", "owner": ALICE}],
             [{"value": 1, "name": "mine"}])
     assert "owner" not in bob.call("stat", name="mine")["tensor"]
+
+
+def test_who_reads_a_small_one_makes_its_owner_pay_nothing(alice, bob):
+    """its segment is made for its owner, and then it is everybody's"""
+    small = alice.put([1, 2, 3], name="small", handle=alice.handle())
+    shared = alice.call("share", name="small")
+    before = alice.call("stat")["users"][0]["bytes"]
+    handle = bob.handle()
+    for asked in ({"name": "small", "owner": ALICE}, {"id": shared["id"]}):
+        read = bob.call("open", handle=handle, map=True, **asked)
+        assert (read["fds"], struct.unpack("3d", read["data"])) == ([], (1, 2, 3))
+        assert "segment" not in read
+        assert bob.call("map", handle=handle)["data"] == read["data"]
+        bob.call("release", handles=[handle])
+    assert bob.call("wait", name="small", owner=ALICE, wait_ms=0, handle=handle,
+                    map=True)["data"] == read["data"]
+    assert alice.call("stat")["users"][0]["bytes"] == before
+    alice.call("map", handle=small)
+    os.close(alice.fds.popleft())
+    assert alice.call("stat")["users"][0]["bytes"] > before
+    mapped, fd = open_mapped(bob, ALICE, "small")
+    assert "data" not in mapped and first(fd, mapped) == 1
+    os.close(fd)
 
 
 def test_what_is_not_shared_is_not_there(alice, bob):
