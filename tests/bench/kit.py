@@ -110,8 +110,8 @@ def _alarm(seconds, what):
         signal.signal(signal.SIGALRM, old)
 
 
-def program(name):
-    path = BUILD / "bench" / name
+def program(name, build=BUILD):
+    path = build / "bench" / name
     if not path.exists():
         raise Cannot(f"{path} was not built")
     return [str(path)]
@@ -132,7 +132,8 @@ def shm_prefix(path):
 class Daemon:
     """A daemon of our own on a private socket; close() leaves nothing behind."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, build=BUILD):
+        self.binary = build / "bin" / "tensord"
         self.directory = Path(tempfile.mkdtemp(prefix="tensord-bench-")).resolve()
         self.address = str(self.directory / "socket")
         self.options = options
@@ -145,9 +146,8 @@ class Daemon:
 
     def start(self):
         """Seconds from start to READY."""
-        binary = BUILD / "bin" / "tensord"
-        if not binary.exists():
-            raise Cannot(f"{binary} was not built")
+        if not self.binary.exists():
+            raise Cannot(f"{self.binary} was not built")
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = self.directory / "notify"
         path.unlink(missing_ok=True)
@@ -157,7 +157,7 @@ class Daemon:
         with notify, log:
             begin = time.perf_counter()
             self.process = subprocess.Popen(
-                [str(binary), "--socket", self.address, *self.options], stdin=subprocess.DEVNULL,
+                [str(self.binary), "--socket", self.address, *self.options], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=os.environ | {"NOTIFY_SOCKET": str(path)})
             while True:
                 try:
@@ -204,9 +204,10 @@ class Daemon:
 class Bench:
     """Rows, and how they come about."""
 
-    def __init__(self, only, is_quick):
+    def __init__(self, only, is_quick, before=None):
         self.only = only
         self.is_quick = is_quick
+        self.before = before
         self.rows = []
         self.left_out = []
         self.n_wrong = 0  # of those left out
@@ -227,8 +228,8 @@ class Bench:
         finally:
             self._scope = outer
 
-    def daemon(self, *options):
-        daemon = Daemon(*options)
+    def daemon(self, *options, build=BUILD):
+        daemon = Daemon(*options, build=build)
         self._scope.callback(daemon.close)
         return daemon
 

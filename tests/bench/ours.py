@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tensord, as a Python user asks for things. Every work's first word is the daemon's address."""
+import itertools
 import threading
 import time
 
@@ -56,6 +57,25 @@ def put_cold(address, n_bytes):
     """Put one more and keep them all: never into memory that was used before."""
     client, array, kept = connect(address), random(int(n_bytes) // 8), []
     return lambda: kept.append(client.put(array))
+
+
+def lease(address):
+    """Lease a tensor to write to it, and give it back."""
+    client = connect(address)
+    tensor = client.put(numpy.zeros(1 << 16), mutable=True)
+
+    def compute():
+        with tensor.write():
+            pass
+    return compute
+
+
+def lookup(address, prefix, n):
+    """Open one name after the other, of n that there are, in no order."""
+    client = connect(address)
+    order = numpy.random.default_rng(1).permutation(int(n))[:10_000]
+    names = itertools.cycle([f"{prefix}{i:06}" for i in order])
+    return lambda: client.open(next(names))
 
 
 # ---- computing ----
@@ -303,6 +323,7 @@ def facts(address):
 if __name__ == "__main__":
     worker.serve({
         "roundtrip": roundtrip, "store": store, "get": get, "put": put, "put_cold": put_cold,
+        "lease": lease, "lookup": lookup,
         "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
         "matmul_integers": matmul_integers, "matmul_tall": matmul_tall, "linalg": linalg,
         "chain": chain, "reduce": reduce, "exp": exp,

@@ -5,6 +5,7 @@ from kit import Cannot, percentile, program, python
 LIMIT_US = 1000
 FLOODED_LIMIT_MS = 5
 CREATE_BYTES = 8 << 30
+FEW_NAMES, MANY_NAMES = 10, 100_000
 
 
 def measure(bench):
@@ -17,6 +18,23 @@ def measure(bench):
         # The loop thread computes the first itself; the second is a job for workers.
         for work, n in ("small_op_under_flood", 1), ("medium_op_under_flood", 65_536):
             flooded(bench, address, work, n)
+    lookup(bench)
+
+
+def lookup(bench):
+    """A name among many, beside a name among few."""
+    work, few = f"lookup_{MANY_NAMES}", f"of_{FEW_NAMES}"
+    if not bench.wants(f"{work}/{few}"):
+        return
+    with bench.scope():
+        addresses = {n: bench.daemon().address for n in (FEW_NAMES, MANY_NAMES)}
+
+        def prepared(n):
+            bench.helper(python("ours.py")).prepare("fill", addresses[n], "name-", n, 1)
+            return bench.helper(python("ours.py")).prepare("lookup", addresses[n], "name-", n)
+
+        bench.compare(work, "us", lambda: prepared(MANY_NAMES),
+                      {few: lambda: prepared(FEW_NAMES)}, turns=1000, rounds=15, asked={few: 1})
 
 
 def flooded(bench, address, work, n_elements):
