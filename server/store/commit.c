@@ -458,6 +458,35 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
         return r;
 }
 
+/* It means nothing any more, as the catalog says by now. */
+static void name_forget(struct store *store, struct name *name)
+{
+        name_assign(store, name, NULL, NULL, NULL);
+        names_settle(&store->names, name);
+}
+
+int name_evict(struct store *store, struct name *name)
+{
+        struct record record = { .type = RECORD_DELETE,
+                                 .uid = name->user->uid,
+                                 .name = name->text,
+                                 .n_name = (uint16_t)strlen(name->text),
+                                 .time_ms = clock_now_ms() };
+        int r;
+
+        assert(name->tensor->is_evictable && name->tensor->n_refs == 1 && !name->reservation);
+        r = catalog_has_room(&store->catalog, record_n_bytes(&record));
+        if (r)
+                return r;
+        catalog_stage(&store->catalog, &record);
+        r = catalog_publish(&store->catalog);
+        if (r)
+                return r;
+        name_forget(store, name);
+        store->n_evicted++;
+        return 0;
+}
+
 int store_delete(struct store *store, uid_t uid, const char *name, const struct op_id *op_id)
 {
         struct name *entry = names_find(&store->names, uid, name, strlen(name));
@@ -490,8 +519,7 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
                 outcome_cancel(&store->outcomes, outcome);
                 return r;
         }
-        name_assign(store, entry, NULL, NULL, NULL);
-        names_settle(&store->names, entry);
+        name_forget(store, entry);
         return 0;
 }
 

@@ -24,7 +24,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -166,202 +165,6 @@ void store_expect_no_more(struct store *store, struct user *user, uint64_t n_byt
         user->spare.n_leaving -= n_bytes;
         store->n_expected_bytes -= n_bytes;
         memory_freed(store);
-}
-
-/* Parked bytes that their holders were not yet asked for, or were just now. */
-static uint64_t memory_parked_bytes(struct store *store, uint64_t now_ms)
-{
-        struct pool *pool = &store->pool;
-        struct segment *segment;
-        uint64_t n_bytes;
-
-        while ((segment = list_first(&pool->asked, struct segment, link)) &&
-               now_ms - segment->asked_ms >= TRIM_WAIT_MS)
-                pool_give_up(pool, segment);
-        n_bytes = pool->n_parked_bytes - pool->n_deaf_bytes;
-        /* Of shared ones all were asked for; the latest are at the end. */
-        for (struct list *link = store->shared.prev; link != &store->shared; link = link->prev) {
-                segment = list_entry(link, struct segment, link);
-                if (now_ms - segment->asked_ms >= TRIM_WAIT_MS)
-                        break;
-                n_bytes += segment->file_bytes;
-        }
-        return n_bytes;
-}
-
-/* Ask for parked segments, those parked longest first, until n_bytes are asked for. */
-static void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t now_ms)
-{
-        struct segment *segment;
-
-        while (store->pool.n_asked_bytes < n_bytes &&
-               (segment = list_first(&store->pool.parked, struct segment, link))) {
-                pool_ask(&store->pool, segment);
-                grants_trim(segment, now_ms);
-        }
-}
-
-/* The same of one user's. */
-static void memory_trim_own(struct store *store, struct user *user, uint64_t n_bytes,
-                            uint64_t now_ms)
-{
-        struct segment *segment;
-
-        list_for_each (segment, &store->pool.parked, link) {
-                if (user->spare.n_asked >= n_bytes)
-                        return;
-                if (segment->charge.user == user) {
-                        pool_ask(&store->pool, segment);
-                        grants_trim(segment, now_ms);
-                }
-        }
-}
-
-/* ---- making room ---- */
-
-/* What can be given back, of one user or (user NULL) of all. */
-struct room {
-        struct user *user;
-        bool at_once;
-        uint64_t now_ms;
-        uint64_t n_leaving; /* on its way already */
-        uint64_t n_spare;   /* that, and what could follow */
-};
-
-static void room_look(struct room *room, struct store *store, struct user *user, bool at_once)
-{
-        uint64_t parked, left = store->n_state_bytes[SEGMENT_LEFT];
-
-        *room = (struct room){ .user = user, .at_once = at_once, .now_ms = clock_now_ms() };
-        parked = at_once ? 0 : memory_parked_bytes(store, room->now_ms);
-        if (!at_once)
-                room->n_leaving = user ? user->spare.n_leaving
-                                       : left + store->n_state_bytes[SEGMENT_DISPOSING] +
-                                                 store->n_expected_bytes;
-        room->n_spare = room->n_leaving;
-        if (!user)
-                room->n_spare += store->pool.n_idle_bytes + parked + (at_once ? left : 0);
-        else if (at_once) /* of what is left some may turn out to be in use */
-                room->n_spare += user->spare.n_idle;
-        else
-                room->n_spare += user->spare.n_idle + user->spare.n_parked - user->spare.n_deaf;
-}
-
-/* The oldest idle one. at_once: if there is none, of those that were left. */
-static struct segment *room_next_idle(const struct room *room, struct store *store)
-{
-        if (room->user)
-                return list_first(&room->user->spare.idle, struct segment, own_link);
-        while (room->at_once && list_is_empty(&store->pool.idle) && !list_is_empty(&store->left))
-                memory_settle(list_first(&store->left, struct segment, link));
-        return list_first(&store->pool.idle, struct segment, link);
-}
-
-/* Give back need bytes, as far as there are so many. Returns how many are back already. */
-static uint64_t room_make(struct room *room, struct store *store, uint64_t need)
-{
-        struct segment *segment;
-        uint64_t now = 0;
-
-        while (need > room->n_leaving + now && (segment = room_next_idle(room, store))) {
-                bool is_now = room->at_once || !store->config.dispose ||
-                              segment->file_bytes <= DISPOSE_AT_ONCE;
-                uint64_t before = store->users.totals[RESOURCE_BYTES].n;
-
-                if (!is_now)
-                        room->n_leaving += segment->file_bytes;
-                if (room->at_once) {
-                        memory_move(segment, SEGMENT_DISPOSING);
-                        segment_destroy(segment);
-                        store_disposed(store, segment);
-                } else {
-                        memory_dispose(segment);
-                }
-                if (is_now) /* unless it could not be removed */
-                        now += before - store->users.totals[RESOURCE_BYTES].n;
-        }
-        if (room->at_once || need <= room->n_leaving + now)
-                return now;
-        if (room->user)
-                memory_trim_own(store, room->user, need - room->n_leaving - now, room->now_ms);
-        else
-                memory_trim_parked(store, need - room->n_leaving - now, room->now_ms);
-        return now;
-}
-
-/* What has to come back before the user (NULL: the daemon) may be charged for n_bytes more. */
-struct lack {
-        uint64_t own; /* of the user's own, */
-        uint64_t all; /* and of anyone's, these included */
-};
-
-static uint64_t not_below_0(__int128 n)
-{
-        return n > 0 ? (uint64_t)n : 0;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-        return a > b ? a : b;
-}
-
-/* Of the user's own spare bytes as many as help, before those of others. */
-static void lack_find(struct lack *lack, const struct users *users, const struct user *user,
-                      uint64_t n_bytes, uint64_t n_own_spare)
-{
-        const struct total *total = &users->totals[RESOURCE_BYTES];
-        __int128 n_free = (__int128)total->limit - total->n, n_used, more;
-        uint64_t helps;
-
-        *lack = (struct lack){ .all = not_below_0(n_bytes - n_free) };
-        if (!user)
-                return;
-        n_used = user->used[RESOURCE_BYTES];
-        lack->own = not_below_0(n_used + n_bytes - total->cap);
-        /* own bytes that come back count for the user and for what is free, others' for that */
-        more = users->is_shared ? n_used + n_bytes - USER_SHARE * (n_free - n_bytes) : 0;
-        helps = larger(lack->all, not_below_0(more + USER_SHARE) / (USER_SHARE + 1));
-        lack->own = larger(lack->own, helps < n_own_spare ? helps : n_own_spare);
-        more -= (__int128)(USER_SHARE + 1) * lack->own;
-        lack->all = larger(larger(lack->all, lack->own),
-                           lack->own + not_below_0(more + USER_SHARE - 1) / USER_SHARE);
-}
-
-static int memory_may_charge(struct store *store, struct user *user, uint64_t n_bytes)
-{
-        const struct total *total = &store->users.totals[RESOURCE_BYTES];
-
-        if (user)
-                return outcome_of_charge(user_may_take(user, RESOURCE_BYTES, n_bytes),
-                                         RESOURCE_BYTES);
-        return total->n <= total->limit && n_bytes <= total->limit - total->n ? 0 : STORE_E_LIMIT;
-}
-
-int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, bool at_once)
-{
-        struct room own = { .user = user }, all;
-        struct lack lack;
-        uint64_t now = 0;
-        int r;
-
-        r = memory_may_charge(store, user, n_bytes);
-        if (!r)
-                return 0;
-        room_look(&all, store, NULL, at_once);
-        if (user)
-                room_look(&own, store, user, at_once);
-        lack_find(&lack, &store->users, user, n_bytes, own.n_spare);
-        if (lack.own > own.n_spare || lack.all > all.n_spare)
-                return r;
-        if (lack.own > 0) {
-                now = room_make(&own, store, lack.own);
-                room_look(&all, store, NULL, at_once);
-        }
-        if (lack.all > now)
-                room_make(&all, store, lack.all - now);
-        if (!memory_may_charge(store, user, n_bytes))
-                return 0;
-        return at_once ? r : STORE_E_TRIMMING; /* at once: what was left is not idle after all */
 }
 
 /* Keep the pool within its share: the oldest idle ones go, then parked ones are asked for. */
@@ -510,6 +313,10 @@ void store_settle(struct store *store)
 {
         struct segment *segment;
 
+        store->n_evicting = 0;
+        if (store->is_evicting) /* who wants memory looks for more of it */
+                memory_freed(store);
+        store->is_evicting = false;
         for (unsigned n = 0; n < SETTLE_MAX; n++) {
                 segment = list_first(&store->left, struct segment, link);
                 if (!segment)
@@ -521,7 +328,7 @@ void store_settle(struct store *store)
 
 bool store_has_left(const struct store *store)
 {
-        return !list_is_empty(&store->left);
+        return !list_is_empty(&store->left) || store->is_evicting;
 }
 
 uint32_t store_retry_held(struct store *store)
@@ -535,93 +342,4 @@ uint32_t store_retry_held(struct store *store)
                 memory_settle(segment);
         }
         return (uint32_t)store->n_state[SEGMENT_HELD];
-}
-
-/* ---- reserving ---- */
-
-/* One that may be used at once: parked with the holder, or idle. */
-static struct segment *memory_take(struct store *store, struct user *user, struct holder *holder,
-                                   uint64_t file_bytes)
-{
-        struct segment *segment;
-
-        while (holder && (segment = pool_take(&store->pool, user->uid, file_bytes, holder))) {
-                memory_move(segment, SEGMENT_LIVE);
-                if (!segment_is_poisoned(segment) &&
-                    (!segment->was_writable || segment_verify(segment) == 0))
-                        return segment;
-                memory_settle(segment);
-        }
-        segment = pool_take(&store->pool, user->uid, file_bytes, NULL);
-        if (segment)
-                memory_move(segment, SEGMENT_LIVE);
-        return segment;
-}
-
-/*
- * Where the file system lacks room for a new file, and giving back ours can help: do so. True: some
- * of it is still to come.
- */
-static bool memory_clear_shm(struct store *store, uint64_t file_bytes)
-{
-        struct room room;
-        struct statvfs st;
-        uint64_t n_free;
-
-        if (fstatvfs(store->shm.fd, &st) < 0 || st.f_blocks == 0)
-                return false;
-        n_free = (uint64_t)st.f_bavail * st.f_frsize;
-        if (n_free >= file_bytes)
-                return false;
-        room_look(&room, store, NULL, false);
-        if (file_bytes - n_free > room.n_spare)
-                return false;
-        return room_make(&room, store, file_bytes - n_free) < file_bytes - n_free;
-}
-
-int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
-                  struct segment **segmentp, bool *is_readyp)
-{
-        struct charge charge = { 0 };
-        struct segment *segment;
-        uint8_t random[SHM_RANDOM];
-        uint64_t file_bytes, id;
-        int r;
-
-        assert(n_bytes > 0);
-        if (n_bytes > store->config.limit)
-                return STORE_E_LIMIT;
-        file_bytes = segment_class(n_bytes);
-        segment = memory_take(store, user, holder, file_bytes);
-        if (segment) {
-                segment->n_refs = 1;
-                segment->is_sealed = false;
-                *segmentp = segment;
-                *is_readyp = true;
-                return 0;
-        }
-
-        r = memory_relieve(store, user, file_bytes, false);
-        if (r)
-                return r;
-        if (memory_clear_shm(store, file_bytes))
-                return STORE_E_TRIMMING;
-
-        do {
-                r = store_random(store, random);
-                if (r)
-                        return r;
-                id = shm_segment_id(random);
-                HASH_FIND(hh, store->segments, &id, sizeof(id), segment);
-        } while (id == 0 || segment);
-        r = charge_take(&charge, user, RESOURCE_BYTES, file_bytes);
-        assert(r == 0);
-        r = memory_add(store, user, random, file_bytes, &charge, &segment);
-        if (r) {
-                charge_drop(&charge);
-                return r;
-        }
-        *segmentp = segment;
-        *is_readyp = false;
-        return 0;
 }

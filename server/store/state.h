@@ -2,10 +2,10 @@
 /*
  * The store's own state
  *
- * For the files of this room alone. Who changes what: memory.c the segments and the pool, holder.c
- * the grants, tensor.c the tensors, lease.c what is leased and torn, and the ledger, commit.c the
- * names and the catalog, unused.c the order of use, recover.c all of it once, before anyone else is
- * there.
+ * For the files of this room alone. Who changes what: memory.c and room.c the segments and the
+ * pool, holder.c the grants, tensor.c the tensors, lease.c what is leased and torn, and the ledger,
+ * commit.c the names and the catalog, unused.c the order of use, recover.c all of it once, before
+ * anyone else is there.
  */
 #pragma once
 
@@ -25,6 +25,10 @@
 #define DISPOSE_AT_ONCE (1024 * 1024)
 /* A holder that was asked to unmap and did not answer for so long is no longer waited for. */
 #define TRIM_WAIT_MS 1000
+/* The same for what has a name and could be had without it; long before its own waiter gives up. */
+#define UNUSED_WAIT_MS 250
+/* Unused tensors that are looked at for memory in one turn of the loop: 10 us each. */
+#define EVICT_MAX 64
 /* Held segments tested by one store_retry_held(). */
 #define RETRY_MAX 64
 /* Segments that find their place as soon as nobody refers to them, in one turn of the loop. */
@@ -66,7 +70,12 @@ struct store {
 
         struct tensor *tensors; /* by id */
         uint64_t n_heap_bytes;
-        uint64_t n_uses; /* of named tensors: how often one came to be unused */
+        uint64_t n_uses;     /* of named tensors: how often one came to be unused */
+        struct list aside;   /* unused ones whose memory would not come free with them */
+        uint64_t retried_ms; /* when that was looked at last */
+        unsigned n_evicting; /* looked at in this turn, for memory */
+        bool is_evicting;    /* and there would be more to look at in the next */
+        uint64_t n_evicted;  /* ever */
 
         struct names names;
         struct names shown; /* of these, what is shared */
@@ -107,14 +116,46 @@ void memory_settle(struct segment *segment);
 void memory_leave(struct segment *segment);
 /* No more hold on the file: unlink now or through the dispose callback. */
 void memory_dispose(struct segment *segment);
+void memory_freed(struct store *store);
+
+/* ---- room.c ---- */
+
+struct want {
+        struct store *store;
+        struct user *user;  /* who wants so many bytes more; NULL: the daemon, for all */
+        uint64_t n_bytes;
+        uint64_t n_lacking; /* so many have to be given back, of anyone's: what the file system
+                               lacks; 0: as many as have to be before they may be charged */
+        bool at_once;
+};
+
 /*
- * Give idle bytes back, first of the user's own, until n_bytes more may be charged to the user
- * (NULL: to the daemon, for all). 0: they may now; STORE_E_TRIMMING: soon; STORE_E_LIMIT,
+ * Give idle bytes back, first of the user's own, then evict, until n_bytes more may be charged to
+ * the user (NULL: to the daemon, for all). 0: they may now; STORE_E_TRIMMING: soon; STORE_E_LIMIT,
  * STORE_E_QUOTA: they may not, and nothing was given back. at_once: whatever it takes, on this
  * thread.
  */
 int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, bool at_once);
-void memory_freed(struct store *store);
+/*
+ * Does what is idle or parked not do, if the user had so many idle bytes more, and all users so
+ * many? Then: is it own ones that are missing?
+ */
+bool memory_falls_short(const struct want *want, uint64_t n_own, uint64_t n_all, bool *is_ownp);
+/* Ask for parked segments, those parked longest first, until n_bytes are asked for. */
+void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t now_ms);
+
+/* ---- evict.c ---- */
+
+enum {
+        EVICT_E_NONE = 1, /* there is nothing that would do */
+        EVICT_E_LATER,    /* who maps it was asked to let go, or this turn did enough */
+};
+
+/*
+ * Where what is idle or parked does not do: delete what is evictable and unused, so that it does.
+ * 0: some was, look again; EVICT_E_*.
+ */
+int memory_evict(const struct want *want);
 
 /* ---- holder.c ---- */
 
@@ -164,6 +205,11 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, struct charge *record);
 /* Everybody sees what it means, or its owner alone. 0 or -ENOMEM. */
 int name_show(struct store *store, struct name *name, bool is_shown);
+
+/*
+ * Delete what it means, if the catalog has room to say so. 0, CATALOG_E_FULL or negative errno.
+ */
+int name_evict(struct store *store, struct name *name);
 
 /* Write the catalog anew, in the version of this daemon. 0, or as store_compaction_begin(). */
 int catalog_renew(struct store *store);

@@ -33,8 +33,8 @@ enum store_outcome {
         STORE_E_LIMIT,    /* beyond the memory limit */
         STORE_E_QUOTA,    /* beyond what there is of another resource, or the user's share or cap:
                              users->refusal says which */
-        STORE_E_TRIMMING, /* beyond it now, but idle bytes parked with clients were asked back: try
-                             again on store_config.freed */
+        STORE_E_TRIMMING, /* beyond it now, but clients were asked for what they do not use, or
+                             more could be evicted: try again on store_config.freed */
         STORE_E_FULL,     /* /dev/shm has no room (ENOSPC) */
         STORE_E_POISONED, /* truncated, grown or replaced by someone who could write it */
         STORE_E_CATALOG,  /* at start: damaged, newer, missing beside segments, or something of
@@ -109,6 +109,8 @@ struct users *store_users(struct store *store);
  */
 int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
                   struct segment **segmentp, bool *is_readyp);
+/* So much more of the heap may be had at once. Outcomes as of store_reserve(). */
+int store_relieve(struct store *store, struct user *user, uint64_t n_bytes);
 /*
  * Any thread: create the shm object and reserve its pages. 0, STORE_E_FULL, or negative errno. On
  * failure unref it.
@@ -235,6 +237,7 @@ struct tensor {
         bool is_evictable;       /* a cache: deleted before anyone is refused memory */
         struct list unused_link; /* its user's, while nobody uses it */
         uint64_t used;           /* then: the how many-th use of any tensor was its last */
+        bool is_aside;           /* though somebody who is not known maps it; not listed */
         bool is_taken;           /* a job writes over it: found by nobody */
         uint32_t n_hidden;       /* how often it was hidden, or lost its name: what is on the way to
                                     share it is overtaken */

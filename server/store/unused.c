@@ -26,33 +26,39 @@ uint64_t unused_total(const struct store *store, enum unused_kind kind)
         return n_bytes;
 }
 
-void unused_touch(struct tensor *tensor)
+static void unused_add(struct tensor *tensor)
 {
         struct unused *unused = unused_of(tensor);
 
-        assert(!list_is_empty(&tensor->unused_link));
+        list_push_back(&unused->tensors, &tensor->unused_link);
+        unused->n_bytes += unused_n_bytes(tensor);
+        tensor->used = ++tensor->store->n_uses;
+        tensor->is_aside = false;
+        /* It could be had from now on. */
+        if (tensor->is_evictable)
+                memory_freed(tensor->store);
+}
+
+static void unused_remove(struct tensor *tensor)
+{
+        struct unused *unused = unused_of(tensor);
+
         if (unused->at == &tensor->unused_link)
                 unused->at = unused->at->next;
         list_unlink(&tensor->unused_link);
-        list_push_back(&unused->tensors, &tensor->unused_link);
-        tensor->used = ++tensor->store->n_uses;
+        if (!tensor->is_aside)
+                unused->n_bytes -= unused_n_bytes(tensor);
 }
 
 void unused_update(struct tensor *tensor)
 {
-        struct unused *unused = unused_of(tensor);
         bool was_unused = !list_is_empty(&tensor->unused_link);
         bool is_unused = tensor->name && !tensor->name->reservation && tensor->n_refs == 1;
 
         if (was_unused && !is_unused) {
-                if (unused->at == &tensor->unused_link)
-                        unused->at = unused->at->next;
-                list_unlink(&tensor->unused_link);
-                unused->n_bytes -= unused_n_bytes(tensor);
+                unused_remove(tensor);
         } else if (is_unused && !was_unused) {
-                list_push_back(&unused->tensors, &tensor->unused_link);
-                unused->n_bytes += unused_n_bytes(tensor);
-                tensor->used = ++tensor->store->n_uses;
+                unused_add(tensor);
                 /* Who is asked for it next was not asked before. */
                 if (tensor->segment)
                         tensor->segment->asked_ms = 0;
@@ -116,20 +122,16 @@ struct tensor *unused_walk_next(struct unused_walk *walk, struct user *user, uin
         return first;
 }
 
-int unused_clear(struct tensor *tensor, uint64_t now_ms)
+/* 0 or UNUSED_E_*. */
+static int segment_clear(struct segment *segment, uint64_t now_ms)
 {
-        struct segment *segment = tensor->segment;
-
-        assert(!list_is_empty(&tensor->unused_link));
-        if (!segment)
-                return 0;
         if (segment->n_refs > 1) /* a reply that is still to be sent */
                 return UNUSED_E_MAPPED;
         if (segment->n_grants > 0) {
                 if (!segment->asked_ms)
                         grants_trim(segment, now_ms);
-                return now_ms - segment->asked_ms < TRIM_WAIT_MS ? UNUSED_E_ASKED
-                                                                 : UNUSED_E_MAPPED;
+                return now_ms - segment->asked_ms < UNUSED_WAIT_MS ? UNUSED_E_ASKED
+                                                                   : UNUSED_E_MAPPED;
         }
         if (segment->n_handed > 0) {
                 if (segment_test(segment))
@@ -137,4 +139,38 @@ int unused_clear(struct tensor *tensor, uint64_t now_ms)
                 segment->n_handed = 0;
         }
         return 0;
+}
+
+int unused_clear(struct tensor *tensor, uint64_t now_ms)
+{
+        int r = tensor->segment ? segment_clear(tensor->segment, now_ms) : 0;
+
+        assert(!list_is_empty(&tensor->unused_link));
+        if (r == UNUSED_E_MAPPED && !tensor->is_aside) {
+                unused_remove(tensor);
+                tensor->is_aside = true;
+                list_push_back(&tensor->store->aside, &tensor->unused_link);
+        }
+        return r;
+}
+
+void unused_retry(struct store *store, uint64_t now_ms)
+{
+        struct tensor *tensor;
+
+        if (now_ms - store->retried_ms < UNUSED_WAIT_MS)
+                return;
+        store->retried_ms = now_ms;
+        for (unsigned n = 0; n < RETRY_MAX; n++) {
+                tensor = list_first(&store->aside, struct tensor, unused_link);
+                if (!tensor)
+                        return;
+                /* It was in use until now; or goes to the end: the next call begins behind it. */
+                list_unlink(&tensor->unused_link);
+                list_push_back(&store->aside, &tensor->unused_link);
+                if (unused_clear(tensor, now_ms) == 0) {
+                        unused_remove(tensor);
+                        unused_add(tensor);
+                }
+        }
 }

@@ -8,8 +8,8 @@
  * in which they were used last. Used is what a request refers to, from its arrival until the last
  * reference ends; it costs two links each time.
  *
- * Invariant: a tensor is listed if, and only if, it has a name that is not reserved, and one
- * reference. What is listed keeps its segment.
+ * Invariant: a tensor is listed, or set aside, if, and only if, it has a name that is not reserved,
+ * and one reference. What is listed keeps its segment.
  *
  * Loop thread only.
  */
@@ -19,9 +19,6 @@
 
 /* The tensor's references, its name, or who reserved that, changed. Used just now, if it is. */
 void unused_update(struct tensor *tensor);
-/* It is listed, as the one used last. */
-void unused_touch(struct tensor *tensor);
-
 /*
  * List what was recovered: first used is what was named first. tensor->used is when that was. 0 or
  * -ENOMEM.
@@ -49,8 +46,11 @@ uint64_t unused_total(const struct store *store, enum unused_kind kind);
 
 enum {
         UNUSED_E_ASKED = 1, /* who maps it was asked to let go of it: try again on freed() */
-        UNUSED_E_MAPPED,    /* who maps it does not, or is not known: it is in use after all */
+        UNUSED_E_MAPPED,    /* who maps it does not, or is not known: it is in use after all, and
+                               was set aside: no walk meets it, and no sum has it */
 };
 
 /* Would its memory come free with it? 0 or UNUSED_E_*. */
 int unused_clear(struct tensor *tensor, uint64_t now_ms);
+/* Some of those that were set aside are looked at again, but not too often. */
+void unused_retry(struct store *store, uint64_t now_ms);

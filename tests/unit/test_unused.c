@@ -115,14 +115,14 @@ START_TEST(by_user_and_by_what_they_hold)
         unused_walk_begin(&walk, store, UNUSED_EVICTABLE);
         tensor = unused_walk_next(&walk, a, 0);
         ck_assert_str_eq(tensor_name(tensor), "a");
-        unused_touch(tensor);
+        tensor_unref(tensor_ref(tensor));
         tensor = unused_walk_next(&walk, NULL, 0);
         ck_assert_str_eq(tensor_name(tensor), "b");
         ck_assert_int_eq(store_delete(store, 2, "b", NULL), 0);
-        ck_assert_str_eq(tensor_name(unused_walk_next(&walk, NULL, 0)), "c");
+        tensor_unref(tensor_ref(find(store, 1, "c"))); /* where it is next */
         ck_assert_str_eq(tensor_name(unused_walk_next(&walk, NULL, 0)), "d");
         ck_assert_ptr_null(unused_walk_next(&walk, NULL, 0));
-        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "cda");
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "dac");
         for (const char *name = "acd"; *name; name++)
                 ck_assert_int_eq(store_delete(store, *name == 'd' ? 2 : 1,
                                               (char[2]){ *name, '\0' }, NULL), 0);
@@ -156,17 +156,29 @@ START_TEST(who_maps_it_is_asked)
         grant(store, &b, tensor);
         ck_assert_int_eq(unused_clear(tensor, now_ms), UNUSED_E_ASKED);
         ck_assert_uint_eq(n_trims, 2);
-        ck_assert_int_eq(unused_clear(tensor, now_ms + TRIM_WAIT_MS - 1), UNUSED_E_ASKED);
+        ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS - 1), UNUSED_E_ASKED);
         store_unmap(store, &a, segment_id(tensor->segment));
-        ck_assert_int_eq(unused_clear(tensor, now_ms + TRIM_WAIT_MS), UNUSED_E_MAPPED);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
+        ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS), UNUSED_E_MAPPED);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
+        ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), 0);
         ck_assert_uint_eq(n_trims, 2);
 
         /* who uses it anew is asked anew */
         tensor_unref(tensor_ref(tensor));
-        ck_assert_int_eq(unused_clear(tensor, now_ms + TRIM_WAIT_MS), UNUSED_E_ASKED);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
+        ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS), UNUSED_E_ASKED);
         ck_assert_uint_eq(n_trims, 3);
+        ck_assert_int_eq(unused_clear(tensor, now_ms + 2 * UNUSED_WAIT_MS), UNUSED_E_MAPPED);
+        unused_retry(store, now_ms + 2 * UNUSED_WAIT_MS);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
         store_unmap(store, &b, segment_id(tensor->segment));
-        ck_assert_int_eq(unused_clear(tensor, now_ms + 2 * TRIM_WAIT_MS), 0);
+        unused_retry(store, now_ms + 3 * UNUSED_WAIT_MS - 1); /* it was just now */
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
+        unused_retry(store, now_ms + 3 * UNUSED_WAIT_MS);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
+        ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), unused_n_bytes(tensor));
+        ck_assert_int_eq(unused_clear(tensor, now_ms), 0);
 
         /* a reply that is still to be sent */
         segment_ref(tensor->segment);
@@ -199,7 +211,8 @@ START_TEST(mapped_by_nobody_that_is_known)
         store_unmap(store, &holder, segment_id(tensor->segment));
         ck_assert_int_eq(unused_clear(tensor, 1000), UNUSED_E_MAPPED);
         kit_child_end(&child);
-        ck_assert_int_eq(unused_clear(tensor, 1000), 0);
+        unused_retry(store, 2000);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
         ck_assert_int_eq(store_delete(store, 1, "a", NULL), 0);
         ck_assert_uint_gt(kit_check(store).idle, 0);
         holder_deinit(store, &holder);

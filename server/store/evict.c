@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Eviction
+ *
+ * Where neither idle nor parked memory does, evictable tensors that nobody uses are deleted, those
+ * that were used longest ago first:
+ *
+ *   own ones of who wants the memory, and these alone where it is its own cap that stands in the
+ *   way;
+ *   then those of users who hold more than as many users of equal greed would get (quota.h);
+ *   then anyone's.
+ *
+ * First it is seen whether all of them would do, then whether each comes free with its name: who
+ * maps one without referring to it is asked to let go. Nothing is deleted for what it could not
+ * bring about: until all that is needed can be had, nothing is. The deletion is a record in the
+ * catalog, as any other; where there is no room for that, nothing is deleted either.
+ */
+#include "store/state.h"
+
+#include "base/clock.h"
+#include "store/unused.h"
+
+/* What is to go, so far; and what is expected of those who were asked. */
+struct eviction {
+        const struct want *want;
+        struct unused_walk walk;
+        uint64_t n_share; /* who holds more goes before others */
+        uint64_t now_ms;
+        uint64_t n_own, n_all; /* bytes that will be spare */
+        unsigned n_asked;
+        unsigned n_seen;
+        unsigned n;
+        struct tensor *tensors[EVICT_MAX];
+};
+
+/* As many bytes as each of those who hold some would get, were all of them as greedy. */
+static uint64_t share_of_each(const struct users *users)
+{
+        const uint64_t limit = users->totals[RESOURCE_BYTES].limit;
+        uint64_t n = 0;
+
+        for (const struct user *user = users->by_uid; user; user = user->hh.next)
+                n += user->used[RESOURCE_BYTES] > 0;
+        return limit / (1 + USER_SHARE * n) * USER_SHARE;
+}
+
+/* NULL: there is none. */
+static struct tensor *eviction_next(struct eviction *eviction, bool is_own)
+{
+        struct unused_walk *walk = &eviction->walk;
+        struct user *user = eviction->want->user;
+        struct tensor *tensor = user ? unused_walk_next(walk, user, 0) : NULL;
+
+        if (!tensor && !is_own)
+                tensor = unused_walk_next(walk, NULL, eviction->n_share + 1);
+        if (!tensor && !is_own)
+                tensor = unused_walk_next(walk, NULL, 0);
+        return tensor;
+}
+
+/* One more. */
+static void eviction_add(struct eviction *eviction, struct tensor *tensor)
+{
+        int r = unused_clear(tensor, eviction->now_ms);
+
+        if (r == UNUSED_E_MAPPED || (r == UNUSED_E_ASKED && eviction->want->at_once))
+                return;
+        if (r)
+                eviction->n_asked++;
+        else
+                eviction->tensors[eviction->n++] = tensor;
+        eviction->n_all += unused_n_bytes(tensor);
+        if (tensor->user == eviction->want->user)
+                eviction->n_own += unused_n_bytes(tensor);
+}
+
+/* Until they do, or this turn, or what is to be done at once, saw enough. 0 or EVICT_E_NONE. */
+static int eviction_gather(struct eviction *eviction)
+{
+        struct store *store = eviction->want->store;
+        const bool at_once = eviction->want->at_once;
+        unsigned *n_seen = at_once ? &eviction->n_seen : &store->n_evicting;
+        struct tensor *tensor;
+        bool is_own;
+
+        while (memory_falls_short(eviction->want, eviction->n_own, eviction->n_all, &is_own)) {
+                if (*n_seen == EVICT_MAX) {
+                        store->is_evicting = !at_once;
+                        return at_once && eviction->n == 0 ? EVICT_E_NONE : 0;
+                }
+                tensor = eviction_next(eviction, is_own);
+                if (!tensor)
+                        return EVICT_E_NONE;
+                ++*n_seen;
+                eviction_add(eviction, tensor);
+        }
+        return 0;
+}
+
+int memory_evict(const struct want *want)
+{
+        struct store *store = want->store;
+        struct eviction eviction = { .want = want, .now_ms = clock_now_ms() };
+        const struct user *user = want->user;
+        bool is_own;
+        int r;
+
+        unused_retry(store, eviction.now_ms);
+        if (memory_falls_short(want, user ? user->unused[UNUSED_EVICTABLE].n_bytes : 0,
+                               unused_total(store, UNUSED_EVICTABLE), &is_own))
+                return EVICT_E_NONE;
+        eviction.n_share = share_of_each(&store->users);
+        unused_walk_begin(&eviction.walk, store, UNUSED_EVICTABLE);
+        r = eviction_gather(&eviction);
+        if (r)
+                return r;
+        if (eviction.n_asked > 0)
+                return EVICT_E_LATER;
+        store->n_settled = 0; /* what they lay in is idle at once */
+        for (unsigned i = 0; i < eviction.n; i++)
+                if (name_evict(store, eviction.tensors[i]->name))
+                        return EVICT_E_NONE;
+        if (store->is_evicting && eviction.n == 0)
+                return EVICT_E_LATER;
+        return 0;
+}
