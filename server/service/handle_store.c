@@ -138,19 +138,13 @@ void handle_put(struct call *call)
         const struct request *request = call->request;
         _cleanup_(tensor_unrefp) struct tensor *tensor = NULL;
         struct op_id op_id = call_op_id(call);
-        const struct tensor *before = reservation_leaves(call->reservations[0]);
-        const uint64_t n_before = before ? before->charge.n : 0;
-        struct store *store = call->service->store;
         struct commit commit;
         struct desc desc;
         int r;
 
         request_desc(&desc, request);
-        r = request->n_data > n_before
-                    ? store_relieve(store, call->user, request->n_data - n_before)
-                    : 0;
-        if (!r)
-                r = tensor_new_instead(&tensor, store, call->user, &desc, request->data, before);
+        r = tensor_new_instead(&tensor, call->service->store, call->user, &desc, request->data,
+                               reservation_leaves(call->reservations[0]));
         if (!r && call->reservations[0]) {
                 commit = (struct commit){ .reservation = call->reservations[0], .tensor = tensor };
                 r = store_commit(call->service->store, &commit, 1, &op_id);

@@ -280,11 +280,6 @@ int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, boo
         return memory_make_room(&want, NULL, NULL);
 }
 
-int store_relieve(struct store *store, struct user *user, uint64_t n_bytes)
-{
-        return memory_relieve(store, user, n_bytes, false);
-}
-
 /* ---- reserving ---- */
 
 /*

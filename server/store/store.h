@@ -109,8 +109,6 @@ struct users *store_users(struct store *store);
  */
 int store_reserve(struct store *store, struct user *user, struct holder *holder, uint64_t n_bytes,
                   struct segment **segmentp, bool *is_readyp);
-/* So much more of the heap may be had at once. Outcomes as of store_reserve(). */
-int store_relieve(struct store *store, struct user *user, uint64_t n_bytes);
 /*
  * Any thread: create the shm object and reserve its pages. 0, STORE_E_FULL, or negative errno. On
  * failure unref it.
@@ -255,6 +253,7 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
 /*
  * One over a heap copy of data, if there may be any, instead of another of its user that goes at
  * once when this one is named (reservation_leaves(); NULL: of none): only what is more is asked for.
+ * As tensor_new(), and STORE_E_TRIMMING.
  */
 int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, const void *data, const struct tensor *before);

@@ -183,9 +183,8 @@ int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user
         assert(desc->offset == 0 && (n_bytes == 0 || (data && n_bytes <= TD_INLINE_MAX)));
         r = outcome_of_charge(user_may_take(user, RESOURCE_TENSORS, before ? 0 : 1),
                               RESOURCE_TENSORS);
-        /* So little is not worth to wait for a worker. */
         if (!r && n_bytes > n_before)
-                r = memory_relieve(store, user, n_bytes - n_before, true);
+                r = memory_relieve(store, user, n_bytes - n_before, false);
         if (!r)
                 r = store_random(store, id);
         return r ? r : tensor_adopt(tensorp, store, user, desc, NULL, data, id);
