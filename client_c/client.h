@@ -106,12 +106,16 @@ struct td_mapping {
 struct td_tensor {
         atomic_uint n_refs;
         td_client *client;
+        /* as it is first described, and for good (describe.c) */
         struct td_type type;
         int64_t strides[TD_NDIM_MAX];
         uint64_t n_bytes;
-        char *name;
+        bool has_owner; /* it is another user's */
+        uint32_t owner;
 
-        /* under the client's lock */
+        /* under the client's lock; what is written once may be read by who has seen it there */
+        bool is_described;
+        char *name;      /* written once */
         uint64_t handle; /* 0: its bytes are here alone */
         uint32_t epoch;  /* the connection that knows the handle */
         bool has_id;
@@ -123,14 +127,12 @@ struct td_tensor {
         uint32_t n_writing; /* leases to write it, held */
         bool is_pending; /* its request is not answered */
         bool is_shared;  /* when it was last told of */
-        bool has_owner;  /* it is another user's */
-        uint32_t owner;
         uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
         bool replaces;   /* likewise: its name may be in use */
         bool has_op_id;
         uint8_t op_id[16];  /* of its create */
         int64_t created_ms; /* when that was sent first */
-        uint8_t *data;      /* of a small one, where its bytes came along */
+        uint8_t *data;      /* written once: of a small one, where its bytes came along */
         bool has_segment;
         uint64_t segment;
         uint64_t offset;
@@ -234,7 +236,7 @@ void leases_ask_back(td_client *client);
 
 /* ---- tensor.c ---- */
 
-/* TD_E_GONE if it was donated. */
+/* Under the lock: TD_E_GONE if it was donated. */
 int tensor_check_donated(const td_tensor *tensor, td_error *error);
 /* Under the lock: does no array of this process, or of a forked one, use its memory? */
 bool tensor_is_unused(const td_tensor *tensor);
@@ -256,15 +258,22 @@ void tensor_detach(td_tensor *tensor);
  */
 int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
                td_error *error);
-/* A reply's result is one description: TD_OK or TD_E_MALFORMED. */
-int expect_description(struct reader *result, struct description *description, td_error *error);
-/* Take what a reply says of it. TD_OK or TD_E_CLIENT_MEMORY. */
-int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
-                    td_error *error);
 /* Make its handle known to the present connection. TD_OK, TD_E_GONE, or another error. */
 int tensor_renew(td_tensor *tensor, td_error *error);
-/* Of one whose bytes are here alone: store them, so that it has a handle and an id. */
-int tensor_store(td_tensor *tensor, td_error *error);
+/* It has a handle and an id: where its bytes are here alone they are stored. Or TD_E_GONE, ... */
+int tensor_make_known(td_tensor *tensor, td_error *error);
+
+/* ---- describe.c ---- */
+
+/* A reply's result is one description: TD_OK or TD_E_MALFORMED. */
+int expect_description(struct reader *result, struct description *description, td_error *error);
+/*
+ * Take what a reply says of it. epoch: of the connection that was asked for its handle, 0 if it was
+ * asked for its name. TD_OK or TD_E_CLIENT_MEMORY.
+ */
+int tensor_describe(td_tensor *tensor, const struct description *description, uint32_t epoch,
+                    td_error *error);
+bool tensor_is_unsealed(const td_tensor *tensor);
 
 /* ---- map.c ---- */
 

@@ -93,17 +93,35 @@ static void lease_hold(td_lease *lease)
         pthread_mutex_unlock(&client->lock);
 }
 
+/* Under the lock: it is not asked for again. */
+static void lease_leave(td_lease *lease)
+{
+        if (!lease->link)
+                return;
+        lease->tensor->n_writing--;
+        *lease->link = lease->next;
+        if (lease->next)
+                lease->next->link = lease->link;
+        lease->link = NULL;
+}
+
+static bool lease_is_held(td_lease *lease)
+{
+        td_client *client = lease->tensor->client;
+        bool is_held;
+
+        pthread_mutex_lock(&client->lock);
+        is_held = lease->link;
+        pthread_mutex_unlock(&client->lock);
+        return is_held;
+}
+
 static td_lease *lease_free(td_lease *lease)
 {
         td_client *client = lease->tensor->client;
 
         pthread_mutex_lock(&client->lock);
-        if (lease->link) {
-                lease->tensor->n_writing--;
-                *lease->link = lease->next;
-                if (lease->next)
-                        lease->next->link = lease->link;
-        }
+        lease_leave(lease);
         exchange_forget(client, &lease->back);
         pthread_mutex_unlock(&client->lock);
         call_deinit(&lease->back);
@@ -141,18 +159,26 @@ static int lease_give_back(td_lease *lease, td_error *error)
                 if (r == TD_OK)
                         r = exchange_finish(client, &call, &result, error);
                 call_deinit(&call);
-        } while (r == EXCHANGE_LOST && lease->link &&
+        } while (r == EXCHANGE_LOST && lease_is_held(lease) &&
                  client_lost(&call, client, ++n_lost, false, NULL) == TD_OK);
         return r;
 }
 
-/* It was given back on a connection on which it had to be asked for again: had it come back? */
+/*
+ * It was given back on a connection on which it had to be asked for again: had it come back? First
+ * it leaves the others, whom another thread asks for on a connection that is newer still.
+ */
 static int lease_came_back(td_lease *lease, td_error *error)
 {
         td_client *client = lease->tensor->client;
         struct reader result;
+        bool was_asked;
 
-        if (lease->back.state == CALL_NEW)
+        pthread_mutex_lock(&client->lock);
+        lease_leave(lease);
+        was_asked = lease->back.state != CALL_NEW;
+        pthread_mutex_unlock(&client->lock);
+        if (!was_asked)
                 return TD_OK;
         return exchange_finish(client, &lease->back, &result, error) == TD_OK ? TD_OK
                                                                               : EXCHANGE_LOST;
@@ -195,9 +221,9 @@ int td_lease_begin(td_tensor *tensor, const struct td_type *view, const int64_t 
         td_lease *lease;
         int r;
 
-        if (tensor->is_unsealed)
+        if (tensor_is_unsealed(tensor))
                 return error_set(error, TD_E_NOT_SEALED, "an unsealed tensor is not leased");
-        if (!tensor->is_mutable)
+        if (!td_tensor_is_mutable(tensor))
                 return error_set(error, TD_E_NOT_MUTABLE,
                                  "a sealed tensor is not leased; it is read without");
         lease = calloc(1, sizeof(*lease));

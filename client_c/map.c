@@ -113,10 +113,20 @@ static int map_again(td_tensor *tensor, int r, td_error *error)
         return r == EXCHANGE_LOST ? TD_OK : r;
 }
 
-/* The bytes of another user's small tensor, who alone has a segment made for it. */
-static bool has_own_bytes(const td_tensor *tensor)
+/*
+ * Bytes that came along are enough where it need not be shared memory; and of another user's small
+ * tensor, who alone has a segment made for it.
+ */
+static bool has_own_bytes(const td_tensor *tensor, bool share)
 {
-        return tensor->n_bytes == 0 || (tensor->data && tensor->has_owner);
+        bool has_data;
+
+        if (tensor->n_bytes == 0)
+                return true;
+        pthread_mutex_lock(&tensor->client->lock);
+        has_data = tensor->data;
+        pthread_mutex_unlock(&tensor->client->lock);
+        return has_data && (!share || tensor->has_owner);
 }
 
 /* Make sure that tensor->mapped is there and allows what is wanted, or has_own_bytes(). */
@@ -125,11 +135,12 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
         td_client *client = tensor->client;
 
         for (unsigned i = 0; i < ATTEMPTS; i++) {
-                bool is_mapped;
+                bool is_mapped, had_segment;
                 int r = 0;
 
                 pthread_mutex_lock(&client->lock);
                 is_mapped = tensor_attach(tensor);
+                had_segment = tensor->has_segment;
                 if (is_mapped && writable)
                         r = mapped_protect(tensor->mapped, true);
                 if (is_mapped && !writable && !tensor->is_mutable)
@@ -141,11 +152,11 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                         return error_set(error, TD_E_CLIENT_MEMORY,
                                          "a segment could not be protected: %s", strerror(-r));
                 r = map_again(tensor,
-                              tensor_ask_map(tensor, writable, i > 0 || tensor->has_segment, error),
+                              tensor_ask_map(tensor, writable, i > 0 || had_segment, error),
                               error);
                 if (r)
                         return r;
-                if (has_own_bytes(tensor))
+                if (has_own_bytes(tensor, true))
                         return TD_OK;
         }
         return fail_map(client, error);
@@ -205,6 +216,7 @@ void tensor_renounce(td_tensor *tensor)
 static int map_private(td_tensor *tensor, td_mapping *mapping, td_error *error)
 {
         size_t n_bytes = mapping->mapped->n_bytes;
+        size_t offset = (size_t)((uint8_t *)mapping->data - mapping->mapped->address);
         int fd = take_descriptor(tensor, mapping->mapped);
         void *address;
 
@@ -215,15 +227,14 @@ static int map_private(td_tensor *tensor, td_mapping *mapping, td_error *error)
                 address = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                                -1, 0);
                 if (address != MAP_FAILED)
-                        memcpy((uint8_t *)address + tensor->offset,
-                               mapping->mapped->address + tensor->offset, tensor->n_bytes);
+                        memcpy((uint8_t *)address + offset, mapping->data, tensor->n_bytes);
         }
         if (address == MAP_FAILED)
                 return error_set(error, TD_E_CLIENT_MEMORY, "a private mapping of %zu bytes: %s",
                                  n_bytes, strerror(errno));
         mapping->private = address;
         mapping->n_private = n_bytes;
-        mapping->data = (uint8_t *)address + tensor->offset;
+        mapping->data = (uint8_t *)address + offset;
         return TD_OK;
 }
 
@@ -250,15 +261,13 @@ static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *map
                        td_error *error)
 {
         td_client *client = tensor->client;
-        int r = TD_OK;
+        int r = tensor_make_known(tensor, error);
 
-        if (!tensor->handle)
-                r = tensor_store(tensor, error);
         if (r == TD_OK)
                 r = tensor_make_mapped(tensor, mode == TD_MAP_WRITE, error);
         if (r)
                 return r;
-        if (has_own_bytes(tensor))
+        if (has_own_bytes(tensor, true))
                 return map_own_bytes(tensor, mode, mapping, error);
         pthread_mutex_lock(&client->lock);
         r = tensor_check_lent(tensor, error); /* another thread may have given it away */
@@ -272,35 +281,44 @@ static int map_segment(td_tensor *tensor, enum td_map_mode mode, td_mapping *map
         return r == TD_OK && mode == TD_MAP_COW ? map_private(tensor, mapping, error) : r;
 }
 
-int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mappingp,
-           td_error *error)
+/* Under the lock. */
+static int check_mode(const td_tensor *tensor, enum td_map_mode mode, td_error *error)
 {
-        td_mapping *mapping;
-        bool is_leased;
         int r;
 
         if (tensor->is_pending)
                 return error_set(error, TD_E_BAD_ARGUMENTS,
                                  "a tensor is not mapped before td_wait()");
-        pthread_mutex_lock(&tensor->client->lock);
         r = tensor_check_lent(tensor, error);
-        is_leased = tensor->n_writing > 0;
-        pthread_mutex_unlock(&tensor->client->lock);
         if (r)
                 return r;
         if (!tensor->is_unsealed && mode == TD_MAP_WRITE && !tensor->is_mutable)
                 return error_set(error, TD_E_SEALED, "a sealed tensor is not written again");
-        if (!tensor->is_unsealed && mode == TD_MAP_WRITE && !is_leased)
+        if (!tensor->is_unsealed && mode == TD_MAP_WRITE && tensor->n_writing == 0)
                 return error_set(error, TD_E_NOT_MUTABLE,
                                  "a mutable tensor is mapped to be written under a lease to write");
         if (tensor->is_unsealed && mode != TD_MAP_WRITE)
                 return error_set(error, TD_E_NOT_SEALED,
                                  "an unsealed tensor is mapped to be written, not to be read");
+        return TD_OK;
+}
+
+int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mappingp,
+           td_error *error)
+{
+        td_mapping *mapping;
+        int r;
+
+        pthread_mutex_lock(&tensor->client->lock);
+        r = check_mode(tensor, mode, error);
+        pthread_mutex_unlock(&tensor->client->lock);
+        if (r)
+                return r;
         mapping = calloc(1, sizeof(*mapping));
         if (!mapping)
                 return fail_no_memory(error);
         mapping->tensor = tensor_ref(tensor);
-        if (has_own_bytes(tensor) || (tensor->data && !share))
+        if (has_own_bytes(tensor, share))
                 r = map_own_bytes(tensor, mode, mapping, error);
         else
                 r = map_segment(tensor, mode, mapping, error);

@@ -261,10 +261,14 @@ static void run_init(struct run *run, const td_builder *builder, td_function *fu
 /* An input or the function is of an earlier connection. */
 static int run_renew(struct run *run, td_error *error)
 {
+        bool has_handle;
+
         if (!run->stale)
                 return function_define(run->function, error);
-        return run->stale->handle ? tensor_renew(run->stale, error)
-                                  : tensor_store(run->stale, error);
+        pthread_mutex_lock(&run->stale->client->lock);
+        has_handle = run->stale->handle;
+        pthread_mutex_unlock(&run->stale->client->lock);
+        return has_handle ? tensor_renew(run->stale, error) : tensor_make_known(run->stale, error);
 }
 
 /* Send, renewing what is of an earlier connection. */

@@ -12,12 +12,14 @@
  */
 int td_share(td_tensor *tensor, bool shared, td_error *error)
 {
-        struct ask ask = { .method = METHOD_SHARE, .name = tensor->name, .hides = !shared };
+        struct ask ask = { .method = METHOD_SHARE,
+                           .name = td_tensor_name(tensor),
+                           .hides = !shared };
 
         if (tensor->has_owner)
                 return error_set(error, TD_E_NOT_OWNER, "the tensor is uid %u's",
                                  (unsigned)tensor->owner);
-        if (!tensor->name)
+        if (!ask.name)
                 return error_set(error, TD_E_BAD_ARGUMENTS,
                                  "a tensor is shared under its name, and this has none");
         if (shared)
@@ -25,16 +27,14 @@ int td_share(td_tensor *tensor, bool shared, td_error *error)
         return tensor_ask(tensor, &ask, NULL, 0, error);
 }
 
-/* One that the daemon knows by a handle. */
+/* A sealed one, by a handle. */
 static int tensor_check_known(td_tensor *tensor, td_error *error)
 {
-        int r = tensor_check_donated(tensor, error);
+        int r = tensor_make_known(tensor, error);
 
-        if (r)
-                return r;
-        if (tensor->is_unsealed)
+        if (r == TD_OK && tensor_is_unsealed(tensor))
                 return error_set(error, TD_E_NOT_SEALED, "the tensor is still being written");
-        return tensor->handle ? TD_OK : tensor_store(tensor, error);
+        return r;
 }
 
 int td_snapshot(td_tensor *tensor, const char *name, bool replace, int64_t wait_ms,

@@ -143,54 +143,6 @@ void td_tensor_free(td_tensor *tensor)
         client_unref(client);
 }
 
-/* Under the lock. */
-static int tensor_take_data(td_tensor *tensor, const struct description *d)
-{
-        if (!d->data || tensor->data)
-                return TD_OK;
-        tensor->data = malloc(d->n_data ? d->n_data : 1);
-        if (!tensor->data)
-                return TD_E_CLIENT_MEMORY;
-        memcpy(tensor->data, d->data, d->n_data);
-        return TD_OK;
-}
-
-int tensor_describe(td_tensor *tensor, const struct description *d, uint32_t epoch, td_error *error)
-{
-        td_client *client = tensor->client;
-        int r;
-
-        pthread_mutex_lock(&client->lock);
-        tensor->type = d->type;
-        memcpy(tensor->strides, d->strides, sizeof(tensor->strides));
-        tensor->n_bytes = d->n_bytes;
-        tensor->is_unsealed = d->is_unsealed;
-        tensor->is_mutable = d->is_mutable || (d->is_unsealed && tensor->is_mutable);
-        tensor->is_pending = false;
-        tensor->is_shared = d->is_shared;
-        tensor->has_owner = d->has_owner;
-        tensor->owner = d->owner;
-        tensor->epoch = epoch;
-        tensor->has_id = d->has_id && tensor->handle;
-        memcpy(tensor->id, d->id, sizeof(tensor->id));
-        tensor->has_segment = d->has_segment;
-        tensor->segment = d->segment;
-        tensor->offset = d->offset;
-        r = tensor_take_data(tensor, d);
-        if (r == TD_OK && d->name && !tensor->name && !(tensor->name = strndup(d->name, d->n_name)))
-                r = TD_E_CLIENT_MEMORY;
-        pthread_mutex_unlock(&client->lock);
-        return r ? fail_no_memory(error) : TD_OK;
-}
-
-int expect_description(struct reader *result, struct description *description, td_error *error)
-{
-        if (read_description(result, description))
-                return TD_OK;
-        return error_set(error, TD_E_MALFORMED,
-                         "the daemon's description of a tensor cannot be read");
-}
-
 int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t first_ms,
                td_error *error)
 {
@@ -204,10 +156,14 @@ int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t
         if (r == TD_OK)
                 r = expect_description(&result, &description, error);
         if (r == TD_OK)
-                r = tensor_describe(tensor, &description, call.epoch, error);
+                r = tensor_describe(tensor, &description,
+                                    ask->handle || ask->result ? call.epoch : 0, error);
         /* Whatever was asked for may have been done: its handle is released. */
-        if (r == TD_E_CANCELLED)
+        if (r == TD_E_CANCELLED) {
+                pthread_mutex_lock(&tensor->client->lock);
                 tensor->epoch = call.epoch;
+                pthread_mutex_unlock(&tensor->client->lock);
+        }
         call_deinit(&call);
         return r;
 }
@@ -216,11 +172,13 @@ int tensor_ask(td_tensor *tensor, struct ask *ask, td_tensor *handle_of, int64_t
 
 static int fail_gone(const td_tensor *tensor, td_error *error)
 {
-        if (tensor->name)
+        const char *name = td_tensor_name(tensor);
+
+        if (name)
                 return error_set(error, TD_E_GONE,
                                  "the tensor named '%s' ended with the daemon, or the name means "
                                  "another one now",
-                                 tensor->name);
+                                 name);
         return error_set(error, TD_E_GONE,
                          "an unnamed tensor ended with the daemon; name what must survive");
 }
@@ -315,15 +273,18 @@ static int tensor_create(td_tensor *tensor, td_error *error)
         struct ask ask = { .method = METHOD_CREATE,
                            .type = &tensor->type,
                            .order = tensor->order,
-                           .name = tensor->name,
+                           .name = td_tensor_name(tensor),
                            .replace = tensor->replaces,
-                           .mutable = tensor->is_mutable,
-                           .handle = tensor->handle,
                            .op_id = tensor->has_op_id ? tensor->op_id : NULL };
-        int64_t first_ms = tensor->created_ms;
+        int64_t first_ms;
 
+        pthread_mutex_lock(&tensor->client->lock);
+        ask.mutable = tensor->is_mutable;
+        ask.handle = tensor->handle;
+        first_ms = tensor->created_ms;
         if (!first_ms)
                 tensor->created_ms = now_ms();
+        pthread_mutex_unlock(&tensor->client->lock);
         return tensor_ask(tensor, &ask, NULL, first_ms, error);
 }
 
@@ -415,7 +376,7 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
                 td_mapping *mapping;
 
                 r = tensor_create(tensor, error);
-                if (r || !tensor->is_unsealed)
+                if (r || !tensor_is_unsealed(tensor))
                         return r;
                 r = td_map(tensor, TD_MAP_WRITE, true, &mapping, error);
                 if (r == TD_E_GONE)
@@ -469,7 +430,7 @@ int td_seal(td_tensor *tensor, td_error *error)
         int64_t strides[TD_NDIM_MAX];
         int r;
 
-        if (!tensor->is_unsealed)
+        if (!tensor_is_unsealed(tensor))
                 return error_set(error, TD_E_SEALED, "a sealed tensor is not sealed again");
         r = tensor_seal(tensor, error);
         if (r != EXCHANGE_LOST && r != EXCHANGE_STALE)
@@ -493,7 +454,8 @@ int td_seal(td_tensor *tensor, td_error *error)
         return r;
 }
 
-int tensor_store(td_tensor *tensor, td_error *error)
+/* Have the daemon keep what is here alone. */
+static int tensor_store(td_tensor *tensor, td_error *error)
 {
         struct ask ask = { .method = METHOD_PUT,
                            .type = &tensor->type,
@@ -505,9 +467,6 @@ int tensor_store(td_tensor *tensor, td_error *error)
         struct call call;
         int r;
 
-        r = tensor_check_donated(tensor, error);
-        if (r)
-                return r;
         axes_in_order(axes, &tensor->type, 'K', tensor->strides); /* as it lies */
         ask.order = axes;
         ask.handle = client_new_handle(tensor->client);
@@ -530,6 +489,18 @@ int tensor_store(td_tensor *tensor, td_error *error)
         }
         call_deinit(&call);
         return r;
+}
+
+int tensor_make_known(td_tensor *tensor, td_error *error)
+{
+        bool is_known;
+        int r;
+
+        pthread_mutex_lock(&tensor->client->lock);
+        r = tensor_check_donated(tensor, error);
+        is_known = tensor->handle;
+        pthread_mutex_unlock(&tensor->client->lock);
+        return r || is_known ? r : tensor_store(tensor, error);
 }
 
 /* ---- opening ---- */
@@ -620,9 +591,7 @@ int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
         int r = check_name(name, error);
 
         if (r == TD_OK)
-                r = tensor_check_donated(tensor, error);
-        if (r == TD_OK && !tensor->handle)
-                r = tensor_store(tensor, error);
+                r = tensor_make_known(tensor, error);
         if (r)
                 return r;
         random_id(op_id);
@@ -630,60 +599,4 @@ int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
         r = client_ask(tensor->client, &ask, tensor, 0, &call, &result, error);
         call_deinit(&call);
         return r;
-}
-
-/* ---- what it is ---- */
-
-const struct td_type *td_tensor_type(const td_tensor *tensor)
-{
-        return &tensor->type;
-}
-
-const int64_t *td_tensor_strides(const td_tensor *tensor)
-{
-        return tensor->strides;
-}
-
-uint64_t td_tensor_n_bytes(const td_tensor *tensor)
-{
-        return tensor->n_bytes;
-}
-
-const uint8_t *td_tensor_id(const td_tensor *tensor)
-{
-        td_tensor *mutable = (td_tensor *)(uintptr_t)tensor;
-
-        if (tensor->is_donated || (!tensor->handle && tensor_store(mutable, NULL)))
-                return NULL;
-        return tensor->has_id ? tensor->id : NULL;
-}
-
-const char *td_tensor_name(const td_tensor *tensor)
-{
-        return tensor->name;
-}
-
-bool td_tensor_is_sealed(const td_tensor *tensor)
-{
-        return !tensor->is_unsealed && !tensor->is_mutable;
-}
-
-bool td_tensor_is_mutable(const td_tensor *tensor)
-{
-        return tensor->is_mutable;
-}
-
-bool td_tensor_is_shared(const td_tensor *tensor)
-{
-        return tensor->is_shared;
-}
-
-int64_t td_tensor_owner(const td_tensor *tensor)
-{
-        return tensor->has_owner ? (int64_t)tensor->owner : -1;
-}
-
-td_client *td_tensor_client(const td_tensor *tensor)
-{
-        return tensor->client;
 }

@@ -97,6 +97,34 @@ START_TEST(copied_lent_and_waited_for)
 }
 END_TEST
 
+/* It is done by its name, which says nothing of a handle that the connection does not know. */
+START_TEST(shared_after_a_new_start)
+{
+        td_client *client = kit_connect();
+        struct td_type type = f64_1d(1000), other = f64_1d(2000);
+        double *data = ramp(2000);
+        td_tensor *tensor;
+        td_error error;
+
+        OK(td_put(client, data, &type, NULL, 'C', "x", false, &tensor, &error));
+        kit_stop(SIGKILL);
+        kit_start();
+        OK(td_share(tensor, true, &error));
+        ck_assert(td_tensor_is_shared(tensor));
+        OK(td_lend(tensor, &error));
+
+        /* What the name means by now is another one, which this does not become. */
+        OK(td_put(client, data, &other, NULL, 'C', "x", true, NULL, &error));
+        OK(td_share(tensor, true, &error));
+        ck_assert_int_eq(td_tensor_type(tensor)->shape[0], 1000);
+        OK(td_lend(tensor, &error));
+        OK(td_delete(client, "x", &error));
+        td_tensor_free(tensor);
+        td_close(client);
+        free(data);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("client_share");
@@ -106,6 +134,7 @@ int main(void)
 
         tcase_add_checked_fixture(tc, kit_setup, kit_teardown);
         tcase_set_timeout(tc, 60);
+        tcase_add_test(tc, shared_after_a_new_start);
         tcase_add_test(tc, shared_without_a_copy);
         tcase_add_test(tc, copied_lent_and_waited_for);
         suite_add_tcase(suite, tc);
