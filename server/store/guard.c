@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -35,6 +37,16 @@ static struct guard_slot guard_slots[GUARD_SLOTS];
 static atomic_int guard_high; /* slots in use lie below */
 static atomic_int guard_hint; /* slots below are most likely taken */
 
+/*
+ * The system call itself, and nothing of a library within a handler. Other threads may read there
+ * at this moment: the kernel gives each of them zeros or, again, a fault.
+ */
+static bool guard_put_zeros(void *begin, size_t n_bytes)
+{
+        return syscall(SYS_mmap, begin, n_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L) != -1;
+}
+
 static bool guard_absorb(uintptr_t address)
 {
         int high = atomic_load_explicit(&guard_high, memory_order_acquire);
@@ -42,21 +54,18 @@ static bool guard_absorb(uintptr_t address)
         for (int i = 0; i < high; i++) {
                 struct guard_slot *slot = &guard_slots[i];
                 unsigned sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
-                uintptr_t begin = atomic_load_explicit(&slot->begin, memory_order_relaxed);
-                size_t n_bytes = atomic_load_explicit(&slot->n_bytes, memory_order_relaxed);
+                uintptr_t begin = atomic_load_explicit(&slot->begin, memory_order_acquire);
+                size_t n_bytes = atomic_load_explicit(&slot->n_bytes, memory_order_acquire);
                 atomic_bool *poisonedp = atomic_load_explicit(&slot->poisonedp,
-                                                              memory_order_relaxed);
+                                                              memory_order_acquire);
 
-                atomic_thread_fence(memory_order_acquire);
                 if ((sequence & SLOT_KIND) != SLOT_LIVE || address < begin ||
                     address - begin >= n_bytes ||
                     atomic_load_explicit(&slot->sequence, memory_order_relaxed) != sequence)
                         continue;
                 /* The mark first: whoever sees zeros must be able to see why. */
                 atomic_store(poisonedp, true);
-                return mmap((void *)begin, n_bytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-                            0) != MAP_FAILED;
+                return guard_put_zeros((void *)begin, n_bytes);
         }
         return false;
 }
@@ -101,9 +110,10 @@ int guard_insert(void *address, size_t n_bytes, atomic_bool *poisonedp)
                     !atomic_compare_exchange_strong(&slot->sequence, &sequence,
                                                     sequence + SLOT_CLAIMED))
                         continue;
-                atomic_store_explicit(&slot->begin, (uintptr_t)address, memory_order_relaxed);
-                atomic_store_explicit(&slot->n_bytes, n_bytes, memory_order_relaxed);
-                atomic_store_explicit(&slot->poisonedp, poisonedp, memory_order_relaxed);
+                /* Whoever sees one of these sees that the slot was claimed, too. */
+                atomic_store_explicit(&slot->begin, (uintptr_t)address, memory_order_release);
+                atomic_store_explicit(&slot->n_bytes, n_bytes, memory_order_release);
+                atomic_store_explicit(&slot->poisonedp, poisonedp, memory_order_release);
                 atomic_store_explicit(&slot->sequence, sequence + SLOT_LIVE, memory_order_release);
                 atomic_store_explicit(&guard_hint, (i + 1) % GUARD_SLOTS, memory_order_relaxed);
                 high = atomic_load(&guard_high);
