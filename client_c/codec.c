@@ -338,6 +338,15 @@ void frame_name(struct frame *frame, const char *name, int64_t owner)
         msgpack_pack_int64(&pk, owner);
 }
 
+void frame_number(struct frame *frame, const char *key, uint64_t number)
+{
+        msgpack_packer pk = packer_of(frame);
+
+        msgpack_pack_map(&pk, 1);
+        pack_text(&pk, key);
+        msgpack_pack_uint64(&pk, number);
+}
+
 static void frame_ids(struct frame *frame, const char *method, const char *key, const uint64_t *ids,
                       size_t n_ids)
 {

@@ -94,6 +94,8 @@ void frame_raw(struct frame *frame, uint32_t msgid, const char *method, const vo
                size_t n_params);
 /* {"name": name, "owner": owner}, as params of frame_raw(); owner -1: left out */
 void frame_name(struct frame *frame, const char *name, int64_t owner);
+/* {key: number}, as params of frame_raw() */
+void frame_number(struct frame *frame, const char *key, uint64_t number);
 /* Ids that one message gives back; more become several messages. */
 #define FRAME_IDS_MAX 4096
 /* [2, "release", [{"handles": ids}]], [2, "unmap", [{"segments": ids}]] */

@@ -59,6 +59,7 @@ static const char text_before[] =
         "  share NAME            let every user read it (unshare NAME: not any more)\n"
         "  snapshot NAME NEW     copy it as it is now, mutable or not, into a sealed one\n"
         "  holders [NAME]        who refers to it and maps it; or what each connection holds\n"
+        "  cancel NUMBER         end a request whose connection ended (holders: left)\n"
         "  ops                   the operations that the daemon computes\n"
         "  purge                 remove all names; with no daemon running, whatever one left "
         "in " SHM_DIRECTORY "\n"
@@ -293,30 +294,56 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
         return TD_OK;
 }
 
-/* Call a method with no parameter, or a name, and print what it says, unless that is nothing. */
-static int do_call(td_client *client, const char *method, const char *name,
-                   const struct arguments *arguments, td_error *error)
+/* Call a method and print what it says, unless that is nothing. params: consumed. */
+static int do_frame(td_client *client, const char *method, struct frame *params, bool is_json,
+                    td_error *error)
 {
         struct reader reader;
-        struct frame params;
         void *result;
         size_t n_result;
         int r;
 
-        frame_init(&params);
-        if (name)
-                frame_name(&params, name, arguments->owner);
-        r = params.has_failed ? fail_no_memory(error)
-                              : td_call(client, method, name ? params.bytes : NULL, params.n_bytes,
-                                        &result, &n_result, error);
-        frame_deinit(&params);
+        r = params->has_failed ? fail_no_memory(error)
+                               : td_call(client, method, params->n_bytes ? params->bytes : NULL,
+                                         params->n_bytes, &result, &n_result, error);
+        frame_deinit(params);
         if (r)
                 return r;
         reader = reader_of(result, n_result);
         if (reader_next(&reader).kind != READ_NIL)
-                print_result(result, n_result, arguments->is_json);
+                print_result(result, n_result, is_json);
         td_free(result);
         return TD_OK;
+}
+
+/* With no parameter, or a name. */
+static int do_call(td_client *client, const char *method, const char *name,
+                   const struct arguments *arguments, td_error *error)
+{
+        struct frame params;
+
+        frame_init(&params);
+        if (name)
+                frame_name(&params, name, arguments->owner);
+        return do_frame(client, method, &params, arguments->is_json, error);
+}
+
+/* What goes on without its connection, by its number. */
+static int do_cancel(td_client *client, const struct arguments *arguments, td_error *error)
+{
+        const char *text = arguments->words[1];
+        char *end;
+        struct frame params;
+        unsigned long long number;
+
+        errno = 0;
+        number = strtoull(text, &end, 10);
+        if (*text < '1' || *text > '9' || *end || errno)
+                return error_set(error, TD_E_BAD_ARGUMENTS,
+                                 "'%s' is not the number of a request, as holders tells it", text);
+        frame_init(&params);
+        frame_number(&params, "request", number);
+        return do_frame(client, "cancel", &params, arguments->is_json, error);
 }
 
 /* A command that is called as the method is. */
@@ -610,7 +637,7 @@ static const struct command {
         { "save", 1, 2, do_save },      { "load", 1, 1, do_load },
         { "wait", 1, 2, do_wait },      { "share", 1, 1, do_share },
         { "unshare", 1, 1, do_share },  { "snapshot", 2, 2, do_snapshot },
-        { "holders", 0, 1, do_method },
+        { "holders", 0, 1, do_method },  { "cancel", 1, 1, do_cancel },
 };
 
 static int run_command(const struct command *command, const struct arguments *arguments)

@@ -410,7 +410,8 @@ class Client:
             Of a tensor: ``holders``, a list of dicts (``connection uid pid client references maps
             leases``), and ``held``: it is mapped where no connection knows of. Of nothing:
             ``connections``, a list of dicts (``connection uid pid client references bytes leases
-            requests``), and ``held``, bytes.
+            requests``), ``held``, bytes, and ``left``, what goes on though its connection ended: a
+            list of dicts (``request uid method left_ms names``).
 
         Raises
         ------
@@ -427,6 +428,21 @@ class Client:
             result[key] += page[key]
         del result["more"]
         return result
+
+    def cancel(self, request):
+        """End a request whose connection ended: one of one's own, or, for root, of anybody's.
+
+        Parameters
+        ----------
+        request : int
+            Its number, as ``left`` of `holders` has it.
+
+        Returns
+        -------
+        bool
+            Whether there was such a one. It ends soon; or well, if it was just done.
+        """
+        return self._call("cancel", {"request": request})
 
     def _call(self, method, params=None):
         return _msgpack.unpack(self._native.call(method, _msgpack.pack(params) if params else None))
@@ -661,6 +677,7 @@ FUNCTIONS = {
         "share",
         "wait",
         "holders",
+        "cancel",
         "stat",
         "ops",
         "ping",

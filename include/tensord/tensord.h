@@ -162,8 +162,8 @@ enum td_map_mode {
 };
 /*
  * The tensor's memory. Two mappings of one tensor in one process are the same pages (TD_MAP_READ:
- * the same address). A small sealed tensor may be served from a private copy if share is false, or if
- * it is another user's.
+ * the same address). A small sealed tensor may be served from a private copy if share is
+ * false, or if it is another user's.
  */
 TD_API int td_map(td_tensor *tensor, enum td_map_mode mode, bool share, td_mapping **mapping,
                   td_error *error);

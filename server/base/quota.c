@@ -131,7 +131,7 @@ static uint64_t share_left(const struct user *user, uint64_t n_free, uint64_t n_
         return most > n_used ? (most - n_used) / (USER_SHARE + 1) : 0;
 }
 
-/* What is the user's in any case: 3/4 of what each of the others who hold some left a quarter of. */
+/* What is the user's in any case: 3/4 of what others left, each a quarter of what it found. */
 static uint64_t user_guarantee(const struct user *user, enum resource resource)
 {
         const struct total *total = &user->users->totals[resource];

@@ -19,12 +19,13 @@
  *
  * (Of the k holders take who was granted something last, at the end, then the one before, and so
  * on: each got at most 3/4 of what those before it left.) Where one uid alone may connect it gets
- * everything. What exists already (recovery), gives something back, or is the daemon's own need goes
- * beyond shares. So that this takes nobody's: beside k others who hold some, 3/4 * L / 4^k are a
+ * everything. What exists already (recovery), gives something back, or is the daemon's own need
+ * goes beyond shares. So that this takes nobody's: beside k others who hold some, 3/4 * L / 4^k are a
  * user's in any case, of all resources but bytes, which are memory that there is or is not. If
  * nobody went beyond, that says nothing new (leave the user out: what the k others leave free is
  * L / 4^k or more). Else the whole gets beyond L by a quarter of L more, at most: of those who were
- * granted something last in this way the first stands beside one other at least, the next beside two.
+ * granted something last in this way the first stands beside one other at least, the next beside
+ * two.
  *
  * users_check() asserts at any time that the users' sums are the whole. Loop thread only.
  */
@@ -139,7 +140,7 @@ struct user *user_unref(struct user *user);
 
 /* The most that the user could hold now. */
 uint64_t user_limit(const struct user *user, enum resource resource);
-/* Would a charge be granted? Nothing more always is. 0, or CHARGE_E_* and users->refusal says why. */
+/* Would it be granted (no more always is)? 0, or CHARGE_E_* and users->refusal says why. */
 int user_may_take(struct user *user, enum resource resource, uint64_t n);
 
 /* 0, or CHARGE_E_*: nothing is charged, and users->refusal says why. The charge must be empty. */

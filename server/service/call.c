@@ -303,9 +303,17 @@ void call_orphan(struct call *call)
         call->client->n_bytes -= call->n_bytes;
         call->client = NULL;
         call->is_orphan = true;
+        call->number = ++call->service->n_orphans_ever;
+        call->left_ms = clock_now_ms();
         call->user->n_orphans++;
         list_unlink(&call->link);
         list_push_back(&call->service->orphans, &call->link);
+}
+
+bool call_may_cancel(const struct call *call)
+{
+        return request_is_run(call->request) || call->request->method == METHOD_LEASE ||
+               call->request->method == METHOD_WAIT;
 }
 
 void call_set_stopped(struct call *call, enum call_stop why)

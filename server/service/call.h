@@ -58,7 +58,9 @@ struct call {
         struct repeat *repeat;
         bool is_repeat;   /* of a named write: not done again, it gets the outcome of the first */
         bool is_waiting;  /* counted in client->n_waiting */
-        bool is_orphan;   /* counted in user->n_orphans */
+        bool is_orphan;   /* counted in user->n_orphans; then */
+        uint64_t number;  /* it can be spoken of, and */
+        uint64_t left_ms; /* its connection ended at that time */
         uint64_t n_bytes; /* counted in client->n_bytes, */
         struct charge workspace; /* and on the user; */
         struct charge counted;   /* among the requests of its user */
@@ -130,6 +132,8 @@ void call_count_bytes(struct call *call, uint64_t n_bytes);
 void call_orphan(struct call *call);
 /* It ends for that reason: now, or soon if a worker is at it. */
 void call_stop(struct call *call, enum call_stop why);
+/* Is it one that may be ended on request: does it compute, or wait? */
+bool call_may_cancel(const struct call *call);
 /* Its work came back, done or not, but it was to end meanwhile: true, and it has ended. */
 bool call_has_stopped(struct call *call);
 /* The failure of a call that was stopped. */

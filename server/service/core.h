@@ -52,6 +52,7 @@ struct service {
         struct repeats repeats;
         struct list clients;
         struct list orphans;       /* calls whose client is gone and that still finish */
+        uint64_t n_orphans_ever;
         struct list ready;         /* calls to be started */
         struct list starved;       /* calls that wait for memory, longest first */
         struct heap timed;         /* calls with a deadline, by when it may be over */

@@ -19,7 +19,8 @@ enum describe_mode {
 
 /*
  * Give a small tensor of the call's user a segment if it has none. It is on its owner's account, so
- * who reads another's gets the segment that is there, or the bytes. 0, a store outcome or a negative errno.
+ * who reads another's gets the segment that is there, or the bytes.
+ * 0, a store outcome or a negative errno.
  */
 int describe_promote(struct call *call, struct tensor *tensor);
 /*

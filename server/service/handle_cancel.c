@@ -2,7 +2,8 @@
 /*
  * cancel
  *
- * Ends what computes or waits, of this connection alone. One that a worker is at stops between two
+ * Ends what computes or waits: of this connection, or what a connection of the same user left,
+ * which nobody else could end (`holders` tells its number). One that a worker is at stops between two
  * tiles or steps; it may also be done before it looks, and then succeeds. Only its own answer says
  * which: the answer to cancel says whether there was something to end.
  */
@@ -11,8 +12,7 @@
 
 static bool is_meant(const struct call *call, const struct request *cancel)
 {
-        if (!request_is_run(call->request) && call->request->method != METHOD_LEASE &&
-            call->request->method != METHOD_WAIT)
+        if (!call_may_cancel(call))
                 return false;
         if (cancel->has_of_msgid && call->request->msgid == cancel->of_msgid)
                 return true;
@@ -23,11 +23,26 @@ static bool is_meant(const struct call *call, const struct request *cancel)
         return false;
 }
 
-void handle_cancel(struct call *call)
+/* One without a connection; of others only for who administers. NULL: there is none. */
+static struct call *find_left(const struct call *call)
 {
         struct call *other;
+
+        list_for_each (other, &call->service->orphans, link)
+                if (other->number == call->request->of_request && call_may_cancel(other) &&
+                    (other->user == call->user || call_is_administrators(call)))
+                        return other;
+        return NULL;
+}
+
+void handle_cancel(struct call *call)
+{
+        struct call *other = find_left(call);
         struct reply *reply;
-        bool was_there = false;
+        bool was_there = other;
+
+        if (other)
+                call_stop(other, CALL_STOPS_CANCELLED);
 
         list_for_each (other, &call->client->calls, link) {
                 if (!is_meant(other, call->request))

@@ -3,12 +3,14 @@
  * holders
  *
  * Who holds what: of a tensor, by connection, the handles that mean it, whether its memory was
- * handed out, and the leases; of nothing, what each connection has. Process numbers are those at
+ * handed out, and the leases; of nothing, what each connection has, and what goes on without one.
+ * Process numbers are those at
  * the time of connecting, for people to read: nothing here depends on them.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/dispatch.h"
@@ -159,6 +161,54 @@ static bool is_listed(const struct call *call, const struct client *client)
                (client->user == call->user || call_is_administrators(call));
 }
 
+static bool is_left(const struct call *call, const struct call *other)
+{
+        return call_may_cancel(other) && atomic_load(&other->stop) == CALL_GOES_ON &&
+               (other->user == call->user || call_is_administrators(call));
+}
+
+static void write_left(struct reply *reply, const struct call *other, uint64_t now_ms)
+{
+        const struct request *request = other->request;
+        uint32_t n_names = 0;
+
+        reply_map(reply, 5);
+        reply_key_uint(reply, "request", other->number);
+        reply_key_uint(reply, "uid", other->user->uid);
+        reply_key(reply, "method");
+        reply_str(reply, method_name(request->method));
+        reply_key_uint(reply, "left_ms", now_ms - other->left_ms);
+        for (uint32_t i = 0; i < request->program.n_outputs; i++)
+                n_names += request->outputs[i].name != NULL;
+        reply_key(reply, "names");
+        reply_array(reply, n_names);
+        for (uint32_t i = 0; i < request->program.n_outputs; i++)
+                if (request->outputs[i].name)
+                        reply_str(reply, request->outputs[i].name);
+}
+
+/* Requests whose connection ended: the first so many. */
+static void write_lefts(struct reply *reply, const struct call *call)
+{
+        uint64_t now_ms = clock_now_ms();
+        const struct call *other;
+        uint32_t n = 0;
+
+        list_for_each (other, &call->service->orphans, link)
+                n += is_left(call, other);
+        n = n < call->request->limit ? n : call->request->limit;
+        reply_key(reply, "left");
+        reply_array(reply, n);
+        list_for_each (other, &call->service->orphans, link) {
+                if (n == 0)
+                        break;
+                if (is_left(call, other)) {
+                        write_left(reply, other, now_ms);
+                        n--;
+                }
+        }
+}
+
 static void holders_of_all(struct call *call)
 {
         struct service *service = call->service;
@@ -175,7 +225,8 @@ static void holders_of_all(struct call *call)
         list_for_each (client, &service->clients, link)
                 n += is_listed(call, client);
         n_left = n < call->request->limit ? n : call->request->limit;
-        reply_map(reply, 3);
+        reply_map(reply, 4);
+        write_lefts(reply, call);
         reply_key(reply, "more");
         reply_bool(reply, n > n_left);
         reply_key_uint(reply, "held",

@@ -251,13 +251,13 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                const struct desc *desc, struct segment *segment, const void *data,
                const void *creator);
 /*
- * One over a heap copy of data, if there may be any, instead of another of its user that goes at
- * once when this one is named (reservation_leaves(); NULL: of none): only what is more is asked for.
+ * One over a heap copy of data instead of another of its user, which goes at once when this one is
+ * named (reservation_leaves(); NULL: of none): only what is more is asked for.
  * As tensor_new(), and STORE_E_TRIMMING.
  */
 int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, const void *data, const struct tensor *before);
-/* As tensor_new(), with one of the tensors that prepaid was charged for: none is charged any more. */
+/* As tensor_new(), with one of the tensors that prepaid was charged for: none is charged now. */
 int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, struct segment *segment, const void *data,
                        const void *creator, struct charge *prepaid);

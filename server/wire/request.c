@@ -91,8 +91,8 @@ static const struct method methods[N_METHODS] = {
         [METHOD_CALL] = { "call", KEY_BIT(DEFINITION) | KEY_BIT(INPUTS) | KEY_BIT(OUTPUTS),
                           ONCE | JOB, 0, 0, false },
         [METHOD_UNDEFINE] = { "undefine", KEY_BIT(DEFINITIONS), 0, 0, 0, true },
-        [METHOD_CANCEL] = { "cancel", 0, KEY_BIT(MSGID) | KEY_BIT(HANDLE), 0,
-                            KEY_BIT(MSGID) | KEY_BIT(HANDLE), true },
+        [METHOD_CANCEL] = { "cancel", 0, KEY_BIT(MSGID) | KEY_BIT(HANDLE) | KEY_BIT(REQUEST), 0,
+                            KEY_BIT(MSGID) | KEY_BIT(HANDLE) | KEY_BIT(REQUEST), true },
 };
 
 const char *method_name(enum td_method method)
@@ -234,6 +234,8 @@ static int read_param(struct decode *decode, enum wire_key key, const msgpack_ob
         case KEY_MSGID:
                 request->has_of_msgid = true;
                 return decode_uint(decode, "msgid", object, 0, UINT32_MAX, &request->of_msgid);
+        case KEY_REQUEST:
+                return decode_uint(decode, "request", object, 1, UINT64_MAX, &request->of_request);
         case KEY_DEADLINE_MS:
                 request->has_deadline = true;
                 return decode_uint(decode, "deadline_ms", object, 0, UINT64_MAX,
@@ -311,7 +313,7 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
                                      method->one_of & KEY_BIT(HANDLE) ? " handle" : "",
                                      method->one_of & KEY_BIT(NAME) ? " name" : "",
                                      method->one_of & KEY_BIT(ID) ? " id" : "",
-                                     method->one_of & KEY_BIT(MSGID) ? " msgid" : "");
+                                     method->one_of & KEY_BIT(MSGID) ? " msgid request" : "");
         r = decode_ref(decode, &map, method->refs, &request->ref);
         if (r)
                 return r;

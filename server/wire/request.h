@@ -103,7 +103,8 @@ struct request {
         uint64_t *ids;
         bool has_of_msgid; /* cancel: of the request that is to end, */
         uint64_t of_msgid;
-        uint64_t of_handle; /* or the handle of a result of it, 0: none */
+        uint64_t of_handle;  /* or the handle of a result of it, 0: none; */
+        uint64_t of_request; /* or the number of one whose connection ended, 0: none */
         uint32_t n_threads; /* run, call: that may compute it, 0: all */
         bool has_deadline;  /* of wait: unless it is not to wait at all */
         uint64_t deadline_ms;

@@ -255,7 +255,7 @@ def cells_numbers(thing, who, way, ref):
     for method, keys in (("release", {"handles": [thing.handle]}),
                          ("unmap", {"segments": [thing.segment]}), ("unlease", {"leases": [1]}),
                          ("undefine", {"definitions": [1]}), ("cancel", {"msgid": 1}),
-                         ("cancel", {"handle": thing.handle})):
+                         ("cancel", {"handle": thing.handle}), ("cancel", {"request": 1})):
         yield method, lambda raw, m=method, k=keys: raw.call(m, **k), {"ok"}, True
 
 

@@ -62,6 +62,7 @@ METHODS = [
     ("call", {"definition": 1, "inputs": INPUTS[1:], "outputs": [{"handle": 9}, {}], **ONCE,
             **JOB}),
     ("undefine", {"definitions": [1]}), ("cancel", {"msgid": 3}), ("cancel", {"handle": 3}),
+    ("cancel", {"request": 3}),
     ("infer", {"name": NAME, "inputs": [F2, F2]}), ("nothing", {}),
 ]
 VALUES = [None, True, -1, 0, 17, 2**31, 2**63, 2**64 - 1, -2**63, 1.5, "", "x" * 300, "\x01", "F",

@@ -421,6 +421,7 @@ static const struct row rows[] = {
         { "undefine", true, { { "definitions", write_fews, 4 } } },
         { "cancel", true, { { "msgid", write_msgid, 4 } } },
         { "cancel", true, { { "handle", write_handle, 4 } } },
+        { "cancel", true, { { "request", write_few, 4 } } },
         { "ping", false, { { NULL, NULL, 0 } } },
         { "hello", false, { { "version", write_few, 4 } } },
 };

@@ -163,6 +163,15 @@ def mapped(fd, made, writable=False):
                 yield data
 
 
+def leave_endless(raw, name):
+    """Ask for a loop without end whose result has a name, and leave before the answer."""
+    attrs = {"max_steps": 2**63 - 1, "captures": 0, "body": [["sqrt", [2], {}]], "results": [1, 3]}
+    raw.send("run", inputs=[immediate([True], "bool", []), immediate([1.0], shape=[])],
+             nodes=[["while", [0, 1], attrs]], outputs=[{"value": 3, "name": name}])
+    raw.call("ping")
+    raw.close()
+
+
 def eventually(condition, seconds=10, what="condition"):
     """Wait until condition() is true; its value."""
     deadline = time.monotonic() + seconds

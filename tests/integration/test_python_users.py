@@ -13,6 +13,7 @@ import pytest
 
 import tensord
 from kit import wait_until
+from raw import leave_endless
 from users import ALICE, BOB, as_user, effective_uid, takes_root
 
 
@@ -207,6 +208,15 @@ def test_holders(client, daemon):
         assert {row["uid"] for row in mine} == {os.geteuid()}
         del t, array, opened
     client.delete("x")
+
+
+def test_what_was_left_is_ended(client, daemon):
+    leave_endless(daemon.raw(), "endless")
+    wait_until(lambda: client.holders()["left"], "it is left")
+    [row] = client.holders()["left"]
+    assert (row["method"], row["names"]) == ("run", ["endless"])
+    assert client.cancel(row["request"] + 1) is False and client.cancel(row["request"]) is True
+    wait_until(lambda: not client.holders()["left"], "it ends")
 
 
 @takes_root

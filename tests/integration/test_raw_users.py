@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from raw import Raw, eventually
+from raw import Raw, eventually, leave_endless
 from users import connect_as, takes_root
 
 NOBODY = 65534
@@ -100,3 +100,34 @@ def test_a_user_who_reads_no_descriptors_does_not_stop_another(daemon):
                 root.run([["ones", [], {"shape": [1000], "dtype": "float64"}]],
                          outputs=[{"value": 0, "handle": i + 1, "map": True}])
                 assert len(root.fds) == i + 1
+
+
+def left(raw):
+    return raw.call("holders")["left"]
+
+
+def test_who_may_end_what_its_connection_left(daemon):
+    """its uid and administrators: a loop without end would keep name, memory and threads"""
+    with Raw(daemon.path) as root, connect_as(NOBODY, daemon.path) as nobody, \
+            connect_as(NOBODY - 1, daemon.path) as other:
+        assert left(root) == []
+        leave_endless(connect_as(NOBODY, daemon.path), "a")
+        [row] = eventually(lambda: left(nobody), what="it is left")
+        assert (row["uid"], row["method"], row["names"]) == (NOBODY, "run", ["a"])
+        assert left(other) == []
+        assert other.call("cancel", request=row["request"]) is False
+        assert nobody.call("cancel", request=row["request"] + 1) is False
+        assert nobody.call("holders", limit=1)["left"][0]["left_ms"] >= row["left_ms"]
+        assert nobody.refusal("put", dtype="int8", shape=[0], data=b"",
+                              name="a").code == "name_taken"
+        assert nobody.call("cancel", request=row["request"]) is True
+        eventually(lambda: root.call("stat")["jobs"] == 0, what="it ended")
+        assert left(nobody) == []
+        nobody.put([1], name="a")
+
+        leave_endless(connect_as(NOBODY, daemon.path), "b")
+        [row] = eventually(lambda: left(root), what="it is left")
+        assert root.call("cancel", request=row["request"]) is True
+        eventually(lambda: root.call("stat")["jobs"] == 0, what="it ended")
+        assert nobody.refusal("cancel", request=0).code == "bad_arguments"
+        assert nobody.refusal("cancel", request="1").code == "bad_arguments"

@@ -9,6 +9,7 @@ import subprocess
 import kit
 import numpy
 import pytest
+from raw import eventually, leave_endless
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,18 @@ def test_what_is_for_others(ctl, tmp_path):
     assert [row["client"] for row in rows] == ["tensorctl"]
     ctl("rm", "--owner", uid, "a", "b")
     assert json.loads(ctl("--json", "ls")) == []
+
+
+def test_a_request_that_was_left_is_ended(ctl, daemon):
+    def left():
+        return json.loads(ctl("--json", "holders"))["left"]
+
+    leave_endless(daemon.raw(), "endless")
+    [row] = eventually(left, what="it is left")
+    assert row["names"] == ["endless"] and "endless" in ctl("holders")
+    assert ctl("--json", "cancel", row["request"]).strip() == "true"
+    assert eventually(lambda: not left(), what="it ends")
+    assert ctl("cancel", row["request"] + 1).strip() == "false"
+    for word in "x", "0", "1x", "1" + "0" * 30:
+        ctl("cancel", word, status=1)
+        assert "is not the number of a request" in ctl.error
