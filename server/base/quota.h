@@ -20,8 +20,8 @@
  * (Of the k holders take who was granted something last, at the end, then the one before, and so
  * on: each got at most 3/4 of what those before it left.) Where one uid alone may connect it gets
  * everything. What exists already (recovery), gives something back, or is the daemon's own need
- * goes beyond shares. So that this takes nobody's: beside k others who hold some, 3/4 * L / 4^k are a
- * user's in any case, of all resources but bytes, which are memory that there is or is not. If
+ * goes beyond shares. So that this takes nobody's: beside k others who hold some, 3/4 * L / 4^k are
+ * a user's in any case, of all resources but bytes, which are memory that there is or is not. If
  * nobody went beyond, that says nothing new (leave the user out: what the k others leave free is
  * L / 4^k or more). Else the whole gets beyond L by a quarter of L more, at most: of those who were
  * granted something last in this way the first stands beside one other at least, the next beside

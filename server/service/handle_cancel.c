@@ -3,9 +3,9 @@
  * cancel
  *
  * Ends what computes or waits: of this connection, or what a connection of the same user left,
- * which nobody else could end (`holders` tells its number). One that a worker is at stops between two
- * tiles or steps; it may also be done before it looks, and then succeeds. Only its own answer says
- * which: the answer to cancel says whether there was something to end.
+ * which nobody else could end (`holders` tells its number). One that a worker is at stops between
+ * two tiles or steps; it may also be done before it looks, and then succeeds. Only its own answer
+ * says which: the answer to cancel says whether there was something to end.
  */
 #include "service/core.h"
 #include "service/dispatch.h"
