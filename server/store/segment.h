@@ -65,7 +65,7 @@ struct segment {
         struct charge charge;
 
         /* under warm->lock */
-        uint32_t n_pins;
+        atomic_uint n_pins; /* read by whoever has one, beside others who take theirs */
         int fd;
         int slot;
         uint8_t *map;
