@@ -58,8 +58,8 @@ static uint32_t names_list(const struct names *names, uid_t uid, const char *pre
         uint32_t n = 0;
 
         *morep = false;
-        for (; name && strncmp(name->text, prefix, strlen(prefix)) == 0; name = names_next(name)) {
-                if (!name->tensor || (after && strcmp(name->text, after) <= 0))
+        for (; name && !strncmp(name_text(name), prefix, strlen(prefix)); name = names_next(name)) {
+                if (!name->tensor || (after && strcmp(name_text(name), after) <= 0))
                         continue;
                 if (n == max) {
                         *morep = true;
@@ -153,7 +153,7 @@ int name_show(struct store *store, struct name *name, bool is_shown)
         int r;
 
         if (is_shown && !name->shown) {
-                r = names_get(&store->shown, name->user, name->text, strlen(name->text),
+                r = names_get(&store->shown, name->user, name_text(name), strlen(name_text(name)),
                               &name->shown);
                 if (r)
                         return r;
@@ -324,8 +324,8 @@ static void record_of_tensor(struct record *record, const struct name *name,
 
         *record = (struct record){ .type = RECORD_COMMIT,
                                    .uid = name->user->uid,
-                                   .name = name->text,
-                                   .n_name = (uint16_t)strlen(name->text),
+                                   .name = name_text(name),
+                                   .n_name = (uint16_t)strlen(name_text(name)),
                                    .desc = tensor->desc,
                                    .is_mutable = tensor->mutable,
                                    .is_shared = name->shown && name->tensor == tensor,
@@ -469,8 +469,8 @@ int name_evict(struct store *store, struct name *name)
 {
         struct record record = { .type = RECORD_DELETE,
                                  .uid = name->user->uid,
-                                 .name = name->text,
-                                 .n_name = (uint16_t)strlen(name->text),
+                                 .name = name_text(name),
+                                 .n_name = (uint16_t)strlen(name_text(name)),
                                  .time_ms = clock_now_ms() };
         int r;
 

@@ -3,7 +3,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
+
+#include "tensord/limits.h"
+
+#define KEY_BYTES(n_text) (offsetof(struct name_key, text) + (n_text))
 
 void names_init(struct names *names, uint64_t seed)
 {
@@ -12,7 +17,7 @@ void names_init(struct names *names, uint64_t seed)
 
 void names_deinit(struct names *names)
 {
-        assert(!names->first[0] && names->n_names == 0);
+        assert(!names->first[0] && !names->by_key && names->n_names == 0);
 }
 
 /*
@@ -41,8 +46,8 @@ static int name_compare(const struct name *name, uid_t uid, const char *text, si
 
         if (name->user->uid != uid)
                 return name->user->uid < uid ? -1 : 1;
-        r = strncmp(name->text, text, n_text);
-        return r ? r : name->text[n_text] != '\0';
+        r = strncmp(name_text(name), text, n_text);
+        return r ? r : name_text(name)[n_text] != '\0';
 }
 
 /* The links that point at, or behind, the place of the name; returns what stands there. */
@@ -69,9 +74,15 @@ struct name *names_from(const struct names *names, uid_t uid, const char *text)
 
 struct name *names_find(const struct names *names, uid_t uid, const char *text, size_t n_text)
 {
-        struct name *name = names_seek(names, uid, text, n_text, NULL);
+        char key[KEY_BYTES(TD_NAME_MAX)];
+        struct name *name;
 
-        return name && name_compare(name, uid, text, n_text) == 0 ? name : NULL;
+        if (n_text > TD_NAME_MAX)
+                return NULL;
+        memcpy(key, &uid, sizeof(uid));
+        memcpy(key + KEY_BYTES(0), text, n_text);
+        HASH_FIND(hh, names->by_key, key, (unsigned)KEY_BYTES(n_text), name);
+        return name;
 }
 
 struct name *names_next(const struct name *name)
@@ -81,35 +92,48 @@ struct name *names_next(const struct name *name)
         return next && next->user->uid == name->user->uid ? next : NULL;
 }
 
+/* An entry that stands nowhere yet; NULL: no memory. */
+static struct name *name_new(struct names *names, struct user *user, const char *text,
+                             size_t n_text)
+{
+        uint8_t height = names_height(names);
+        size_t n_links = height * sizeof(struct name *);
+        struct name *name = calloc(1, sizeof(*name) + n_links + KEY_BYTES(n_text) + 1);
+        struct name_key *key;
+
+        if (!name)
+                return NULL;
+        key = (struct name_key *)((char *)name + sizeof(*name) + n_links);
+        key->uid = user->uid;
+        memcpy(key->text, text, n_text);
+        HASH_ADD_KEYPTR(hh, names->by_key, key, (unsigned)KEY_BYTES(n_text), name);
+        if (!table_has(name)) {
+                free(name);
+                return NULL;
+        }
+        name->height = height;
+        name->user = user_ref(user);
+        return name;
+}
+
 int names_get(struct names *names, struct user *user, const char *text, size_t n_text,
               struct name **namep)
 {
         struct name *const *links[NAMES_HEIGHT];
-        struct name *name = names_seek(names, user->uid, text, n_text, links);
-        size_t n_links;
-        uint8_t height;
-        char *copy;
+        struct name *name = names_find(names, user->uid, text, n_text);
 
-        if (name && name_compare(name, user->uid, text, n_text) == 0) {
-                *namep = name;
-                return 0;
+        assert(n_text <= TD_NAME_MAX);
+        if (!name) {
+                name = name_new(names, user, text, n_text);
+                if (!name)
+                        return -ENOMEM;
+                names_seek(names, user->uid, text, n_text, links);
+                for (unsigned h = 0; h < name->height; h++) {
+                        name->next[h] = *links[h];
+                        *(struct name **)links[h] = name;
+                }
+                names->n_names++;
         }
-
-        height = names_height(names);
-        n_links = height * sizeof(name->next[0]);
-        name = calloc(1, sizeof(*name) + n_links + n_text + 1);
-        if (!name)
-                return -ENOMEM;
-        copy = (char *)name + sizeof(*name) + n_links;
-        memcpy(copy, text, n_text);
-        name->text = copy;
-        name->height = height;
-        name->user = user_ref(user);
-        for (unsigned h = 0; h < height; h++) {
-                name->next[h] = *links[h];
-                *(struct name **)links[h] = name;
-        }
-        names->n_names++;
         *namep = name;
         return 0;
 }
@@ -121,11 +145,12 @@ void names_settle(struct names *names, struct name *name)
         if (name->tensor || name->reservation || name->is_lost)
                 return;
         assert(!name->outcome && !name->record.user);
-        names_seek(names, name->user->uid, name->text, strlen(name->text), links);
+        names_seek(names, name->user->uid, name_text(name), strlen(name_text(name)), links);
         for (unsigned h = 0; h < name->height; h++) {
                 assert(*links[h] == name);
                 *(struct name **)links[h] = name->next[h];
         }
+        HASH_DEL(names->by_key, name);
         names->n_names--;
         user_unref(name->user);
         free(name);

@@ -2,9 +2,9 @@
 /*
  * Names
  *
- * What each name of each uid means, in order: a skip list, so that finding, adding and paging all
- * take logarithmic time whatever names a client picks. An entry exists while it means a tensor, is
- * lost, or is reserved by a write under way.
+ * What each name of each uid means: a table, in which one is found as soon among many as among few,
+ * and a skip list, so that adding and paging in order take logarithmic time whatever names a client
+ * picks. An entry exists while it means a tensor, is lost, or is reserved by a write under way.
  *
  * Loop thread only.
  */
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/quota.h"
+#include "base/table.h"
 
 /* A million names at a quarter each. */
 #define NAMES_HEIGHT 12
@@ -21,6 +22,12 @@
 struct outcome;
 struct reservation;
 struct tensor;
+
+/* What a name is found by; it stands behind the links. */
+struct name_key {
+        uid_t uid;
+        char text[]; /* NUL behind it is not of the key */
+};
 
 struct name {
         struct user *user;     /* owned reference */
@@ -30,18 +37,24 @@ struct name {
         const void *replayed;    /* while recovering: what the catalog says */
         struct name *shown;      /* its entry among those that everybody sees, whose tensor is
                                     borrowed; NULL: it is its owner's alone */
-        bool is_lost;
         struct charge record; /* its bytes in the catalog */
-        const char *text;
+        UT_hash_handle hh; /* by name_key */
+        bool is_lost;
         uint8_t height;
         struct name *next[];
 };
 
 struct names {
+        struct name *by_key;
         struct name *first[NAMES_HEIGHT];
         uint64_t random;
         uint64_t n_names;
 };
+
+static inline const char *name_text(const struct name *name)
+{
+        return ((const struct name_key *)name->hh.key)->text;
+}
 
 void names_init(struct names *names, uint64_t seed);
 void names_deinit(struct names *names);

@@ -237,7 +237,7 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         }
         if (tensor || (record.has_segment && !segment)) {
                 log_warning("uid %u, \"%s\": its memory is missing or was changed, it is lost",
-                            name->user->uid, name->text);
+                            name->user->uid, name_text(name));
                 name->is_lost = true;
                 store->n_lost++;
                 return 0;

@@ -224,7 +224,7 @@ struct tensor {
         struct desc desc;  /* offset 0 */
         uint64_t n_bytes;  /* of data */
         uint8_t id[16];
-        uint8_t *heap;           /* small: its bytes (NULL where they lie in the segment alone) */
+        uint8_t *heap;           /* small: bytes below (NULL: they lie in the segment alone) */
         struct segment *segment; /* may stand beside heap: a promoted mapping, a cache of it */
         struct charge charge;    /* of the heap block */
         struct charge counted;   /* among the tensors of its user */
@@ -232,14 +232,15 @@ struct tensor {
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
         struct list promises;    /* of handles that mean it; the service's */
-        bool is_evictable;       /* a cache: deleted before anyone is refused memory */
         struct list unused_link; /* its user's, while nobody uses it */
         uint64_t used;           /* then: the how many-th use of any tensor was its last */
+        bool is_evictable;       /* a cache: deleted before anyone is refused memory */
         bool is_aside;           /* though somebody who is not known maps it; not listed */
         bool is_taken;           /* a job writes over it: found by nobody */
         uint32_t n_hidden;       /* how often it was hidden, or lost its name: what is on the way to
                                     share it is overtaken */
         UT_hash_handle hh;       /* by id */
+        _Alignas(16) uint8_t bytes[];
 };
 
 /*

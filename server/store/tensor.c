@@ -24,23 +24,19 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
                        const struct desc *desc, const void *data, const uint8_t id[16],
                        struct charge *charge, struct charge *counted)
 {
-        struct tensor *tensor = calloc(1, sizeof(*tensor));
+        uint64_t n_bytes = (uint64_t)desc_n_bytes(desc), n_heap = data ? n_bytes : 0;
+        struct tensor *tensor = calloc(1, sizeof(*tensor) + n_heap);
 
         if (!tensor)
                 return -ENOMEM;
-        tensor->n_bytes = (uint64_t)desc_n_bytes(desc);
-        if (data && tensor->n_bytes > 0) {
-                tensor->heap = malloc(tensor->n_bytes);
-                if (!tensor->heap) {
-                        free(tensor);
-                        return -ENOMEM;
-                }
-                memcpy(tensor->heap, data, tensor->n_bytes);
+        tensor->n_bytes = n_bytes;
+        if (n_heap > 0) {
+                tensor->heap = tensor->bytes;
+                memcpy(tensor->heap, data, n_heap);
         }
         memcpy(tensor->id, id, sizeof(tensor->id));
         HASH_ADD(hh, store->tensors, id, sizeof(tensor->id), tensor);
         if (!table_has(tensor)) {
-                free(tensor->heap);
                 free(tensor);
                 return -ENOMEM;
         }
@@ -216,7 +212,6 @@ struct tensor *tensor_unref(struct tensor *tensor)
         mutable_free(tensor);
         HASH_DEL(tensor->store->tensors, tensor);
         tensor->store->n_heap_bytes -= tensor->charge.n;
-        free(tensor->heap);
         charge_drop(&tensor->charge);
         charge_drop(&tensor->counted);
         segment_unref(tensor->segment);
@@ -228,7 +223,7 @@ struct tensor *tensor_unref(struct tensor *tensor)
 
 const char *tensor_name(const struct tensor *tensor)
 {
-        return tensor->name ? tensor->name->text : NULL;
+        return tensor->name ? name_text(tensor->name) : NULL;
 }
 
 /* ---- publishing ---- */

@@ -157,8 +157,9 @@ class Daemon:
         with notify, log:
             begin = time.perf_counter()
             self.process = subprocess.Popen(
-                [str(self.binary), "--socket", self.address, *self.options], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=os.environ | {"NOTIFY_SOCKET": str(path)})
+                [self.binary, "--socket", self.address, *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=os.environ | {"NOTIFY_SOCKET": str(path)})
             while True:
                 try:
                     if b"READY=1" in notify.recv(4096):

@@ -547,7 +547,7 @@ static void look(struct store *store, bool with_ops, struct dump *dump)
 
                 must((tensor != NULL) != name->is_lost);
                 dump_number(dump, name->user->uid);
-                dump_text(dump, name->text);
+                dump_text(dump, name_text(name));
                 dump_number(dump, tensor != NULL);
                 if (!tensor)
                         continue;

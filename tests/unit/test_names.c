@@ -86,9 +86,9 @@ START_TEST(test_many)
         ck_assert_uint_eq(names.n_names, n);
         before[0] = '\0';
         while ((name = names_from(&names, 5, ""))) {
-                ck_assert_int_gt(strcmp(name->text, before), 0);
-                strcpy(before, name->text);
-                ck_assert(is_there[atoi(name->text)]);
+                ck_assert_int_gt(strcmp(name_text(name), before), 0);
+                strcpy(before, name_text(name));
+                ck_assert(is_there[atoi(name_text(name))]);
                 drop(name);
                 n--;
         }
