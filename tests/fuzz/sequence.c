@@ -459,7 +459,7 @@ static void finish(uint64_t limit)
                 if (holds[i] >= 0)
                         close(holds[i]);
         settle();
-        clock_ms += 2000;
+        clock_ms += TD_LEND_MS; /* what was lent lives so long by itself */
         service_tick(service);
         settle();
         check_left();
