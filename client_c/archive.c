@@ -8,7 +8,8 @@
  *      FILE    BYTES   SUM     DTYPE   FLAGS   NAME
  *      end N
  *
- * BYTES and SUM (hexadecimal) are of the whole file. FLAGS: "mutable", "shared", or "-".
+ * BYTES and SUM (hexadecimal) are of the whole file. FLAGS: "mutable", "shared",
+ * "evictable", "shared,evictable", or "-".
  */
 #include "archive.h"
 
@@ -240,6 +241,17 @@ static int write_tensor(const struct archive *archive, td_tensor *tensor, struct
         return r;
 }
 
+static const char *flags_of(const td_tensor *tensor)
+{
+        const bool is_evictable = td_tensor_is_evictable(tensor);
+
+        if (td_tensor_is_mutable(tensor))
+                return "mutable";
+        if (td_tensor_is_shared(tensor))
+                return is_evictable ? "shared,evictable" : "shared";
+        return is_evictable ? "evictable" : "-";
+}
+
 static int save_one(td_client *client, struct archive *archive, const char *name, td_error *error)
 {
         struct entry entry = { .n_bytes = 0 };
@@ -267,10 +279,7 @@ static int save_one(td_client *client, struct archive *archive, const char *name
         if (r == TD_OK) {
                 snprintf(entry.dtype, sizeof(entry.dtype), "%s",
                          td_dtype_name(td_tensor_type(tensor)->dtype));
-                snprintf(entry.flags, sizeof(entry.flags), "%s",
-                         td_tensor_is_mutable(tensor)  ? "mutable"
-                         : td_tensor_is_shared(tensor) ? "shared"
-                                                       : "-");
+                snprintf(entry.flags, sizeof(entry.flags), "%s", flags_of(tensor));
                 r = archive_add(archive, &entry, error);
                 if (r)
                         unlinkat(archive->fd, entry.file, 0);
@@ -426,11 +435,11 @@ static int check_file(const struct entry *entry, const struct npy_file *file, td
 }
 
 static int load_mutable(td_client *client, const struct entry *entry, const struct npy_file *file,
-                        bool replaces, td_error *error)
+                        unsigned how, td_error *error)
 {
         td_mapping *mapping;
         td_tensor *tensor;
-        int r = td_create_mutable(client, &file->npy.type, file->npy.order, entry->name, replaces,
+        int r = td_create_mutable(client, &file->npy.type, file->npy.order, entry->name, how,
                                   &tensor, error);
 
         if (r)
@@ -446,15 +455,44 @@ static int load_mutable(td_client *client, const struct entry *entry, const stru
         return r;
 }
 
-static int load_one(td_client *client, const struct archive *archive, const struct entry *entry,
-                    bool replaces, td_error *error)
+/* What they say of how it was named; -1: they are not known. */
+static int how_of(const char *flags)
+{
+        if (strcmp(flags, "mutable") == 0 || strcmp(flags, "shared") == 0 ||
+            strcmp(flags, "-") == 0)
+                return 0;
+        return strcmp(flags, "evictable") == 0 || strcmp(flags, "shared,evictable") == 0
+                       ? TD_EVICTABLE
+                       : -1;
+}
+
+static int load_sealed(td_client *client, const struct entry *entry, const struct npy_file *file,
+                       unsigned how, td_error *error)
 {
         int64_t strides[TD_NDIM_MAX];
         td_tensor *tensor = NULL;
+        int r;
+
+        dense_strides(&file->npy.type, file->npy.order, strides);
+        r = td_put(client, (const uint8_t *)file->address + file->npy.offset, &file->npy.type,
+                   strides, file->npy.order, entry->name, how, &tensor, error);
+        if (r == TD_OK && entry->flags[0] == 's')
+                r = td_share(tensor, true, error);
+        if (tensor)
+                td_tensor_free(tensor);
+        return r;
+}
+
+static int load_one(td_client *client, const struct archive *archive, const struct entry *entry,
+                    bool replaces, td_error *error)
+{
+        const int how = how_of(entry->flags);
         struct npy_file file;
         char *path;
         int r;
 
+        if (how < 0)
+                return error_set(error, TD_E_BAD_FILE, "flags \"%s\" are not known", entry->flags);
         if (asprintf(&path, "%s/%s", archive->directory, entry->file) < 0)
                 return fail_no_memory(error);
         r = npy_open(path, &file, error);
@@ -462,19 +500,9 @@ static int load_one(td_client *client, const struct archive *archive, const stru
         if (r)
                 return r;
         r = check_file(entry, &file, error);
-        if (r == TD_OK && strcmp(entry->flags, "mutable") == 0) {
-                r = load_mutable(client, entry, &file, replaces, error);
-        } else if (r == TD_OK && strcmp(entry->flags, "shared") && strcmp(entry->flags, "-")) {
-                r = error_set(error, TD_E_BAD_FILE, "flags \"%s\" are not known", entry->flags);
-        } else if (r == TD_OK) {
-                dense_strides(&file.npy.type, file.npy.order, strides);
-                r = td_put(client, (const uint8_t *)file.address + file.npy.offset, &file.npy.type,
-                           strides, file.npy.order, entry->name, replaces, &tensor, error);
-                if (r == TD_OK && entry->flags[0] == 's')
-                        r = td_share(tensor, true, error);
-                if (tensor)
-                        td_tensor_free(tensor);
-        }
+        if (r == TD_OK)
+                r = (entry->flags[0] == 'm' ? load_mutable : load_sealed)(
+                        client, entry, &file, (unsigned)how | (replaces ? TD_REPLACE : 0U), error);
         npy_close(&file);
         return r;
 }

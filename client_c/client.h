@@ -126,9 +126,10 @@ struct td_tensor {
         bool is_mutable;    /* or will be, once it is sealed */
         uint32_t n_writing; /* leases to write it, held */
         bool is_pending; /* its request is not answered */
-        bool is_shared;  /* when it was last told of */
+        bool is_shared;  /* when it was last told of, and */
+        bool is_evictable;
         uint8_t order[TD_NDIM_MAX]; /* of an unsealed one: how it was asked for */
-        bool replaces;   /* likewise: its name may be in use */
+        unsigned how;    /* likewise: how it gets its name */
         bool has_op_id;
         uint8_t op_id[16];  /* of its create */
         int64_t created_ms; /* when that was sent first */

@@ -239,7 +239,8 @@ static void pack_order(msgpack_packer *pk, const uint8_t *order, unsigned ndim)
 static unsigned ask_n_keys(const struct ask *ask)
 {
         return (unsigned)!!ask->handle + !!ask->name + !!ask->id + (ask->type ? 2U : 0U) +
-               says_order(ask) + !!ask->data + ask->replace + ask->map + ask->writable +
+               says_order(ask) + !!ask->data + ask->replace + ask->evictable + ask->map +
+               ask->writable +
                !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
                !!ask->client + ask->says_version + ask->mutable + !!ask->lease + !!ask->view +
                ask->torn + (ask->wait_ms || ask->method == METHOD_WAIT) + ask->has_owner +
@@ -288,6 +289,7 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
         }
         pack_entry(&pk, "client", ask->client);
         pack_flag(&pk, "replace", ask->replace);
+        pack_flag(&pk, "evictable", ask->evictable);
         pack_flag(&pk, "map", ask->map);
         pack_flag(&pk, "writable", ask->writable);
         pack_flag(&pk, "mutable", ask->mutable);
@@ -427,7 +429,7 @@ void frame_define(struct frame *frame, uint32_t msgid, uint64_t number,
         }
         frame_run_nodes(frame, &definition->nodes, definition->n_values);
         for (uint32_t i = 0; i < definition->n_values; i++)
-                frame_run_output(frame, (int)definition->values[i], 0, NULL, false, false);
+                frame_run_output(frame, (int)definition->values[i], 0, NULL, 0, false);
 }
 
 void frame_run_begin(struct frame *frame, uint32_t msgid, uint64_t definition, unsigned n_more,
@@ -483,17 +485,20 @@ void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_ou
 }
 
 void frame_run_output(struct frame *frame, int value, uint64_t handle, const char *name,
-                      bool replace, bool map)
+                      unsigned how, bool map)
 {
+        const bool replace = how & TD_REPLACE, evictable = how & TD_EVICTABLE;
         msgpack_packer pk = packer_of(frame);
 
-        msgpack_pack_map(&pk, (value >= 0 ? 1U : 0U) + !!handle + !!name + replace + map);
+        msgpack_pack_map(&pk, (value >= 0 ? 1U : 0U) + !!handle + !!name + replace + evictable +
+                                      map);
         if (value >= 0) {
                 pack_text(&pk, "value");
                 msgpack_pack_int(&pk, value);
         }
         pack_entry(&pk, "name", name);
         pack_flag(&pk, "replace", replace);
+        pack_flag(&pk, "evictable", evictable);
         pack_number_of(&pk, "handle", handle);
         pack_flag(&pk, "map", map);
 }

@@ -70,6 +70,7 @@ struct ask {
         const void *data;
         size_t n_data;
         bool replace;
+        bool evictable;
         bool map;
         bool writable;
         bool mutable;
@@ -133,7 +134,7 @@ void frame_run_immediate(struct frame *frame, const struct td_type *type, const 
                          const void *data, size_t n_data);
 void frame_run_nodes(struct frame *frame, const struct frame *nodes, size_t n_outputs);
 void frame_run_output(struct frame *frame, int value, uint64_t handle, const char *name,
-                      bool replace, bool map);
+                      unsigned how, bool map);
 /* The same for what goes into the tensor of an input. */
 void frame_run_into(struct frame *frame, int value, int into);
 /* As many more keys as were announced: op_id may be NULL, times below 0, 0 threads and a
@@ -240,6 +241,7 @@ struct description {
         bool is_unsealed;
         bool is_mutable;
         bool is_shared;
+        bool is_evictable;
         bool has_owner; /* it is another user's */
         uint32_t owner;
         const char *name; /* in the message, not NUL-terminated; NULL: none */

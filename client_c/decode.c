@@ -506,6 +506,8 @@ bool read_description(struct reader *reader, struct description *d)
                         d->name = reader_str(reader, &d->n_name);
                 } else if (text_is(key, n_key, "shared")) {
                         d->is_shared = reader_bool(reader);
+                } else if (text_is(key, n_key, "evictable")) {
+                        d->is_evictable = reader_bool(reader);
                 } else if (text_is(key, n_key, "owner")) {
                         d->has_owner = true;
                         d->owner = (uint32_t)reader_uint(reader);

@@ -51,6 +51,7 @@ static void tensor_take_state(td_tensor *tensor, const struct description *d)
         tensor->is_mutable = d->is_mutable || (d->is_unsealed && tensor->is_mutable);
         tensor->is_pending = false;
         tensor->is_shared = d->is_shared;
+        tensor->is_evictable = d->is_evictable;
         tensor->has_id = d->has_id && tensor->handle;
         if (tensor->has_id && memcmp(tensor->id, d->id, sizeof(tensor->id)) != 0)
                 memcpy(tensor->id, d->id, sizeof(tensor->id));
@@ -157,6 +158,11 @@ bool td_tensor_is_mutable(const td_tensor *tensor)
 bool td_tensor_is_shared(const td_tensor *tensor)
 {
         return is_true(tensor, &tensor->is_shared);
+}
+
+bool td_tensor_is_evictable(const td_tensor *tensor)
+{
+        return is_true(tensor, &tensor->is_evictable);
 }
 
 int64_t td_tensor_owner(const td_tensor *tensor)

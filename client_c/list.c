@@ -48,7 +48,9 @@ static int list_add(td_list *list, const struct description *d, td_error *error)
         memcpy(text->name, d->name, d->n_name);
         text->name[d->n_name] = '\0';
         memcpy(text->id, d->id, sizeof(text->id));
-        list->rows[list->n_rows++] = (td_list_row){ .type = d->type, .n_bytes = d->n_bytes };
+        list->rows[list->n_rows++] = (td_list_row){ .type = d->type,
+                                                       .n_bytes = d->n_bytes,
+                                                       .is_evictable = d->is_evictable };
         return TD_OK;
 }
 

@@ -118,6 +118,11 @@ static int64_t run_deadline_ms(const struct run *run)
         return gone_ms < run->deadline_ms ? run->deadline_ms - gone_ms : 0;
 }
 
+static unsigned output_how(const td_output *output)
+{
+        return (output->replace ? TD_REPLACE : 0U) | (output->evictable ? TD_EVICTABLE : 0U);
+}
+
 static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
                       td_error *error)
 {
@@ -149,7 +154,7 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
                 }
                 run->tensors[i]->epoch = client->epoch;
                 frame_run_output(frame, function ? -1 : output->value, run->tensors[i]->handle,
-                                 output->name, output->replace,
+                                 output->name, output_how(output),
                                  output->map && run->tensors[i]->handle);
         }
         frame_run_end(frame, run->is_write ? run->op_id : NULL,
@@ -179,7 +184,7 @@ static int check_outputs(const td_builder *builder, const td_output *outputs, si
                         r = error_set(error, TD_E_BAD_PROGRAM, "outputs: there is no value %d",
                                       outputs[i].value);
                 else if (outputs[i].has_into &&
-                         (outputs[i].name || outputs[i].replace || outputs[i].map))
+                         (outputs[i].name || output_how(&outputs[i]) || outputs[i].map))
                         r = error_set(error, TD_E_BAD_ARGUMENTS,
                                       "output %zu goes into a tensor: it has no name of its own, "
                                       "and is not mapped",

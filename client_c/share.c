@@ -37,13 +37,14 @@ static int tensor_check_known(td_tensor *tensor, td_error *error)
         return r;
 }
 
-int td_snapshot(td_tensor *tensor, const char *name, bool replace, int64_t wait_ms,
+int td_snapshot(td_tensor *tensor, const char *name, unsigned how, int64_t wait_ms,
                 td_tensor **snapshotp, td_error *error)
 {
         uint8_t op_id[16];
         struct ask ask = { .method = METHOD_SNAPSHOT,
                            .as = name,
-                           .replace = replace,
+                           .replace = how & TD_REPLACE,
+                           .evictable = how & TD_EVICTABLE,
                            .wait_ms = wait_ms > 0 ? (uint64_t)wait_ms : 0 };
         td_tensor *snapshot;
         int r = name ? check_name(name, error) : TD_OK;

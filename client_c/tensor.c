@@ -235,7 +235,7 @@ static int check_array(const struct td_type *type, char order, const char *name,
 }
 
 static int put_small(td_client *client, const void *data, const struct td_type *type,
-                     const int64_t *strides, char order, const char *name, bool replace,
+                     const int64_t *strides, char order, const char *name, unsigned how,
                      td_tensor **tensorp, td_error *error)
 {
         uint8_t bytes[TD_INLINE_MAX], op_id[16], axes[TD_NDIM_MAX];
@@ -244,7 +244,8 @@ static int put_small(td_client *client, const void *data, const struct td_type *
                            .order = axes,
                            .data = bytes,
                            .name = name,
-                           .replace = replace };
+                           .replace = how & TD_REPLACE,
+                           .evictable = how & TD_EVICTABLE };
         td_tensor *tensor = tensor_new(client, type, name);
         int r;
 
@@ -274,7 +275,8 @@ static int tensor_create(td_tensor *tensor, td_error *error)
                            .type = &tensor->type,
                            .order = tensor->order,
                            .name = td_tensor_name(tensor),
-                           .replace = tensor->replaces,
+                           .replace = tensor->how & TD_REPLACE,
+                           .evictable = tensor->how & TD_EVICTABLE,
                            .op_id = tensor->has_op_id ? tensor->op_id : NULL };
         int64_t first_ms;
 
@@ -289,14 +291,14 @@ static int tensor_create(td_tensor *tensor, td_error *error)
 }
 
 static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *type, char order,
-                                      const int64_t *strides, const char *name, bool replace)
+                                      const int64_t *strides, const char *name, unsigned how)
 {
         td_tensor *tensor = tensor_new(client, type, name);
 
         if (!tensor)
                 return NULL;
         axes_in_order(tensor->order, type, order, strides);
-        tensor->replaces = replace;
+        tensor->how = how;
         tensor->handle = client_new_handle(client);
         if (name) {
                 random_id(tensor->op_id);
@@ -306,14 +308,14 @@ static td_tensor *tensor_new_unsealed(td_client *client, const struct td_type *t
 }
 
 static int create(td_client *client, const struct td_type *type, char order, const char *name,
-                  bool replace, bool is_mutable, td_tensor **tensorp, td_error *error)
+                  unsigned how, bool is_mutable, td_tensor **tensorp, td_error *error)
 {
         td_tensor *tensor;
         int r = check_array(type, order, name, error);
 
         if (r)
                 return r;
-        tensor = tensor_new_unsealed(client, type, order, NULL, name, replace);
+        tensor = tensor_new_unsealed(client, type, order, NULL, name, how);
         if (!tensor)
                 return fail_no_memory(error);
         tensor->is_mutable = is_mutable;
@@ -326,15 +328,15 @@ static int create(td_client *client, const struct td_type *type, char order, con
 }
 
 int td_create(td_client *client, const struct td_type *type, char order, const char *name,
-              bool replace, td_tensor **tensorp, td_error *error)
+              unsigned how, td_tensor **tensorp, td_error *error)
 {
-        return create(client, type, order, name, replace, false, tensorp, error);
+        return create(client, type, order, name, how, false, tensorp, error);
 }
 
 int td_create_mutable(td_client *client, const struct td_type *type, char order, const char *name,
-                      bool replace, td_tensor **tensorp, td_error *error)
+                      unsigned how, td_tensor **tensorp, td_error *error)
 {
-        return create(client, type, order, name, replace, true, tensorp, error);
+        return create(client, type, order, name, how, true, tensorp, error);
 }
 
 /* Seal, once. EXCHANGE_LOST or EXCHANGE_STALE: the tensor is gone, unless the seal took effect. */
@@ -398,7 +400,7 @@ static int tensor_write(td_tensor *tensor, const void *data, const int64_t *stri
 }
 
 int td_put(td_client *client, const void *data, const struct td_type *type, const int64_t *strides,
-           char order, const char *name, bool replace, td_tensor **tensorp, td_error *error)
+           char order, const char *name, unsigned how, td_tensor **tensorp, td_error *error)
 {
         td_tensor *tensor;
         int r = check_array(type, order, name, error);
@@ -410,8 +412,8 @@ int td_put(td_client *client, const void *data, const struct td_type *type, cons
                         error, TD_E_BAD_ARGUMENTS,
                         "a tensor that is put needs a name or somewhere to be referred to");
         if (td_type_n_bytes(type) <= TD_INLINE_MAX)
-                return put_small(client, data, type, strides, order, name, replace, tensorp, error);
-        tensor = tensor_new_unsealed(client, type, order, strides, name, replace);
+                return put_small(client, data, type, strides, order, name, how, tensorp, error);
+        tensor = tensor_new_unsealed(client, type, order, strides, name, how);
         if (!tensor)
                 return fail_no_memory(error);
         r = tensor_write(tensor, data, strides, error);
@@ -580,10 +582,11 @@ int td_open_id(td_client *client, const uint8_t id[16], td_tensor **tensorp, td_
         return open_by(client, (struct ask){ .method = METHOD_OPEN, .id = id }, tensorp, error);
 }
 
-int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error)
+int td_name(td_tensor *tensor, const char *name, unsigned how, td_error *error)
 {
         uint8_t op_id[16];
-        struct ask ask = { .method = replace ? METHOD_REPLACE : METHOD_NAME,
+        struct ask ask = { .method = how & TD_REPLACE ? METHOD_REPLACE : METHOD_NAME,
+                           .evictable = how & TD_EVICTABLE,
                            .name = name,
                            .op_id = op_id };
         struct reader result;

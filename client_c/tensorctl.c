@@ -34,6 +34,7 @@ struct arguments {
         const char *socket;
         bool is_json;
         bool replaces;
+        bool is_evictable;
         int64_t owner; /* -1: oneself */
         char **words;  /* the command and its operands */
         int n_words;
@@ -81,6 +82,8 @@ static const struct argp_option options[] = {
         { "socket", 's', "PATH", 0, "Socket of the daemon", 0 },
         { "json", 'j', NULL, 0, "Print one JSON document", 0 },
         { "replace", 'r', NULL, 0, "put, load, snapshot: the name may be in use", 0 },
+        { "evictable", 'e', NULL, 0,
+          "put, snapshot: deleted before anyone is refused memory, used longest ago first", 0 },
         { "owner", 'o', "USER", 0,
           "ls, stat, get, wait, snapshot: what that user shares. For root and the daemon's user "
           "ls, stat, holders, rm: anything of that user's",
@@ -118,6 +121,9 @@ static error_t take_option(int key, char *value, struct argp_state *state)
                 return 0;
         case 'r':
                 arguments->replaces = true;
+                return 0;
+        case 'e':
+                arguments->is_evictable = true;
                 return 0;
         case 'o':
                 if (!read_user(value, &arguments->owner))
@@ -244,6 +250,13 @@ static void print_result(const void *bytes, size_t n_bytes, bool is_json)
 
 /* ---- commands ---- */
 
+/* How the name is given: of enum td_how. */
+static unsigned how_named(const struct arguments *arguments)
+{
+        return (arguments->replaces ? TD_REPLACE : 0U) |
+               (arguments->is_evictable ? TD_EVICTABLE : 0U);
+}
+
 static int do_ping(td_client *client, const struct arguments *arguments, td_error *error)
 {
         int r = td_ping(client, error);
@@ -264,7 +277,7 @@ static void print_row_json(const td_list_row *row)
                 printf("%s%" PRId64, i ? ", " : "", row->type.shape[i]);
         printf("], \"nbytes\": %" PRIu64 ", \"id\": ", row->n_bytes);
         json_hex(stdout, row->id, 16);
-        putchar('}');
+        fputs(row->is_evictable ? ", \"evictable\": true}" : "}", stdout);
 }
 
 static int do_ls(td_client *client, const struct arguments *arguments, td_error *error)
@@ -284,8 +297,9 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
                         fputs(i ? ",\n " : "", stdout);
                         print_row_json(row);
                 } else {
-                        printf("%-7s %14" PRIu64 "  %-16s %s\n", td_dtype_name(row->type.dtype),
-                               row->n_bytes, td_type_text(&row->type).s, row->name);
+                        printf("%-7s %14" PRIu64 "%c %-16s %s\n", td_dtype_name(row->type.dtype),
+                               row->n_bytes, row->is_evictable ? 'e' : ' ',
+                               td_type_text(&row->type).s, row->name);
                 }
         }
         if (arguments->is_json)
@@ -378,7 +392,7 @@ static int do_snapshot(td_client *client, const struct arguments *arguments, td_
 
         if (r)
                 return r;
-        r = td_snapshot(tensor, as, arguments->replaces, 0, NULL, error);
+        r = td_snapshot(tensor, as, how_named(arguments), 0, NULL, error);
         td_tensor_free(tensor);
         if (r == TD_OK && arguments->is_json)
                 print_object("name", as);
@@ -420,7 +434,7 @@ static int do_put(td_client *client, const struct arguments *arguments, td_error
                 return r;
         dense_strides(&file.npy.type, file.npy.order, strides);
         r = td_put(client, (const uint8_t *)file.address + file.npy.offset, &file.npy.type, strides,
-                   file.npy.order, name, arguments->replaces, NULL, error);
+                   file.npy.order, name, how_named(arguments), NULL, error);
         npy_close(&file);
         if (r == TD_OK && arguments->is_json)
                 print_object("name", name);

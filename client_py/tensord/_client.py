@@ -14,9 +14,10 @@ import numpy
 from . import _files, _msgpack, _native
 from ._dtypes import DTYPES, native_array, number_of
 from ._kernels import UserKernel
-from ._define import Function, names_of, tensors_of, watch_over
+from ._define import Function, names_of, targets_of, tensors_of, watch_over
 from ._errors import error
 from ._graph import emit, emit_definition, emit_one
+from ._naming import how_named
 from ._operands import as_operand
 from ._program import Program
 from ._tensor import Tensor, Unsealed
@@ -126,7 +127,7 @@ class Client:
 
     # ---- tensors ----
 
-    def put(self, array, name=None, replace=False, mutable=False):
+    def put(self, array, name=None, replace=False, mutable=False, evictable=False):
         """Store a copy of an array.
 
         Parameters
@@ -143,6 +144,10 @@ class Client:
         mutable : bool
             It may be written later: by assignment, in place under a lease (`Tensor.write`), by
             any process of this user.
+        evictable : bool
+            A cache: before anyone is refused memory, the daemon deletes named tensors of this kind
+            that nobody uses, the one used longest ago first. Opening, reading and computing with it
+            is use. Who asks for it then gets NotFound. Not for mutable tensors.
 
         Returns
         -------
@@ -160,7 +165,7 @@ class Client:
         if mutable:
             array = numpy.asarray(array)
             order = "F" if array.flags.fnc else "C"
-            with self.create(array.shape, array.dtype, name, order, replace, mutable=True) as t:
+            with self.create(array.shape, array.dtype, name, order, replace, True, evictable) as t:
                 t.array[...] = array
             return Tensor(self, t._handle)
         if isinstance(array, Tensor):
@@ -171,16 +176,20 @@ class Client:
                 and array._strides is None
             ):
                 if array.name is None:
-                    array._handle.set_name(name, replace)
+                    array._handle.set_name(name, how_named(replace, evictable))
                     return self.open(name)
             array = numpy.asarray(array)
         array, number = native_array(array)
-        return Tensor(self, self._put_native(array, number, name, replace))
+        how = how_named(replace, evictable)
+        return Tensor(self, self._put_native(array, number, name, how))
 
-    def _put_native(self, array, number, name, replace):
-        return self._native.put(array, number, "K", name, replace)
+    def _put_native(self, array, number, name, how):
+        return self._native.put(array, number, "K", name, how)
 
-    def create(self, shape, dtype="float64", name=None, order="C", replace=False, mutable=False):
+    def create(
+        self, shape, dtype="float64", name=None, order="C", replace=False, mutable=False,
+        evictable=False,
+    ):
         """Reserve a tensor to be filled in place.
 
         Parameters
@@ -194,6 +203,8 @@ class Client:
             The name may be in use.
         mutable : bool
             It may be written later as well, see `put`.
+        evictable : bool
+            It may be deleted for its memory, see `put`.
 
         Returns
         -------
@@ -217,7 +228,8 @@ class Client:
         if order not in ("C", "F"):
             raise error("bad_arguments", f"order is 'C' or 'F', not {order!r}")
         shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple(shape)
-        native = self._native.create(number_of(dtype), shape, order, name, replace, mutable)
+        how = how_named(replace, evictable)
+        native = self._native.create(number_of(dtype), shape, order, name, how, mutable)
         return Unsealed(self, native)
 
     def open(self, name, owner=None):
@@ -310,13 +322,13 @@ class Client:
         native = self._native.open(name, uid_of(owner), True)
         return Tensor(self, native)._map(_MODES[mode], True)
 
-    def load(self, path, name=None, replace=False):
+    def load(self, path, name=None, replace=False, evictable=False):
         """Store the array of an ``.npy`` file.
 
         Parameters
         ----------
         path : str or path
-        name, replace
+        name, replace, evictable
             As for `put`.
 
         Returns
@@ -332,7 +344,7 @@ class Client:
         OSError
             It cannot be read.
         """
-        return self.put(_files.open_npy(path), name, replace)
+        return self.put(_files.open_npy(path), name, replace, evictable=evictable)
 
     # ---- names ----
 
@@ -504,6 +516,7 @@ class Client:
         donate=(),
         progress=None,
         into=(),
+        evictable=False,
     ):
         """Compute values of a program, in one request.
 
@@ -514,8 +527,8 @@ class Client:
             What is wanted.
         names : str or sequence of (str or None), optional
             Names for the results, one each. Either all of them are given, or none.
-        replace : bool
-            The names may be in use.
+        replace, evictable : bool
+            The names may be in use; what gets one may be deleted for its memory, see `put`.
         timeout : float, optional
             Seconds after which the daemon gives up, waiting for earlier requests included.
         threads : int, optional
@@ -556,12 +569,11 @@ class Client:
         if not outputs:
             raise error("bad_program", "no output was asked for")
         names = names_of(names, len(outputs))
-        into = (into,) if isinstance(into, Tensor) else tuple(into) or (None,) * len(outputs)
-        if len(into) != len(outputs):
-            raise error("bad_arguments", f"{len(outputs)} outputs go into {len(into)} tensors")
+        into = targets_of(into, len(outputs))
         builder, numbers, places = emit(self, [as_operand(x) for x in outputs], tuple(donate), into)
         watch_over(builder, timeout, threads, progress)
-        rows = tuple((n, name, replace, False, i) for n, name, i in zip(numbers, names, places))
+        how = how_named(replace, evictable)
+        rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
         return tensors_of(self, self._native.run(builder, rows), into)
 
     def define(self, program, *values):

@@ -7,6 +7,7 @@ from . import _native
 from ._dtypes import DTYPES
 from ._errors import error
 from ._graph import Value
+from ._naming import how_named
 from ._operands import as_operand
 from ._tensor import Tensor
 from ._timeouts import milliseconds
@@ -44,6 +45,7 @@ class Function:
         threads=None,
         donate=(),
         progress=None,
+        evictable=False,
     ):
         """Compute the values for these arguments, in one request.
 
@@ -53,7 +55,7 @@ class Function:
             One for each parameter of the program, in the order in which they were made, of just
             their shapes and dtypes; they may lie in any way (slices, transposes). Python numbers
             take the dtype that is wanted.
-        names, replace, timeout, threads, donate, progress
+        names, replace, timeout, threads, donate, progress, evictable
             As of `Client.run`, and so is what it raises beside the errors below. What is donated is
             among the arguments.
 
@@ -71,7 +73,8 @@ class Function:
         names = names_of(names, self._n_results)
         builder = self._build(arrays, tuple(donate))
         watch_over(builder, timeout, threads, progress)
-        rows = tuple([(i, name, replace, False) for i, name in enumerate(names)])
+        how = how_named(replace, evictable)
+        rows = tuple([(i, name, how, False) for i, name in enumerate(names)])
         return tensors_of(self._client, self._native.call(builder, rows))
 
     def _build(self, arrays, donate):
@@ -94,6 +97,14 @@ class Function:
         for operand in self._bound:
             operand._add_to(builder, self._client)
         return builder
+
+
+def targets_of(into, n):
+    """What each of n outputs goes into, or None."""
+    into = (into,) if isinstance(into, Tensor) else tuple(into) or (None,) * n
+    if len(into) != n:
+        raise error("bad_arguments", f"{n} outputs go into {len(into)} tensors")
+    return into
 
 
 def names_of(names, n):

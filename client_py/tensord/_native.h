@@ -84,7 +84,7 @@ void native_client_leave(struct native_client *self);
 bool native_values(PyObject *tuple, int *values, size_t max, size_t *np);
 /*
  * A tuple of at most TD_OUTPUTS_MAX outputs, each a value's number, or (number, name or None,
- * replace, map), or (number, None, False, False, the input that it goes into).
+ * how, map), or (number, None, 0, False, the input that it goes into); how is of enum td_how.
  */
 bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np);
 /* A tuple of Tensor, None for NULL; takes the tensors over, all or none. */

@@ -151,7 +151,7 @@ bool native_buffer_type(const Py_buffer *view, PyObject *dtype, struct td_type *
         return ok;
 }
 
-/* put(array, dtype, order, name, replace) */
+/* put(array, dtype, order, name, how) */
 static PyObject *client_put(PyObject *object, PyObject *args)
 {
         struct native_client *self = (struct native_client *)object;
@@ -163,9 +163,10 @@ static PyObject *client_put(PyObject *object, PyObject *args)
         const char *name;
         Py_buffer view;
         td_error error;
-        int order, replace, r;
+        unsigned how;
+        int order, r;
 
-        if (!PyArg_ParseTuple(args, "OOCOp", &array, &dtype, &order, &name_object, &replace) ||
+        if (!PyArg_ParseTuple(args, "OOCOI", &array, &dtype, &order, &name_object, &how) ||
             !native_name(name_object, &name) || PyObject_GetBuffer(array, &view, PyBUF_STRIDED_RO))
                 return NULL;
         if (!native_buffer_type(&view, dtype, &type, strides) ||
@@ -174,14 +175,14 @@ static PyObject *client_put(PyObject *object, PyObject *args)
                 return NULL;
         }
         Py_BEGIN_ALLOW_THREADS
-        r = td_put(client, view.buf, &type, strides, (char)order, name, replace, &tensor, &error);
+        r = td_put(client, view.buf, &type, strides, (char)order, name, how, &tensor, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self);
         PyBuffer_Release(&view);
         return r ? native_raise(&error) : native_tensor_wrap(self, tensor);
 }
 
-/* create(dtype, shape, order, name, replace) */
+/* create(dtype, shape, order, name, how, is_mutable) */
 static PyObject *client_create(PyObject *object, PyObject *args)
 {
         struct native_client *self = (struct native_client *)object;
@@ -191,15 +192,16 @@ static PyObject *client_create(PyObject *object, PyObject *args)
         td_client *client;
         const char *name;
         td_error error;
-        int order, replace, is_mutable, r;
+        unsigned how;
+        int order, is_mutable, r;
 
-        if (!PyArg_ParseTuple(args, "OOCOpp", &dtype, &shape, &order, &name_object, &replace,
+        if (!PyArg_ParseTuple(args, "OOCOIp", &dtype, &shape, &order, &name_object, &how,
                               &is_mutable) ||
             !native_name(name_object, &name) || !native_type(dtype, shape, &type) ||
             !(client = native_client_enter(self)))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
-        r = (is_mutable ? td_create_mutable : td_create)(client, &type, (char)order, name, replace,
+        r = (is_mutable ? td_create_mutable : td_create)(client, &type, (char)order, name, how,
                                                          &tensor, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self);
@@ -386,17 +388,19 @@ static PyObject *client_call(PyObject *object, PyObject *args)
 static bool read_output(PyObject *item, td_output *outputp)
 {
         PyObject *name;
-        int replace, map, into = -1;
+        int map, into = -1;
+        unsigned how;
 
         *outputp = (td_output){ .value = -1 };
         if (PyLong_Check(item)) {
                 outputp->value = (int)PyLong_AsLong(item);
                 return outputp->value >= 0 || !PyErr_Occurred();
         }
-        if (!PyArg_ParseTuple(item, "iOpp|i", &outputp->value, &name, &replace, &map, &into) ||
+        if (!PyArg_ParseTuple(item, "iOIp|i", &outputp->value, &name, &how, &map, &into) ||
             !native_name(name, &outputp->name))
                 return false;
-        outputp->replace = replace;
+        outputp->replace = how & TD_REPLACE;
+        outputp->evictable = how & TD_EVICTABLE;
         outputp->map = map;
         outputp->has_into = into >= 0;
         outputp->into = into;

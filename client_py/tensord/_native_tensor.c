@@ -247,20 +247,21 @@ static PyObject *tensor_lease(PyObject *object, PyObject *args)
         return (PyObject *)result;
 }
 
-/* set_name(name, replace) */
+/* set_name(name, how) */
 static PyObject *tensor_set_name(PyObject *object, PyObject *args)
 {
         struct native_tensor *self = (struct native_tensor *)object;
         PyObject *name_object;
         const char *name = NULL;
         td_error error;
-        int replace, r;
+        unsigned how;
+        int r;
 
-        if (!PyArg_ParseTuple(args, "Up", &name_object, &replace) ||
+        if (!PyArg_ParseTuple(args, "UI", &name_object, &how) ||
             !native_name(name_object, &name) || !native_client_enter(self->client))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
-        r = td_name(self->tensor, name, replace, &error);
+        r = td_name(self->tensor, name, how, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self->client);
         if (r)
@@ -286,7 +287,7 @@ static PyObject *tensor_share(PyObject *object, PyObject *args)
         Py_RETURN_NONE;
 }
 
-/* snapshot(name or None, replace, wait_ms) */
+/* snapshot(name or None, how, wait_ms) */
 static PyObject *tensor_snapshot(PyObject *object, PyObject *args)
 {
         struct native_tensor *self = (struct native_tensor *)object;
@@ -295,13 +296,14 @@ static PyObject *tensor_snapshot(PyObject *object, PyObject *args)
         const char *name;
         long long wait_ms;
         td_error error;
-        int replace, r;
+        unsigned how;
+        int r;
 
-        if (!PyArg_ParseTuple(args, "OpL", &name_object, &replace, &wait_ms) ||
+        if (!PyArg_ParseTuple(args, "OIL", &name_object, &how, &wait_ms) ||
             !native_name(name_object, &name) || !native_client_enter(self->client))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
-        r = td_snapshot(self->tensor, name, replace, wait_ms, &snapshot, &error);
+        r = td_snapshot(self->tensor, name, how, wait_ms, &snapshot, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self->client);
         return r ? native_raise(&error) : native_tensor_wrap(self->client, snapshot);
@@ -378,6 +380,12 @@ static PyObject *tensor_get_is_mutable(PyObject *object, void *unused)
         return PyBool_FromLong(td_tensor_is_mutable(((struct native_tensor *)object)->tensor));
 }
 
+static PyObject *tensor_get_is_evictable(PyObject *object, void *unused)
+{
+        (void)unused;
+        return PyBool_FromLong(td_tensor_is_evictable(((struct native_tensor *)object)->tensor));
+}
+
 static PyMethodDef tensor_methods[] = {
         { "map", tensor_map, METH_VARARGS, NULL },
         { "seal", tensor_seal, METH_NOARGS, NULL },
@@ -397,6 +405,7 @@ static PyGetSetDef tensor_getset[] = {
         { "name", tensor_get_name, NULL, NULL, NULL },
         { "is_sealed", tensor_get_is_sealed, NULL, NULL, NULL },
         { "is_mutable", tensor_get_is_mutable, NULL, NULL, NULL },
+        { "is_evictable", tensor_get_is_evictable, NULL, NULL, NULL },
         { "is_shared", tensor_get_is_shared, NULL, NULL, NULL },
         { "owner", tensor_get_owner, NULL, NULL, NULL },
         { NULL, NULL, NULL, NULL, NULL },

@@ -12,6 +12,7 @@ from ._errors import error
 from ._graph import Node
 from ._index import c_strides, normal_axes
 from ._lease import Lease
+from ._naming import how_named
 from ._operators import Operators
 from ._timeouts import milliseconds
 from ._users import depart
@@ -99,6 +100,11 @@ class Tensor(Operators):
         return self._handle.is_mutable
 
     @property
+    def is_evictable(self):
+        """May it be deleted for its memory, as far as this reference was told?"""
+        return self._handle.is_evictable
+
+    @property
     def is_shared(self):
         """Do other users read it, as far as this reference was told?"""
         return self._handle.is_shared
@@ -140,7 +146,7 @@ class Tensor(Operators):
         self._handle.share(shared)
         return self
 
-    def snapshot(self, name=None, replace=False, timeout=None):
+    def snapshot(self, name=None, replace=False, timeout=None, evictable=False):
         """A sealed copy of what a tensor, mutable or not, holds now.
 
         Parameters
@@ -149,7 +155,9 @@ class Tensor(Operators):
         replace : bool
             The name may be in use.
         timeout : float, optional
-            How long to wait for those that write, in seconds; see `read`.
+            How long to wait for those that write, and for memory, in seconds; see `read`.
+        evictable : bool
+            It may be deleted for its memory, see `Client.put`.
 
         Returns
         -------
@@ -157,7 +165,7 @@ class Tensor(Operators):
 
         Raises
         ------
-        LeaseConflict, Torn, NameTaken
+        LeaseConflict, Torn, NameTaken, OutOfMemory
 
         Examples
         --------
@@ -170,9 +178,8 @@ class Tensor(Operators):
         """
         if self._is_view:
             raise error("bad_arguments", "of a view compute a tensor; a snapshot is of a whole one")
-        return Tensor(
-            self._client, self._handle.snapshot(name, replace, milliseconds(timeout, 0))
-        )
+        how = how_named(replace, evictable)
+        return Tensor(self._client, self._handle.snapshot(name, how, milliseconds(timeout, 0)))
 
     def lend(self):
         """Have it live for a minute more, even if nobody refers to it: time for another process of
@@ -389,7 +396,7 @@ class _Dropped:
     """Stands for the native tensor of one that was given up."""
 
     name = id = owner = None
-    is_sealed = is_mutable = is_shared = False
+    is_sealed = is_mutable = is_shared = is_evictable = False
 
     def __getattr__(self, attribute):
         raise error("not_sealed", "the tensor was dropped before it was sealed")

@@ -92,27 +92,35 @@ TD_API int td_ping(td_client *client, td_error *error);
 
 /* ---- tensors ---- */
 
+/* How a name is given: any of these, 0 none. */
+enum td_how {
+        TD_REPLACE = 1,   /* it may be in use: what it meant goes */
+        TD_EVICTABLE = 2, /* a cache: before anyone is refused memory, the daemon deletes what was
+                             named so and is used by nobody, used longest ago first. Not for
+                             mutable tensors */
+};
+
 /*
  * Copy a strided array into a new sealed tensor. data points to the first element, strides (bytes,
  * any sign; NULL: C order) say how the elements lie. order is that of the copy: 'C', 'F', or 'K',
- * axes as they lie. name NULL: unnamed. replace: the name may be in use. tensor may be NULL if a
+ * axes as they lie. name NULL: unnamed. how: of enum td_how. tensor may be NULL if a
  * name is given.
  */
 TD_API int td_put(td_client *client, const void *data, const struct td_type *type,
-                  const int64_t *strides, char order, const char *name, bool replace,
+                  const int64_t *strides, char order, const char *name, unsigned how,
                   td_tensor **tensor, td_error *error);
 /*
  * Reserve a tensor to be written in place: map it with TD_MAP_WRITE, fill it, td_seal() it; its
  * name, if any, appears then. order: 'C' or 'F'.
  */
 TD_API int td_create(td_client *client, const struct td_type *type, char order, const char *name,
-                     bool replace, td_tensor **tensor, td_error *error);
+                     unsigned how, td_tensor **tensor, td_error *error);
 /*
  * The same, but once sealed it is mutable: many processes of this user may write it in place, each
  * under a lease of the part that it writes, and programs write results into it (td_output).
  */
 TD_API int td_create_mutable(td_client *client, const struct td_type *type, char order,
-                             const char *name, bool replace, td_tensor **tensor, td_error *error);
+                             const char *name, unsigned how, td_tensor **tensor, td_error *error);
 /* All td_mapping of it become read-only, but for those of a mutable one. */
 TD_API int td_seal(td_tensor *tensor, td_error *error);
 TD_API int td_open(td_client *client, const char *name, td_tensor **tensor, td_error *error);
@@ -147,6 +155,8 @@ TD_API const char *
 td_tensor_name(const td_tensor *tensor); /* as it was when this reference was made; NULL: unnamed */
 TD_API bool td_tensor_is_sealed(const td_tensor *tensor);
 TD_API bool td_tensor_is_mutable(const td_tensor *tensor);
+/* Was it named so that it may be deleted for its memory, as far as was heard? */
+TD_API bool td_tensor_is_evictable(const td_tensor *tensor);
 /* Is it shared with other users, as far as was heard? */
 TD_API bool td_tensor_is_shared(const td_tensor *tensor);
 /* The uid of the other user whose it is, -1: one's own. */
@@ -210,11 +220,11 @@ TD_API int td_lease_end(td_lease *lease, td_error *error);
  */
 TD_API int td_share(td_tensor *tensor, bool shared, td_error *error);
 /*
- * A sealed copy of what it holds now, under a name (NULL: unnamed; replace: that may be in use).
+ * A sealed copy of what it holds now, under a name (NULL: unnamed) given as how says (enum td_how).
  * wait_ms: how long to wait for leases to write it, as of td_lease_begin(). snapshot may be NULL if
  * a name is given.
  */
-TD_API int td_snapshot(td_tensor *tensor, const char *name, bool replace, int64_t wait_ms,
+TD_API int td_snapshot(td_tensor *tensor, const char *name, unsigned how, int64_t wait_ms,
                        td_tensor **snapshot, td_error *error);
 /*
  * Have it live for TD_LEND_MS more, even if nobody refers to it, so that its id (td_tensor_id())
@@ -224,7 +234,7 @@ TD_API int td_lend(td_tensor *tensor, td_error *error);
 
 /* ---- names ---- */
 
-TD_API int td_name(td_tensor *tensor, const char *name, bool replace, td_error *error);
+TD_API int td_name(td_tensor *tensor, const char *name, unsigned how, td_error *error);
 TD_API int td_delete(td_client *client, const char *name, td_error *error);
 
 typedef struct td_list_row {
@@ -232,6 +242,7 @@ typedef struct td_list_row {
         struct td_type type;
         uint64_t n_bytes;
         const uint8_t *id;
+        bool is_evictable;
 } td_list_row;
 /* All names of this uid with that prefix (NULL: all), in order, whatever their number. */
 TD_API int td_list_names(td_client *client, const char *prefix, td_list **list, td_error *error);
@@ -337,6 +348,7 @@ typedef struct td_output {
         int value;
         const char *name; /* NULL: unnamed */
         bool replace;
+        bool evictable; /* as TD_EVICTABLE */
         bool map; /* its memory will be mapped: saves a round trip */
         bool has_into; /* it has neither name nor tensor (tensors[i] is NULL): it is written into */
         int into;      /* the mutable tensor of that input, or the view of it that the input is */

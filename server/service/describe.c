@@ -88,6 +88,7 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
         uint32_t n_keys = 6;
 
         n_keys += is_shared;
+        n_keys += name && tensor->is_evictable;
         n_keys += !is_own;
         n_keys += name != NULL;
         n_keys += has_data(tensor, mode);
@@ -113,6 +114,10 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
         if (name) {
                 reply_key(reply, "name");
                 reply_str(reply, name);
+        }
+        if (name && tensor->is_evictable) {
+                reply_key(reply, "evictable");
+                reply_bool(reply, true);
         }
         if (is_shared) {
                 reply_key(reply, "shared");

@@ -166,7 +166,7 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
                          uint64_t n_scratch)
 {
         reply_key(reply, "memory");
-        reply_map(reply, 9);
+        reply_map(reply, 10);
         reply_key_uint(reply, "limit", figures->limit);
         reply_key_uint(reply, "used", figures->used);
         reply_key_uint(reply, "live", figures->live);
@@ -175,6 +175,7 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
         reply_key_uint(reply, "held", figures->held);
         reply_key_uint(reply, "catalog", figures->catalog);
         reply_key_uint(reply, "heap", figures->heap);
+        reply_key_uint(reply, "evictable", figures->evictable);
         reply_key_uint(reply, "scratch", n_scratch);
 }
 
@@ -214,7 +215,7 @@ static void stat_daemon(struct call *call)
 
         if (reply) {
                 store_figures(service->store, &figures);
-                reply_map(reply, 18);
+                reply_map(reply, 19);
                 write_str(reply, "version", TENSORD_VERSION);
                 reply_key_uint(reply, "pid", (uint64_t)getpid());
                 reply_key_uint(reply, "uptime_ms", clock_now_ms() - service->started_ms);
@@ -223,6 +224,7 @@ static void stat_daemon(struct call *call)
                 reply_key_uint(reply, "tensors", figures.n_tensors);
                 reply_key_uint(reply, "names", figures.n_names);
                 reply_key_uint(reply, "lost", figures.n_lost);
+                reply_key_uint(reply, "evictions", figures.n_evicted);
                 reply_key_uint(reply, "connections", service->n_clients);
                 reply_key_uint(reply, "jobs", service->n_jobs);
                 reply_key_uint(reply, "requests", service->n_requests);

@@ -25,7 +25,14 @@ void handle_name(struct call *call)
                             method_name(call->request->method), tensor_name(tensor));
                 return;
         }
-        commit = (struct commit){ .reservation = call->reservations[0], .tensor = tensor };
+        if (call->request->evictable && tensor->mutable) {
+                call_refuse(call, TD_E_BAD_ARGUMENTS, "%s: a mutable tensor is not evictable",
+                            method_name(call->request->method));
+                return;
+        }
+        commit = (struct commit){ .reservation = call->reservations[0],
+                                  .tensor = tensor,
+                                  .is_evictable = call->request->evictable };
         r = store_commit(call->service->store, &commit, 1, &op_id);
         if (r) {
                 call_fail_store(call, r, call->request->name, 0);

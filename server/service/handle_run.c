@@ -452,8 +452,11 @@ static int run_commit(struct call *call, struct tensor **tensors)
 
         for (uint32_t i = 0; i < call->n_results; i++)
                 if (call->reservations[i])
-                        commits[n++] = (struct commit){ .reservation = call->reservations[i],
-                                                        .tensor = tensors[i] };
+                        commits[n++] = (struct commit){
+                                .reservation = call->reservations[i],
+                                .tensor = tensors[i],
+                                .is_evictable = call->request->outputs[i].evictable,
+                        };
         if (n == 0)
                 return 0;
         r = store_commit(call->service->store, commits, n, &op_id);

@@ -48,6 +48,7 @@ static void create_finish(struct call *call)
                 return;
         promise->reservation = steal_ptr(&call->reservations[0]);
         promise->op_id = call_op_id(call);
+        promise->is_evictable = call->request->evictable;
         call_set_result(call, 0, tensor);
         call_done(call, reply);
 }
@@ -117,7 +118,9 @@ void handle_seal(struct call *call)
         }
         r = tensor_seal(tensor);
         if (!r && promise->reservation) {
-                commit = (struct commit){ .reservation = promise->reservation, .tensor = tensor };
+                commit = (struct commit){ .reservation = promise->reservation,
+                                          .tensor = tensor,
+                                          .is_evictable = promise->is_evictable };
                 r = store_commit(call->service->store, &commit, 1, &promise->op_id);
                 if (!r)
                         promise->reservation = NULL;
@@ -146,7 +149,9 @@ void handle_put(struct call *call)
         r = tensor_new_instead(&tensor, call->service->store, call->user, &desc, request->data,
                                reservation_leaves(call->reservations[0]));
         if (!r && call->reservations[0]) {
-                commit = (struct commit){ .reservation = call->reservations[0], .tensor = tensor };
+                commit = (struct commit){ .reservation = call->reservations[0],
+                                          .tensor = tensor,
+                                          .is_evictable = request->evictable };
                 r = store_commit(call->service->store, &commit, 1, &op_id);
                 if (!r)
                         call->reservations[0] = NULL;

@@ -23,8 +23,9 @@ struct promise {
         struct tensor *tensor;           /* READY: owned reference */
         struct failure *failure;         /* FAILED: owned; NULL if there was no memory for it */
         struct reservation *reservation; /* of a created tensor that is not sealed: the name that it
-                                            will have */
-        struct op_id op_id;
+                                            will have, */
+        bool is_evictable;               /* as which, */
+        struct op_id op_id;              /* and by which operation */
         struct charge charge; /* of this object, and of why it failed */
         struct list waits;      /* struct wait, in order of arrival */
         struct list failed;       /* FAILED, and still listed: its client's list of such */

@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "store/guard.h"
 #include "store/lease.h"
+#include "store/unused.h"
 
 int store_random(struct store *store, uint8_t bytes[16])
 {
@@ -335,6 +336,8 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .held = n_bytes[SEGMENT_HELD],
                 .catalog = store_catalog_bytes(store),
                 .heap = store->n_heap_bytes,
+                .evictable = unused_total(store, UNUSED_EVICTABLE),
+                .n_evicted = store->n_evicted,
                 .n_tensors = HASH_COUNT(store->tensors),
                 .n_names = store->n_named,
                 .n_lost = store->n_lost,

@@ -420,9 +420,10 @@ bool store_has_held(const struct store *store);
 
 struct store_figures {
         uint64_t limit, used, live, idle, parked, held, catalog,
-                heap;  /* bytes; used = the sum of the others but limit */
+                heap;  /* bytes; used = the sum of these but limit */
+        uint64_t evictable; /* of these: what is, and is used by nobody */
         uint64_t peak; /* the most that used ever was */
-        uint64_t n_tensors, n_names, n_lost, n_held;
+        uint64_t n_tensors, n_names, n_lost, n_held, n_evicted;
         uint64_t shm_free;
         char huge_pages[16]; /* what the mount says: "never", "always", ... */
 };

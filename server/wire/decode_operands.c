@@ -191,7 +191,7 @@ static int decode_output(struct decode *decode, const msgpack_object *object, en
                          struct request_output *output, uint32_t *valuep)
 {
         const key_set fates = KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MAP) |
-                              KEY_BIT(INTO);
+                              KEY_BIT(INTO) | KEY_BIT(EVICTABLE);
         struct decode_map map;
         uint64_t value = 0;
         int r;
@@ -222,6 +222,14 @@ static int decode_output(struct decode *decode, const msgpack_object *object, en
                 if (r)
                         return r;
         }
+        if (map.values[KEY_EVICTABLE]) {
+                r = decode_bool(decode, "evictable", map.values[KEY_EVICTABLE], &output->evictable);
+                if (r)
+                        return r;
+        }
+        if (output->evictable && !output->name)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "evictable is what has a name, and none is given");
         if (map.values[KEY_MAP]) {
                 r = decode_bool(decode, "map", map.values[KEY_MAP], &output->map);
                 if (r)

@@ -451,6 +451,7 @@ int decode_snapshot(struct decode *decode, struct request *request)
         request->outputs[0] = (struct request_output){ .handle = request->handle,
                                                        .name = request->name,
                                                        .replace = request->replace,
+                                                       .evictable = request->evictable,
                                                        .map = request->map };
         return 0;
 }

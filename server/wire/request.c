@@ -26,6 +26,7 @@
 #define REFS (KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(ID))
 #define ANYONES (REFS | KEY_BIT(OWNER))
 #define OPENED (KEY_BIT(NAME) | KEY_BIT(ID) | KEY_BIT(OWNER))
+#define NAMED (KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(EVICTABLE))
 #define ONCE (KEY_BIT(OP_ID) | KEY_BIT(RETRY_MS))
 #define JOB (KEY_BIT(DEADLINE_MS) | KEY_BIT(THREADS) | KEY_BIT(PROGRESS_MS) | KEY_BIT(WAIT_MS))
 
@@ -44,22 +45,21 @@ static const struct method methods[N_METHODS] = {
         [METHOD_PING] = { "ping", 0, 0, 0, 0, false },
         [METHOD_OPS] = { "ops", 0, 0, 0, 0, false },
         [METHOD_CREATE] = { "create", KEY_BIT(HANDLE) | KEY_BIT(DTYPE) | KEY_BIT(SHAPE),
-                            KEY_BIT(ORDER) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | KEY_BIT(MUTABLE) |
-                                    ONCE,
+                            KEY_BIT(ORDER) | NAMED | KEY_BIT(MUTABLE) | ONCE,
                             0, 0, false },
         [METHOD_SEAL] = { "seal", 0, REFS, REFS, REFS, false },
         [METHOD_PUT] = { "put", KEY_BIT(DTYPE) | KEY_BIT(SHAPE) | KEY_BIT(DATA),
-                         KEY_BIT(ORDER) | KEY_BIT(HANDLE) | KEY_BIT(NAME) | KEY_BIT(REPLACE) | ONCE,
+                         KEY_BIT(ORDER) | KEY_BIT(HANDLE) | NAMED | ONCE,
                          0, KEY_BIT(HANDLE) | KEY_BIT(NAME), false },
         [METHOD_OPEN] = { "open", KEY_BIT(HANDLE), OPENED | KEY_BIT(MAP), OPENED,
                           KEY_BIT(NAME) | KEY_BIT(ID), false },
         [METHOD_MAP] = { "map", KEY_BIT(HANDLE), KEY_BIT(WRITABLE), KEY_BIT(HANDLE), 0, false },
         [METHOD_UNMAP] = { "unmap", KEY_BIT(SEGMENTS), 0, 0, 0, true },
         [METHOD_RELEASE] = { "release", KEY_BIT(HANDLES), 0, 0, 0, true },
-        [METHOD_NAME] = { "name", KEY_BIT(HANDLE) | KEY_BIT(NAME), ONCE, KEY_BIT(HANDLE), 0,
-                          false },
-        [METHOD_REPLACE] = { "replace", KEY_BIT(HANDLE) | KEY_BIT(NAME), ONCE, KEY_BIT(HANDLE), 0,
-                             false },
+        [METHOD_NAME] = { "name", KEY_BIT(HANDLE) | KEY_BIT(NAME), KEY_BIT(EVICTABLE) | ONCE,
+                          KEY_BIT(HANDLE), 0, false },
+        [METHOD_REPLACE] = { "replace", KEY_BIT(HANDLE) | KEY_BIT(NAME), KEY_BIT(EVICTABLE) | ONCE,
+                             KEY_BIT(HANDLE), 0, false },
         [METHOD_DELETE] = { "delete", KEY_BIT(NAME), KEY_BIT(OWNER) | ONCE, 0, 0, false },
         [METHOD_LEASE] = { "lease", KEY_BIT(LEASE),
                            REFS | KEY_BIT(VIEW) | KEY_BIT(WRITABLE) | KEY_BIT(TORN) |
@@ -69,7 +69,7 @@ static const struct method methods[N_METHODS] = {
         [METHOD_SHARE] = { "share", KEY_BIT(NAME), KEY_BIT(SHARED), KEY_BIT(NAME), 0, false },
         [METHOD_SNAPSHOT] = { "snapshot", 0,
                               ANYONES | KEY_BIT(RESULT) | KEY_BIT(AS) | KEY_BIT(REPLACE) |
-                                      KEY_BIT(MAP) | KEY_BIT(WAIT_MS) | ONCE,
+                                      KEY_BIT(EVICTABLE) | KEY_BIT(MAP) | KEY_BIT(WAIT_MS) | ONCE,
                               ANYONES, REFS, false },
         [METHOD_LEND] = { "lend", KEY_BIT(HANDLES), 0, 0, 0, false },
         [METHOD_WAIT] = { "wait", KEY_BIT(NAME) | KEY_BIT(WAIT_MS),
@@ -153,6 +153,8 @@ static bool *flag_of(struct request *request, enum wire_key key)
                 return &request->writable;
         case KEY_MUTABLE:
                 return &request->mutable;
+        case KEY_EVICTABLE:
+                return &request->evictable;
         case KEY_TORN:
                 return &request->torn;
         case KEY_AGAIN:
@@ -278,6 +280,17 @@ static int read_wait(struct decode *decode, struct request *request)
         return 0;
 }
 
+static int check_evictable(struct decode *decode, const struct request *request)
+{
+        if (request->evictable && !request->name)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "evictable is what has a name, and none is given");
+        if (request->evictable && request->mutable)
+                return decode_refuse(decode, TD_E_BAD_ARGUMENTS,
+                                     "a mutable tensor is not evictable");
+        return 0;
+}
+
 /* What several keys say together. */
 static int read_operands(struct decode *decode, const struct decode_map *map,
                          struct request *request)
@@ -332,7 +345,8 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
                                      "%s", request->again && !request->has_nonce
                                                    ? "again wants the nonce that was sent first"
                                                    : "nonce is of a lease to write");
-        return read_operands(decode, &map, request);
+        r = check_evictable(decode, request);
+        return r ? r : read_operands(decode, &map, request);
 }
 
 /* ---- messages ---- */

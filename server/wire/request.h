@@ -57,6 +57,7 @@ struct request_output {
         uint64_t handle;  /* 0: none */
         const char *name; /* NULL: none */
         bool replace;
+        bool evictable; /* it may be deleted for its memory; only where there is a name */
         bool map;
         bool has_into; /* neither handle nor name: it is written into */
         uint32_t into; /* the tensor of that input */
@@ -76,6 +77,7 @@ struct request {
         const uint8_t *data; /* put: exactly the type's bytes */
         size_t n_data;
         bool replace;
+        bool evictable; /* as of an output */
         bool map;
         bool writable;
         bool mutable;   /* create */
@@ -87,7 +89,7 @@ struct request {
         bool has_nonce;   /* lease: by which it is known again, */
         bool again;       /* and that it was granted before */
         uint8_t nonce[16];
-        uint64_t wait_ms; /* lease, run, call: at most for conflicting leases */
+        uint64_t wait_ms; /* at most, for conflicting leases and for memory */
         bool has_op_id;
         bool is_retry; /* "retry_ms" was given */
         uint8_t op_id[16];

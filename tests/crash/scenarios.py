@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Twelve short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
+"""Thirteen short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
 
 Each is a generator ``story(daemon, raw, ledger)``: what comes before its only ``yield`` is
 preparation, what comes behind it is what the row interferes with. All that a client may count on is
@@ -150,6 +150,27 @@ def reclaim(daemon, raw, ledger):
         kit.forget(raw, made, handle)
 
 
+def evict(daemon, raw, ledger):
+    """What is evictable goes for what is wanted, one after the other; what is not stays."""
+    values = {"a": pattern(1, 3 * MIB), "b": pattern(2, 3 * MIB), "k": pattern(3, LARGE)}
+    for name_, value in values.items():
+        raw.run([full(value[0] - 1, len(value))],
+                outputs=[{"value": 0, "name": name_, "evictable": name_ != "k"}])
+    ledger.wrote(**values)
+    limit = raw.call("stat")["memory"]["limit"]
+    yield
+    made = []
+    for name_, size in ("a", limit * 5 // 8), ("b", 3 * MIB):
+        handle = raw.handle()
+        with ledger.writing(**{name_: None}):
+            made.append((raw.call("create", handle=handle, dtype="uint8", shape=[size]), handle))
+            os.close(kit.take(raw, made[-1][0]))
+    if raw.call("stat")["evictions"] != 2:
+        raise kit.NotReached("not both were evicted, or more than these")
+    for created, handle in made:
+        kit.forget(raw, created, handle)
+
+
 def compaction(daemon, raw, ledger):
     """Values replaced until the catalog is written anew."""
     catalog = daemon.shm_directory / f"{daemon.prefix}.catalog"
@@ -191,4 +212,5 @@ def shutdown(daemon, raw, ledger):
 
 
 STORIES = {story.__name__: story for story in (
-    create, put, seal, run, in_place, name, replace, delete, lease, reclaim, compaction, shutdown)}
+    create, put, seal, run, in_place, name, replace, delete, lease, reclaim, evict, compaction,
+    shutdown)}

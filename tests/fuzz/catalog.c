@@ -162,6 +162,7 @@ static void draw_place(struct draw *draw, struct plan *plan, struct record *reco
         record->inode = how == 15 ? file->inode + 1 : file->inode;
         record->file_bytes = how == 14 ? 2 * FILE_BYTES : FILE_BYTES;
         record->is_mutable = how < 3 && !record->is_shared;
+        record->is_evictable = how >= 10;
         if (how == 13) {
                 plan->is_wild = true;
                 record->file_bytes = (uint64_t)draw_wide(draw);
@@ -444,6 +445,7 @@ static void check_tensor(struct tensor *tensor, const struct record *record, uns
         must(tensor->n_bytes == record->n_data);
         must((tensor->state == TENSOR_MUTABLE) == record->is_mutable);
         must(tensor_is_shared(tensor) == record->is_shared);
+        must(tensor->is_evictable == record->is_evictable);
         must((tensor->segment != NULL) == record->has_segment);
         if (!record->has_segment) {
                 must(tensor->n_bytes == 0 || memcmp(bytes, record->data, tensor->n_bytes) == 0);

@@ -25,24 +25,26 @@ NODES = [["sum", [0], ATTRS], ["loop", [0, 0], LOOP], ["loop", [0, 0], AT], ["wh
          ["user.it", [0], {}]]
 INPUTS = [{"handle": 1, "view": VIEW, "donate": True}, {"name": NAME}, {"id": ID}, NOW,
           {**NOW, "order": [0]}]
-OUTPUTS = [{"value": 1, "handle": 3, "map": True}, {"value": 2, "name": NAME, "replace": True}]
-INTO = [{"value": 1, "into": 1}]
+OUTPUTS = [{"value": 1, "handle": 3, "map": True}, {"value": 2, "name": NAME, "replace": True,
+            "evictable": True}]
+INTO = [{"value": 1, "into": 1, "evictable": False}]
 
 METHODS = [
     ("hello", {"version": 1, "client": "me"}), ("ping", {}), ("ops", {}),
     ("create", {"handle": 1, **F2, "order": [0], "name": NAME, "replace": True, "mutable": True,
-            **ONCE}),
+            "evictable": False, **ONCE}),
     ("seal", {"handle": 1}), ("seal", {"name": NAME}), ("seal", {"id": ID}),
-    ("put", {**NOW, "handle": 1, "name": NAME, "replace": False, **ONCE}),
+    ("put", {**NOW, "handle": 1, "name": NAME, "replace": False, "evictable": True,
+            **ONCE}),
     ("open", {"handle": 1, "name": NAME, "owner": 5, "map": True}), ("open", {"handle": 1,
             "id": ID}),
     ("map", {"handle": 1, "writable": True}), ("unmap", {"segments": [1, 2**64 - 1]}),
-    ("release", {"handles": [1]}), ("name", {"handle": 1, "name": NAME, **ONCE}),
-    ("replace", {"handle": 1, "name": NAME, **ONCE}), ("delete", {"name": NAME, "owner": 5,
-            **ONCE}),
+    ("release", {"handles": [1]}), ("name", {"handle": 1, "name": NAME, "evictable": True, **ONCE}),
+    ("replace", {"handle": 1, "name": NAME, "evictable": True, **ONCE}),
+    ("delete", {"name": NAME, "owner": 5, **ONCE}),
     ("share", {"name": NAME, "shared": False}),
     ("snapshot", {"handle": 1, "result": 2, "as": NAME, "replace": True, "map": True,
-            "wait_ms": 5, **ONCE}),
+            "evictable": True, "wait_ms": 5, **ONCE}),
     ("snapshot", {"name": NAME, "owner": 5, "result": 2}),
     ("lend", {"handles": [1]}), ("holders", {"handle": 1, "after": 5, "limit": 3}),
     ("wait", {"name": NAME, "owner": 5, "wait_ms": 9, "handle": 1, "map": True}),

@@ -128,6 +128,7 @@ static inline void dump_outputs(struct dump *dump, const struct request *request
                 dump_number(dump, output->handle);
                 dump_text(dump, output->name);
                 dump_number(dump, output->replace);
+                dump_number(dump, output->evictable);
                 dump_number(dump, output->map);
                 dump_number(dump, output->has_into);
                 dump_number(dump, output->into);
@@ -147,6 +148,7 @@ static inline void dump_request(struct dump *dump, const struct request *request
         dump_number(dump, request->n_data);
         dump_data(dump, request->data, &request->type);
         dump_number(dump, request->replace);
+        dump_number(dump, request->evictable);
         dump_number(dump, request->map);
         dump_number(dump, request->writable);
         dump_number(dump, request->mutable);

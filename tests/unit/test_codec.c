@@ -219,8 +219,8 @@ START_TEST(definitions_are_golden)
         frame_run_handle(&frame, 9, NULL, false);
         frame_run_immediate(&frame, &types[1], NULL, &seven, 8);
         frame_run_nodes(&frame, NULL, 2);
-        frame_run_output(&frame, -1, 0, NULL, false, false);
-        frame_run_output(&frame, -1, 22, "n", true, false);
+        frame_run_output(&frame, -1, 0, NULL, 0, false);
+        frame_run_output(&frame, -1, 22, "n", TD_REPLACE, false);
         frame_run_end(&frame, op_id, -1, 1000, 2, 0);
         check_golden(&frame, "request-call.hex");
         frame_deinit(&frame);
@@ -246,8 +246,8 @@ START_TEST(run_is_put_together)
         frame_run_handle(&frame, 10, &view, false);
         frame_run_immediate(&frame, &(struct td_type){ TD_FLOAT64, 0, { 0 } }, NULL, &two, 8);
         frame_run_nodes(&frame, &nodes, 2);
-        frame_run_output(&frame, 1, 0, NULL, false, false);
-        frame_run_output(&frame, 2, 21, "steps", true, true);
+        frame_run_output(&frame, 1, 0, NULL, 0, false);
+        frame_run_output(&frame, 2, 21, "steps", TD_REPLACE, true);
         frame_run_end(&frame, op_id, 77, -1, 0, 0);
         ck_assert(!frame.has_failed);
 

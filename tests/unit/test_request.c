@@ -158,6 +158,11 @@ START_TEST(tensors)
         ck_assert_uint_eq(request->retry_ms, 250);
         request_free(request);
 
+        request = accepted("request-create-evictable.hex");
+        ck_assert(request->evictable && !request->mutable);
+        ck_assert_str_eq(request->name, "cache/1");
+        request_free(request);
+
         request = accepted("request-create-scalar.hex");
         ck_assert_uint_eq(request->handle, UINT64_MAX);
         ck_assert_uint_eq(request->type.ndim, 0);
