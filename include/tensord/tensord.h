@@ -2,10 +2,11 @@
 /*
  * libtensord: the C client of tensord
  *
- * A td_client is one connection to a daemon. It may be used by several threads; calls block until
- * their answer is there (after a short spin, see td_options.busy_poll_us). A connection that breaks
- * is renewed by the next call, with back-off; memory that was mapped stays valid meanwhile. After
- * fork() the child's clients answer TD_E_CLOSED, their mapped memory stays valid.
+ * A td_client is one connection to a daemon. It and its tensors may be used by several threads;
+ * calls block until their answer is there (after a short spin, see td_options.busy_poll_us). A
+ * connection that breaks is renewed by the next call, with back-off; memory that was mapped stays
+ * valid meanwhile. After fork() the child's clients answer TD_E_CLOSED, their mapped memory stays
+ * valid.
  *
  * A td_tensor is a reference to a tensor in the daemon, td_tensor_free() gives it back. A
  * td_mapping is its memory in this process, counted apart: it stays valid until td_mapping_free(),

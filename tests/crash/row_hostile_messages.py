@@ -31,7 +31,7 @@ DEPTH_MAX = 16  # of a message
 PATIENCE_S = 0.3  # then a request is cancelled
 ANSWER_S = 30  # then it was forgotten
 CONNECT_S = 30
-GROWTH = 8 * kit.MIB
+GROWTH = 8 * kit.MIB * kit.SHADOW
 WARM = 2000
 
 HEADS = [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff",

@@ -179,7 +179,7 @@ def run(counts, seed, report):
             scribblers.check_tables()
         report.did("seconds", int(seconds))
     report.say(f"{scribblers.n} jobs; of those that index {scribblers.codes}")
-    assert scribblers.codes["ok"] > 100 and scribblers.codes["index_out_of_range"] > 0
+    assert scribblers.codes["ok"] > 100 / kit.SLOWER and scribblers.codes["index_out_of_range"] > 0
     hostile.at_rest(daemon)
     bounds.check()
     daemon.finish()

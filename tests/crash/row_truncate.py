@@ -21,7 +21,7 @@ CHECKS = ("the daemon lives, answers poisoned or the right result, others' resul
           "bits, and bytes of files = charges when the attacker is gone")
 QUICK = {"tricks": 100}
 FULL = {"tricks": 1000}
-SANITIZED = False  # they take SIGBUS
+SANITIZED = "thread"  # the others take SIGBUS
 LIMIT_S = (120, 1800)
 
 THREADS = (1, 2, 4)

@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 
 from raw import Raw
+from sanitized import SLOWER, THREADS
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TENSORD_BUILD", TOP / "build"))
 DATA = TOP / "tests" / "data"
 SHM = Path("/dev/shm")
-READY_S = 30
-END_S = 30
+READY_S = END_S = 30 * SLOWER
 
 
 def wait_until(condition, what, seconds=10):
@@ -80,7 +80,10 @@ class Daemon:
 
     def command(self):
         """What starts it."""
-        return [str(BUILD / "bin" / "tensord"), "--socket", self.socket, *self.args]
+        options = list(self.args)
+        if THREADS and not {"--threads", "-t"} & set(map(str, options)):
+            options += ["--threads", THREADS]
+        return [str(BUILD / "bin" / "tensord"), "--socket", self.socket, *options]
 
     def start(self):
         """Start it and wait until it answers."""

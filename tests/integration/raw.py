@@ -13,6 +13,7 @@ import socket
 import time
 
 import msgpack
+from sanitized import SLOWER
 
 # by kernel: struct msghdr may carry this many descriptors
 FDS_MAX = 253
@@ -29,7 +30,7 @@ class Refused(Exception):
 class Raw:
     """One connection. Requests are answered in order here: one at a time, unless sent by hand."""
 
-    def __init__(self, path, timeout=20):
+    def __init__(self, path, timeout=20 * SLOWER):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         self.socket.connect(os.fspath(path))

@@ -9,6 +9,7 @@ import pytest
 
 import tensord
 from kit import wait_until
+from sanitized import SLOWER
 
 # a minute of work
 INTERRUPTED = """
@@ -101,7 +102,7 @@ def test_a_flood_does_not_hold_up_small_operations(daemon):
                 client.run(p, p.input(small) * 2 + 1)
                 seconds.append(time.monotonic() - started)
             # one large job takes more than a tenth of a second; the machine may be busy besides
-            assert sorted(seconds)[150] < 0.1
+            assert sorted(seconds)[150] < 0.1 * SLOWER
         finally:
             stop.set()
             for thread in threads:

@@ -12,7 +12,8 @@
 
 #define N_LARGE 200000
 
-static double *constant(size_t n, double value)
+/* Not watched, and as fast as ever: what the daemon asks back it waits for a second for. */
+__attribute__((no_sanitize("thread"))) static double *constant(size_t n, double value)
 {
         double *data = malloc(n * sizeof(*data));
 

@@ -14,7 +14,7 @@
 #include <immintrin.h>
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNROLL /* a check of each address, unrolled, takes minutes to compile */
 #else
 #define UNROLL _Pragma("GCC unroll 32")
