@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,6 +165,30 @@ START_TEST(test_setup)
 }
 END_TEST
 
+/* There are too many arguments for a program to be started anew: all stays as the user has it. */
+START_TEST(test_what_cannot_start_anew_changes_nothing)
+{
+        static char much[100000];
+        const struct rlimit stack = { .rlim_cur = 1 << 20, .rlim_max = RLIM_INFINITY };
+        char line[64], key[] = "MUCH_0", program[] = "test", *argv[] = { program, NULL };
+
+        ck_assert_int_eq(start(SETUP, NULL, line, sizeof(line)), 0); /* the core is in the cache */
+        memset(much, 'x', sizeof(much) - 1);
+        for (; key[5] < '9'; key[5]++)
+                ck_assert_int_eq(setenv(key, much, 1), 0);
+        unsetenv("OPENBLAS_THREAD_TIMEOUT");
+        unsetenv("OPENBLAS_NUM_THREADS");
+        unsetenv("TENSORD_BLAS_CORE");
+        setenv("OPENBLAS_CORETYPE", "", 1);
+        ck_assert_int_eq(setrlimit(RLIMIT_STACK, &stack), 0);
+        blas_core_setup(argv, cache);
+        ck_assert_str_eq(getenv("OPENBLAS_CORETYPE"), "");
+        ck_assert_ptr_null(getenv("TENSORD_BLAS_CORE"));
+        ck_assert_ptr_null(getenv("OPENBLAS_THREAD_TIMEOUT"));
+        ck_assert_ptr_null(getenv("OPENBLAS_NUM_THREADS"));
+}
+END_TEST
+
 static int set_up_and_tell(char **argv)
 {
         const char *chosen;
@@ -195,6 +220,7 @@ int main(int argc, char **argv)
         tcase_add_test(tc, test_choose);
         tcase_add_test(tc, test_cache_is_not_trusted);
         tcase_add_test(tc, test_setup);
+        tcase_add_test(tc, test_what_cannot_start_anew_changes_nothing);
         suite_add_tcase(suite, tc);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

@@ -34,6 +34,7 @@
  */
 #define PATIENCE "OPENBLAS_THREAD_TIMEOUT"
 #define PATIENCE_CYCLES "22"
+#define THREADS "OPENBLAS_NUM_THREADS"
 
 extern char **environ;
 
@@ -147,38 +148,44 @@ static void cache_write(const char *path, const char *key, const char *core)
 
 /* ---- candidates ---- */
 
-/* environ with one core forced and one thread; the strings are environ's own, but for the two
- * given. */
-static char **environment_with(char *forced, char *threads)
+static bool is_said(const char *entry, char *const *said, size_t n_said)
+{
+        for (size_t i = 0; i < n_said; i++)
+                if (strncmp(entry, said[i], (size_t)(strchr(said[i], '=') - said[i]) + 1) == 0)
+                        return true;
+        return false;
+}
+
+/* environ, but for what is said; the strings are environ's own, and those given. */
+static char **environment_with(char *const *said, size_t n_said)
 {
         size_t n = 0, m = 0;
         char **env;
 
         while (environ[n])
                 n++;
-        env = calloc(n + 3, sizeof(*env));
+        env = calloc(n + n_said + 1, sizeof(*env));
         if (!env)
                 return NULL;
         for (size_t i = 0; i < n; i++)
-                if (strncmp(environ[i], FORCED "=", strlen(FORCED) + 1) &&
-                    strncmp(environ[i], "OPENBLAS_NUM_THREADS=", strlen("OPENBLAS_NUM_THREADS=")))
+                if (!is_said(environ[i], said, n_said))
                         env[m++] = environ[i];
-        env[m++] = forced;
-        env[m] = threads;
+        memcpy(env + m, said, n_said * sizeof(*said));
         return env;
 }
 
 static bool passes_self_test(const char *core, const char *program)
 {
         _cleanup_(freep) char **env = NULL;
-        char forced[sizeof(FORCED) + BLAS_CORE_NAME_MAX + 1], threads[] = "OPENBLAS_NUM_THREADS=1";
+        char forced[sizeof(FORCED) + BLAS_CORE_NAME_MAX + 1], threads[] = THREADS "=1";
+        char *said[] = { forced, threads };
         char test[] = BLAS_CORE_SELF_TEST, name[] = "tensord";
         char *argv[] = { name, test, NULL };
         int status;
         pid_t pid;
 
         snprintf(forced, sizeof(forced), FORCED "=%s", core);
-        env = environment_with(forced, threads);
+        env = environment_with(said, ARRAY_SIZE(said));
         if (!env || posix_spawn(&pid, program, NULL, NULL, argv, env))
                 return false;
         while (waitpid(pid, &status, 0) < 0)
@@ -270,22 +277,32 @@ static bool find_better(char core[BLAS_CORE_NAME_MAX], const char *cache_path)
         return blas_core_choose(core, blas_core_cpu_level(), program, cache_path, key);
 }
 
-/* core: to be forced; "": the library's own. Returns if it could not. */
+/*
+ * core: to be forced; "": the library's own. Returns if it could not, and nothing is otherwise then.
+ */
 static void start_anew(char **argv, const char *core)
 {
-        char program[PATH_MAX];
+        char forced[sizeof(FORCED) + BLAS_CORE_NAME_MAX + 1];
+        char guard[sizeof(GUARD) + BLAS_CORE_NAME_MAX + 1];
+        char patience[] = PATIENCE "=" PATIENCE_CYCLES, threads[] = THREADS "=1";
+        char program[PATH_MAX], *said[4] = { guard };
+        _cleanup_(freep) char **env = NULL;
+        size_t n = 1;
 
         find_program(program);
+        snprintf(guard, sizeof(guard), GUARD "=%s", core);
+        snprintf(forced, sizeof(forced), FORCED "=%s", core);
         if (*core)
-                setenv(FORCED, core, 1);
-        setenv(GUARD, core, 1);
-        setenv(PATIENCE, PATIENCE_CYCLES, 0);
-        setenv("OPENBLAS_NUM_THREADS", "1", 0);
-        execv(program, argv);
+                said[n++] = forced;
+        if (!getenv(PATIENCE))
+                said[n++] = patience;
+        if (!getenv(THREADS))
+                said[n++] = threads;
+        env = environment_with(said, n);
+        if (!env)
+                return;
+        execve(program, argv, env);
         error_origin(-errno);
-        if (*core)
-                unsetenv(FORCED);
-        unsetenv(GUARD);
 }
 
 void blas_core_setup(char **argv, const char *cache_path)
