@@ -21,6 +21,10 @@
 #define TAIL_OFFSET 2048
 #define TAIL_CHECK_BITS 16
 
+/* So much more than there is of it is mapped of an object, which may grow meanwhile. */
+#define MAPPED 16
+#define GROWTH_MAX (UINT64_C(1) << 20)
+
 static const char catalog_magic[8] = "tdcatlg";
 
 static_assert(sizeof(struct catalog_header) <= TAIL_OFFSET, "header and tail do not overlap");
@@ -73,19 +77,21 @@ static _Atomic uint64_t *catalog_tail(const struct catalog_file *file)
 int catalog_file_map(struct catalog_file **filep, int *fdp, uint64_t n_bytes)
 {
         _cleanup_(freep) struct catalog_file *file = calloc(1, sizeof(*file));
+        uint64_t n_mapped = MAPPED * n_bytes;
         uint8_t *map;
 
         if (!file)
                 return -ENOMEM;
-        map = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fdp, 0);
+        map = mmap(NULL, n_mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fdp, 0);
         if (map == MAP_FAILED)
                 return error_origin(-errno);
-        file->slot = guard_insert(map, n_bytes, &file->is_poisoned);
+        file->slot = guard_insert(map, n_mapped, &file->is_poisoned);
         if (file->slot < 0) {
-                munmap(map, n_bytes);
+                munmap(map, n_mapped);
                 return error_origin(file->slot);
         }
         file->map = map;
+        file->n_mapped = n_mapped;
         file->n_bytes = n_bytes;
         file->n_refs = 1;
         file->fd = steal_fd(fdp);
@@ -131,7 +137,7 @@ struct catalog_file *catalog_file_unref(struct catalog_file *file)
                 return NULL;
         shm_remove(file->shm, file->name);
         guard_remove(file->slot);
-        munmap(file->map, file->n_bytes);
+        munmap(file->map, file->n_mapped);
         close(file->fd);
         charge_drop(&file->charge);
         free(file);
@@ -181,7 +187,8 @@ static int catalog_look(const struct catalog_file *file, uint32_t *versionp, uin
                          header.version, CATALOG_VERSION);
         } else if (header.check != XXH3_64bits(&header, offsetof(struct catalog_header, check)) ||
                    header.version == 0 || header.records != CATALOG_RECORDS ||
-                   header.n_bytes != file->n_bytes) {
+                   header.n_bytes < CATALOG_MIN || header.n_bytes > file->n_bytes ||
+                   (file->n_bytes - header.n_bytes) % CATALOG_MIN > 0) {
                 snprintf(message, 256, "its header is damaged");
         } else if (catalog_tail_word(*tailp) != word || *tailp < CATALOG_RECORDS ||
                    *tailp > file->n_bytes) {
@@ -252,6 +259,39 @@ void catalog_close(struct catalog *catalog)
 int catalog_has_room(const struct catalog *catalog, uint64_t n_bytes)
 {
         return n_bytes > catalog->file->n_bytes - catalog->end ? CATALOG_E_FULL : 0;
+}
+
+uint64_t catalog_growth(const struct catalog *catalog, uint64_t n_bytes)
+{
+        uint64_t n_left = catalog->file->n_bytes - catalog->end, n_step = GROWTH_MAX;
+
+        if (n_step > catalog->file->n_bytes)
+                n_step = catalog->file->n_bytes / CATALOG_MIN * CATALOG_MIN;
+        if (n_left >= n_bytes)
+                return 0;
+        return (n_bytes - n_left + n_step - 1) / n_step * n_step;
+}
+
+int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_bytes)
+{
+        struct catalog_file *file = catalog->file;
+        uint64_t n_more = catalog_growth(catalog, n_bytes);
+        struct charge more = { 0 };
+        int r;
+
+        if (atomic_load(&file->is_poisoned))
+                return error_origin(-EIO);
+        if (n_more > file->n_mapped - file->n_bytes || n_more > CATALOG_MAX - file->n_bytes)
+                return CATALOG_E_FULL;
+        if (charge_take_for_all(&more, user, RESOURCE_BYTES, n_more))
+                return CATALOG_E_LIMIT;
+        r = shm_grow(file->fd, file->n_bytes + n_more);
+        charge_drop(&more);
+        if (r)
+                return r == SHM_E_FULL ? CATALOG_E_FULL : r;
+        charge_adopt_more(&file->charge, n_more);
+        file->n_bytes += n_more;
+        return 0;
 }
 
 void catalog_stage(struct catalog *catalog, const struct record *record)

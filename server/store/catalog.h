@@ -35,7 +35,7 @@ struct catalog_header {
         char magic[8]; /* "tdcatlg" */
         uint32_t version;
         uint32_t records; /* offset of the first record */
-        uint64_t n_bytes; /* of the object */
+        uint64_t n_bytes; /* of the object, as it was made */
         char boot_id[CATALOG_BOOT_ID];
         uint64_t check; /* of all above */
 };
@@ -44,7 +44,8 @@ struct catalog_file {
         const struct shm *shm;
         char name[SHM_NAME_MAX]; /* until it has the catalog's; then empty */
         uint8_t *map;
-        uint64_t n_bytes;
+        uint64_t n_bytes;  /* of the object */
+        uint64_t n_mapped; /* it may grow so far */
         int fd;
         int slot;
         atomic_bool is_poisoned;
@@ -78,6 +79,14 @@ void catalog_close(struct catalog *catalog);
 
 /* CATALOG_E_FULL if fewer than n_bytes are left. */
 int catalog_has_room(const struct catalog *catalog, uint64_t n_bytes);
+/*
+ * The object grows where it lies by catalog_growth(), so that there is room for n_bytes, charged to
+ * the user beyond any share: in steps of at most 1 MiB, if that is enough, which take less than a
+ * millisecond. Nothing is copied, nothing moves. 0, CATALOG_E_FULL (also: as far as it is mapped),
+ * CATALOG_E_LIMIT or negative errno.
+ */
+uint64_t catalog_growth(const struct catalog *catalog, uint64_t n_bytes);
+int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_bytes);
 /* Write a record behind what is staged. There must be room. */
 void catalog_stage(struct catalog *catalog, const struct record *record);
 /* What was staged counts from now on. -EIO if the catalog's memory was lost. */
@@ -86,8 +95,11 @@ int catalog_publish(struct catalog *catalog);
 /* ---- compaction ---- */
 
 struct compaction {
+        const struct shm *shm;
         struct catalog_file *from;
-        struct catalog_file *to;
+        struct catalog_file *to; /* NULL: it is still to be made, */
+        uint64_t n_bytes;        /* of that size; */
+        struct charge charge;    /* it is paid for */
         uint64_t from_tail;
         uint64_t to_end;
         uint64_t now_ms;
@@ -96,13 +108,13 @@ struct compaction {
 
 /*
  * Into a new object of at least n_bytes, charged to the user. 0, CATALOG_E_FULL, CATALOG_E_LIMIT or
- * negative errno.
+ * -ENOMEM.
  */
 int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
                    struct user *user, uint64_t n_bytes, uint64_t now_ms);
 struct compaction *compaction_free(struct compaction *compaction);
 DEFINE_CLEANUP(struct compaction, compaction_free)
-/* Any thread. 0, CATALOG_E_FULL if it was made too small, or negative errno. */
+/* Any thread. 0, CATALOG_E_FULL (also if it is too small) or negative errno. */
 int compaction_copy(struct compaction *compaction);
 /* Copies the rest and switches; on anything but 0 the catalog is as before. */
 int compaction_finish(struct compaction *compaction, struct catalog *catalog);

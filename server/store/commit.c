@@ -270,10 +270,10 @@ int store_compaction_finish(struct store *store)
         _cleanup_(compaction_freep) struct compaction *compaction = steal_ptr(&store->compaction);
         int r = 0;
 
-        /* The catalog had to grow meanwhile: what was copied is of no use any more. */
+        /* Too much was said meanwhile, or another one was made: this one is of no use any more. */
         if (compaction->from == store->catalog.file)
-                r = outcome_of_catalog(compaction_finish(compaction, &store->catalog));
-        return r;
+                r = compaction_finish(compaction, &store->catalog);
+        return r == CATALOG_E_FULL ? 0 : outcome_of_catalog(r);
 }
 
 static int catalog_replace(struct store *store, uint64_t n_more)
@@ -297,14 +297,19 @@ int catalog_renew(struct store *store)
 }
 
 /*
- * Room for n_bytes more, if need be by a larger catalog made at once, on this thread: where the
- * last quarter of the old one was filled before a worker had copied it. That takes 2 us for each
- * record, 0.3 s for 124,000 of them; each time there is room for as many again, and what users may
- * have there is bounded by their shares of RESOURCE_RECORDS.
+ * Room for n_bytes more. Where the last quarter of the catalog was filled before a worker had
+ * copied it, it grows, on this thread, a little. Only where it cannot (there is no memory for that)
+ * a smaller one of what counts is made at once: 1 us a record.
  */
 static int catalog_make_room(struct store *store, uint64_t n_bytes)
 {
-        return catalog_has_room(&store->catalog, n_bytes) ? catalog_replace(store, n_bytes) : 0;
+        struct catalog *catalog = &store->catalog;
+
+        if (!catalog_has_room(catalog, n_bytes) ||
+            (!memory_relieve(store, NULL, catalog_growth(catalog, n_bytes), true) &&
+             !catalog_grow(catalog, store->self, n_bytes)))
+                return 0;
+        return catalog_replace(store, n_bytes);
 }
 
 /* ---- committing ---- */

@@ -16,15 +16,14 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/table.h"
 #include "store/catalog_file.h"
 
 int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
                    struct user *user, uint64_t n_bytes, uint64_t now_ms)
 {
         _cleanup_(compaction_freep) struct compaction *compaction = calloc(1, sizeof(*compaction));
-        struct charge charge = { 0 };
         uint64_t n_rounded = CATALOG_MIN;
-        int r;
 
         if (!compaction)
                 return -ENOMEM;
@@ -32,15 +31,10 @@ int compaction_new(struct compaction **compactionp, const struct catalog *catalo
                 return CATALOG_E_FULL;
         while (n_rounded < n_bytes)
                 n_rounded *= 2;
-        r = charge_take_for_all(&charge, user, RESOURCE_BYTES, n_rounded);
-        if (r)
+        if (charge_take_for_all(&compaction->charge, user, RESOURCE_BYTES, n_rounded))
                 return CATALOG_E_LIMIT;
-        r = catalog_file_create(&compaction->to, catalog->shm, n_rounded);
-        if (r) {
-                charge_drop(&charge);
-                return r;
-        }
-        compaction->to->charge = charge;
+        compaction->shm = catalog->shm;
+        compaction->n_bytes = n_rounded;
         compaction->from = catalog->file;
         compaction->from->n_refs++;
         compaction->from_tail = catalog->tail;
@@ -56,6 +50,7 @@ struct compaction *compaction_free(struct compaction *compaction)
                 return NULL;
         catalog_file_unref(compaction->to);
         catalog_file_unref(compaction->from);
+        charge_drop(&compaction->charge);
         free(compaction);
         return NULL;
 }
@@ -100,43 +95,35 @@ static int entries_add(void *ctx, const struct record *record, const uint8_t *by
         return 0;
 }
 
-/* By name, and in the order of the log where it is the same. */
-static int entry_compare(const void *ap, const void *bp)
+static bool is_same_name(const struct entry *a, const struct entry *b)
 {
-        const struct entry *a = *(struct entry *const *)ap, *b = *(struct entry *const *)bp;
-        uint32_t n = a->n_name < b->n_name ? a->n_name : b->n_name;
-        int r;
-
-        if (a->uid != b->uid)
-                return a->uid < b->uid ? -1 : 1;
-        r = memcmp(a->name, b->name, n);
-        if (r)
-                return r;
-        if (a->n_name != b->n_name)
-                return a->n_name < b->n_name ? -1 : 1;
-        return a < b ? -1 : a > b;
+        return a->uid == b->uid && a->n_name == b->n_name &&
+               memcmp(a->name, b->name, a->n_name) == 0;
 }
 
+/* From the last to the first: of each name the one that is met first was said last. */
 static int entries_mark(struct entries *entries)
 {
-        _cleanup_(freep) struct entry **sorted = NULL;
-        size_t n = 0;
+        _cleanup_(freep) struct entry **met = NULL;
+        size_t n_slots = 16;
 
-        if (entries->n == 0)
-                return 0;
-        sorted = calloc(entries->n, sizeof(struct entry *));
-        if (!sorted)
+        while (n_slots < 2 * entries->n)
+                n_slots *= 2;
+        met = calloc(n_slots, sizeof(struct entry *));
+        if (!met)
                 return -ENOMEM;
-        for (size_t i = 0; i < entries->n; i++)
-                if (entries->rows[i].type != RECORD_OUTCOME)
-                        sorted[n++] = &entries->rows[i];
-        qsort(sorted, n, sizeof(struct entry *), entry_compare);
-        for (size_t i = 0; i < n; i++) {
-                const struct entry *a = sorted[i], *b = i + 1 < n ? sorted[i + 1] : NULL;
-                bool is_last = !b || a->uid != b->uid || a->n_name != b->n_name ||
-                               memcmp(a->name, b->name, a->n_name) != 0;
+        for (size_t i = entries->n; i-- > 0;) {
+                struct entry *entry = &entries->rows[i];
+                size_t slot = table_hash(entry->name, entry->n_name) + entry->uid;
 
-                sorted[i]->is_current = is_last && a->type == RECORD_COMMIT;
+                if (entry->type == RECORD_OUTCOME)
+                        continue;
+                for (slot %= n_slots; met[slot] && !is_same_name(met[slot], entry);)
+                        slot = (slot + 1) % n_slots;
+                if (met[slot])
+                        continue;
+                met[slot] = entry;
+                entry->is_current = entry->type == RECORD_COMMIT;
         }
         return 0;
 }
@@ -186,6 +173,10 @@ int compaction_copy(struct compaction *compaction)
         uint64_t damaged_at;
         int r;
 
+        /* Reserving its pages takes longer than anything else here. */
+        r = catalog_file_create(&compaction->to, compaction->shm, compaction->n_bytes);
+        if (r)
+                return r;
         r = record_scan(compaction->from->map + CATALOG_RECORDS,
                         compaction->from_tail - CATALOG_RECORDS, CATALOG_RECORDS, entries_add,
                         &entries, &damaged_at);
@@ -226,6 +217,7 @@ int compaction_finish(struct compaction *compaction, struct catalog *catalog)
         r = catalog_file_install(to);
         if (r)
                 return r;
+        charge_move(&to->charge, &compaction->charge);
         catalog_file_unref(catalog->file);
         catalog->file = to;
         catalog->version = CATALOG_VERSION;

@@ -314,7 +314,7 @@ static uint64_t store_catalog_bytes(const struct store *store)
         uint64_t n_bytes = store->catalog.file->n_bytes + store->ledger.n_bytes;
 
         if (compaction) {
-                n_bytes += compaction->to->n_bytes;
+                n_bytes += compaction->n_bytes;
                 if (compaction->from != store->catalog.file)
                         n_bytes += compaction->from->n_bytes;
         }

@@ -166,8 +166,8 @@ START_TEST(test_outcomes_survive)
                         store = kit_store(LIMIT);
                 } else {
                         ck_assert_int_eq(store_compaction_begin(store), 0);
-                        kit_check(store);
                         ck_assert_int_eq(store_compaction_copy(store), 0);
+                        kit_check(store);
                         ck_assert_int_eq(store_compaction_finish(store), 0);
                         kit_check(store);
                 }
@@ -303,6 +303,56 @@ START_TEST(test_named_while_it_is_copied)
 }
 END_TEST
 
+static ino_t catalog_inode(void)
+{
+        char path[sizeof(kit_directory) + 64];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%s/%s.catalog", kit_directory, KIT_PREFIX);
+        ck_assert_int_eq(stat(path, &st), 0);
+        return st.st_ino;
+}
+
+/* Where nobody copies it meanwhile it grows as it lies: 16 times over, before it is made anew. */
+START_TEST(test_it_grows_where_it_lies)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        ino_t inode = catalog_inode();
+        struct catalog_file *file = store->catalog.file;
+        unsigned n = 0;
+
+        while (file->n_bytes < file->n_mapped) {
+                name_many(store, user, n, n + 1);
+                n++;
+                ck_assert_ptr_eq(store->catalog.file, file);
+        }
+        ck_assert_uint_gt(n, 4000);
+        ck_assert(catalog_inode() == inode);
+        kit_check(store);
+        user_unref(user);
+        store_free(store);
+        store = kit_store(LIMIT);
+        ck_assert_uint_eq(kit_check(store).n_names, n);
+        ck_assert(catalog_inode() == inode);
+        expect(store, "n00007", 7);
+
+        user = kit_user(store, UID);
+        inode = catalog_inode();
+        store->catalog.file->n_mapped = store->catalog.file->n_bytes;
+        name_many(store, user, n, n + 6000);
+        ck_assert(catalog_inode() != inode);
+        ck_assert_uint_eq(kit_check(store).n_names, n + 6000);
+        user_unref(user);
+        store_free(store);
+        store = kit_store(LIMIT);
+        expect(store, "n00007", 7);
+        ck_assert_uint_eq(kit_check(store).n_names, n + 6000);
+        delete_all(store, UID);
+        store_free(store);
+}
+END_TEST
+
 START_TEST(test_no_room_for_the_catalog)
 {
         struct store *store = kit_store(CATALOG_MIN + CATALOG_MIN / 2);
@@ -344,6 +394,7 @@ int main(void)
         tcase_add_test(tcase, test_pages_of_a_list);
         tcase_add_test(tcase, test_the_catalog_grows_and_shrinks);
         tcase_add_loop_test(tcase, test_named_while_it_is_copied, 0, 2);
+        tcase_add_test(tcase, test_it_grows_where_it_lies);
         tcase_add_test(tcase, test_no_room_for_the_catalog);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
