@@ -42,6 +42,15 @@
 /* How often there is upkeep while there is something to keep up. */
 #define TICK_MS 100
 
+/*
+ * Heap that was given back is given to the system when so much of it came together since the last
+ * time: half a millisecond for each of these steps. Not more often than each second, unless it is
+ * much.
+ */
+#define TRIM_BYTES (16 * 1024 * 1024)
+#define TRIM_MUCH (64 * 1024 * 1024)
+#define TRIM_MS 1000
+
 /* Segments that one notification asks back. */
 #define TRIM_MAX 4096
 
@@ -80,6 +89,8 @@ struct service {
         uint64_t n_jobs;    /* under way */
         struct call *kept;  /* the one of them that waits for the turn's end; NULL: none */
         uint64_t n_scratch; /* bytes reserved as scratch by jobs */
+        uint64_t n_heap_most;    /* of all users' workspace since the heap was trimmed */
+        uint64_t heap_trimmed_ms;
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -393,6 +394,39 @@ void client_deinit(struct client *client)
         free(client->trims);
 }
 
+/* ---- the heap ---- */
+
+/* Of what the heap took for users, so much is free again. */
+static uint64_t heap_freed(struct service *service)
+{
+        uint64_t n = store_users(service->store)->totals[RESOURCE_WORKSPACE].n;
+
+        if (service->n_heap_most < n)
+                service->n_heap_most = n;
+        return service->n_heap_most - n;
+}
+
+/* When what was freed is to be given to the system; UINT64_MAX: it is not. */
+static uint64_t heap_trim_at_ms(struct service *service)
+{
+        uint64_t n_freed = heap_freed(service);
+
+        if (n_freed < TRIM_BYTES)
+                return UINT64_MAX;
+        return n_freed < TRIM_MUCH ? service->heap_trimmed_ms + TRIM_MS : 0;
+}
+
+static void heap_trim(struct service *service)
+{
+        uint64_t now_ms = clock_now_ms();
+
+        if (heap_trim_at_ms(service) > now_ms)
+                return;
+        malloc_trim(0);
+        service->n_heap_most = 0;
+        service->heap_trimmed_ms = now_ms;
+}
+
 /* ---- the loop's entries ---- */
 
 /*
@@ -504,10 +538,11 @@ void service_tick(struct service *service)
         service->has_freed = true;
         service_pump(service);
         compact(service);
+        heap_trim(service);
         service_leave(service);
 }
 
-uint64_t service_tick_in_ms(const struct service *service)
+uint64_t service_tick_in_ms(struct service *service)
 {
         uint64_t ms = UINT64_MAX, next_ms = UINT64_MAX, now;
 
@@ -520,6 +555,8 @@ uint64_t service_tick_in_ms(const struct service *service)
                 next_ms = service->next_progress_ms;
         if (claims_expire_at_ms(service) < next_ms)
                 next_ms = claims_expire_at_ms(service);
+        if (heap_trim_at_ms(service) < next_ms)
+                next_ms = heap_trim_at_ms(service);
         if (loans_next_ms(&service->loans) < next_ms)
                 next_ms = loans_next_ms(&service->loans);
         if (next_ms == UINT64_MAX)

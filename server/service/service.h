@@ -142,12 +142,13 @@ bool service_end_turn(struct service *service);
 /* There is more to be done at the end of a turn: the loop must not sleep. */
 bool service_is_behind(const struct service *service);
 /*
- * Now and then: held segments, requests that wait for memory, old repeats, compaction, deadlines.
+ * Now and then: held segments, requests that wait for memory, old repeats, compaction, deadlines,
+ * heap that came free.
  * service_tick_in_ms() says when it wants to be called next, UINT64_MAX: not before something
  * happens.
  */
 void service_tick(struct service *service);
-uint64_t service_tick_in_ms(const struct service *service);
+uint64_t service_tick_in_ms(struct service *service);
 /* What decoded programs are remembered in, for request_read(). */
 struct nodes_cache *service_nodes_cache(struct service *service);
 /* Jobs run or wait: the loop must not spin. */

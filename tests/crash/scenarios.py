@@ -6,6 +6,7 @@ preparation, what comes behind it is what the row interferes with. All that a cl
 told to the ledger. A story that did not come to what it is about raises `kit.NotReached`.
 """
 import os
+import time
 
 import kit
 
@@ -175,26 +176,28 @@ def compaction(daemon, raw, ledger):
     """Values replaced until the catalog is written anew."""
     catalog = daemon.shm_directory / f"{daemon.prefix}.catalog"
 
-    def put_until_new(most):
-        first = catalog.stat().st_ino
-        for i in range(most):
+    def put_until_new(share=1, wait_s=1):
+        """As many as fill it, or so much of it, as large as it is then; and a worker makes it."""
+        first, i = catalog.stat().st_ino, 0
+        while i < share * (catalog.stat().st_size // SIZE + 10):
             value, once = pattern(i, SIZE), {"op_id": os.urandom(16)} if i % 8 == 0 else {}
+            i += 1
             with ledger.writing(x=value):
                 kit.store(raw, "x", value, **once)
             if catalog.stat().st_ino != first:
                 return True
-        return False
-
-    def all_of_it():
-        return catalog.stat().st_size // SIZE + 10
+        deadline = time.monotonic() + wait_s
+        while (is_old := catalog.stat().st_ino == first) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return not is_old
 
     with ledger.writing(kept=pattern(7, SIZE), segment=pattern(8, LARGE)):
         kit.store(raw, "kept", pattern(7, SIZE))
         kit.store(raw, "segment", pattern(8, LARGE))
-    assert put_until_new(all_of_it())
-    put_until_new(all_of_it() // 2)
+    assert put_until_new()
+    put_until_new(0.5, 0)
     yield
-    if not put_until_new(all_of_it()):
+    if not put_until_new():
         raise kit.NotReached("the catalog is as it was")
 
 

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 
+import msgpack
 import pytest
 
 from raw import eventually
 from test_raw_leases import fill, lease, make, refusal, rows
 
+MIB = 1 << 20
 PROMPT_S = 0.1  # the middle one of what an honest client waits for an answer
 
 
@@ -151,3 +153,21 @@ def test_a_client_that_stands_still(own_daemon):
         assert raw.call("stat")["connections"] == 2
         raw.call("unlease", leases=[1])
         raw.call("delete", name="t")
+
+
+@pytest.mark.skipif("TENSORD_SANITIZED" in os.environ, reason="its allocator keeps what is freed")
+def test_heap_that_came_free_goes_back_to_the_system(make_own_daemon, descriptors):
+    """Clients ask for much and read nothing; what that took is not kept when they have gone."""
+    daemon = make_own_daemon("--memory", "2G")
+    asked = b"".join(msgpack.packb([0, i, "ops", []]) for i in range(200))
+    with daemon.raw() as raw:
+        raw.call("ping")
+        before = daemon.status("VmRSS")
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                other = stack.enter_context(daemon.raw())
+                other.call("ping")
+                other.socket.setblocking(False)
+                other.send_bytes(asked)
+            eventually(lambda: daemon.status("VmRSS") > before + 48 * MIB, what="it took much")
+        eventually(lambda: daemon.status("VmRSS") < before + 24 * MIB, what="it has given it back")
