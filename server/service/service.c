@@ -81,7 +81,9 @@ static void compaction_done(struct work *work)
         int r = service->compaction_result;
 
         service->is_compacting = false;
-        if (!r)
+        if (r)
+                store_compaction_drop(service->store);
+        else
                 r = store_compaction_finish(service->store);
         if (r)
                 once_log(LOG_LEVEL_WARNING, ONCE_COMPACTION, service->config.uid,

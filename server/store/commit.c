@@ -247,12 +247,16 @@ static int compaction_begin(struct store *store, uint64_t n_more, struct compact
                                                  n_rounded, clock_now_ms()));
 }
 
+void store_compaction_drop(struct store *store)
+{
+        assert(atomic_load(&store->compaction->has_failed));
+        store->compaction = compaction_free(store->compaction);
+}
+
 int store_compaction_begin(struct store *store)
 {
-        if (store->compaction) {
-                assert(atomic_load(&store->compaction->has_failed));
-                store->compaction = compaction_free(store->compaction);
-        }
+        if (store->compaction)
+                store_compaction_drop(store);
         return compaction_begin(store, 0, &store->compaction);
 }
 

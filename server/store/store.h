@@ -404,6 +404,8 @@ bool store_compaction_is_due(const struct store *store);
 int store_compaction_begin(struct store *store);
 int store_compaction_copy(struct store *store);   /* any thread */
 int store_compaction_finish(struct store *store); /* loop thread: copies the rest, switches */
+/* Instead of that, where the copy failed: all of it is given back. */
+void store_compaction_drop(struct store *store);
 
 /*
  * Once in each turn of the loop: some of the segments that nobody refers to any more find their

@@ -303,6 +303,26 @@ START_TEST(test_named_while_it_is_copied)
 }
 END_TEST
 
+/* What was copied to goes at once, whether or not there will be another. */
+START_TEST(test_a_copy_that_failed_leaves_nothing)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+
+        name_many(store, user, 0, 1000);
+        ck_assert_int_eq(store_compaction_begin(store), 0);
+        store->compaction->n_bytes = CATALOG_MIN; /* too little */
+        ck_assert_int_eq(store_compaction_copy(store), STORE_E_FULL);
+        ck_assert_uint_eq(kit_files(".new", NULL), 1);
+        store_compaction_drop(store);
+        ck_assert_uint_eq(kit_files(".new", NULL), 0);
+        kit_check(store);
+        delete_all(store, UID);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 static ino_t catalog_inode(void)
 {
         char path[sizeof(kit_directory) + 64];
@@ -395,6 +415,7 @@ int main(void)
         tcase_add_test(tcase, test_the_catalog_grows_and_shrinks);
         tcase_add_loop_test(tcase, test_named_while_it_is_copied, 0, 2);
         tcase_add_test(tcase, test_it_grows_where_it_lies);
+        tcase_add_test(tcase, test_a_copy_that_failed_leaves_nothing);
         tcase_add_test(tcase, test_no_room_for_the_catalog);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);

@@ -277,9 +277,7 @@ static bool find_better(char core[BLAS_CORE_NAME_MAX], const char *cache_path)
         return blas_core_choose(core, blas_core_cpu_level(), program, cache_path, key);
 }
 
-/*
- * core: to be forced; "": the library's own. Returns if it could not, and nothing is otherwise then.
- */
+/* core: to be forced; "": the library's own. Returns if it could not; then nothing has changed. */
 static void start_anew(char **argv, const char *core)
 {
         char forced[sizeof(FORCED) + BLAS_CORE_NAME_MAX + 1];
