@@ -131,6 +131,26 @@ void catalog_file_publish(struct catalog_file *file, uint64_t tail)
         atomic_store_explicit(catalog_tail(file), catalog_tail_word(tail), memory_order_release);
 }
 
+int catalog_file_grow(struct catalog_file *file, struct charge *charge, uint64_t n_more)
+{
+        struct charge more = { 0 };
+        int r;
+
+        if (atomic_load(&file->is_poisoned))
+                return error_origin(-EIO);
+        if (n_more > file->n_mapped - file->n_bytes || n_more > CATALOG_MAX - file->n_bytes)
+                return CATALOG_E_FULL;
+        if (charge_take_for_all(&more, charge->user, RESOURCE_BYTES, n_more))
+                return CATALOG_E_LIMIT;
+        r = shm_grow(file->fd, file->n_bytes + n_more);
+        charge_drop(&more);
+        if (r)
+                return r == SHM_E_FULL ? CATALOG_E_FULL : r;
+        charge_adopt_more(charge, n_more);
+        file->n_bytes += n_more;
+        return 0;
+}
+
 struct catalog_file *catalog_file_unref(struct catalog_file *file)
 {
         if (!file || --file->n_refs > 0)
@@ -275,23 +295,9 @@ uint64_t catalog_growth(const struct catalog *catalog, uint64_t n_bytes)
 int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_bytes)
 {
         struct catalog_file *file = catalog->file;
-        uint64_t n_more = catalog_growth(catalog, n_bytes);
-        struct charge more = { 0 };
-        int r;
 
-        if (atomic_load(&file->is_poisoned))
-                return error_origin(-EIO);
-        if (n_more > file->n_mapped - file->n_bytes || n_more > CATALOG_MAX - file->n_bytes)
-                return CATALOG_E_FULL;
-        if (charge_take_for_all(&more, user, RESOURCE_BYTES, n_more))
-                return CATALOG_E_LIMIT;
-        r = shm_grow(file->fd, file->n_bytes + n_more);
-        charge_drop(&more);
-        if (r)
-                return r == SHM_E_FULL ? CATALOG_E_FULL : r;
-        charge_adopt_more(&file->charge, n_more);
-        file->n_bytes += n_more;
-        return 0;
+        assert(file->charge.user == user);
+        return catalog_file_grow(file, &file->charge, catalog_growth(catalog, n_bytes));
 }
 
 void catalog_stage(struct catalog *catalog, const struct record *record)

@@ -19,6 +19,8 @@
 #include "base/table.h"
 #include "store/catalog_file.h"
 
+#define REST_MAX (4 * 1024 * 1024) /* what is copied on the loop thread: some milliseconds */
+
 int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
                    struct user *user, uint64_t n_bytes, uint64_t now_ms)
 {
@@ -189,6 +191,24 @@ int compaction_copy(struct compaction *compaction)
         return r;
 }
 
+/*
+ * Room for what was said since. Where little counts and much is said that is more than the copy has
+ * room for, again and again.
+ */
+static int compaction_make_room(struct compaction *compaction, uint64_t n_rest)
+{
+        struct catalog_file *to = compaction->to;
+        uint64_t n_left = to->n_bytes - compaction->to_end;
+        uint64_t n_more = n_rest > n_left ? n_rest - n_left : 0;
+
+        if (n_more == 0)
+                return 0;
+        if (n_more > REST_MAX)
+                return CATALOG_E_FULL;
+        n_more = (n_more + CATALOG_MIN - 1) / CATALOG_MIN * CATALOG_MIN;
+        return catalog_file_grow(to, &compaction->charge, n_more);
+}
+
 int compaction_finish(struct compaction *compaction, struct catalog *catalog)
 {
         struct catalog_file *to = compaction->to;
@@ -198,6 +218,9 @@ int compaction_finish(struct compaction *compaction, struct catalog *catalog)
         if (compaction->from != catalog->file)
                 return error_origin(-ESTALE);
         assert(catalog->end == catalog->tail);
+        r = compaction_make_room(compaction, catalog->tail - compaction->from_tail);
+        if (r)
+                return r;
         for (uint64_t from = compaction->from_tail; from < catalog->tail;) {
                 struct record record;
                 uint32_t n_bytes;

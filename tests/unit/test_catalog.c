@@ -361,9 +361,11 @@ START_TEST(test_too_small_a_copy)
                 snprintf(name, sizeof(name), "%u", i);
                 append(&catalog, RECORD_COMMIT, name, 0, 1000);
         }
-        compaction->to->n_bytes -= 4096; /* as if less had been asked for */
+        compaction->to->n_bytes -= 4096; /* as if less had been asked for, */
+        compaction->to->n_mapped = compaction->to->n_bytes; /* and it could not grow */
         ck_assert_int_eq(compaction_finish(compaction, &catalog), CATALOG_E_FULL);
         compaction->to->n_bytes += 4096;
+        compaction->to->n_mapped = 16 * compaction->to->n_bytes;
         compaction_free(compaction);
         ck_assert_uint_eq(kit_files("catalog", NULL), 1);
         compact(&catalog, 1);
