@@ -78,13 +78,20 @@ class Child:
         if not os.WIFSTOPPED(status):
             self.status = os.waitstatus_to_exitcode(status)
 
+    def end(self):
+        """Kill it; its exit status."""
+        self.kill()
+        self.wait()
+        if self.told >= 0:
+            os.close(self.told)
+            self.told = -1
+        return self.status
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.kill()
-        self.wait()
-        os.close(self.told)
+        self.end()
 
 
 # ---- figures ----

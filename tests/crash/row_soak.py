@@ -268,9 +268,7 @@ def run(counts, seed, report):
             if now - killed > KILL_S:
                 killed = now
                 number = chance.randrange(N_CLIENTS)
-                client = clients[number]
-                client.kill()
-                assert client.wait() == -9
+                assert clients[number].end() == -9
                 n_killed += 1
                 clients[number] = start(number)
             if now - lives[-1].began > life_s and report.done["daemons killed"] < \
