@@ -14,6 +14,7 @@
 #include "service/dispatch.h"
 #include "service/donate.h"
 #include "service/progress.h"
+#include "service/starved.h"
 #include "service/waiters.h"
 
 /* ---- memory ---- */
@@ -65,6 +66,7 @@ static void call_free(struct call *call)
         call->user->n_orphans -= call->is_orphan;
         list_unlink(&call->link);
         waiters_remove(&call->service->waiters, call);
+        starved_leave(call);
         list_unlink(&call->queue);
         segment_unref(call->segment);
         heap_remove(&call->service->timed, &call->timed);
@@ -313,7 +315,7 @@ void call_orphan(struct call *call)
 bool call_may_cancel(const struct call *call)
 {
         return request_is_run(call->request) || call->request->method == METHOD_LEASE ||
-               call->request->method == METHOD_WAIT;
+               call->request->method == METHOD_WAIT || call->line;
 }
 
 void call_set_stopped(struct call *call, enum call_stop why)
@@ -384,27 +386,11 @@ void call_refuse(struct call *call, enum td_error_code code, const char *format,
 
 void call_fail_store(struct call *call, int r, const char *what, uint64_t asked)
 {
-        struct service *service = call->service;
-
-        if (r == STORE_E_TRIMMING) {
-                uint64_t now_ms = clock_now_ms();
-
-                bool is_first = !call->starved_ms;
-
-                if (is_first)
-                        call->starved_ms = now_ms;
-                if (now_ms - call->starved_ms < STARVED_MS) {
-                        list_unlink(&call->queue);
-                        /* Only the head of the queue is tried again, and stays it. */
-                        if (is_first)
-                                list_push_back(&service->starved, &call->queue);
-                        else
-                                list_push_front(&service->starved, &call->queue);
-                        service->has_starved = true;
-                        return;
-                }
-        }
-        failure_from_store(&call->failure, r, service->store, what, asked);
+        if (starved_wait(call, r, asked))
+                return;
+        failure_from_store(&call->failure, r, call->service->store, what, asked);
+        if (call->is_kept_back)
+                failure_append(&call->failure, "; what is free is kept for a request that waits");
         call_fail(call);
 }
 
@@ -420,6 +406,8 @@ void call_set_timer(struct call *call, uint64_t at_ms)
 
 uint64_t call_due_ms(const struct call *call)
 {
+        if (starved_due_ms(call) < call->deadline_ms)
+                return starved_due_ms(call);
         if (call->blocked_until_ms < call->deadline_ms && claim_is_blocked(call))
                 return call->blocked_until_ms;
         return call->deadline_ms;

@@ -42,7 +42,7 @@ enum call_stop {
 
 struct call {
         struct list link;  /* its client's list, or the service's orphans */
-        struct list queue; /* the service's ready or starved list, or an outcome's joined list */
+        struct list queue; /* the service's ready list, a line of those who wait for memory, or an outcome's joined list */
         struct service *service;
         struct client *client; /* NULL: gone */
         struct user *user;     /* owned reference */
@@ -72,6 +72,12 @@ struct call {
         struct list watched;           /* the service's, if its progress is to be told */
         uint64_t progress_ms;          /* when next */
         uint64_t starved_ms;           /* since when it waits for memory; 0: it never did */
+        uint64_t starved_until_ms;     /* and how long, */
+        uint64_t starved_bytes;        /* for how many, 0: not known */
+        struct line *line;             /* in which, NULL: it does not now */
+        bool is_trimming;              /* counted in service->n_trimming */
+        bool is_last_try;              /* its time is over */
+        bool is_kept_back;             /* from what another one waits for */
 
         struct work work;
         bool is_submitted; /* the work is under way */

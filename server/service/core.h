@@ -22,6 +22,8 @@
 
 /* How long a request waits for idle memory that clients were asked to give back. */
 #define STARVED_MS 1000
+/* How long one that waits for memory stays the first of those of its user. */
+#define FRONT_MS 10000
 
 /*
  * Requests of one connection under way, and what they take of the daemon's own memory: enough for
@@ -63,7 +65,8 @@ struct service {
         struct list orphans;       /* calls whose client is gone and that still finish */
         uint64_t n_orphans_ever;
         struct list ready;         /* calls to be started */
-        struct list starved;       /* calls that wait for memory, longest first */
+        struct list lines;         /* of calls that wait for memory, see starved.h */
+        unsigned n_trimming;       /* of these: who wait for what is asked back */
         struct heap timed;         /* calls with a deadline, by when it may be over */
         struct list watched;       /* calls whose progress is to be told */
         uint64_t next_progress_ms; /* not later than the first of these is due, UINT64_MAX: none */
@@ -77,7 +80,7 @@ struct service {
         uint32_t n_clients;
         uint64_t n_clients_ever;
         uint32_t n_entered; /* the loop's entries that are on the stack */
-        bool has_freed;     /* memory came free since the first of the starved was tried */
+        bool has_freed;     /* memory came free since those who wait for it were tried */
         bool has_starved;   /* the call just started waits for memory */
         bool is_pumping;
         bool is_compacting;

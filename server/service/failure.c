@@ -16,6 +16,13 @@ void failure_set(struct failure *failure, enum td_error_code code, const char *f
         va_end(args);
 }
 
+void failure_append(struct failure *failure, const char *more)
+{
+        size_t n = strlen(failure->message);
+
+        snprintf(failure->message + n, sizeof(failure->message) - n, "%s", more);
+}
+
 void failure_from_refusal(struct failure *failure, const struct td_refusal *refusal)
 {
         failure_set(failure, refusal->code, "%s", refusal->message);

@@ -25,6 +25,8 @@ struct failure {
 
 void failure_set(struct failure *failure, enum td_error_code code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+/* The sentence goes on. */
+void failure_append(struct failure *failure, const char *more);
 void failure_from_refusal(struct failure *failure, const struct td_refusal *refusal);
 /*
  * r: a store outcome or a negative errno; what: the name or thing that the request spoke of; asked:

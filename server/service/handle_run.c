@@ -594,6 +594,7 @@ static void run_begin(struct call *call)
         if (r) {
                 for (uint32_t i = 0; i < run->n_areas; i++)
                         n_bytes += run->areas[i].n_bytes;
+                run_give_back(call);
                 call_fail_store(call, r, "an output", n_bytes);
                 return;
         }

@@ -9,6 +9,7 @@
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
+#include "service/starved.h"
 
 static void request_desc(struct desc *desc, const struct request *request)
 {
@@ -84,9 +85,8 @@ void handle_create(struct call *call)
                 create_finish(call);
                 return;
         }
-        r = store_reserve(call->service->store, call->user,
-                          call->client ? &call->client->holder : NULL, n_bytes, &call->segment,
-                          &is_ready);
+        r = starved_reserve(call, call->client ? &call->client->holder : NULL, n_bytes,
+                            &call->segment, &is_ready);
         if (r) {
                 call->segment = NULL;
                 call_fail_store(call, r, "tensor", n_bytes);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "service/claims.h"
+#include "service/starved.h"
 
 #define ALIGNMENT 64
 #define SCRATCH_MAX (64 * 1024) /* more comes from the pool */
@@ -135,9 +136,8 @@ static int area_reserve(struct call *call, struct area *area, bool is_scratch)
                 area->is_ready = true;
                 return 0;
         }
-        r = store_reserve(call->service->store, call->user,
-                          call->client && !is_scratch ? &call->client->holder : NULL, area->n_bytes,
-                          &area->segment, &area->is_ready);
+        r = starved_reserve(call, call->client && !is_scratch ? &call->client->holder : NULL,
+                            area->n_bytes, &area->segment, &area->is_ready);
         if (r) {
                 area->segment = NULL;
                 return r;
@@ -243,6 +243,22 @@ int run_reserve(struct call *call)
                         return r;
         }
         return 0;
+}
+
+void run_give_back(struct call *call)
+{
+        struct run_state *run = call->run;
+
+        for (uint32_t i = 0; i < run->n_areas; i++) {
+                struct area *area = &run->areas[i];
+
+                if (!area->segment || area->is_pinned)
+                        continue;
+                area->segment = segment_unref(area->segment);
+                area->is_ready = false;
+        }
+        run->n_reserved = 0;
+        run->is_allocating = false;
 }
 
 /* Any thread. 0, a store outcome, or a negative errno. */

@@ -74,6 +74,8 @@ int run_reserve_small(struct call *call);
 int run_charge(struct call *call);
 /* Memory for those areas that have a size and none yet. 0, a store outcome or a negative errno. */
 int run_reserve(struct call *call);
+/* Who waits for memory waits without: what is not in use yet is given back. */
+void run_give_back(struct call *call);
 /* 0, a store outcome or a negative errno; then none is pinned. */
 int run_pin_inputs(struct call *call);
 void run_unpin_inputs(struct call *call);

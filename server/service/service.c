@@ -14,6 +14,7 @@
 #include "service/core.h"
 #include "service/dispatch.h"
 #include "service/progress.h"
+#include "service/starved.h"
 
 /* ---- jobs of the store ---- */
 
@@ -124,7 +125,7 @@ int service_new(struct service **servicep, const struct service_config *config, 
         list_init(&service->clients);
         list_init(&service->orphans);
         list_init(&service->ready);
-        list_init(&service->starved);
+        list_init(&service->lines);
         list_init(&service->trimmed);
         list_init(&service->watched);
         list_init(&service->returning);
@@ -172,14 +173,12 @@ static void service_stop_orphans(struct service *service)
 static void service_drain(struct service *service)
 {
         uint64_t end_ms = clock_now_ms() + DRAIN_MS, now_ms;
-        struct call *call;
 
         do {
                 service_pump(service);
                 service_give_kept(service);
                 if (workers_n_busy(service->workers) == 0)
-                        while ((call = list_first(&service->starved, struct call, queue)))
-                                call_refuse(call, TD_E_SHUTTING_DOWN, "the daemon is stopping");
+                        starved_refuse_all(service);
                 now_ms = clock_now_ms();
                 if (!workers_drain_for(service->workers, now_ms < end_ms ? end_ms - now_ms : 0)) {
                         service_stop_orphans(service);
@@ -333,7 +332,7 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
 static bool call_survives(const struct call *call)
 {
         if (call->user->n_orphans >= ORPHANS_MAX || claim_may_last(call) ||
-            call->request->method == METHOD_WAIT)
+            call->request->method == METHOD_WAIT || (call->line && call->request->wait_ms && !call->repeat))
                 return false;
         if (call->request->method != METHOD_CREATE && call_names_something(call))
                 return true;
@@ -431,27 +430,6 @@ static void heap_trim(struct service *service)
 
 /* ---- the loop's entries ---- */
 
-/*
- * Of the starved only the first is tried, and the next one if that got through: so memory that
- * comes free in many small pieces costs one attempt each, however many wait.
- */
-static void service_feed(struct service *service)
-{
-        struct call *call;
-
-        if (!service->has_freed)
-                return;
-        service->has_freed = false;
-        call = list_first(&service->starved, struct call, queue);
-        if (!call)
-                return;
-        list_unlink(&call->queue);
-        service->has_starved = false;
-        call_start(call);
-        if (!service->has_starved)
-                service->has_freed = true;
-}
-
 void service_pump(struct service *service)
 {
         struct call *call;
@@ -464,7 +442,8 @@ void service_pump(struct service *service)
                         list_unlink(&call->queue);
                         call_start(call);
                 }
-                service_feed(service);
+                if (service->has_freed)
+                        starved_feed(service);
         } while (!list_is_empty(&service->ready) || service->has_freed);
         service->is_pumping = false;
 }
@@ -521,6 +500,8 @@ static void service_end_late(struct service *service)
                 heap_remove(&service->timed, &call->timed);
                 if (due > now)
                         call_set_timer(call, due);
+                else if (due < call->deadline_ms && due == starved_due_ms(call))
+                        starved_try_last(call);
                 else
                         call_stop(call, due == call->deadline_ms ? CALL_STOPS_LATE
                                                                  : CALL_STOPS_BLOCKED);
@@ -536,8 +517,7 @@ void service_tick(struct service *service)
         store_retry_held(service->store);
         repeats_expire(&service->repeats, clock_now_ms());
         loans_expire(&service->loans, clock_now_ms());
-        /* Starved calls look at their own clock when they are started. */
-        service->has_freed = true;
+        service->has_freed = true; /* or it is seen by now that some does not */
         service_pump(service);
         compact(service);
         heap_trim(service);
@@ -548,7 +528,7 @@ uint64_t service_tick_in_ms(struct service *service)
 {
         uint64_t ms = UINT64_MAX, next_ms = UINT64_MAX, now;
 
-        if (!list_is_empty(&service->starved) || service->repeats.n_failed > 0 ||
+        if (starved_want_ticks(service) || service->repeats.n_failed > 0 ||
             store_has_held(service->store))
                 ms = TICK_MS;
         if (service->timed.first)

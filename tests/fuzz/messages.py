@@ -32,10 +32,10 @@ INTO = [{"value": 1, "into": 1, "evictable": False}]
 METHODS = [
     ("hello", {"version": 1, "client": "me"}), ("ping", {}), ("ops", {}),
     ("create", {"handle": 1, **F2, "order": [0], "name": NAME, "replace": True, "mutable": True,
-            "evictable": False, **ONCE}),
+            "evictable": False, "wait_ms": 5, **ONCE}),
     ("seal", {"handle": 1}), ("seal", {"name": NAME}), ("seal", {"id": ID}),
     ("put", {**NOW, "handle": 1, "name": NAME, "replace": False, "evictable": True,
-            **ONCE}),
+            "wait_ms": 5, **ONCE}),
     ("open", {"handle": 1, "name": NAME, "owner": 5, "map": True}), ("open", {"handle": 1,
             "id": ID}),
     ("map", {"handle": 1, "writable": True}), ("unmap", {"segments": [1, 2**64 - 1]}),

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starved
+ *
+ * Requests that wait for memory: for what clients were asked to give back, or is being evicted, for
+ * STARVED_MS at most; with wait_ms as long as they said, for whatever comes free.
+ *
+ * They stand in lines, one for each user, in the order in which they came. When memory came free
+ * the first of each line is tried, the lines in turns, and the next one if that got through: so
+ * memory that comes free in many small pieces costs one attempt each, however many wait. One that
+ * waits holds no memory; what it had reserved before it came to what is missing it gave back.
+ *
+ * Neither large nor small ones starve. Those who come later and find room at once overtake, until
+ * so many bytes went past the first one of their user as it asks for; then what is free is kept for
+ * it. And it stays the first for FRONT_MS at most; then it goes to the end of its line, and begins
+ * anew. Of another user nobody keeps anything back: there shares decide (base/quota.h).
+ *
+ * Loop thread only.
+ */
+#pragma once
+
+#include "service/call.h"
+
+struct line {
+        struct list link;  /* the service's */
+        struct list calls; /* the first may be away, being tried */
+        struct user *user; /* owned reference */
+        struct call *first; /* whose turn it is: the numbers below are its; NULL: none was tried */
+        uint64_t since_ms;
+        uint64_t n_asked;
+        uint64_t n_overtaken; /* bytes that were had by later ones */
+};
+
+/*
+ * The call found no room, as r says (of the store), for so many bytes. Does it wait? Then it is
+ * started again. asked 0: it is not known.
+ */
+bool starved_wait(struct call *call, int r, uint64_t asked);
+/* It ends, or is started: it does not wait any more. */
+void starved_leave(struct call *call);
+/* When its wait is over: it is tried then for the last time. UINT64_MAX: it does not wait. */
+uint64_t starved_due_ms(const struct call *call);
+void starved_try_last(struct call *call);
+/* Memory came free: the first ones are tried. */
+void starved_feed(struct service *service);
+/* Do some wait for what is to be asked for now and then? */
+bool starved_want_ticks(const struct service *service);
+/* The daemon ends: nobody gives memory back any more. */
+void starved_refuse_all(struct service *service);
+
+/*
+ * store_reserve() for a call, of its user, in its turn. STORE_E_LIMIT also where what is free is
+ * kept for another.
+ */
+int starved_reserve(struct call *call, struct holder *holder, uint64_t n_bytes,
+                    struct segment **segmentp, bool *is_readyp);

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""wait_ms of requests that need memory: they wait for it in line, and cost nothing meanwhile."""
+import time
+from pathlib import Path
+
+import pytest
+
+from raw import Raw, Refused, eventually
+from users import ALICE, BOB, connect_as, delete_all, open_to_all, takes_root
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def daemon(make_own_daemon):
+    daemon = make_own_daemon("--memory", "32M")
+    yield daemon
+    daemon.delete_all()
+
+
+@pytest.fixture
+def full(daemon):
+    """A connection that holds 24 MiB under the handles 1 to 3."""
+    with daemon.raw() as raw:
+        for i in (1, 2, 3):
+            create(raw, i, 8 * MIB)
+        yield raw
+
+
+def create(raw, handle, n_bytes, **keys):
+    made = raw.call("create", handle=handle, dtype="uint8", shape=[n_bytes], **keys)
+    raw.close_fds()
+    return made
+
+
+def send_create(raw, handle, n_bytes, **keys):
+    return raw.send("create", handle=handle, dtype="uint8", shape=[n_bytes], **keys)
+
+
+def waits(raw):
+    """What came before is not answered: a ping behind it is."""
+    msgid = raw.send("ping")
+    message = raw.receive()
+    assert message[:2] == [1, msgid], message
+
+
+def answer(raw, msgid):
+    message = raw.receive()
+    while message is not None and message[0] == 2:  # asked for segments: none is mapped here
+        if message[1] == "trim":
+            raw.notify("unmap", segments=message[2][0])
+        message = raw.receive()
+    assert message is not None and message[1] == msgid, message
+    if message[2] is not None:
+        raise Refused(message[2])
+    raw.close_fds()
+    return message[3]
+
+
+def test_it_comes_free(daemon, full):
+    with daemon.raw() as raw:
+        msgid = send_create(raw, 1, 20 * MIB, wait_ms=20000)
+        waits(raw)
+        full.close()
+        assert answer(raw, msgid)["nbytes"] == 20 * MIB
+
+
+def test_a_run_waits_too(daemon, full):
+    with daemon.raw() as raw:
+        msgid = raw.send("run", inputs=[], nodes=[["zeros", [], {"shape": [20 * MIB],
+                                                                  "dtype": "uint8"}]],
+                         outputs=[{"value": 0, "name": "r"}], wait_ms=20000)
+        waits(raw)
+        assert raw.call("list")["tensors"] == []
+        full.close()
+        assert answer(raw, msgid)["outputs"][0]["nbytes"] == 20 * MIB
+
+
+def test_not_longer_than_it_said(daemon, full):
+    with daemon.raw() as raw:
+        began = time.monotonic()
+        msgid = send_create(raw, 1, 20 * MIB, wait_ms=300)
+        waits(raw)
+        with pytest.raises(Refused) as refused:
+            answer(raw, msgid)
+        took = time.monotonic() - began
+        assert 0.29 < took < 3
+        assert refused.value.code == "memory_limit"
+        data = refused.value.data
+        assert data["asked"] == 20 * MIB and 24 * MIB < data["used"] < data["limit"] == 32 * MIB
+        # who does not say so does not wait
+        with pytest.raises(Refused):
+            create(raw, 2, 20 * MIB)
+
+
+def test_its_own_deadline_and_cancel_end_it(daemon, full):
+    with daemon.raw() as raw:
+        run = {"inputs": [], "outputs": [{"value": 0, "handle": 5}],
+               "nodes": [["zeros", [], {"shape": [20 * MIB], "dtype": "uint8"}]]}
+        msgid = raw.send("run", **run, wait_ms=20000, deadline_ms=200)
+        with pytest.raises(Refused) as refused:
+            answer(raw, msgid)
+        assert refused.value.code == "deadline_exceeded"
+        msgid = send_create(raw, 6, 20 * MIB, wait_ms=20000)
+        raw.notify("cancel", msgid=msgid)
+        with pytest.raises(Refused) as refused:
+            answer(raw, msgid)
+        assert refused.value.code == "cancelled"
+
+
+def test_it_ends_with_its_connection(daemon, full):
+    with daemon.raw() as raw:
+        raw.send("create", handle=1, dtype="uint8", shape=[20 * MIB], wait_ms=3600000, name="n")
+        raw.send("run", inputs=[], outputs=[{"value": 0, "name": "m"}], wait_ms=3600000,
+                 nodes=[["zeros", [], {"shape": [20 * MIB], "dtype": "uint8"}]])
+        waits(raw)
+        assert full.call("stat")["users"][0]["requests"] == 3
+    eventually(lambda: full.call("stat")["users"][0]["requests"] == 1)
+    # and its names are free
+    full.call("put", dtype="int8", shape=[1], data=b"1", name="n")
+    full.call("put", dtype="int8", shape=[1], data=b"1", name="m")
+
+
+def switches(pid):
+    return sum(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+               if line.startswith("voluntary_ctxt_switches"))
+
+
+def test_it_costs_nothing_while_it_waits(make_own_daemon):
+    daemon = make_own_daemon("--memory", "32M", "--busy-poll-us", "0")
+    with daemon.raw() as full, daemon.raw() as raw:
+        create(full, 1, 24 * MIB)
+        msgids = [send_create(raw, i, 20 * MIB, wait_ms=2000) for i in range(1, 101)]
+        waits(raw)
+        before = switches(daemon.pid)
+        answers = [raw.receive() for _ in msgids]
+        assert sorted(a[1] for a in answers) == msgids
+        assert {a[2]["code"] for a in answers} == {"memory_limit"}
+        # 2 s of ticks would be 20, of tries 100 and more
+        assert switches(daemon.pid) - before < 15
+
+
+def test_in_the_order_in_which_they_came(daemon, full):
+    """a small one behind a large one waits for its turn, and gets it"""
+    with daemon.raw() as large, daemon.raw() as small:
+        first = send_create(large, 1, 20 * MIB, wait_ms=20000)
+        waits(large)
+        second = send_create(small, 1, 10 * MIB, wait_ms=20000)
+        waits(small)
+        full.call("release", handles=[1])  # parked with it; enough for the small one alone
+        waits(small)
+        waits(large)
+        full.close()
+        assert answer(large, first)["nbytes"] == 20 * MIB
+        assert answer(small, second)["nbytes"] == 10 * MIB
+
+
+def test_who_overtakes_does_not_for_ever(daemon, full):
+    """as many bytes as the first one asks for; then what is free is kept for it"""
+    with daemon.raw() as large, daemon.raw() as small:
+        msgid = send_create(large, 1, 20 * MIB, wait_ms=4000)
+        waits(large)
+        n = 0
+        with pytest.raises(Refused) as refused:
+            for n in range(100):
+                create(small, 1 + n, 2 * MIB)
+                small.call("release", handles=[1 + n])
+        assert n == 10 and refused.value.code == "memory_limit"
+        assert "kept for a request that waits" in str(refused.value)
+        # one that waits is behind it, and is served when it has ended
+        behind = send_create(small, 1000, 2 * MIB, wait_ms=20000)
+        waits(small)
+        with pytest.raises(Refused):
+            answer(large, msgid)
+        assert answer(small, behind)["nbytes"] == 2 * MIB
+        create(small, 2000, 2 * MIB)
+
+
+def test_it_does_not_stay_the_first_for_ever(daemon, full):
+    """10 s, then whoever stands behind it has a turn"""
+    with daemon.raw() as large, daemon.raw() as small:
+        send_create(large, 1, 20 * MIB, wait_ms=60000)
+        waits(large)
+        began = time.monotonic()
+        msgid = send_create(small, 1, 4 * MIB, wait_ms=60000)
+        # there is room: it is had at once
+        assert answer(small, msgid)["nbytes"] == 4 * MIB
+        msgid = send_create(small, 2, 4 * MIB, wait_ms=60000)
+        waits(small)
+        small.notify("release", handles=[1])  # parked here, where the second one waits
+        assert answer(small, msgid)["nbytes"] == 4 * MIB
+        assert 8 < time.monotonic() - began < 20
+
+
+@takes_root
+def test_users_take_turns(make_own_daemon):
+    """one that waits for much keeps nothing from another user"""
+    daemon = open_to_all(make_own_daemon("--memory", "32M", "--socket-mode", "0666"))
+    with connect_as(ALICE, daemon.path) as alice, connect_as(BOB, daemon.path) as bob:
+        create(alice, 1, 16 * MIB)
+        msgid = send_create(alice, 2, 20 * MIB, wait_ms=2000)
+        waits(alice)
+        for i in range(20):
+            create(bob, 1 + i, 4 * MIB)
+            bob.call("release", handles=[1 + i])
+        with pytest.raises(Refused) as refused:
+            answer(alice, msgid)
+        assert refused.value.code in ("memory_limit", "quota_exceeded")
+    delete_all(daemon)
+
+
+def test_evictable_ones_that_come_to_be_unused_do(daemon):
+    with daemon.raw() as holder, daemon.raw() as raw:
+        holder.run([["zeros", [], {"shape": [20 * MIB], "dtype": "uint8"}]],
+                   outputs=[{"value": 0, "name": "c", "evictable": True, "handle": 1}])
+        msgid = send_create(raw, 1, 20 * MIB, wait_ms=20000)
+        waits(raw)
+        assert [row["name"] for row in raw.call("list")["tensors"]] == ["c"]
+        holder.notify("release", handles=[1])
+        assert answer(raw, msgid)["nbytes"] == 20 * MIB
+        assert raw.call("list")["tensors"] == []
