@@ -44,6 +44,11 @@ struct asking {
         td_tensor *tensor;
 };
 
+uint64_t memory_wait_ms(const td_client *client)
+{
+        return client->memory_wait_ms > 0 ? (uint64_t)client->memory_wait_ms : 0;
+}
+
 static int encode_ask(td_client *client, struct frame *frame, uint32_t msgid, void *ctx,
                       td_error *error)
 {
@@ -102,10 +107,13 @@ int client_ask(td_client *client, struct ask *ask, td_tensor *tensor, int64_t fi
         unsigned n_lost = 0;
         int r;
 
+        if (ask->method == METHOD_CREATE || ask->method == METHOD_PUT ||
+            (ask->method == METHOD_SNAPSHOT && !ask->wait_ms))
+                ask->wait_ms = memory_wait_ms(client);
         for (;;) {
                 ask->retry_ms = is_write && first_ms ? now_ms() - first_ms : -1;
                 call->may_cancel = ask->method == METHOD_LEASE || ask->method == METHOD_WAIT ||
-                                   ask->method == METHOD_SNAPSHOT;
+                                   ask->method == METHOD_SNAPSHOT || ask->wait_ms > 0;
                 if (ask->method == METHOD_WAIT)
                         ask->wait_ms = ms_until(ask->until_ms);
                 r = exchange_begin(client, call, encode_ask, &asking, error);

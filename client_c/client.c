@@ -221,6 +221,7 @@ static int client_configure(td_client *client, const td_options *options, td_err
                 return fail_no_memory(error);
         client->no_start = options->no_start;
         client->busy_poll_us = options->busy_poll_us;
+        client->memory_wait_ms = options->memory_wait_ms;
         client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
         return launch_find(options, &client->address, &client->is_private, error);
 }

@@ -56,6 +56,7 @@ struct td_client {
         bool is_private; /* the address of a daemon that we may start */
         bool no_start;
         int busy_poll_us; /* -1: as the daemon says */
+        int64_t memory_wait_ms;
         int timeout_ms;
 
         pthread_mutex_t lock;
@@ -139,6 +140,9 @@ struct td_tensor {
         uint64_t offset;
         struct mapped *mapped; /* a use of it, once something was mapped */
 };
+
+/* How long what makes tensors waits for memory. */
+uint64_t memory_wait_ms(const td_client *client);
 
 /* ---- client.c ---- */
 

@@ -517,7 +517,7 @@ void frame_run_into(struct frame *frame, int value, int into)
 }
 
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
-                   unsigned n_threads, unsigned progress_ms)
+                   unsigned n_threads, unsigned progress_ms, uint64_t wait_ms)
 {
         msgpack_packer pk = packer_of(frame);
 
@@ -533,6 +533,10 @@ void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, 
         if (progress_ms) {
                 pack_text(&pk, "progress_ms");
                 msgpack_pack_uint32(&pk, progress_ms);
+        }
+        if (wait_ms) {
+                pack_text(&pk, "wait_ms");
+                msgpack_pack_uint64(&pk, wait_ms);
         }
 }
 

@@ -138,9 +138,9 @@ void frame_run_output(struct frame *frame, int value, uint64_t handle, const cha
 /* The same for what goes into the tensor of an input. */
 void frame_run_into(struct frame *frame, int value, int into);
 /* As many more keys as were announced: op_id may be NULL, times below 0, 0 threads and a
- * progress_ms of 0 are none. */
+ * progress_ms or wait_ms of 0 are none. */
 void frame_run_end(struct frame *frame, const uint8_t *op_id, int64_t retry_ms, int64_t deadline_ms,
-                   unsigned n_threads, unsigned progress_ms);
+                   unsigned n_threads, unsigned progress_ms, uint64_t wait_ms);
 /* The array of nodes of a block, loops and all. */
 void frame_nodes(struct frame *frame, const struct td_block *block);
 

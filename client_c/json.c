@@ -142,3 +142,12 @@ void json_value(FILE *out, struct reader *reader)
 {
         json_nested(out, reader, 0);
 }
+
+void json_pair(FILE *out, const char *key, const char *value)
+{
+        fputc('{', out);
+        json_string(out, key);
+        fputs(": ", out);
+        json_string(out, value);
+        fputs("}\n", out);
+}

@@ -15,5 +15,7 @@
 void json_text(FILE *out, const char *text, size_t n_text);
 void json_string(FILE *out, const char *text);
 void json_hex(FILE *out, const uint8_t *bytes, size_t n_bytes);
+/* {"key": "value"}, a line */
+void json_pair(FILE *out, const char *key, const char *value);
 /* The next value of the reader. */
 void json_value(FILE *out, struct reader *reader);

@@ -136,7 +136,8 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
         }
         frame_run_begin(frame, msgid, function ? function->number : 0,
                         (unsigned)run->is_write + is_retry + (run->deadline_ms >= 0) +
-                                (run->n_threads > 0) + (run->progress_ms > 0),
+                                (run->n_threads > 0) + (run->progress_ms > 0) +
+                                (memory_wait_ms(client) > 0),
                         run->n_inputs);
         for (uint32_t i = 0; i < run->n_inputs; i++) {
                 int r = encode_input(client, frame, run, &run->inputs[i], error);
@@ -159,7 +160,7 @@ static int encode_run(td_client *client, struct frame *frame, uint32_t msgid, vo
         }
         frame_run_end(frame, run->is_write ? run->op_id : NULL,
                       is_retry ? now_ms() - run->first_ms : -1, run_deadline_ms(run),
-                      run->n_threads, run->progress_ms);
+                      run->n_threads, run->progress_ms, memory_wait_ms(client));
         return TD_OK;
 }
 

@@ -35,6 +35,7 @@ struct arguments {
         bool is_json;
         bool replaces;
         bool is_evictable;
+        int64_t wait_ms;
         int64_t owner; /* -1: oneself */
         char **words;  /* the command and its operands */
         int n_words;
@@ -84,6 +85,7 @@ static const struct argp_option options[] = {
         { "replace", 'r', NULL, 0, "put, load, snapshot: the name may be in use", 0 },
         { "evictable", 'e', NULL, 0,
           "put, snapshot: deleted before anyone is refused memory, used longest ago first", 0 },
+        { "wait", 'w', "SECONDS", 0, "put, load, snapshot: so long for memory, if need be", 0 },
         { "owner", 'o', "USER", 0,
           "ls, stat, get, wait, snapshot: what that user shares. For root and the daemon's user "
           "ls, stat, holders, rm: anything of that user's",
@@ -111,6 +113,8 @@ static bool read_user(const char *text, int64_t *uidp)
 static error_t take_option(int key, char *value, struct argp_state *state)
 {
         struct arguments *arguments = state->input;
+        double seconds;
+        char *end;
 
         switch (key) {
         case 's':
@@ -121,6 +125,12 @@ static error_t take_option(int key, char *value, struct argp_state *state)
                 return 0;
         case 'r':
                 arguments->replaces = true;
+                return 0;
+        case 'w':
+                seconds = strtod(value, &end);
+                if (*end || end == value || !(seconds >= 0 && seconds <= 1e9))
+                        argp_error(state, "'%s' is no number of seconds", value);
+                arguments->wait_ms = (int64_t)(seconds * 1000);
                 return 0;
         case 'e':
                 arguments->is_evictable = true;
@@ -162,19 +172,10 @@ static int connect_to(const struct arguments *arguments, td_client **clientp, td
         td_options how = { .address = arguments->socket,
                            .no_start = true,
                            .busy_poll_us = -1,
-                           .client_name = "tensorctl" };
+                           .client_name = "tensorctl",
+                           .memory_wait_ms = arguments->wait_ms };
 
         return td_connect(clientp, &how, error);
-}
-
-/* {"key": "value"} */
-static void print_object(const char *key, const char *value)
-{
-        putchar('{');
-        json_string(stdout, key);
-        fputs(": ", stdout);
-        json_string(stdout, value);
-        fputs("}\n", stdout);
 }
 
 /* A map as lines of key and value; maps inside of it indented, all else as JSON. */
@@ -262,7 +263,7 @@ static int do_ping(td_client *client, const struct arguments *arguments, td_erro
         int r = td_ping(client, error);
 
         if (r == TD_OK && arguments->is_json)
-                print_object("socket", td_address(client));
+                json_pair(stdout, "socket", td_address(client));
         else if (r == TD_OK)
                 printf("%s answers\n", td_address(client));
         return r;
@@ -380,7 +381,7 @@ static int do_share(td_client *client, const struct arguments *arguments, td_err
         r = td_share(tensor, shared, error);
         td_tensor_free(tensor);
         if (r == TD_OK && arguments->is_json)
-                print_object(shared ? "shared" : "private", arguments->words[1]);
+                json_pair(stdout, shared ? "shared" : "private", arguments->words[1]);
         return r;
 }
 
@@ -395,7 +396,7 @@ static int do_snapshot(td_client *client, const struct arguments *arguments, td_
         r = td_snapshot(tensor, as, how_named(arguments), 0, NULL, error);
         td_tensor_free(tensor);
         if (r == TD_OK && arguments->is_json)
-                print_object("name", as);
+                json_pair(stdout, "name", as);
         return r;
 }
 
@@ -419,7 +420,7 @@ static int do_wait(td_client *client, const struct arguments *arguments, td_erro
                 return r;
         td_tensor_free(tensor);
         if (arguments->is_json)
-                print_object("name", name);
+                json_pair(stdout, "name", name);
         return TD_OK;
 }
 
@@ -437,7 +438,7 @@ static int do_put(td_client *client, const struct arguments *arguments, td_error
                    file.npy.order, name, how_named(arguments), NULL, error);
         npy_close(&file);
         if (r == TD_OK && arguments->is_json)
-                print_object("name", name);
+                json_pair(stdout, "name", name);
         return r;
 }
 
@@ -458,7 +459,7 @@ static int do_get(td_client *client, const struct arguments *arguments, td_error
         }
         td_tensor_free(tensor);
         if (r == TD_OK && arguments->is_json)
-                print_object("file", path);
+                json_pair(stdout, "file", path);
         return r;
 }
 

@@ -33,7 +33,8 @@ _MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
 
 
 def connect(
-    address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0, client_name=None
+    address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0, client_name=None,
+    memory_timeout=0,
 ):
     """Connect to a daemon.
 
@@ -57,6 +58,9 @@ def connect(
         To connect and say hello, in milliseconds; 0: 5000.
     client_name : str, optional
         Told to the daemon.
+    memory_timeout : float
+        How long what makes tensors waits for memory to come free before it raises OutOfMemory or
+        QuotaExceeded, in seconds (and what computes for leases, no longer than that).
 
     Returns
     -------
@@ -70,7 +74,8 @@ def connect(
         Another version of the protocol is spoken there.
     """
     path, binary = (None if p is None else os.fsdecode(p) for p in (address, daemon))
-    return Client(_native.connect(path, binary, not start, busy_poll_us, timeout_ms, client_name))
+    options = (not start, busy_poll_us, timeout_ms, client_name, milliseconds(memory_timeout, 0))
+    return Client(_native.connect(path, binary, *options))
 
 
 class Client:
@@ -169,19 +174,14 @@ class Client:
                 t.array[...] = array
             return Tensor(self, t._handle)
         if isinstance(array, Tensor):
-            if (
-                array.client is self
-                and name is not None
-                and array.is_sealed
-                and array._strides is None
-            ):
+            is_whole = array.client is self and array._strides is None
+            if is_whole and name is not None and array.is_sealed:
                 if array.name is None:
                     array._handle.set_name(name, how_named(replace, evictable))
                     return self.open(name)
             array = numpy.asarray(array)
         array, number = native_array(array)
-        how = how_named(replace, evictable)
-        return Tensor(self, self._put_native(array, number, name, how))
+        return Tensor(self, self._put_native(array, number, name, how_named(replace, evictable)))
 
     def _put_native(self, array, number, name, how):
         return self._native.put(array, number, "K", name, how)

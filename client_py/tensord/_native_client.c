@@ -65,12 +65,15 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
         struct native_client *self;
         td_client *client = NULL;
         td_error error;
+        long long memory_wait_ms;
         int no_start, r;
 
         (void)module;
-        if (!PyArg_ParseTuple(args, "OOpiiO", &address_object, &daemon_object, &no_start,
-                              &options.busy_poll_us, &options.timeout_ms, &name_object))
+        if (!PyArg_ParseTuple(args, "OOpiiOL", &address_object, &daemon_object, &no_start,
+                              &options.busy_poll_us, &options.timeout_ms, &name_object,
+                              &memory_wait_ms))
                 return NULL;
+        options.memory_wait_ms = memory_wait_ms;
         options.no_start = no_start;
         if (!native_name(address_object, &options.address) ||
             !native_name(daemon_object, &options.daemon_path) ||

@@ -71,6 +71,9 @@ typedef struct td_options {
         int busy_poll_us; /* how long a call spins before it sleeps; -1: what the daemon says */
         int timeout_ms;   /* to connect and say hello; 0: 5000 */
         const char *client_name; /* told to the daemon; may be NULL */
+        int64_t memory_wait_ms; /* td_put, td_create, td_snapshot and td_run wait so long for memory
+                                   to come free; a run for leases, too, and no longer. 0:
+                                   TD_E_MEMORY_LIMIT, TD_E_QUOTA at once */
 } td_options;
 
 /*

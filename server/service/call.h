@@ -42,7 +42,8 @@ enum call_stop {
 
 struct call {
         struct list link;  /* its client's list, or the service's orphans */
-        struct list queue; /* the service's ready list, a line of those who wait for memory, or an outcome's joined list */
+        struct list queue; /* the service's ready list, a line of those who wait for memory, or an
+                              outcome's joined list */
         struct service *service;
         struct client *client; /* NULL: gone */
         struct user *user;     /* owned reference */

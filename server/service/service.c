@@ -332,7 +332,8 @@ int client_init(struct client *client, struct service *service, uid_t uid, struc
 static bool call_survives(const struct call *call)
 {
         if (call->user->n_orphans >= ORPHANS_MAX || claim_may_last(call) ||
-            call->request->method == METHOD_WAIT || (call->line && call->request->wait_ms && !call->repeat))
+            call->request->method == METHOD_WAIT ||
+            (call->line && call->request->wait_ms && !call->repeat))
                 return false;
         if (call->request->method != METHOD_CREATE && call_names_something(call))
                 return true;

@@ -207,11 +207,45 @@ def test_a_new_daemon_knows_them(daemon, client):
         assert names(client) == ["kept"]
 
 
+def test_who_waits_gets_what_comes_free(daemon, client):
+    """a put, a create, a program and a snapshot, as long as connect() was told"""
+    makes = [
+        lambda c: c.put(array(20 * MIB), "made"),
+        lambda c: c.create((20 * MIB,), "uint8", "made").seal(),
+        lambda c: c.run(p := tensord.Program(), p.input(c.open("small")) + 1, names="made"),
+        lambda c: c.open("small").snapshot("made"),
+    ]
+    client.put(array(9 * MIB, 5), "small")
+    for make in makes:
+        held = client.put(array(16 * MIB))
+        with daemon.connect(memory_timeout=60) as other, \
+                concurrent.futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(make, other)
+            kit.wait_until(lambda: waiting.done() or
+                           client.stat()["users"][0]["requests"] == 2, "it waits")
+            assert not waiting.done(), waiting.exception()
+            del held
+            kit.wait_until(lambda: client.ping() or waiting.done(), "it came free")
+            waiting.result()
+            del waiting
+        client.delete("made")
+
+
+def test_no_longer_than_it_was_told(daemon, client):
+    held = client.put(array(24 * MIB))
+    with daemon.connect(memory_timeout=0.3) as other:
+        with pytest.raises(tensord.OutOfMemory) as refused:
+            other.put(array(20 * MIB))
+        assert "asked for 20971520" in str(refused.value)
+    del held
+
+
 def test_from_the_command_line(daemon, client, tmp_path):
     numpy.save(tmp_path / "x.npy", numpy.arange(5.0))
     ctl(daemon, "put", "--evictable", tmp_path / "x.npy", "e")
     ctl(daemon, "put", tmp_path / "x.npy", "k")
     ctl(daemon, "share", "e")
+    assert client.open("e").is_shared
     assert client.open("e").is_evictable and not client.open("k").is_evictable
     ctl(daemon, "save", tmp_path / "saved")
     for name in names(client):

@@ -221,7 +221,7 @@ START_TEST(definitions_are_golden)
         frame_run_nodes(&frame, NULL, 2);
         frame_run_output(&frame, -1, 0, NULL, 0, false);
         frame_run_output(&frame, -1, 22, "n", TD_REPLACE, false);
-        frame_run_end(&frame, op_id, -1, 1000, 2, 0);
+        frame_run_end(&frame, op_id, -1, 1000, 2, 0, 0);
         check_golden(&frame, "request-call.hex");
         frame_deinit(&frame);
         frame_deinit(&definition.nodes);
@@ -248,7 +248,7 @@ START_TEST(run_is_put_together)
         frame_run_nodes(&frame, &nodes, 2);
         frame_run_output(&frame, 1, 0, NULL, 0, false);
         frame_run_output(&frame, 2, 21, "steps", TD_REPLACE, true);
-        frame_run_end(&frame, op_id, 77, -1, 0, 0);
+        frame_run_end(&frame, op_id, 77, -1, 0, 0, 0);
         ck_assert(!frame.has_failed);
 
         reader = reader_of(frame.bytes, frame.n_bytes);
