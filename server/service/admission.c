@@ -175,7 +175,7 @@ static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
                             TD_HANDLES_MAX);
                 return -1;
         }
-        if (user_may_take(call->user, RESOURCE_WORKSPACE, sizeof(*taken))) {
+        if (user_may_take(call->user, RESOURCE_WORKSPACE, PROMISE_BYTES)) {
                 failure_from_charge(&call->failure, call->user->users);
                 return -1;
         }
@@ -183,7 +183,7 @@ static int call_claim_handle(struct call *call, uint32_t i, uint64_t handle)
                 failure_set(&call->failure, TD_E_INTERNAL, "the daemon has no memory");
                 return -1;
         }
-        charge_adopt(&call->results[i]->charge, call->user, RESOURCE_WORKSPACE, sizeof(*taken));
+        charge_adopt(&call->results[i]->charge, call->user, RESOURCE_WORKSPACE, PROMISE_BYTES);
         return 0;
 }
 

@@ -4,95 +4,41 @@
  *
  * Who holds what: of a tensor, by connection, the handles that mean it, whether its memory was
  * handed out, and the leases; of nothing, what each connection has, and what goes on without one.
- * Process numbers are those at
- * the time of connecting, for people to read: nothing here depends on them.
+ * Process numbers are those at the time of connecting, for people to read: nothing here depends on
+ * them.
  */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/dispatch.h"
 
-/* What one connection has of the tensor. */
-struct row {
-        const struct client *client;
-        uint32_t references;
-        uint32_t maps;
-        uint32_t leases;
-        UT_hash_handle hh;
-};
-
-struct rows {
-        struct row *by_client;
-        bool has_failed; /* there was no memory */
-};
-
-static void rows_clear(struct rows *rows)
-{
-        struct row *row, *next;
-
-        HASH_ITER (hh, rows->by_client, row, next) {
-                HASH_DEL(rows->by_client, row);
-                free(row);
-        }
-}
-
-/* A row to count in, even where there is no memory for it. */
-static struct row *rows_get(struct rows *rows, const struct client *client)
-{
-        static struct row spare;
-        struct row *row;
-
-        HASH_FIND_PTR(rows->by_client, &client, row);
-        if (row)
-                return row;
-        row = calloc(1, sizeof(*row));
-        if (!row) {
-                rows->has_failed = true;
-                return &spare;
-        }
-        row->client = client;
-        HASH_ADD_PTR(rows->by_client, client, row);
-        if (!table_has(row)) {
-                free(row);
-                rows->has_failed = true;
-                return &spare;
-        }
-        return row;
-}
-
 static void count_map(void *ctx, struct holder *holder)
 {
-        const struct client *client = container_of(holder, struct client, holder);
-
-        if (!client->has_left)
-                rows_get(ctx, client)->maps++;
+        (void)ctx;
+        container_of(holder, struct client, holder)->share.maps++;
 }
 
-static void rows_fill(struct rows *rows, const struct tensor *tensor)
+/* Of connections, stakes (one of each) and leases: handles may be very many more. */
+static void shares_fill(struct service *service, const struct tensor *tensor)
 {
-        struct promise *promise;
+        struct client *client;
+        struct stake *stake;
         struct lease *lease;
 
-        list_for_each (promise, &tensor->promises, of_tensor)
-                if (!promise_client(promise)->has_left)
-                        rows_get(rows, promise_client(promise))->references++;
-        tensor_each_holder(tensor, count_map, rows);
+        list_for_each (client, &service->clients, link)
+                client->share = (struct share){ 0 };
+        /* some are of clients that left, which are not listed, and not told */
+        list_for_each (stake, &tensor->stakes, link)
+                stake->client->share.references += stake->n_promises;
+        tensor_each_holder(tensor, count_map, NULL);
         if (!tensor->mutable)
                 return;
         list_for_each (lease, &tensor->mutable->leases, link) {
                 const struct claim *claim = container_of(lease, struct claim, lease);
 
                 if (claim->client)
-                        rows_get(rows, claim->client)->leases++;
+                        claim->client->share.leases++;
         }
-}
-
-static int by_number(const struct row *a, const struct row *b)
-{
-        return a->client->number < b->client->number ? -1 : 1;
 }
 
 /* The first keys of both kinds of rows. */
@@ -106,49 +52,55 @@ static void write_client(struct reply *reply, const struct client *client, uint3
         reply_str(reply, client->name);
 }
 
-/* Of a page: how many rows it has, and whether there are more. */
-static uint32_t rows_of_page(const struct rows *rows, const struct request *request, bool *morep)
+static bool has_share(const struct client *client)
 {
-        uint32_t n = 0;
+        return client->share.references || client->share.maps || client->share.leases;
+}
 
-        for (const struct row *row = rows->by_client; row; row = row->hh.next)
-                n += row->client->number > request->after_number;
-        *morep = n > request->limit;
-        return *morep ? request->limit : n;
+static void write_share(struct reply *reply, const struct client *client)
+{
+        write_client(reply, client, 3);
+        reply_key_uint(reply, "references", client->share.references);
+        reply_key_uint(reply, "maps", client->share.maps);
+        reply_key_uint(reply, "leases", client->share.leases);
+}
+
+/* The page of those after request->after_number: clients are listed in the order of numbers. */
+static void write_shares(struct reply *reply, const struct call *call)
+{
+        const struct request *request = call->request;
+        const struct client *client;
+        uint32_t n = 0, n_left;
+
+        list_for_each (client, &call->service->clients, link) {
+                if (n > request->limit)
+                        break;
+                n += client->number > request->after_number && has_share(client);
+        }
+        n_left = n < request->limit ? n : request->limit;
+        reply_key(reply, "more");
+        reply_bool(reply, n > n_left);
+        reply_key(reply, "holders");
+        reply_array(reply, n_left);
+        list_for_each (client, &call->service->clients, link) {
+                if (n_left == 0)
+                        break;
+                if (client->number <= request->after_number || !has_share(client))
+                        continue;
+                write_share(reply, client);
+                n_left--;
+        }
 }
 
 static void holders_of_tensor(struct call *call)
 {
         const struct tensor *tensor = call->pins[0].tensor;
-        const struct request *request = call->request;
-        _cleanup_(rows_clear) struct rows rows = { .by_client = NULL };
-        struct reply *reply;
-        uint32_t n_left;
-        bool more;
+        struct reply *reply = call_begin_reply(call);
 
-        rows_fill(&rows, tensor);
-        if (rows.has_failed) {
-                call_refuse(call, TD_E_INTERNAL, "the daemon has no memory");
-                return;
-        }
-        HASH_SORT(rows.by_client, by_number);
-        reply = call_begin_reply(call);
         if (reply) {
-                n_left = rows_of_page(&rows, request, &more);
+                shares_fill(call->service, tensor);
                 reply_map(reply, 3);
-                reply_key(reply, "holders");
-                reply_array(reply, n_left);
-                for (struct row *row = rows.by_client; row && n_left > 0; row = row->hh.next) {
-                        if (row->client->number <= request->after_number)
-                                continue;
-                        write_client(reply, row->client, 3);
-                        reply_key_uint(reply, "references", row->references);
-                        reply_key_uint(reply, "maps", row->maps);
-                        reply_key_uint(reply, "leases", row->leases);
-                        n_left--;
-                }
-                reply_key(reply, "more");
-                reply_bool(reply, more);
+                write_shares(reply, call);
                 reply_key(reply, "held");
                 reply_bool(reply, tensor_is_held(tensor));
         }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "service/service.h"
@@ -21,15 +22,20 @@ int promise_new(struct promise **promisep, struct promise **table, uint64_t hand
 
         if (!promise)
                 return error_origin(-ENOMEM);
+        promise->stake = calloc(1, sizeof(*promise->stake));
+        if (!promise->stake) {
+                free(promise);
+                return error_origin(-ENOMEM);
+        }
         assert(!promise_find(*table, handle));
         promise->n_refs = 2;
         promise->handle = handle;
         promise->table = table;
         list_init(&promise->waits);
         list_init(&promise->failed);
-        list_init(&promise->of_tensor);
         HASH_ADD(hh, *table, handle, sizeof(promise->handle), promise);
         if (!table_has(promise)) {
+                free(promise->stake);
                 free(promise);
                 return error_origin(-ENOMEM);
         }
@@ -57,6 +63,41 @@ struct promise *promise_unref(struct promise *promise)
         return NULL;
 }
 
+/* One more handle of the tensor: it is counted with the client's others. */
+static void stake_join(struct promise *promise, struct client *client, struct tensor *tensor)
+{
+        struct stake *stake;
+
+        HASH_FIND_PTR(client->stakes, &tensor, stake);
+        if (stake) {
+                free(promise->stake);
+                promise->stake = stake;
+        } else {
+                stake = promise->stake;
+                stake->client = client;
+                stake->tensor = tensor;
+                list_push_back(&tensor->stakes, &stake->link);
+                /* where that fails, the next one has a stake of its own */
+                HASH_ADD_PTR(client->stakes, tensor, stake);
+        }
+        stake->n_promises++;
+}
+
+static void stake_leave(struct promise *promise)
+{
+        struct stake *stake = steal_ptr(&promise->stake);
+
+        if (stake->returning == promise)
+                stake->returning = NULL;
+        if (stake->n_promises > 0 && --stake->n_promises > 0)
+                return;
+        if (stake->tensor)
+                list_unlink(&stake->link);
+        if (table_has(stake))
+                HASH_DEL(stake->client->stakes, stake);
+        free(stake);
+}
+
 void promise_fulfil(struct promise *promise, struct tensor *tensor)
 {
         struct client *client;
@@ -67,12 +108,12 @@ void promise_fulfil(struct promise *promise, struct tensor *tensor)
         if (!promise->table)
                 return;
         client = promise_client(promise);
-        list_push_back(&tensor->promises, &promise->of_tensor);
+        stake_join(promise, client, tensor);
         client->n_referred += tensor->n_bytes;
         /* only who made it and this handle refer to it: neither a name, nor others, nor a loan */
-        promise->returns = tensor->n_refs == 2 && !tensor->name;
-        if (!promise->returns)
+        if (tensor->n_refs != 2 || tensor->name)
                 return;
+        promise->stake->returning = promise;
         client->n_returning += tensor->n_bytes;
         if (client->has_left)
                 store_expect(tensor->store, client->user, tensor->n_bytes);
@@ -81,13 +122,13 @@ void promise_fulfil(struct promise *promise, struct tensor *tensor)
 /* What left is to be gone soon, and is not looked at again. */
 void promise_named(const struct tensor *tensor)
 {
-        struct promise *promise = list_first(&tensor->promises, struct promise, of_tensor);
+        struct stake *stake = list_first(&tensor->stakes, struct stake, link);
 
         /* If any, it is the first of them. */
-        if (!promise || !promise->returns || promise_client(promise)->has_left)
+        if (!stake || !stake->returning || stake->client->has_left)
                 return;
-        promise->returns = false;
-        promise_client(promise)->n_returning -= tensor->n_bytes;
+        stake->returning = NULL;
+        stake->client->n_returning -= tensor->n_bytes;
 }
 
 struct client *promise_client(const struct promise *promise)
@@ -97,19 +138,20 @@ struct client *promise_client(const struct promise *promise)
 
 void promise_unlink(struct promise *promise)
 {
+        const struct tensor *tensor = promise->tensor;
         struct client *client;
 
         assert(promise->table);
         client = promise_client(promise);
-        if (!list_is_empty(&promise->of_tensor)) {
-                struct tensor *tensor = promise->tensor;
-
-                list_unlink(&promise->of_tensor);
+        if (promise->stake->n_promises > 0) {
                 client->n_referred -= tensor->n_bytes;
-                client->n_returning -= promise->returns ? tensor->n_bytes : 0;
-                if (promise->returns && client->has_left)
-                        store_expect_no_more(tensor->store, client->user, tensor->n_bytes);
+                if (promise->stake->returning == promise) {
+                        client->n_returning -= tensor->n_bytes;
+                        if (client->has_left)
+                                store_expect_no_more(tensor->store, client->user, tensor->n_bytes);
+                }
         }
+        stake_leave(promise);
         HASH_DELETE(hh, *promise->table, promise);
         list_unlink(&promise->failed);
         promise->table = NULL;

@@ -26,15 +26,32 @@ struct promise {
                                             will have, */
         bool is_evictable;               /* as which, */
         struct op_id op_id;              /* and by which operation */
-        struct charge charge; /* of this object, and of why it failed */
-        struct list waits;      /* struct wait, in order of arrival */
-        struct list failed;       /* FAILED, and still listed: its client's list of such */
-        struct list of_tensor;    /* READY, and still listed: the tensor's list of such */
+        struct charge charge;            /* of this object, and of why it failed */
+        struct list waits;               /* struct wait, in order of arrival */
+        struct list failed;              /* FAILED, and still listed: its client's list of such */
         struct promise **table; /* the client's table that lists it under handle, NULL: none */
         uint64_t handle;
-        bool returns; /* counted in client->n_returning */
+        struct stake *stake; /* owned until it is READY, then one of its n_promises has it; NULL
+                                when it is not listed any more */
         UT_hash_handle hh;
 };
+
+/*
+ * What one client's handles have of one tensor: it is there while there is such a handle, so that
+ * who holds a tensor is told in as many steps as there are connections, however many handles they
+ * have.
+ */
+struct stake {
+        struct client *client;
+        struct tensor *tensor;     /* the key; NULL until the promise is READY */
+        uint32_t n_promises;       /* handles */
+        struct promise *returning; /* the one that is counted in client->n_returning; NULL: none */
+        struct list link;          /* the tensor's list */
+        UT_hash_handle hh;         /* client->stakes; not there if there was no memory for it */
+};
+
+/* What a promise takes of the daemon's own memory. */
+#define PROMISE_BYTES (sizeof(struct promise) + sizeof(struct stake))
 
 /* One request's claim on one promise. */
 struct wait {

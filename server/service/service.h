@@ -59,6 +59,13 @@ struct reply_sink {
         bool (*is_read)(struct reply_sink *sink);
 };
 
+/* What a connection has of one tensor. */
+struct share {
+        uint32_t references;
+        uint32_t maps;
+        uint32_t leases;
+};
+
 struct client {
         struct list link; /* the service's list */
         struct service *service;
@@ -66,12 +73,14 @@ struct client {
         struct user *user; /* owned reference */
         struct charge connection;
         struct reply_sink *sink;
-        uint64_t number; /* of this connection, among all that there were, */
-        char name[64];   /* and what it said that it is; */
-        uint32_t pid;    /* of who connected, 0: not known: to be shown */
+        uint64_t number;          /* of this connection, among all that there were, */
+        char name[64];            /* and what it said that it is; */
+        uint32_t pid;             /* of who connected, 0: not known: to be shown */
         uint64_t n_referred;      /* bytes that its handles mean; of these, */
         uint64_t n_returning;     /* of unnamed tensors that its requests made */
         struct promise *promises; /* by handle */
+        struct stake *stakes;     /* by tensor: what those have that are READY */
+        struct share share;       /* of one tensor, while holders is answered */
         struct claim *claims;     /* leases by number */
         struct definitions definitions;
         struct list failed;  /* promises that came to nothing, the oldest first */

@@ -231,7 +231,7 @@ struct tensor {
         struct mutable *mutable; /* owned; NULL: it is, or will be, sealed */
         struct name *name;       /* the store's entry, NULL: unnamed */
         const void *creator;     /* who may seal it, compared only */
-        struct list promises;    /* of handles that mean it; the service's */
+        struct list stakes;      /* of connections that have handles of it; the service's */
         struct list unused_link; /* its user's, while nobody uses it */
         uint64_t used;           /* then: the how many-th use of any tensor was its last */
         bool is_evictable;       /* a cache: deleted before anyone is refused memory */

@@ -41,7 +41,7 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
                 return -ENOMEM;
         }
         tensor->store = store;
-        list_init(&tensor->promises);
+        list_init(&tensor->stakes);
         list_init(&tensor->unused_link);
         tensor->n_refs = 1;
         tensor->state = TENSOR_SEALED;
@@ -207,7 +207,7 @@ struct tensor *tensor_unref(struct tensor *tensor)
                         unused_update(tensor);
                 return NULL;
         }
-        assert(list_is_empty(&tensor->promises));
+        assert(list_is_empty(&tensor->stakes));
         assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
         mutable_free(tensor);
         HASH_DEL(tensor->store->tensors, tensor);

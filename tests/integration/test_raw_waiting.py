@@ -284,6 +284,36 @@ def test_who_holds_a_tensor(daemon, raw, other):
     assert [row["references"] for row in raw.call("holders", name="m")["holders"]] == [1, 0]
 
 
+def test_pages_of_holders_add_up(daemon, raw):
+    ones(raw, handle=1, name="x")
+    peers = [Raw(daemon.path) for _ in range(7)]
+    try:
+        for n, peer in enumerate(peers):
+            for handle in range(1, 40 * n + 1):
+                peer.call("open", name="x", handle=handle)
+        peers[1].call("lend", handles=[1])
+        peers[2].call("release", handles=list(range(1, 80)))
+        peers[3].call("release", handles=list(range(1, 121)))
+        peers[4].call("open", name="x", handle=1000, map=True)
+        peers.pop(5).close()
+        eventually(lambda: raw.call("stat")["connections"] == 7, what="end of the connection")
+        whole = raw.call("holders", name="x")
+        assert whole["more"] is False
+        assert [row["references"] for row in whole["holders"]] == [1, 40, 1, 161, 240]
+        assert [row["maps"] for row in whole["holders"]] == [0, 0, 0, 1, 0]
+        for limit in range(1, 7):
+            rows, page = [], {"more": True}
+            while page["more"]:
+                page = raw.call("holders", name="x", limit=limit,
+                                after=rows[-1]["connection"] if rows else 0)
+                assert len(page["holders"]) == limit or not page["more"]
+                rows += page["holders"]
+            assert rows == whole["holders"]
+    finally:
+        for peer in peers:
+            peer.close()
+
+
 def test_memory_that_no_connection_explains(daemon, raw):
     with Raw(daemon.path) as leaving:
         ones(leaving, handle=1, name="x", map=True)

@@ -555,6 +555,52 @@ START_TEST(a_connection_with_many_segments_ends_in_turns)
 }
 END_TEST
 
+static uint32_t n_stakes(struct peer *peer)
+{
+        const struct stake *stake;
+        struct tensor *tensor;
+        uint32_t n = 0;
+
+        ck_assert_int_eq(store_find(peer->client.service->store, 1000, "x", &tensor), 0);
+        list_for_each (stake, &tensor->stakes, link)
+                n++;
+        return n;
+}
+
+/* What holders walks of a tensor is one thing for each connection, however many handles it has. */
+START_TEST(handles_of_one_tensor_are_counted_not_walked)
+{
+        enum { HANDLES = 1000, OTHERS = 3 };
+        struct service *service = start(1 << 25);
+        struct peer peer, others[OTHERS];
+
+        attach(&peer, service, 1000);
+        send_put(&peer, 1, "x", 0);
+        ck_assert(next_reply_has(&peer, "sealed"));
+        for (unsigned i = 0; i < OTHERS; i++) {
+                attach(&others[i], service, 1000);
+                for (uint64_t k = 1; k <= HANDLES; k++)
+                        send_open(&others[i], "x", k);
+        }
+        ck_assert_uint_eq(n_stakes(&peer), 1 + OTHERS);
+        for (uint64_t k = 1; k < HANDLES; k++)
+                send_release(&others[0], k);
+        send_release(&peer, 1);
+        ck_assert(next_reply_has(&peer, "\xc0\xc0"));
+        ck_assert_uint_eq(n_stakes(&peer), OTHERS);
+        ck_assert_uint_eq(HASH_COUNT(others[0].client.stakes), 1);
+        send_release(&others[0], HANDLES);
+        ck_assert_uint_eq(n_stakes(&peer), OTHERS - 1);
+        client_leave(&others[1].client);
+        ck_assert(!client_take_out(&others[1].client, HANDLES - 1));
+        ck_assert_uint_eq(n_stakes(&peer), OTHERS - 1);
+        for (unsigned i = 0; i < OTHERS; i++)
+                detach(&others[i]);
+        ck_assert_uint_eq(n_stakes(&peer), 0);
+        finish(service, &peer, "x");
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("service_hostile");
@@ -578,6 +624,7 @@ int main(void)
         tcase_add_test(tcase, memory_of_who_leaves_is_waited_for);
         tcase_add_test(tcase, what_stays_is_not_waited_for);
         tcase_add_test(tcase, a_connection_with_many_segments_ends_in_turns);
+        tcase_add_test(tcase, handles_of_one_tensor_are_counted_not_walked);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
