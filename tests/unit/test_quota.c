@@ -267,6 +267,33 @@ START_TEST(test_what_went_beyond_takes_nobodys_share)
 }
 END_TEST
 
+/* However small a share gets: that of who comes last is nothing. */
+START_TEST(test_a_share_beside_very_many_is_nothing)
+{
+        enum { N = 40 };
+        const struct quotas quotas = { .is_shared = true,
+                                       .all = { [RESOURCE_REQUESTS] = UINT64_C(1) << 62 } };
+        struct charge charges[N] = { 0 };
+        struct users users;
+        struct user *all[N + 1];
+
+        users_init(&users, 1000);
+        users_set_quotas(&users, &quotas);
+        for (unsigned i = 0; i <= N; i++) {
+                ck_assert_int_eq(user_get(&users, i, &all[i]), 0);
+                if (i < N)
+                        charge_adopt(&charges[i], all[i], RESOURCE_REQUESTS, UINT64_C(1) << 57);
+        }
+        ck_assert_int_eq(user_may_take(all[N], RESOURCE_REQUESTS, 1), CHARGE_E_LIMIT);
+        for (unsigned i = 0; i <= N; i++) {
+                if (i < N)
+                        charge_drop(&charges[i]);
+                user_unref(all[i]);
+        }
+        users_deinit(&users);
+}
+END_TEST
+
 /* More than a cap that came later; nothing whatever is left of what is unlimited. */
 START_TEST(test_beyond_a_cap_and_without_one)
 {
@@ -500,6 +527,7 @@ int main(void)
         tcase_add_loop_test(tcase, test_greedy_users_leave_shares, 0, 3);
         tcase_add_test(tcase, test_equal_greed_is_equal);
         tcase_add_test(tcase, test_what_went_beyond_takes_nobodys_share);
+        tcase_add_test(tcase, test_a_share_beside_very_many_is_nothing);
         tcase_add_test(tcase, test_beyond_a_cap_and_without_one);
         if (FAULTS_WORK)
                 tcase_add_test(tcase, test_no_memory_for_a_user);
