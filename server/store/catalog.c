@@ -142,7 +142,7 @@ int catalog_file_grow(struct catalog_file *file, struct charge *charge, uint64_t
                 return CATALOG_E_FULL;
         if (charge_take_for_all(&more, charge->user, RESOURCE_BYTES, n_more))
                 return CATALOG_E_LIMIT;
-        r = shm_grow(file->fd, file->n_bytes + n_more);
+        r = shm_grow(file->fd, file->n_bytes, file->n_bytes + n_more);
         charge_drop(&more);
         if (r)
                 return r == SHM_E_FULL ? CATALOG_E_FULL : r;
@@ -189,6 +189,16 @@ int catalog_create(struct catalog *catalog, const struct shm *shm)
         return 0;
 }
 
+/* As it was made or, from version 3 on, grown since. */
+static bool is_size_possible(const struct catalog_header *header, uint64_t n_bytes)
+{
+        if (header->n_bytes < CATALOG_MIN || header->n_bytes > n_bytes)
+                return false;
+        return header->version < CATALOG_VERSION_GROWN
+                       ? header->n_bytes == n_bytes
+                       : (n_bytes - header->n_bytes) % CATALOG_MIN == 0;
+}
+
 /* Is it a catalog of ours, and of this boot? Fills in the tail. */
 static int catalog_look(const struct catalog_file *file, uint32_t *versionp, uint64_t *tailp,
                         char message[256])
@@ -207,8 +217,7 @@ static int catalog_look(const struct catalog_file *file, uint32_t *versionp, uin
                          header.version, CATALOG_VERSION);
         } else if (header.check != XXH3_64bits(&header, offsetof(struct catalog_header, check)) ||
                    header.version == 0 || header.records != CATALOG_RECORDS ||
-                   header.n_bytes < CATALOG_MIN || header.n_bytes > file->n_bytes ||
-                   (file->n_bytes - header.n_bytes) % CATALOG_MIN > 0) {
+                   !is_size_possible(&header, file->n_bytes)) {
                 snprintf(message, 256, "its header is damaged");
         } else if (catalog_tail_word(*tailp) != word || *tailp < CATALOG_RECORDS ||
                    *tailp > file->n_bytes) {

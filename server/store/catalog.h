@@ -19,12 +19,13 @@
 #include "store/record.h"
 
 /*
- * 1: without ledger. 2: beside a ledger; tensors may be shared. 3: they may be
- * evictable. A daemon adopts one of an earlier version, and refuses one of a later, which says what
- * it would not understand.
+ * 1: without ledger. 2: beside a ledger; tensors may be shared. 3: they may be evictable, and the
+ * object may be larger than it was made, by a multiple of CATALOG_MIN. A daemon adopts one of an
+ * earlier version, and refuses one of a later, which says what it would not understand.
  */
 #define CATALOG_VERSION 3
 #define CATALOG_VERSION_LEDGER 2
+#define CATALOG_VERSION_GROWN 3
 #define CATALOG_PAGE 4096
 #define CATALOG_RECORDS (2 * CATALOG_PAGE) /* offset of the first record */
 #define CATALOG_MIN (64 * 1024)

@@ -225,7 +225,7 @@ int ledger_grow(struct ledger *ledger, struct user *user)
                 return -ENOMEM;
         if (charge_take_for_all(charge, user, RESOURCE_BYTES, n_bytes - n_before))
                 return LEDGER_E_LIMIT;
-        r = shm_grow(ledger->fd, n_bytes);
+        r = shm_grow(ledger->fd, n_before, n_bytes);
         if (r) {
                 charge_drop(charge);
                 return r == SHM_E_FULL ? LEDGER_E_FULL : r;

@@ -102,7 +102,7 @@ uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM])
  * posix_fallocate() is all or nothing, and a storm of signals would let it begin for ever anew. A
  * fault must still be caught.
  */
-static int shm_reserve(int fd, uint64_t n_bytes)
+static int shm_reserve(int fd, uint64_t from, uint64_t n_bytes)
 {
         sigset_t block, before;
         int r;
@@ -112,7 +112,7 @@ static int shm_reserve(int fd, uint64_t n_bytes)
         sigdelset(&block, SIGSEGV);
         pthread_sigmask(SIG_SETMASK, &block, &before);
         do
-                r = posix_fallocate(fd, 0, (off_t)n_bytes);
+                r = posix_fallocate(fd, (off_t)from, (off_t)n_bytes);
         while (r == EINTR);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         return -r;
@@ -126,7 +126,7 @@ int shm_create(const struct shm *shm, const char *name, uint64_t n_bytes, int *f
         fd = openat(shm->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return errno == ENOSPC ? SHM_E_FULL : error_origin(-errno);
-        r = shm_reserve(fd, n_bytes);
+        r = shm_reserve(fd, 0, n_bytes);
         if (r < 0) {
                 if (unlinkat(shm->fd, name, 0) < 0)
                         error_origin(-errno);
@@ -166,10 +166,18 @@ void shm_remove(const struct shm *shm, char name[SHM_NAME_MAX])
         name[0] = '\0';
 }
 
-int shm_grow(int fd, uint64_t n_bytes)
+int shm_grow(int fd, uint64_t n_before, uint64_t n_bytes)
 {
-        int r = shm_reserve(fd, n_bytes);
+        struct stat st;
+        int r;
 
+        if (fstat(fd, &st) < 0)
+                return error_origin(-errno);
+        if ((uint64_t)st.st_size != n_before)
+                return error_origin(-EIO);
+        if (n_bytes == n_before)
+                return 0;
+        r = shm_reserve(fd, n_before, n_bytes - n_before);
         return r == -ENOSPC ? SHM_E_FULL : r < 0 ? error_origin(r) : 0;
 }
 

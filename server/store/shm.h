@@ -55,8 +55,11 @@ bool shm_parse_new(const struct shm *shm, const char *name);
 int shm_install(const struct shm *shm, char name[SHM_NAME_MAX], const char *suffix);
 /* Remove it, unless it is gone, or name is empty. */
 void shm_remove(const struct shm *shm, char name[SHM_NAME_MAX]);
-/* More of them. 0, SHM_E_FULL or negative errno; then it is as it was. */
-int shm_grow(int fd, uint64_t n_bytes);
+/*
+ * From n_before bytes, which it must have (-EIO: it was cut, what lay there is lost), to n_bytes.
+ * 0, SHM_E_FULL or negative errno; then it is as it was.
+ */
+int shm_grow(int fd, uint64_t n_before, uint64_t n_bytes);
 /* Does the file have the size and the pages that it was reserved with, one name, and our owner? */
 bool shm_is_whole(const struct stat *st, uint64_t n_bytes);
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <xxhash.h>
 
 #include "store/catalog.h"
 #include "store/guard.h"
@@ -261,6 +262,110 @@ START_TEST(test_damage_is_refused)
 }
 END_TEST
 
+static void set_size(uint64_t n_bytes)
+{
+        char name[SHM_NAME_MAX];
+        int fd;
+
+        shm_name(&shm, "catalog", name);
+        fd = openat(shm.fd, name, O_RDWR | O_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(ftruncate(fd, (off_t)n_bytes), 0);
+        ck_assert_int_eq(posix_fallocate(fd, 0, (off_t)n_bytes), 0);
+        close(fd);
+}
+
+static void set_version(uint32_t version)
+{
+        struct catalog_header *header;
+        size_t n_bytes;
+        uint8_t *map = map_file(&shm, &n_bytes);
+
+        header = (struct catalog_header *)(void *)map;
+        header->version = version;
+        header->check = XXH3_64bits(header, offsetof(struct catalog_header, check));
+        munmap(map, n_bytes);
+}
+
+static void open_charged(struct catalog *catalog)
+{
+        char message[256];
+
+        ck_assert_int_eq(catalog_open(catalog, &shm, message), 0);
+        charge_adopt(&catalog->file->charge, user, RESOURCE_BYTES, catalog->file->n_bytes);
+}
+
+/*
+ * Killed anywhere while it grows, it is as long as before or as after: its header says how long it
+ * was made.
+ */
+START_TEST(test_grown_is_adopted)
+{
+        struct catalog catalog;
+        char message[256];
+
+        begin();
+        ck_assert_int_eq(catalog_create(&catalog, &shm), 0);
+        charge_adopt(&catalog.file->charge, user, RESOURCE_BYTES, CATALOG_MIN);
+        append(&catalog, RECORD_COMMIT, "a", 1, 1000);
+        ck_assert_int_eq(catalog_grow(&catalog, user, CATALOG_MIN), 0);
+        ck_assert_uint_eq(catalog.file->n_bytes, 2 * CATALOG_MIN);
+        ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, 2 * CATALOG_MIN);
+        ck_assert_int_eq(catalog_has_room(&catalog, CATALOG_MIN), 0);
+        catalog_close(&catalog);
+        ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, 0);
+
+        for (unsigned n = 1; n < 4; n++) {
+                set_size(n * CATALOG_MIN);
+                open_charged(&catalog);
+                ck_assert_str_eq(read_all(&catalog).text, "Ca1 ");
+                catalog_close(&catalog);
+                set_size(n * CATALOG_MIN + CATALOG_PAGE);
+                ck_assert_int_eq(catalog_open(&catalog, &shm, message), CATALOG_E_DAMAGED);
+                ck_assert_str_eq(message, "its header is damaged");
+        }
+
+        /* None grew before that version. */
+        set_version(CATALOG_VERSION_GROWN - 1);
+        set_size(2 * CATALOG_MIN);
+        ck_assert_int_eq(catalog_open(&catalog, &shm, message), CATALOG_E_DAMAGED);
+        set_size(CATALOG_MIN);
+        ck_assert_int_eq(catalog_open(&catalog, &shm, message), 0);
+        catalog_close(&catalog);
+        end();
+}
+END_TEST
+
+/* Refused, and as it was; one that was cut is not made whole with zeros. */
+START_TEST(test_it_cannot_grow)
+{
+        struct charge rest = { 0 };
+        struct catalog catalog;
+        struct stat st;
+
+        begin();
+        ck_assert_int_eq(catalog_create(&catalog, &shm), 0);
+        catalog_close(&catalog);
+        open_charged(&catalog);
+        ck_assert_int_eq(charge_take(&rest, user, RESOURCE_BYTES, 64 * KIT_MIB - 2 * CATALOG_MIN),
+                         0);
+        ck_assert_int_eq(catalog_grow(&catalog, user, 2 * CATALOG_MIN), CATALOG_E_LIMIT);
+        charge_drop(&rest);
+        ck_assert_int_eq(catalog_grow(&catalog, user, 17 * CATALOG_MIN), CATALOG_E_FULL);
+        ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, CATALOG_MIN);
+        ck_assert_int_eq(fstat(catalog.file->fd, &st), 0);
+        ck_assert_int_eq(st.st_size, CATALOG_MIN);
+
+        ck_assert_int_eq(ftruncate(catalog.file->fd, CATALOG_PAGE), 0);
+        ck_assert_int_eq(catalog_grow(&catalog, user, CATALOG_MIN), -EIO);
+        ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, CATALOG_MIN);
+        ck_assert_int_eq(fstat(catalog.file->fd, &st), 0);
+        ck_assert_int_eq(st.st_size, CATALOG_PAGE);
+        catalog_close(&catalog);
+        end();
+}
+END_TEST
+
 static void compact(struct catalog *catalog, uint64_t now_ms)
 {
         struct compaction *compaction;
@@ -399,6 +504,8 @@ int main(void)
         tcase_add_test(tcase, test_made_written_found_again);
         tcase_add_test(tcase, test_staged_is_not_there);
         tcase_add_test(tcase, test_damage_is_refused);
+        tcase_add_test(tcase, test_grown_is_adopted);
+        tcase_add_test(tcase, test_it_cannot_grow);
         tcase_add_test(tcase, test_compaction_keeps_what_counts);
         tcase_add_test(tcase, test_compaction_can_be_dropped);
         tcase_add_test(tcase, test_too_small_a_copy);
