@@ -64,6 +64,7 @@ int pool_put(struct pool *pool, struct segment *segment, const struct holder *ho
         list_push_back(&bucket->segments, &segment->bucket_link);
         segment->bucket = bucket;
         segment->parked = PARKED_QUIETLY;
+        segment->was_forgiven = false;
         list_push_back(holder ? &pool->parked : &pool->idle, &segment->link);
         *(holder ? &pool->n_parked_bytes : &pool->n_idle_bytes) += segment->file_bytes;
         pool->n_segments++;
@@ -117,6 +118,29 @@ void pool_give_up(struct pool *pool, struct segment *segment)
         pool->n_deaf_bytes += segment->file_bytes;
         segment->charge.user->spare.n_deaf += segment->file_bytes;
         list_push_back(&pool->deaf, &segment->link);
+}
+
+bool pool_forgive(struct pool *pool, const struct user *user)
+{
+        struct list *next, *link;
+        bool has_forgiven = false;
+
+        if (user->spare.n_deaf == 0)
+                return false;
+        for (link = pool->deaf.next; link != &pool->deaf; link = next) {
+                struct segment *segment = list_entry(link, struct segment, link);
+
+                next = link->next;
+                if (segment->charge.user != user || segment->was_forgiven)
+                        continue;
+                pool_uncount(pool, segment);
+                list_unlink(&segment->link);
+                segment->parked = PARKED_QUIETLY;
+                segment->was_forgiven = true;
+                list_push_front(&pool->parked, &segment->link);
+                has_forgiven = true;
+        }
+        return has_forgiven;
 }
 
 void pool_remove(struct pool *pool, struct segment *segment)

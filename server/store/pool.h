@@ -37,4 +37,9 @@ struct segment *pool_take(struct pool *pool, uid_t uid, uint64_t file_bytes,
 /* It is parked: its holder is being asked for it, or was in vain. */
 void pool_ask(struct pool *pool, struct segment *segment);
 void pool_give_up(struct pool *pool, struct segment *segment);
+/*
+ * Of what the user was asked for in vain: what it was asked for once only may be asked for again.
+ * Was there some?
+ */
+bool pool_forgive(struct pool *pool, const struct user *user);
 void pool_remove(struct pool *pool, struct segment *segment);

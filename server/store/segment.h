@@ -81,6 +81,7 @@ struct segment {
         bool is_replaced;  /* those who map it show a tensor that lies elsewhere now: not parked */
         uint64_t asked_ms; /* when its holders were asked to unmap it; 0: not yet */
         enum { PARKED_QUIETLY, PARKED_ASKED, PARKED_DEAF } parked; /* in the pool: which list */
+        bool was_forgiven; /* since it was parked: see pool_forgive() */
 
         struct list link;        /* pool by age, or the store's list of its state */
         struct list bucket_link; /* pool */

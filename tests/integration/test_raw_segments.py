@@ -156,6 +156,24 @@ def test_parked_memory_that_nobody_gives_back_is_no_reason_to_wait_for_ever(daem
         assert other.call("ping") == "pong"
 
 
+def test_who_was_busy_when_it_was_asked_is_asked_again(daemon):
+    """It computed for longer than the daemon waits, and wants the memory itself then."""
+    busy, ids = parked(daemon.path, 3)
+    with busy, Raw(daemon.path) as other:
+        assert other.refusal("create", handle=1, dtype="bool",
+                             shape=[208 * MIB]).code == "memory_limit"
+        waiting = busy.send("create", handle=9, dtype="bool", shape=[208 * MIB])
+        asked = []
+        while (message := busy.receive())[0] == 2:  # read only now
+            assert message[1] == "trim" and set(message[2]) <= set(ids)
+            if not asked:
+                busy.notify("unmap", segments=ids)
+            asked += message[2]
+        assert message[1] == waiting and message[2] is None, message
+        assert message[3]["nbytes"] == 208 * MIB
+        busy.close_fds()
+
+
 # ---- descriptors ----
 
 def test_a_descriptor_is_sent_once_until_unmapped(daemon):

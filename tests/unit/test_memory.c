@@ -517,56 +517,6 @@ START_TEST(test_small_ones_do_not_wait)
 }
 END_TEST
 
-START_TEST(test_parked_bytes_are_asked_back)
-{
-        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
-                                                                     .directory = kit_directory,
-                                                                     .limit = LIMIT,
-                                                                     .freed = on_freed });
-        struct user *user = kit_user(store, 1), *other = kit_user(store, 2);
-        struct segment *live = kit_segment(store, user, NULL, 40 * KIT_MIB), *segment;
-        struct holder holder;
-        uint64_t id;
-        bool is_ready;
-
-        holder_init(&holder, user, on_trim);
-        segment = kit_segment(store, user, NULL, 12 * KIT_MIB);
-        id = segment_id(segment);
-        grant(store, &holder, segment, false);
-        segment_unref(segment);
-        ck_assert_uint_eq(n_trims, 0);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
-                         STORE_E_TRIMMING);
-        ck_assert_uint_eq(n_trims, 1);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
-                         STORE_E_TRIMMING);
-        ck_assert_uint_eq(n_trims, 1);
-        n_freed = 0;
-        store_unmap(store, &holder, id);
-        ck_assert_uint_gt(n_freed, 0);
-        segment = kit_segment(store, other, NULL, 20 * KIT_MIB);
-        segment_unref(segment);
-        kit_check(store);
-
-        /* One that does not answer is not waited for any longer. */
-        segment = kit_segment(store, user, NULL, 12 * KIT_MIB);
-        id = segment_id(segment);
-        grant(store, &holder, segment, false);
-        segment_unref(segment);
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
-                         STORE_E_TRIMMING);
-        HASH_FIND(hh, store->segments, &id, sizeof(id), segment);
-        segment->asked_ms -= TRIM_WAIT_MS;
-        ck_assert_int_eq(store_reserve(store, other, NULL, 20 * KIT_MIB, &segment, &is_ready),
-                         STORE_E_LIMIT);
-        segment_unref(live);
-        holder_deinit(store, &holder);
-        user_unref(user);
-        user_unref(other);
-        store_free(store);
-}
-END_TEST
-
 static void *sum_all(void *arg)
 {
         struct segment **segments = arg;
@@ -674,7 +624,6 @@ int main(void)
         tcase_add_test(tcase, test_the_limit);
         tcase_add_test(tcase, test_disposing_takes_time);
         tcase_add_test(tcase, test_small_ones_do_not_wait);
-        tcase_add_test(tcase, test_parked_bytes_are_asked_back);
         tcase_add_test(tcase, test_file_system_full);
         if (!KIT_SANITIZED)
                 tcase_add_test(tcase, test_cut_by_a_client_in_mid_job);
