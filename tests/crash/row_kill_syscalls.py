@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""kill -9 at the system calls of thirteen stories: before and behind each one, of every thread."""
+"""kill -9 at the system calls of fourteen stories: before and behind each one, of every thread."""
 import random
 import subprocess
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Thirteen short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
+"""Fourteen short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
 
 Each is a generator ``story(daemon, raw, ledger)``: what comes before its only ``yield`` is
 preparation, what comes behind it is what the row interferes with. All that a client may count on is
@@ -12,6 +12,7 @@ import kit
 
 LARGE = 20_000  # in a segment of its own
 SIZE = 4000  # of what lies in the catalog
+MANY = 340  # a table of 32 lists grows when one of them has 10
 MIB = 1 << 20
 
 
@@ -158,18 +159,60 @@ def evict(daemon, raw, ledger):
         raw.run([full(value[0] - 1, len(value))],
                 outputs=[{"value": 0, "name": name_, "evictable": name_ != "k"}])
     ledger.wrote(**values)
-    limit = raw.call("stat")["memory"]["limit"]
+    stat = raw.call("stat")
+    limit, before = stat["memory"]["limit"], stat["evictions"]
     yield
     made = []
     for name_, size in ("a", limit * 5 // 8), ("b", 3 * MIB):
         handle = raw.handle()
-        with ledger.writing(**{name_: None}):
-            made.append((raw.call("create", handle=handle, dtype="uint8", shape=[size]), handle))
-            os.close(kit.take(raw, made[-1][0]))
-    if raw.call("stat")["evictions"] != 2:
+        ledger.sent(**{name_: None})  # it goes, even where what it goes for is refused
+        made.append((raw.call("create", handle=handle, dtype="uint8", shape=[size]), handle))
+        ledger.acknowledged(**{name_: None})
+        os.close(kit.take(raw, made[-1][0]))
+    if raw.call("stat")["evictions"] != before + 2:
         raise kit.NotReached("not both were evicted, or more than these")
     for created, handle in made:
         kit.forget(raw, created, handle)
+
+
+def grow(daemon, raw, ledger):
+    """More is named at once than the catalog has room for: it grows where it lies."""
+    catalog = daemon.shm_directory / f"{daemon.prefix}.catalog"
+
+    def look():
+        """(inode, size, bytes left)"""
+        with open(catalog, "rb") as file:
+            stat = os.fstat(file.fileno())
+            file.seek(2048)
+            tail = int.from_bytes(file.read(8), "little") >> 16
+        return stat.st_ino, stat.st_size, stat.st_size - tail
+
+    while look()[2] > 30 * SIZE:
+        with ledger.writing(x=pattern(1, SIZE)):
+            kit.store(raw, "x", pattern(1, SIZE))
+    yield
+    for attempt in range(5):  # a worker may be making it anew, beside
+        inode, size, left = look()
+        values = {f"{attempt} {i}": pattern(i, SIZE) for i in range(left // SIZE + 2)}
+        with ledger.writing(**values):
+            raw.run([full(i, SIZE) for i in range(len(values))],
+                    outputs=[{"value": i, "name": name_} for i, name_ in enumerate(values)])
+        now = look()
+        if now[0] == inode and now[1] > size:
+            return
+    raise kit.NotReached("the catalog did not grow where it lies")
+
+
+def many(daemon, raw, ledger):
+    """More of everything than fits into a table as it is made: each grows."""
+    yield
+    for i in range(MANY):
+        handle = raw.handle()
+        value = pattern(i, 8)
+        with ledger.writing(**{f"n{i}": value}):
+            kit.store(raw, f"n{i}", value, op_id=os.urandom(16), handle=handle)
+        made = raw.call("create", handle=raw.handle(), dtype="uint8", shape=[SIZE + 100])
+        os.close(kit.take(raw, made))
 
 
 def compaction(daemon, raw, ledger):
@@ -215,5 +258,5 @@ def shutdown(daemon, raw, ledger):
 
 
 STORIES = {story.__name__: story for story in (
-    create, put, seal, run, in_place, name, replace, delete, lease, reclaim, evict, compaction,
-    shutdown)}
+    create, put, seal, run, in_place, name, replace, delete, lease, reclaim, evict, grow,
+    compaction, shutdown)}
