@@ -47,8 +47,9 @@ static inline void kit_deinit(struct kit *kit)
         *kit = (struct kit){ .plan = NULL };
 }
 
-static inline int kit_plan(struct kit *kit, struct blk *b, const struct desc *inputs,
-                           uint32_t n_outputs, uint32_t *outputs)
+/* takes: inputs that are given away, or NULL. */
+static inline int kit_plan_taking(struct kit *kit, struct blk *b, const struct desc *inputs,
+                                  const bool *takes, uint32_t n_outputs, uint32_t *outputs)
 {
         struct td_program program = { .block = blk_block(b),
                                       .n_outputs = n_outputs,
@@ -56,7 +57,13 @@ static inline int kit_plan(struct kit *kit, struct blk *b, const struct desc *in
 
         ck_assert_uint_le(n_outputs, KIT_OUTPUTS);
         *kit = (struct kit){ .plan = NULL };
-        return plan_new(&kit->plan, &program, inputs, &kit->refusal);
+        return plan_new_taking(&kit->plan, &program, inputs, takes, &kit->refusal);
+}
+
+static inline int kit_plan(struct kit *kit, struct blk *b, const struct desc *inputs,
+                           uint32_t n_outputs, uint32_t *outputs)
+{
+        return kit_plan_taking(kit, b, inputs, NULL, n_outputs, outputs);
 }
 
 static inline void *kit_alloc(uint64_t n_bytes)
@@ -68,16 +75,25 @@ static inline void *kit_alloc(uint64_t n_bytes)
         return p;
 }
 
+/* What lies in an input's memory is copied out of it. */
 static inline int kit_run(struct kit *kit, const void *const *inputs)
 {
-        void *scratch = kit_alloc(plan_n_scratch(kit->plan));
+        void *scratch = kit_alloc(plan_n_scratch(kit->plan)), *outputs[KIT_OUTPUTS];
+        const uint32_t n = plan_n_outputs(kit->plan);
         int r;
 
-        for (uint32_t i = 0; i < plan_n_outputs(kit->plan); i++) {
+        for (uint32_t i = 0; i < n; i++) {
+                const int32_t taken = plan_taken(kit->plan, i);
+
                 free(kit->outputs[i]);
                 kit->outputs[i] = kit_alloc((uint64_t)desc_n_bytes(plan_output(kit->plan, i)));
+                outputs[i] = taken < 0 ? kit->outputs[i] : (void *)inputs[taken];
         }
-        r = plan_run(kit->plan, &kit->run, inputs, kit->outputs, scratch, &kit->refusal);
+        r = plan_run(kit->plan, &kit->run, inputs, outputs, scratch, &kit->refusal);
+        for (uint32_t i = 0; i < n; i++)
+                if (outputs[i] != kit->outputs[i])
+                        memcpy(kit->outputs[i], outputs[i],
+                               (size_t)desc_n_bytes(plan_output(kit->plan, i)));
         free(scratch);
         return r;
 }

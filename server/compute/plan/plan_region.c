@@ -422,6 +422,7 @@ static int begin_product(struct builder *builder, struct code *code, struct writ
         const struct graph *graph = w->fuse->graph;
         const struct fuse_group *g = &w->fuse->groups[w->group];
         const uint32_t value = graph->first[g->product];
+        const int32_t reader = builder->node;
         int64_t pitch;
         int r = step_build(builder, graph, g->product, places, product);
 
@@ -441,7 +442,10 @@ static int begin_product(struct builder *builder, struct code *code, struct writ
                 }
                 *desc = graph->descs[value];
         }
-        return code_append_step(builder, code, product);
+        builder->node = (int32_t)g->product; /* to be blamed, and not who reads it */
+        r = code_append_step(builder, code, product);
+        builder->node = reader;
+        return r;
 }
 
 int region_build(struct builder *builder, struct code *code, const struct fuse *fuse,
