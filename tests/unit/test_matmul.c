@@ -191,6 +191,88 @@ START_TEST(test_threads)
 }
 END_TEST
 
+/* ---- few results of a long k ---- */
+
+/* Exact, modulo 2 to the width. */
+static void try_long(unsigned dtype, enum layout layout, int64_t m, int64_t k, int64_t n)
+{
+        struct array args[2] = { OF(layout, m, k), OF(layout, k, n) };
+        struct array got = kit_one(TD_OP_MATMUL, NULL, 2, args, 2);
+        const uint64_t mask = UINT64_MAX >> (64 - 8 * td_dtype_size(dtype));
+
+        for (int64_t i = 0; i < m * n; i++) {
+                uint64_t sum = 0;
+
+                for (int64_t q = 0; q < k; q++)
+                        sum += (uint64_t)array_get_int(&args[0], i / n * k + q) *
+                               (uint64_t)array_get_int(&args[1], q * n + i % n);
+                EXPECT(((sum ^ (uint64_t)array_get_int(&got, i)) & mask) == 0,
+                       "%s (%ld, %ld) @ (%ld, %ld), element %ld", td_dtype_name(dtype), (long)m,
+                       (long)k, (long)k, (long)n, (long)i);
+        }
+        array_free(&got);
+        array_free(&args[0]);
+        array_free(&args[1]);
+}
+
+START_TEST(test_long)
+{
+        static const unsigned dtypes[] = { TD_INT8, TD_UINT16, TD_INT32, TD_INT64, TD_UINT64 };
+        static const int64_t depths[] = { 4096, 4097, 8192, 13001 };
+
+        for (unsigned d = 0; d < 5; d++)
+                for (unsigned i = 0; i < 4; i++) {
+                        try_long(dtypes[d], LAYOUT_C, 5, depths[i], 17);
+                        try_long(dtypes[d], LAYOUT_F, 15, depths[i], 3);
+                        try_long(dtypes[d], LAYOUT_SLICED, 1, depths[i], 33);
+                        try_long(dtypes[d], LAYOUT_C, 1, depths[i], 1);
+                }
+}
+END_TEST
+
+static bool stop_after(void *ctx)
+{
+        int *patience = ctx;
+
+        return (*patience)-- <= 0;
+}
+
+/* It cannot be cut into rows and columns any more, and is stopped on its way along k. */
+START_TEST(test_long_stops)
+{
+        enum { M = 8, K = 1 << 20 };
+        const unsigned dtype = TD_INT8;
+        struct array args[2] = { OF(LAYOUT_C, M, K), OF(LAYOUT_C, K, M) };
+        struct array got = array_new(dtype, LAYOUT_C, SHAPE(M, M));
+        const struct desc descs[2] = { args[0].desc, args[1].desc };
+        _cleanup_(step_freep) struct step *step = NULL;
+        struct td_refusal refusal;
+        int patience = 1 << 20;
+        struct run run = { .should_stop = stop_after, .ctx = &patience };
+        struct kit_work k = { .args = { args[0].bytes, args[1].bytes },
+                              .results = { got.bytes },
+                              .run = run,
+                              .refusal = &refusal };
+
+        ck_assert_int_eq(step_new(&step, TD_OP_MATMUL, &(struct td_attrs){ .set = 0 }, 2, descs, 1,
+                                  &got.desc),
+                         0);
+        k.step = step;
+        k.scratch = aligned_alloc(64, step_n_scratch(step) + 64);
+        kit_work_run(&k.work);
+        ck_assert_int_eq(k.r, 0);
+        ck_assert_int_lt(patience, (1 << 20) - 100);
+        patience = 100;
+        kit_work_run(&k.work);
+        ck_assert_int_eq(k.r, PLAN_E_STOPPED);
+        ck_assert_int_gt(patience, -20);
+        free(k.scratch);
+        array_free(&got);
+        array_free(&args[0]);
+        array_free(&args[1]);
+}
+END_TEST
+
 /* Nothing that stood in the result's memory shows through, and NaN of an operand goes where it
  * belongs. */
 START_TEST(test_nan)
@@ -219,6 +301,8 @@ int main(void)
         tcase_add_test(tc, test_empty);
         tcase_add_test(tc, test_mixed_dtypes);
         tcase_add_loop_test(tc, test_threads, 0, N_SHAPES * N_DTYPES);
+        tcase_add_test(tc, test_long);
+        tcase_add_test(tc, test_long_stops);
         tcase_add_test(tc, test_nan);
         suite_add_tcase(suite, tc);
         return kit_main(suite);
