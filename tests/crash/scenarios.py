@@ -187,11 +187,16 @@ def grow(daemon, raw, ledger):
             tail = int.from_bytes(file.read(8), "little") >> 16
         return stat.st_ino, stat.st_size, stat.st_size - tail
 
-    while look()[2] > 30 * SIZE:
-        with ledger.writing(x=pattern(1, SIZE)):
-            kit.store(raw, "x", pattern(1, SIZE))
+    def fill():
+        """Until what one program can name is more than is left."""
+        while look()[2] > 50 * SIZE:
+            with ledger.writing(x=pattern(1, SIZE)):
+                kit.store(raw, "x", pattern(1, SIZE))
+
+    fill()
     yield
     for attempt in range(5):  # a worker may be making it anew, beside
+        fill()
         inode, size, left = look()
         values = {f"{attempt} {i}": pattern(i, SIZE) for i in range(left // SIZE + 2)}
         with ledger.writing(**values):
