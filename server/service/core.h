@@ -92,7 +92,7 @@ struct service {
         uint64_t n_jobs;    /* under way */
         struct call *kept;  /* the one of them that waits for the turn's end; NULL: none */
         uint64_t n_scratch; /* bytes reserved as scratch by jobs */
-        uint64_t n_heap_most;    /* of all users' workspace since the heap was trimmed */
+        uint64_t n_heap_most;    /* of workspace and tensors, since the heap was trimmed */
         uint64_t heap_trimmed_ms;
 };
 

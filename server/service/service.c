@@ -86,6 +86,7 @@ static void compaction_done(struct work *work)
                 store_compaction_drop(service->store);
         else
                 r = store_compaction_finish(service->store);
+        service->has_freed = true;
         if (r)
                 once_log(LOG_LEVEL_WARNING, ONCE_COMPACTION, service->config.uid,
                          "the catalog could not be compacted (%d); it stays as it is", r);
@@ -401,7 +402,8 @@ void client_deinit(struct client *client)
 /* Of what the heap took for users, so much is free again. */
 static uint64_t heap_freed(struct service *service)
 {
-        uint64_t n = store_users(service->store)->totals[RESOURCE_WORKSPACE].n;
+        uint64_t n = store_users(service->store)->totals[RESOURCE_WORKSPACE].n +
+                     store_heap_bytes(service->store);
 
         if (service->n_heap_most < n)
                 service->n_heap_most = n;

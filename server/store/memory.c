@@ -221,6 +221,7 @@ static void memory_park(struct segment *segment, struct holder *holder)
         }
         list_push_back(&holder->parked, &segment->parked_link);
         memory_bound_pool(store);
+        memory_freed(store); /* it can be asked for from now on */
 }
 
 /* NULL: with nobody. */

@@ -321,6 +321,11 @@ static uint64_t store_catalog_bytes(const struct store *store)
         return n_bytes;
 }
 
+uint64_t store_heap_bytes(const struct store *store)
+{
+        return store->n_heap_bytes + HASH_COUNT(store->tensors) * sizeof(struct tensor);
+}
+
 void store_figures(struct store *store, struct store_figures *figures)
 {
         const uint64_t *n_bytes = store->n_state_bytes;

@@ -429,4 +429,6 @@ struct store_figures {
         uint64_t shm_free;
         char huge_pages[16]; /* what the mount says: "never", "always", ... */
 };
+/* Of the heap that its tensors take. */
+uint64_t store_heap_bytes(const struct store *store);
 void store_figures(struct store *store, struct store_figures *figures);

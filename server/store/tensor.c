@@ -197,7 +197,9 @@ struct tensor *tensor_ref(struct tensor *tensor)
 
 struct tensor *tensor_unref(struct tensor *tensor)
 {
+        struct store *store;
         struct user *user;
+        bool has_heap;
 
         if (!tensor)
                 return NULL;
@@ -210,14 +212,18 @@ struct tensor *tensor_unref(struct tensor *tensor)
         assert(list_is_empty(&tensor->stakes));
         assert(!tensor->name && (!tensor->mutable || list_is_empty(&tensor->mutable->leases)));
         mutable_free(tensor);
-        HASH_DEL(tensor->store->tensors, tensor);
-        tensor->store->n_heap_bytes -= tensor->charge.n;
+        store = tensor->store;
+        has_heap = tensor->charge.n > 0;
+        HASH_DEL(store->tensors, tensor);
+        store->n_heap_bytes -= tensor->charge.n;
         charge_drop(&tensor->charge);
         charge_drop(&tensor->counted);
         segment_unref(tensor->segment);
         user = tensor->user;
         free(tensor);
         user_unref(user);
+        if (has_heap)
+                memory_freed(store);
         return NULL;
 }
 

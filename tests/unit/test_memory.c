@@ -440,6 +440,34 @@ START_TEST(test_the_limit)
 }
 END_TEST
 
+/* Who waits for memory tries again: small bytes went, or some are parked that can be asked for. */
+START_TEST(test_whatever_comes_free_is_told)
+{
+        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
+                                                                     .directory = kit_directory,
+                                                                     .limit = LIMIT,
+                                                                     .freed = on_freed });
+        struct user *user = kit_user(store, 1);
+        struct tensor *tensor = kit_small(store, user, 1.5);
+        struct segment *segment = kit_segment(store, user, NULL, SIZE);
+        struct holder holder;
+
+        holder_init(&holder, user, on_trim);
+        n_freed = 0;
+        tensor_unref(tensor_ref(tensor));
+        ck_assert_uint_eq(n_freed, 0);
+        tensor_unref(tensor);
+        ck_assert_uint_eq(n_freed, 1);
+        grant(store, &holder, segment, true);
+        segment_unref(segment);
+        ck_assert_uint_eq(kit_check(store).parked, segment_class(SIZE));
+        ck_assert_uint_eq(n_freed, 2);
+        holder_deinit(store, &holder);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 START_TEST(test_disposing_takes_time)
 {
         struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
@@ -622,6 +650,7 @@ int main(void)
         tcase_add_test(tcase, test_grown_is_cut_back);
         tcase_add_test(tcase, test_the_pool_is_bounded);
         tcase_add_test(tcase, test_the_limit);
+        tcase_add_test(tcase, test_whatever_comes_free_is_told);
         tcase_add_test(tcase, test_disposing_takes_time);
         tcase_add_test(tcase, test_small_ones_do_not_wait);
         tcase_add_test(tcase, test_file_system_full);
