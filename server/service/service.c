@@ -532,7 +532,8 @@ uint64_t service_tick_in_ms(struct service *service)
         uint64_t ms = UINT64_MAX, next_ms = UINT64_MAX, now;
 
         if (starved_want_ticks(service) || service->repeats.n_failed > 0 ||
-            store_has_held(service->store))
+            store_has_held(service->store) ||
+            (!list_is_empty(&service->lines) && store_has_aside(service->store)))
                 ms = TICK_MS;
         if (service->timed.first)
                 next_ms = service->timed.first->key;

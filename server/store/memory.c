@@ -123,12 +123,18 @@ void memory_freed(struct store *store)
 
 /* ---- giving back ---- */
 
+bool memory_disposes_later(const struct store *store, const struct segment *segment)
+{
+        return store->config.dispose && !store->is_at_once && segment->has_file &&
+               segment->file_bytes > DISPOSE_AT_ONCE;
+}
+
 void memory_dispose(struct segment *segment)
 {
         struct store *store = segment->store;
 
         memory_move(segment, SEGMENT_DISPOSING);
-        if (store->config.dispose && segment->has_file && segment->file_bytes > DISPOSE_AT_ONCE) {
+        if (memory_disposes_later(store, segment)) {
                 store->config.dispose(store->config.ctx, segment);
         } else {
                 segment_destroy(segment);

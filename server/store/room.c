@@ -112,19 +112,12 @@ static uint64_t room_make(struct room *room, struct store *store, uint64_t need)
         uint64_t now = 0;
 
         while (need > room->n_leaving + now && (segment = room_next_idle(room, store))) {
-                bool is_now = room->at_once || !store->config.dispose ||
-                              segment->file_bytes <= DISPOSE_AT_ONCE;
+                bool is_now = !memory_disposes_later(store, segment);
                 uint64_t before = store->users.totals[RESOURCE_BYTES].n;
 
                 if (!is_now)
                         room->n_leaving += segment->file_bytes;
-                if (room->at_once) {
-                        memory_move(segment, SEGMENT_DISPOSING);
-                        segment_destroy(segment);
-                        store_disposed(store, segment);
-                } else {
-                        memory_dispose(segment);
-                }
+                memory_dispose(segment);
                 if (is_now) /* unless it could not be removed */
                         now += before - store->users.totals[RESOURCE_BYTES].n;
         }
@@ -279,8 +272,12 @@ int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, boo
         const struct want want = {
                 .store = store, .user = user, .n_bytes = n_bytes, .at_once = at_once
         };
+        int r;
 
-        return memory_make_room(&want, NULL, NULL);
+        store->is_at_once = at_once;
+        r = memory_make_room(&want, NULL, NULL);
+        store->is_at_once = false;
+        return r;
 }
 
 /* ---- reserving ---- */

@@ -62,6 +62,7 @@ struct store {
         struct list held;
         struct list left;
         unsigned n_settled;       /* in this turn */
+        bool is_at_once;          /* who wants memory waits for no worker: dispose on this thread */
         struct segment *segments; /* by id */
         uint64_t n_state_bytes[SEGMENT_N_STATES];
         uint64_t n_expected_bytes; /* of tensors that connections leave behind, at most */
@@ -114,8 +115,9 @@ void memory_move(struct segment *segment, enum segment_state state);
 void memory_settle(struct segment *segment);
 /* Now, or where many are left in one turn, in one of the next. */
 void memory_leave(struct segment *segment);
-/* No more hold on the file: unlink now or through the dispose callback. */
+/* No more hold on the file: unlink now or, and that is later, through the dispose callback. */
 void memory_dispose(struct segment *segment);
+bool memory_disposes_later(const struct store *store, const struct segment *segment);
 void memory_freed(struct store *store);
 
 /* ---- room.c ---- */

@@ -419,6 +419,11 @@ bool store_has_left(const struct store *store);
  */
 uint32_t store_retry_held(struct store *store);
 bool store_has_held(const struct store *store);
+/*
+ * Are there tensors that could be had for memory, did nobody who is not known map them? Nobody says
+ * when that ends: who waits for memory has to try again now and then.
+ */
+bool store_has_aside(const struct store *store);
 
 struct store_figures {
         uint64_t limit, used, live, idle, parked, held, catalog,

@@ -156,15 +156,16 @@ int unused_clear(struct tensor *tensor, uint64_t now_ms)
 
 void unused_retry(struct store *store, uint64_t now_ms)
 {
+        const struct list *last = store->aside.prev;
+        bool is_last = list_is_empty(&store->aside);
         struct tensor *tensor;
 
         if (now_ms - store->retried_ms < UNUSED_WAIT_MS)
                 return;
         store->retried_ms = now_ms;
-        for (unsigned n = 0; n < RETRY_MAX; n++) {
+        for (unsigned n = 0; n < RETRY_MAX && !is_last; n++) {
                 tensor = list_first(&store->aside, struct tensor, unused_link);
-                if (!tensor)
-                        return;
+                is_last = &tensor->unused_link == last;
                 /* It was in use until now; or goes to the end: the next call begins behind it. */
                 list_unlink(&tensor->unused_link);
                 list_push_back(&store->aside, &tensor->unused_link);
@@ -173,4 +174,9 @@ void unused_retry(struct store *store, uint64_t now_ms)
                         unused_add(tensor);
                 }
         }
+}
+
+bool store_has_aside(const struct store *store)
+{
+        return !list_is_empty(&store->aside);
 }

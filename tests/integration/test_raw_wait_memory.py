@@ -219,3 +219,22 @@ def test_evictable_ones_that_come_to_be_unused_do(daemon):
         holder.notify("release", handles=[1])
         assert answer(raw, msgid)["nbytes"] == 20 * MIB
         assert raw.call("list")["tensors"] == []
+
+
+def test_what_a_stranger_lets_go_of(daemon):
+    """A descriptor that outlived its unmap keeps an evictable one; nobody says when it is closed."""
+    with daemon.raw() as stranger, daemon.raw() as raw:
+        made = stranger.call("create", handle=1, dtype="uint8", shape=[20 * MIB], name="c",
+                             evictable=True)
+        stranger.call("seal", handle=1)
+        stranger.notify("unmap", segments=[made["segment"]])
+        stranger.call("release", handles=[1])
+        msgid = send_create(raw, 1, 20 * MIB, wait_ms=30000)
+        waits(raw)
+        assert [row["name"] for row in raw.call("list")["tensors"]] == ["c"]
+        assert raw.call("stat")["memory"]["evictable"] == 0
+        began = time.monotonic()
+        stranger.close_fds()
+        assert answer(raw, msgid)["nbytes"] == 20 * MIB
+        assert time.monotonic() - began < 5
+        assert raw.call("list")["tensors"] == []

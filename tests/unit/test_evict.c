@@ -319,6 +319,64 @@ START_TEST(many_take_turns)
 }
 END_TEST
 
+static struct segment *disposing[16];
+static unsigned n_disposing;
+
+static void on_dispose(void *ctx, struct segment *segment)
+{
+        (void)ctx;
+        ck_assert_uint_lt(n_disposing, 16);
+        disposing[n_disposing++] = segment;
+}
+
+static void dispose_all(struct store *store)
+{
+        while (n_disposing > 0) {
+                segment_destroy(disposing[--n_disposing]);
+                store_disposed(store, disposing[n_disposing]);
+        }
+}
+
+/* What is given back for it waits for no worker, though it is more than the pool may keep. */
+START_TEST(at_once_one_is_enough)
+{
+        struct store *store = kit_store_with(&(struct store_config){ .prefix = KIT_PREFIX,
+                                                                     .directory = kit_directory,
+                                                                     .limit = LIMIT,
+                                                                     .dispose = on_dispose });
+        struct user *user = kit_user(store, 1);
+        struct segment *kept = kit_segment(store, user, NULL, 7 * KIT_MIB), *left;
+
+        for (const char *name = "abc"; *name; name++)
+                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 17 * KIT_MIB / 8, 1),
+                                         (char[2]){ *name, '\0' }, true), 0);
+        ck_assert_int_eq(memory_relieve(store, user, 6 * KIT_MIB, true), 0);
+        ck_assert_uint_eq(n_disposing, 0);
+        ck_assert_uint_eq(store->n_evicted, 1);
+        ck_assert_ptr_null(find(store, 1, "a"));
+
+        /* of what was left for the next turn as well */
+        left = kit_segment(store, user, NULL, 17 * KIT_MIB);
+        store->n_settled = SETTLE_AT_ONCE;
+        segment_unref(left);
+        ck_assert_int_eq(memory_relieve(store, user, 12 * KIT_MIB, true), 0);
+        ck_assert_uint_eq(n_disposing, 0);
+        ck_assert_uint_eq(store->n_evicted, 1);
+        kit_check(store);
+
+        /* else on a worker */
+        store->n_settled = 0;
+        forget(store, 1, "b");
+        ck_assert_uint_eq(n_disposing, 1);
+        dispose_all(store);
+        segment_unref(kept);
+        forget(store, 1, "c");
+        dispose_all(store);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 START_TEST(gone_for_the_next_daemon)
 {
         struct store *store = kit_store(LIMIT);
@@ -548,6 +606,7 @@ int main(void)
         tcase_add_test(tcase, who_maps_one_is_asked_first);
         tcase_add_test(tcase, small_ones_in_the_heap_too);
         tcase_add_test(tcase, many_take_turns);
+        tcase_add_test(tcase, at_once_one_is_enough);
         tcase_add_test(tcase, gone_for_the_next_daemon);
         tcase_add_loop_test(tcase, as_the_rules_say, 0, 4);
         suite_add_tcase(suite, tcase);

@@ -221,6 +221,43 @@ START_TEST(mapped_by_nobody_that_is_known)
 }
 END_TEST
 
+/* Each of those aside is tested once in a while, be they few. */
+START_TEST(each_is_tried_once)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct tensor *tensors[2];
+        struct holder holder;
+
+        holder_init(&holder, user, on_trim);
+        for (unsigned i = 0; i < 2; i++) {
+                struct tensor *tensor = tensors[i] = kit_tensor(store, user, 20000, 1);
+
+                ck_assert_int_eq(name_it(store, tensor, (char[2]){ (char)('a' + i), '\0' }, true),
+                                 0);
+                segment_ref(tensor->segment);
+                ck_assert_int_eq(unused_clear(tensor, 1000), UNUSED_E_MAPPED);
+                segment_unref(tensor->segment);
+                grant(store, &holder, tensor);
+        }
+        ck_assert(store_has_aside(store));
+        n_trims = 0;
+        store->retried_ms = (uint64_t)-UNUSED_WAIT_MS;
+        unused_retry(store, 0); /* who was asked at 0 is asked whenever it is looked at */
+        ck_assert_uint_eq(n_trims, 2);
+        for (unsigned i = 0; i < 2; i++)
+                store_unmap(store, &holder, segment_id(tensors[i]->segment));
+        unused_retry(store, 2 * UNUSED_WAIT_MS);
+        ck_assert(!store_has_aside(store));
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "ab");
+        for (const char *name = "ab"; *name; name++)
+                ck_assert_int_eq(store_delete(store, 1, (char[2]){ *name, '\0' }, NULL), 0);
+        holder_deinit(store, &holder);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 static void first_life(void)
 {
         struct store *store = kit_store(LIMIT);
@@ -408,6 +445,7 @@ int main(void)
         tcase_add_test(tcase, by_user_and_by_what_they_hold);
         tcase_add_test(tcase, who_maps_it_is_asked);
         tcase_add_test(tcase, mapped_by_nobody_that_is_known);
+        tcase_add_test(tcase, each_is_tried_once);
         tcase_add_test(tcase, the_next_daemon_knows);
         tcase_add_loop_test(tcase, as_the_model_says, 0, 4);
         suite_add_tcase(suite, tcase);
