@@ -360,7 +360,9 @@ static uint64_t after_ms(uint64_t ms)
 {
         uint64_t at;
 
-        return __builtin_add_overflow(clock_now_ms(), ms, &at) ? UINT64_MAX : at;
+        /* UINT64_MAX: no bound was given */
+        return __builtin_add_overflow(clock_now_ms(), ms, &at) || at == UINT64_MAX ? UINT64_MAX - 1
+                                                                                   : at;
 }
 
 /* Its time begins; what waits counts. */

@@ -75,9 +75,10 @@ struct call {
         uint64_t starved_ms;           /* since when it waits for memory; 0: it never did */
         uint64_t starved_until_ms;     /* and how long, */
         uint64_t starved_bytes;        /* for how many, 0: not known */
+        uint64_t starved_place;        /* where in its line, */
         struct line *line;             /* in which, NULL: it does not now */
         bool is_trimming;              /* counted in service->n_trimming */
-        bool is_last_try;              /* its time is over */
+        uint64_t last_until_ms;        /* for what was on its way when its time was over; or 0 */
         bool is_kept_back;             /* from what another one waits for */
 
         struct work work;

@@ -22,6 +22,8 @@
 
 /* How long a request waits for idle memory that clients were asked to give back. */
 #define STARVED_MS 1000
+/* And one whose wait_ms is over, for what is on its way then. */
+#define STARVED_LAST_MS 250
 /* How long one that waits for memory stays the first of those of its user. */
 #define FRONT_MS 10000
 

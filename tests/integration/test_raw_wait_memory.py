@@ -48,7 +48,7 @@ def answer(raw, msgid):
     message = raw.receive()
     while message is not None and message[0] == 2:  # asked for segments: none is mapped here
         if message[1] == "trim":
-            raw.notify("unmap", segments=message[2][0])
+            raw.notify("unmap", segments=message[2])
         message = raw.receive()
     assert message is not None and message[1] == msgid, message
     if message[2] is not None:
@@ -141,7 +141,7 @@ def test_it_costs_nothing_while_it_waits(make_own_daemon):
 
 
 def test_in_the_order_in_which_they_came(daemon, full):
-    """a small one behind a large one waits for its turn, and gets it"""
+    """a large one and a small one behind it get what comes free together"""
     with daemon.raw() as large, daemon.raw() as small:
         first = send_create(large, 1, 20 * MIB, wait_ms=20000)
         waits(large)
@@ -182,14 +182,57 @@ def test_it_does_not_stay_the_first_for_ever(daemon, full):
         send_create(large, 1, 20 * MIB, wait_ms=60000)
         waits(large)
         began = time.monotonic()
-        msgid = send_create(small, 1, 4 * MIB, wait_ms=60000)
-        # there is room: it is had at once
-        assert answer(small, msgid)["nbytes"] == 4 * MIB
-        msgid = send_create(small, 2, 4 * MIB, wait_ms=60000)
+        for i in range(1, 6):  # there is room: it is had at once
+            msgid = send_create(small, i, 4 * MIB, wait_ms=60000)
+            assert answer(small, msgid)["nbytes"] == 4 * MIB
+            small.call("release", handles=[i])
+        msgid = send_create(small, 6, 4 * MIB, wait_ms=60000)  # it is kept for the large one now
         waits(small)
-        small.notify("release", handles=[1])  # parked here, where the second one waits
         assert answer(small, msgid)["nbytes"] == 4 * MIB
         assert 8 < time.monotonic() - began < 20
+
+
+def test_those_without_stand_in_no_line(daemon):
+    """a large one waits before it; it gets what a client was asked for as soon as that let go"""
+    with daemon.raw() as keeper, daemon.raw() as large, daemon.raw() as raw:
+        create(keeper, 1, 20 * MIB)
+        create(keeper, 2, 7 * MIB)
+        send_create(large, 1, 30 * MIB, wait_ms=60000)
+        waits(large)
+        keeper.call("release", handles=[2])
+        began = time.monotonic()
+        msgid = send_create(raw, 1, 9 * MIB)
+        message = keeper.receive()
+        assert message[:2] == [2, "trim"]
+        keeper.notify("unmap", segments=message[2])
+        assert answer(raw, msgid)["nbytes"] == 9 * MIB
+        assert time.monotonic() - began < 0.9
+
+
+def test_a_smaller_one_behind_gets_through(daemon):
+    with daemon.raw() as one, daemon.raw() as two, daemon.raw() as large, daemon.raw() as small:
+        create(one, 1, 22 * MIB)
+        create(two, 1, 8 * MIB)
+        send_create(large, 1, 30 * MIB, wait_ms=60000)
+        waits(large)
+        msgid = send_create(small, 1, 4 * MIB, wait_ms=60000)
+        waits(small)
+        two.close()
+        began = time.monotonic()
+        assert answer(small, msgid)["nbytes"] == 4 * MIB
+        assert time.monotonic() - began < 5
+
+
+def test_what_can_never_be_had_is_refused_at_once(make_own_daemon):
+    daemon = make_own_daemon("--memory", "32M", "--quota-bytes", "16M")
+    with daemon.raw() as raw:
+        for n_bytes, code in ((1 << 40, "memory_limit"), (32 * MIB, "memory_limit"),
+                              (24 * MIB, "quota_exceeded"), (16 * MIB, "quota_exceeded")):
+            began = time.monotonic()
+            with pytest.raises(Refused) as refused:
+                create(raw, 1, n_bytes, wait_ms=20000)
+            assert time.monotonic() - began < 5
+            assert refused.value.code == code
 
 
 @takes_root

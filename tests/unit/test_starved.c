@@ -6,6 +6,9 @@
  */
 #include "service_kit.h"
 
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "service/core.h"
 
 #define LIMIT (UINT64_C(32) << 20)
@@ -89,6 +92,134 @@ START_TEST(gone_with_its_connection)
 }
 END_TEST
 
+START_TEST(smaller_ones_behind_get_through)
+{
+        struct service *service = start(LIMIT);
+        struct peer one, two, large, small;
+
+        attach(&one, service, 1);
+        attach(&two, service, 1);
+        attach(&large, service, 2);
+        attach(&small, service, 2);
+        ask_for(&one, 1, 16 * MIB, 0);
+        ck_assert(is_granted(&one));
+        ask_for(&two, 1, 14 * MIB, 0);
+        ck_assert(is_granted(&two));
+        ask_for(&large, 1, 30 * MIB, 60000);
+        for (uint64_t i = 1; i <= 40; i++) /* a few are tried at a time */
+                ask_for(&small, i, (44 - i) * MIB / 2, 60000);
+        ck_assert_uint_eq(large.n_replies + small.n_replies, 0);
+        detach(&two);
+        ck_assert(is_granted(&small));
+        ck_assert_uint_eq(large.n_replies, 0);
+        detach(&small);
+        detach(&one);
+        ck_assert(is_granted(&large));
+        detach(&large);
+        service_free(service);
+}
+END_TEST
+
+START_TEST(who_got_some_is_behind_the_others)
+{
+        struct service *service = start(LIMIT);
+        struct peer full, a, b, other;
+
+        attach(&full, service, 1);
+        attach(&a, service, 2);
+        attach(&b, service, 2);
+        attach(&other, service, 3);
+        ask_for(&full, 1, 28 * MIB, 0);
+        ck_assert(is_granted(&full));
+        ask_for(&a, 1, 20 * MIB, 60000);
+        ask_for(&b, 1, 20 * MIB, 60000);
+        ask_for(&other, 1, 20 * MIB, 60000);
+        detach(&full);
+        ck_assert(is_granted(&a));
+        detach(&a);
+        ck_assert(is_granted(&other));
+        ck_assert_uint_eq(b.n_replies, 0);
+        detach(&other);
+        ck_assert(is_granted(&b));
+        detach(&b);
+        service_free(service);
+}
+END_TEST
+
+START_TEST(as_long_as_can_be_said)
+{
+        static const uint64_t wait_ms[] = { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1000000 };
+        struct service *service = start(LIMIT);
+        struct peer full, a;
+
+        attach(&full, service, 1);
+        attach(&a, service, 2);
+        ask_for(&full, 1, 28 * MIB, 0);
+        ck_assert(is_granted(&full));
+        for (unsigned i = 0; i < 3; i++) {
+                ask_for(&a, 1 + i, 8 * MIB, wait_ms[i]);
+                service_tick(service);
+                ck_assert_uint_eq(a.n_replies, 0);
+        }
+        detach(&full);
+        for (unsigned i = 0; i < 3; i++)
+                ck_assert(is_granted(&a));
+        detach(&a);
+        service_free(service);
+}
+END_TEST
+
+START_TEST(what_can_never_be_had)
+{
+        struct service *service = start(LIMIT);
+        struct peer a;
+
+        attach(&a, service, 2);
+        ask_for(&a, 1, LIMIT, 60000);
+        ck_assert_uint_eq(a.n_replies, 1);
+        ck_assert(next_reply_has(&a, "memory_limit"));
+        ask_for(&a, 2, 1000 * LIMIT, UINT64_MAX);
+        ck_assert_uint_eq(a.n_replies, 1);
+        ck_assert(next_reply_has(&a, "memory_limit"));
+        ck_assert(list_is_empty(&service->lines));
+        detach(&a);
+        service_free(service);
+}
+END_TEST
+
+START_TEST(what_is_on_its_way_at_the_end)
+{
+        struct service *service = start(LIMIT);
+        struct peer full, a;
+        uint64_t until_ms;
+
+        attach(&full, service, 1);
+        attach(&a, service, 2);
+        ask_for(&full, 1, 28 * MIB, 0);
+        ck_assert(is_granted(&full));
+        until_ms = clock_now_ms() + STARVED_MS + 50;
+        ask_for(&a, 1, 20 * MIB, STARVED_MS + 20);
+        while (clock_now_ms() < until_ms)
+                usleep(1000);
+        ck_assert_uint_eq(a.n_replies, 0);
+        detach(&full); /* a worker gives it back, which is not seen yet */
+        service_tick(service);
+        ck_assert(is_granted(&a));
+
+        /* but no longer than that */
+        attach(&full, service, 2);
+        ask_for(&full, 1, 20 * MIB, 20);
+        ck_assert_uint_eq(full.n_replies, 0);
+        usleep(40000);
+        service_tick(service);
+        ck_assert_uint_eq(full.n_replies, 1);
+        ck_assert(!is_granted(&full));
+        detach(&a);
+        detach(&full);
+        service_free(service);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("starved");
@@ -98,6 +229,11 @@ int main(void)
 
         tcase_add_test(tcase, in_line_and_users_in_turns);
         tcase_add_test(tcase, gone_with_its_connection);
+        tcase_add_test(tcase, smaller_ones_behind_get_through);
+        tcase_add_test(tcase, who_got_some_is_behind_the_others);
+        tcase_add_test(tcase, as_long_as_can_be_said);
+        tcase_add_test(tcase, what_can_never_be_had);
+        tcase_add_test(tcase, what_is_on_its_way_at_the_end);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
