@@ -98,7 +98,8 @@ enum unused_kind { UNUSED_KEPT, UNUSED_EVICTABLE, N_UNUSED_KINDS };
 struct unused {
         struct list tensors; /* used longest ago first */
         struct list *at;     /* of these: where a walk is */
-        uint64_t n_bytes;    /* that they take */
+        uint64_t n_bytes;    /* that they take, */
+        uint64_t n_asked;    /* those included that are not in the list: who maps them was asked */
 };
 
 struct user {

@@ -27,7 +27,8 @@ struct eviction {
         uint64_t n_share; /* who holds more goes before others */
         uint64_t now_ms;
         uint64_t n_own, n_all; /* bytes that will be spare */
-        unsigned n_asked;
+        uint64_t n_asked;       /* of these, bytes that somebody was asked for */
+        bool counts_others;     /* that other users' tensors were asked for before */
         unsigned n_seen;
         unsigned n;
         struct tensor *tensors[EVICT_MAX];
@@ -66,7 +67,7 @@ static void eviction_add(struct eviction *eviction, struct tensor *tensor)
         if (r == UNUSED_E_MAPPED || (r == UNUSED_E_ASKED && eviction->want->at_once))
                 return;
         if (r)
-                eviction->n_asked++;
+                eviction->n_asked += unused_n_bytes(tensor);
         else
                 eviction->tensors[eviction->n++] = tensor;
         eviction->n_all += unused_n_bytes(tensor);
@@ -74,21 +75,53 @@ static void eviction_add(struct eviction *eviction, struct tensor *tensor)
                 eviction->n_own += unused_n_bytes(tensor);
 }
 
-/* Until they do, or this turn, or what is to be done at once, saw enough. 0 or EVICT_E_NONE. */
+/* What was asked for before and is still to come. */
+static void eviction_expect(struct eviction *eviction, uint64_t n_bytes)
+{
+        eviction->n_asked += n_bytes;
+        eviction->n_all += n_bytes;
+}
+
+/* Those of others only where one's own do not do. */
+static bool eviction_expect_others(struct eviction *eviction)
+{
+        const struct user *user = eviction->want->user;
+
+        if (eviction->counts_others || eviction->want->at_once)
+                return false;
+        eviction->counts_others = true;
+        for (const struct user *other = eviction->want->store->users.by_uid; other;
+             other = other->hh.next)
+                if (other != user)
+                        eviction_expect(eviction, other->unused[UNUSED_EVICTABLE].n_asked);
+        return true;
+}
+
+/*
+ * Until they do, or this turn, or what is to be done at once, saw enough. 0 or EVICT_E_NONE. Those
+ * that were asked for, or are mapped, left the walk: the next turn comes further. It would not
+ * where all that was seen could go, and waits for what was asked for.
+ */
 static int eviction_gather(struct eviction *eviction)
 {
         struct store *store = eviction->want->store;
         const bool at_once = eviction->want->at_once;
+        const unsigned most = at_once ? EVICT_AT_ONCE_MAX : EVICT_MAX;
         unsigned *n_seen = at_once ? &eviction->n_seen : &store->n_evicting;
         struct tensor *tensor;
         bool is_own;
 
         while (memory_falls_short(eviction->want, eviction->n_own, eviction->n_all, &is_own)) {
-                if (*n_seen == EVICT_MAX) {
-                        store->is_evicting = !at_once;
+                if (*n_seen == most || eviction->n == EVICT_MAX) {
+                        if (!at_once && !(eviction->n == EVICT_MAX && eviction->n_asked > 0))
+                                store->is_evicting = true;
                         return at_once && eviction->n == 0 ? EVICT_E_NONE : 0;
                 }
-                tensor = eviction_next(eviction, is_own);
+                tensor = eviction_next(eviction, true);
+                if (!tensor && !is_own && eviction_expect_others(eviction))
+                        continue;
+                if (!tensor && !is_own)
+                        tensor = eviction_next(eviction, false);
                 if (!tensor)
                         return EVICT_E_NONE;
                 ++*n_seen;
@@ -105,17 +138,24 @@ int memory_evict(const struct want *want)
         bool is_own;
         int r;
 
+        unused_hear(store, eviction.now_ms);
         unused_retry(store, eviction.now_ms);
         if (memory_falls_short(want, user ? user->unused[UNUSED_EVICTABLE].n_bytes : 0,
                                unused_total(store, UNUSED_EVICTABLE), &is_own))
                 return EVICT_E_NONE;
         eviction.n_share = share_of_each(&store->users);
         unused_walk_begin(&eviction.walk, store, UNUSED_EVICTABLE);
+        if (user && !want->at_once) {
+                eviction_expect(&eviction, user->unused[UNUSED_EVICTABLE].n_asked);
+                eviction.n_own = eviction.n_asked;
+        }
         r = eviction_gather(&eviction);
         if (r)
                 return r;
-        if (eviction.n_asked > 0)
+        if (eviction.n_asked > 0) {
+                store->n_evicting -= eviction.n; /* looked at, and left where they are */
                 return EVICT_E_LATER;
+        }
         store->n_settled = 0; /* what they lay in is idle at once */
         for (unsigned i = 0; i < eviction.n; i++)
                 if (name_evict(store, eviction.tensors[i]->name))

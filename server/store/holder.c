@@ -14,12 +14,15 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "store/unused.h"
+
 void holder_init(struct holder *holder, struct user *user,
                  void (*trim)(struct holder *, const uint64_t *, uint32_t))
 {
         list_init(&holder->grants);
         list_init(&holder->parked);
         holder->user = user;
+        holder->deaf_ms = 0;
         holder->trim = trim;
 }
 
@@ -43,8 +46,8 @@ static void grant_end(struct store *store, struct grant *grant)
         segment->n_grants--;
         if (segment->n_refs == 0)
                 memory_leave(segment);
-        else if (segment->n_grants == 0 && segment->asked_ms) /* see unused_clear() */
-                memory_freed(store);
+        else if (segment->n_grants == 0 && segment->asked_ms)
+                unused_answered(store);
 }
 
 unsigned holder_take_out(struct store *store, struct holder *holder, unsigned n)
@@ -126,8 +129,10 @@ void store_unmap(struct store *store, struct holder *holder, uint64_t segment_id
 
         HASH_FIND(hh, store->segments, &segment_id, sizeof(segment_id), segment);
         grant = segment ? grant_find(store, holder, segment) : NULL;
-        if (grant)
-                grant_end(store, grant);
+        if (!grant)
+                return;
+        holder->deaf_ms = 0;
+        grant_end(store, grant);
 }
 
 void grants_trim(struct segment *segment, uint64_t now_ms)

@@ -27,8 +27,12 @@
 #define TRIM_WAIT_MS 1000
 /* The same for what has a name and could be had without it; long before its own waiter gives up. */
 #define UNUSED_WAIT_MS 250
+/* Who was asked in vain is not asked for more for so long, unless it lets go of something. */
+#define DEAF_MS 1000
 /* Unused tensors that are looked at for memory in one turn of the loop: 10 us each. */
 #define EVICT_MAX 64
+/* The same for who cannot wait for the next turn. */
+#define EVICT_AT_ONCE_MAX 1024
 /* Held segments tested by one store_retry_held(). */
 #define RETRY_MAX 64
 /* Segments that find their place as soon as nobody refers to them, in one turn of the loop. */
@@ -72,6 +76,8 @@ struct store {
         struct tensor *tensors; /* by id */
         uint64_t n_heap_bytes;
         uint64_t n_uses;     /* of named tensors: how often one came to be unused */
+        struct list asked;   /* unused ones that those who map them were asked for, in that order */
+        bool has_answered;   /* somebody let go of one of them, perhaps */
         struct list aside;   /* unused ones whose memory would not come free with them */
         uint64_t retried_ms; /* when that was looked at last */
         unsigned n_evicting; /* looked at in this turn, for memory */

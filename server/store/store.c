@@ -282,6 +282,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         list_init(&store->held);
         list_init(&store->left);
         list_init(&store->recovered);
+        list_init(&store->asked);
         list_init(&store->aside);
         names_init(&store->names, seeds[0]);
         names_init(&store->shown, seeds[0] ^ seeds[1]);

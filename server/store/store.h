@@ -50,6 +50,7 @@ struct holder {
         struct list grants;
         struct list parked; /* idle segments that only this holder maps */
         struct user *user;  /* not owned */
+        uint64_t deaf_ms;   /* when something that it was asked for was given up; 0: it answers */
         /*
          * Ask it to unmap those it does not use; may be answered by store_unmap() much later or
          * never, not from within.
@@ -235,6 +236,7 @@ struct tensor {
         struct list unused_link; /* its user's, while nobody uses it */
         uint64_t used;           /* then: the how many-th use of any tensor was its last */
         bool is_evictable;       /* a cache: deleted before anyone is refused memory */
+        bool is_asked;           /* who maps it was asked to let go; not listed meanwhile */
         bool is_aside;           /* though somebody who is not known maps it; not listed */
         bool is_taken;           /* a job writes over it: found by nobody */
         uint32_t n_hidden;       /* how often it was hidden, or lost its name: what is on the way to

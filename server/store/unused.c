@@ -48,6 +48,38 @@ static void unused_remove(struct tensor *tensor)
         list_unlink(&tensor->unused_link);
         if (!tensor->is_aside)
                 unused->n_bytes -= unused_n_bytes(tensor);
+        if (tensor->is_asked)
+                unused->n_asked -= unused_n_bytes(tensor);
+        tensor->is_asked = false;
+}
+
+/* Until those who map it let go, or do not, no walk meets it. */
+static void unused_ask(struct tensor *tensor)
+{
+        struct unused *unused = unused_of(tensor);
+
+        unused_remove(tensor);
+        unused->n_bytes += unused_n_bytes(tensor);
+        unused->n_asked += unused_n_bytes(tensor);
+        tensor->is_asked = true;
+        list_push_back(&tensor->store->asked, &tensor->unused_link);
+}
+
+/* It is listed again where it was. */
+static void unused_return(struct tensor *tensor)
+{
+        struct unused *unused = unused_of(tensor);
+        struct tensor *other;
+
+        unused_remove(tensor);
+        unused->n_bytes += unused_n_bytes(tensor);
+        list_for_each(other, &unused->tensors, unused_link) {
+                if (other->used > tensor->used) {
+                        list_push_back(&other->unused_link, &tensor->unused_link);
+                        return;
+                }
+        }
+        list_push_back(&unused->tensors, &tensor->unused_link);
 }
 
 void unused_update(struct tensor *tensor)
@@ -122,12 +154,33 @@ struct tensor *unused_walk_next(struct unused_walk *walk, struct user *user, uin
         return first;
 }
 
+/* Is one of those who map it not worth asking? */
+static bool segment_is_with_deaf(const struct segment *segment, uint64_t now_ms)
+{
+        const struct grant *grant;
+
+        list_for_each(grant, &segment->grants, segment_link)
+                if (grant->key.holder->deaf_ms && now_ms - grant->key.holder->deaf_ms < DEAF_MS)
+                        return true;
+        return false;
+}
+
+static void segment_give_up(struct segment *segment, uint64_t now_ms)
+{
+        struct grant *grant;
+
+        list_for_each(grant, &segment->grants, segment_link)
+                grant->key.holder->deaf_ms = now_ms;
+}
+
 /* 0 or UNUSED_E_*. */
 static int segment_clear(struct segment *segment, uint64_t now_ms)
 {
         if (segment->n_refs > 1) /* a reply that is still to be sent */
                 return UNUSED_E_MAPPED;
         if (segment->n_grants > 0) {
+                if (!segment->asked_ms && segment_is_with_deaf(segment, now_ms))
+                        return UNUSED_E_MAPPED;
                 if (!segment->asked_ms)
                         grants_trim(segment, now_ms);
                 return now_ms - segment->asked_ms < UNUSED_WAIT_MS ? UNUSED_E_ASKED
@@ -146,12 +199,46 @@ int unused_clear(struct tensor *tensor, uint64_t now_ms)
         int r = tensor->segment ? segment_clear(tensor->segment, now_ms) : 0;
 
         assert(!list_is_empty(&tensor->unused_link));
+        if (r == UNUSED_E_ASKED && !tensor->is_aside && !tensor->is_asked)
+                unused_ask(tensor);
         if (r == UNUSED_E_MAPPED && !tensor->is_aside) {
                 unused_remove(tensor);
                 tensor->is_aside = true;
                 list_push_back(&tensor->store->aside, &tensor->unused_link);
         }
         return r;
+}
+
+void unused_answered(struct store *store)
+{
+        store->has_answered = true;
+        memory_freed(store);
+}
+
+void unused_hear(struct store *store, uint64_t now_ms)
+{
+        struct list *link = store->asked.prev;
+        struct tensor *tensor;
+        int r;
+
+        /* The last ones first: each comes to stand before the one that was returned before it. */
+        while (store->has_answered && link != &store->asked) {
+                tensor = list_entry(link, struct tensor, unused_link);
+                link = link->prev;
+                if (tensor->segment->n_grants == 0)
+                        unused_return(tensor);
+        }
+        store->has_answered = false;
+        while ((tensor = list_first(&store->asked, struct tensor, unused_link)) &&
+               now_ms - tensor->segment->asked_ms >= UNUSED_WAIT_MS) {
+                r = unused_clear(tensor, now_ms);
+                if (r == UNUSED_E_MAPPED)
+                        segment_give_up(tensor->segment, now_ms);
+                else if (r == UNUSED_E_ASKED) /* of another who maps it since */
+                        return;
+                else
+                        unused_return(tensor);
+        }
 }
 
 void unused_retry(struct store *store, uint64_t now_ms)

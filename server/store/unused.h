@@ -8,7 +8,7 @@
  * in which they were used last. Used is what a request refers to, from its arrival until the last
  * reference ends; it costs two links each time.
  *
- * Invariant: a tensor is listed, or set aside, if, and only if, it has a name that is not reserved,
+ * Invariant: a tensor is listed, asked for, or set aside, if, and only if, it has a name that is not reserved,
  * and one reference. What is listed keeps its segment.
  *
  * Loop thread only.
@@ -45,12 +45,20 @@ uint64_t unused_n_bytes(const struct tensor *tensor);
 uint64_t unused_total(const struct store *store, enum unused_kind kind);
 
 enum {
-        UNUSED_E_ASKED = 1, /* who maps it was asked to let go of it: try again on freed() */
+        UNUSED_E_ASKED = 1, /* who maps it was asked to let go of it: try again on freed(); until
+                               unused_hear() no walk meets it, but sums have it */
         UNUSED_E_MAPPED,    /* who maps it does not, or is not known: it is in use after all, and
                                was set aside: no walk meets it, and no sum has it */
 };
 
 /* Would its memory come free with it? 0 or UNUSED_E_*. */
 int unused_clear(struct tensor *tensor, uint64_t now_ms);
+/*
+ * Those that were let go of are listed again, in their order; those that were not in time are set
+ * aside.
+ */
+void unused_hear(struct store *store, uint64_t now_ms);
+/* Nobody who is known maps any more what somebody was asked for. */
+void unused_answered(struct store *store);
 /* Some of those that were set aside are looked at again, but not too often. */
 void unused_retry(struct store *store, uint64_t now_ms);

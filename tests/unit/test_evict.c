@@ -5,6 +5,7 @@
  * there was: nothing but evictable tensors that nobody uses, the longest unused first, one's own
  * before those of others, none in vain, and none while there is other memory.
  */
+#include "base/clock.h"
 #include "store_kit.h"
 #include "store/unused.h"
 
@@ -319,6 +320,53 @@ START_TEST(many_take_turns)
 }
 END_TEST
 
+/* Nobody looks for ever at those that somebody keeps mapped, nor waits for each of them. */
+START_TEST(who_is_deaf_hides_no_other)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct segment *kept = kit_segment(store, user, NULL, 18 * KIT_MIB), *one;
+        uint64_t began_ms = clock_now_ms();
+        unsigned n_turns = 0;
+        struct holder holder;
+        bool is_ready, is_new;
+        char name[16];
+        int r;
+
+        holder_init(&holder, user, on_trim);
+        for (unsigned i = 0; i < 300; i++) {
+                snprintf(name, sizeof(name), "n%u", i);
+                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 10000, 1), name, true), 0);
+                ck_assert_int_eq(store_grant(store, &holder, find(store, 1, name)->segment, false,
+                                             &is_new), 0);
+        }
+        ck_assert_int_eq(name_it(store, kit_tensor(store, user, 15 * KIT_MIB / 8, 1), "z", true),
+                         0);
+        store_settle(store);
+        while ((r = store_reserve(store, user, NULL, 14 * KIT_MIB, &one, &is_ready))) {
+                ck_assert_int_eq(r, STORE_E_TRIMMING);
+                ck_assert_uint_le(clock_now_ms() - began_ms, 5000);
+                if (store_has_left(store))
+                        ck_assert_uint_le(++n_turns, 12);
+                else
+                        usleep(1000);
+                store_settle(store);
+        }
+        ck_assert_ptr_null(find(store, 1, "z"));
+        ck_assert_uint_eq(store->n_evicted, 1);
+        segment_unref(one);
+        segment_unref(kept);
+        holder_deinit(store, &holder);
+        for (unsigned i = 0; i < 300; i++) {
+                snprintf(name, sizeof(name), "n%u", i);
+                ck_assert_int_eq(store_delete(store, 1, name, NULL), 0);
+                store_settle(store);
+        }
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 static struct segment *disposing[16];
 static unsigned n_disposing;
 
@@ -606,6 +654,7 @@ int main(void)
         tcase_add_test(tcase, who_maps_one_is_asked_first);
         tcase_add_test(tcase, small_ones_in_the_heap_too);
         tcase_add_test(tcase, many_take_turns);
+        tcase_add_test(tcase, who_is_deaf_hides_no_other);
         tcase_add_test(tcase, at_once_one_is_enough);
         tcase_add_test(tcase, gone_for_the_next_daemon);
         tcase_add_loop_test(tcase, as_the_rules_say, 0, 4);

@@ -158,7 +158,8 @@ START_TEST(who_maps_it_is_asked)
         ck_assert_uint_eq(n_trims, 2);
         ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS - 1), UNUSED_E_ASKED);
         store_unmap(store, &a, segment_id(tensor->segment));
-        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
+        ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), unused_n_bytes(tensor));
         ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS), UNUSED_E_MAPPED);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
         ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), 0);
@@ -216,6 +217,56 @@ START_TEST(mapped_by_nobody_that_is_known)
         ck_assert_int_eq(store_delete(store, 1, "a", NULL), 0);
         ck_assert_uint_gt(kit_check(store).idle, 0);
         holder_deinit(store, &holder);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
+START_TEST(who_lets_go_in_time)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct holder quick, deaf;
+        struct tensor *tensors[6];
+
+        holder_init(&quick, user, on_trim);
+        holder_init(&deaf, user, on_trim);
+        for (unsigned i = 0; i < 6; i++) {
+                tensors[i] = kit_tensor(store, user, 20000, 1);
+                ck_assert_int_eq(name_it(store, tensors[i],
+                                         (char[2]){ (char)('a' + i), '\0' }, true), 0);
+                if (i != 1 && i != 5)
+                        grant(store, i == 3 ? &deaf : &quick, tensors[i]);
+        }
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "abcdef");
+        for (unsigned i = 0; i < 5; i++)
+                ck_assert_int_eq(unused_clear(tensors[i], 1000), i == 1 ? 0 : UNUSED_E_ASKED);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "bf");
+        for (unsigned i = 0; i < 5; i += 2)
+                store_unmap(store, &quick, segment_id(tensors[i]->segment));
+        unused_hear(store, 1001);
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "abcef");
+        unused_hear(store, 1000 + UNUSED_WAIT_MS - 1);
+        ck_assert(!store_has_aside(store));
+        unused_hear(store, 1000 + UNUSED_WAIT_MS);
+        ck_assert(store_has_aside(store));
+        check_walk(store, UNUSED_EVICTABLE, NULL, 0, "abcef");
+
+        /* who did not is not asked for the next one, for a while */
+        n_trims = 0;
+        grant(store, &deaf, tensors[4]);
+        grant(store, &deaf, tensors[5]);
+        ck_assert_int_eq(unused_clear(tensors[4], 1000 + UNUSED_WAIT_MS), UNUSED_E_MAPPED);
+        ck_assert_uint_eq(n_trims, 0);
+        store_unmap(store, &deaf, segment_id(tensors[3]->segment));
+        ck_assert_int_eq(unused_clear(tensors[5], 1000 + UNUSED_WAIT_MS), UNUSED_E_ASKED);
+        ck_assert_uint_eq(n_trims, 1);
+        for (const char *name = "abcdef"; *name; name++)
+                ck_assert_int_eq(store_delete(store, 1, (char[2]){ *name, '\0' }, NULL), 0);
+        ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), 0);
+        ck_assert_uint_eq(user->unused[UNUSED_EVICTABLE].n_asked, 0);
+        holder_deinit(store, &quick);
+        holder_deinit(store, &deaf);
         user_unref(user);
         store_free(store);
 }
@@ -445,6 +496,7 @@ int main(void)
         tcase_add_test(tcase, by_user_and_by_what_they_hold);
         tcase_add_test(tcase, who_maps_it_is_asked);
         tcase_add_test(tcase, mapped_by_nobody_that_is_known);
+        tcase_add_test(tcase, who_lets_go_in_time);
         tcase_add_test(tcase, each_is_tried_once);
         tcase_add_test(tcase, the_next_daemon_knows);
         tcase_add_loop_test(tcase, as_the_model_says, 0, 4);
