@@ -35,6 +35,8 @@ static void failure_add_figures(struct failure *failure, struct store *store, ui
         struct store_figures figures;
 
         store_figures(store, &figures);
+        if (asked == 0) /* it is the catalog or the ledger that lacked room */
+                asked = figures.refused;
         failure->has_figures = true;
         failure->asked = asked;
         failure->used = figures.used;

@@ -131,7 +131,8 @@ void catalog_file_publish(struct catalog_file *file, uint64_t tail)
         atomic_store_explicit(catalog_tail(file), catalog_tail_word(tail), memory_order_release);
 }
 
-int catalog_file_grow(struct catalog_file *file, struct charge *charge, uint64_t n_more)
+int catalog_file_grow(struct catalog_file *file, struct charge *charge, uint64_t n_more,
+                      bool is_beyond)
 {
         struct charge more = { 0 };
         int r;
@@ -140,7 +141,7 @@ int catalog_file_grow(struct catalog_file *file, struct charge *charge, uint64_t
                 return error_origin(-EIO);
         if (n_more > file->n_mapped - file->n_bytes || n_more > CATALOG_MAX - file->n_bytes)
                 return CATALOG_E_FULL;
-        if (charge_take_for_all(&more, charge->user, RESOURCE_BYTES, n_more))
+        if (!is_beyond && charge_take_for_all(&more, charge->user, RESOURCE_BYTES, n_more))
                 return CATALOG_E_LIMIT;
         r = shm_grow(file->fd, file->n_bytes, file->n_bytes + n_more);
         charge_drop(&more);
@@ -290,23 +291,31 @@ int catalog_has_room(const struct catalog *catalog, uint64_t n_bytes)
         return n_bytes > catalog->file->n_bytes - catalog->end ? CATALOG_E_FULL : 0;
 }
 
-uint64_t catalog_growth(const struct catalog *catalog, uint64_t n_bytes)
+static uint64_t growth_in_steps(const struct catalog *catalog, uint64_t n_bytes, uint64_t n_step)
 {
-        uint64_t n_left = catalog->file->n_bytes - catalog->end, n_step = GROWTH_MAX;
+        uint64_t n_left = catalog->file->n_bytes - catalog->end;
 
-        if (n_step > catalog->file->n_bytes)
-                n_step = catalog->file->n_bytes / CATALOG_MIN * CATALOG_MIN;
-        if (n_left >= n_bytes)
-                return 0;
-        return (n_bytes - n_left + n_step - 1) / n_step * n_step;
+        return n_left >= n_bytes ? 0 : (n_bytes - n_left + n_step - 1) / n_step * n_step;
 }
 
-int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_bytes)
+uint64_t catalog_growth(const struct catalog *catalog, uint64_t n_bytes)
+{
+        uint64_t n_step = catalog->file->n_bytes / CATALOG_MIN * CATALOG_MIN;
+
+        return growth_in_steps(catalog, n_bytes, n_step < GROWTH_MAX ? n_step : GROWTH_MAX);
+}
+
+uint64_t catalog_growth_least(const struct catalog *catalog, uint64_t n_bytes)
+{
+        return growth_in_steps(catalog, n_bytes, CATALOG_MIN);
+}
+
+int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_more, bool is_beyond)
 {
         struct catalog_file *file = catalog->file;
 
         assert(file->charge.user == user);
-        return catalog_file_grow(file, &file->charge, catalog_growth(catalog, n_bytes));
+        return catalog_file_grow(file, &file->charge, n_more, is_beyond);
 }
 
 void catalog_stage(struct catalog *catalog, const struct record *record)

@@ -60,6 +60,7 @@ struct catalog {
         uint32_t version; /* of the file, before it was written anew */
         uint64_t tail;    /* published */
         uint64_t end;     /* staged up to here */
+        bool is_lent;     /* it was made larger beyond the limit, for what gives something back */
 };
 
 enum { CATALOG_E_ABSENT = 1, CATALOG_E_DAMAGED, CATALOG_E_FULL, CATALOG_E_LIMIT };
@@ -81,13 +82,17 @@ void catalog_close(struct catalog *catalog);
 /* CATALOG_E_FULL if fewer than n_bytes are left. */
 int catalog_has_room(const struct catalog *catalog, uint64_t n_bytes);
 /*
- * The object grows where it lies by catalog_growth(), so that there is room for n_bytes, charged to
- * the user beyond any share: in steps of at most 1 MiB, if that is enough, which take less than a
- * millisecond. Nothing is copied, nothing moves. 0, CATALOG_E_FULL (also: as far as it is mapped),
- * CATALOG_E_LIMIT or negative errno.
+ * So much has the object to grow for n_bytes: in steps of as much as there is, but at most 1 MiB,
+ * if that is enough, which take less than a millisecond; or as little as can be. 0: it has room.
  */
 uint64_t catalog_growth(const struct catalog *catalog, uint64_t n_bytes);
-int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_bytes);
+uint64_t catalog_growth_least(const struct catalog *catalog, uint64_t n_bytes);
+/*
+ * It grows by that where it lies, charged to the user beyond any share and, if is_beyond, beyond
+ * the limit. Nothing is copied, nothing moves. 0, CATALOG_E_FULL (also: as far as it is mapped),
+ * CATALOG_E_LIMIT or negative errno.
+ */
+int catalog_grow(struct catalog *catalog, struct user *user, uint64_t n_more, bool is_beyond);
 /* Write a record behind what is staged. There must be room. */
 void catalog_stage(struct catalog *catalog, const struct record *record);
 /* What was staged counts from now on. -EIO if the catalog's memory was lost. */
@@ -108,11 +113,11 @@ struct compaction {
 };
 
 /*
- * Into a new object of at least n_bytes, charged to the user. 0, CATALOG_E_FULL, CATALOG_E_LIMIT or
- * -ENOMEM.
+ * Into a new object of at least n_bytes, charged to the user; if is_beyond, whatever the limit. 0,
+ * CATALOG_E_FULL, CATALOG_E_LIMIT or -ENOMEM.
  */
 int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
-                   struct user *user, uint64_t n_bytes, uint64_t now_ms);
+                   struct user *user, uint64_t n_bytes, bool is_beyond, uint64_t now_ms);
 struct compaction *compaction_free(struct compaction *compaction);
 DEFINE_CLEANUP(struct compaction, compaction_free)
 /* Any thread. 0, CATALOG_E_FULL (also if it is too small) or negative errno. */

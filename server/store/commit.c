@@ -18,9 +18,6 @@
 #include "base/error.h"
 #include "store/unused.h"
 
-/* Beside what the names mean, a new catalog has room for as much again, and for this. */
-#define CATALOG_SLACK (32 * 1024)
-
 struct reservation {
         struct store *store;
         struct name *name;
@@ -200,15 +197,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
         tensor_unref(before);
 }
 
-/* ---- the catalog ---- */
-
-static uint64_t catalog_wants(const struct store *store, uint64_t n_more)
-{
-        struct record outcome = { .type = RECORD_OUTCOME };
-
-        return CATALOG_RECORDS + CATALOG_SLACK + n_more +
-               2 * (store->n_record_bytes + store->outcomes.n_outcomes * record_n_bytes(&outcome));
-}
+/* ---- committing ---- */
 
 int outcome_of_charge(int r, enum resource resource)
 {
@@ -216,107 +205,6 @@ int outcome_of_charge(int r, enum resource resource)
                 return 0;
         return r == CHARGE_E_LIMIT && resource == RESOURCE_BYTES ? STORE_E_LIMIT : STORE_E_QUOTA;
 }
-
-static int outcome_of_catalog(int r)
-{
-        return r == CATALOG_E_FULL ? STORE_E_FULL : r == CATALOG_E_LIMIT ? STORE_E_LIMIT : r;
-}
-
-bool store_compaction_is_due(const struct store *store)
-{
-        const struct catalog *catalog = &store->catalog;
-        uint64_t n_bytes = catalog->file->n_bytes;
-
-        if (store->compaction && !atomic_load(&store->compaction->has_failed))
-                return false;
-        /* It fills up, or a much smaller one would do. */
-        return n_bytes - catalog->end < n_bytes / 4 ||
-               (n_bytes > 8 * CATALOG_MIN && catalog_wants(store, 0) < n_bytes / 8);
-}
-
-static int compaction_begin(struct store *store, uint64_t n_more, struct compaction **compactionp)
-{
-        uint64_t n_bytes = catalog_wants(store, n_more), n_rounded = CATALOG_MIN;
-
-        /* The new one is charged beside the old one; what is idle must not stand in its way. */
-        while (n_rounded < n_bytes)
-                n_rounded *= 2;
-        if (memory_relieve(store, NULL, n_rounded, true))
-                return STORE_E_LIMIT;
-        return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self,
-                                                 n_rounded, clock_now_ms()));
-}
-
-void store_compaction_drop(struct store *store)
-{
-        assert(atomic_load(&store->compaction->has_failed));
-        store->compaction = compaction_free(store->compaction);
-}
-
-int store_compaction_begin(struct store *store)
-{
-        if (store->compaction)
-                store_compaction_drop(store);
-        return compaction_begin(store, 0, &store->compaction);
-}
-
-int store_compaction_copy(struct store *store)
-{
-        int r = outcome_of_catalog(compaction_copy(store->compaction));
-
-        if (r)
-                atomic_store(&store->compaction->has_failed, true);
-        return r;
-}
-
-int store_compaction_finish(struct store *store)
-{
-        _cleanup_(compaction_freep) struct compaction *compaction = steal_ptr(&store->compaction);
-        int r = 0;
-
-        /* Too much was said meanwhile, or another one was made: this one is of no use any more. */
-        if (compaction->from == store->catalog.file)
-                r = compaction_finish(compaction, &store->catalog);
-        return r == CATALOG_E_FULL ? 0 : outcome_of_catalog(r);
-}
-
-static int catalog_replace(struct store *store, uint64_t n_more)
-{
-        _cleanup_(compaction_freep) struct compaction *compaction = NULL;
-        int r;
-
-        r = compaction_begin(store, n_more, &compaction);
-        if (!r)
-                r = outcome_of_catalog(compaction_copy(compaction));
-        if (!r)
-                r = outcome_of_catalog(compaction_finish(compaction, &store->catalog));
-        if (!r)
-                memory_freed(store);
-        return r;
-}
-
-int catalog_renew(struct store *store)
-{
-        return catalog_replace(store, 0);
-}
-
-/*
- * Room for n_bytes more. Where the last quarter of the catalog was filled before a worker had
- * copied it, it grows, on this thread, a little. Only where it cannot (there is no memory for that)
- * a smaller one of what counts is made at once: 1 us a record.
- */
-static int catalog_make_room(struct store *store, uint64_t n_bytes)
-{
-        struct catalog *catalog = &store->catalog;
-
-        if (!catalog_has_room(catalog, n_bytes) ||
-            (!memory_relieve(store, NULL, catalog_growth(catalog, n_bytes), true) &&
-             !catalog_grow(catalog, store->self, n_bytes)))
-                return 0;
-        return catalog_replace(store, n_bytes);
-}
-
-/* ---- committing ---- */
 
 static void record_place(struct record *record, const struct segment *segment)
 {
@@ -474,19 +362,22 @@ static void name_forget(struct store *store, struct name *name)
         names_settle(&store->names, name);
 }
 
+static void record_of_deletion(struct record *record, const struct name *name)
+{
+        *record = (struct record){ .type = RECORD_DELETE,
+                                   .uid = name->user->uid,
+                                   .name = name_text(name),
+                                   .n_name = (uint16_t)strlen(name_text(name)),
+                                   .time_ms = clock_now_ms() };
+}
+
 int name_evict(struct store *store, struct name *name)
 {
-        struct record record = { .type = RECORD_DELETE,
-                                 .uid = name->user->uid,
-                                 .name = name_text(name),
-                                 .n_name = (uint16_t)strlen(name_text(name)),
-                                 .time_ms = clock_now_ms() };
+        struct record record;
         int r;
 
         assert(name->tensor->is_evictable && name->tensor->n_refs == 1 && !name->reservation);
-        r = catalog_has_room(&store->catalog, record_n_bytes(&record));
-        if (r)
-                return r;
+        record_of_deletion(&record, name);
         catalog_stage(&store->catalog, &record);
         r = catalog_publish(&store->catalog);
         if (r)
@@ -496,25 +387,34 @@ int name_evict(struct store *store, struct name *name)
         return 0;
 }
 
+int names_evict_prepare(struct store *store, struct tensor *const tensors[], unsigned n)
+{
+        struct record record;
+        uint64_t n_bytes = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                record_of_deletion(&record, tensors[i]->name);
+                n_bytes += record_n_bytes(&record);
+        }
+        return catalog_lend_room(store, n_bytes);
+}
+
 int store_delete(struct store *store, uid_t uid, const char *name, const struct op_id *op_id)
 {
         struct name *entry = names_find(&store->names, uid, name, strlen(name));
-        struct record record = { .type = RECORD_DELETE,
-                                 .uid = uid,
-                                 .name = name,
-                                 .n_name = (uint16_t)strlen(name),
-                                 .time_ms = clock_now_ms() };
         struct outcome *outcome = NULL;
+        struct record record;
         int r;
 
         if (!entry)
                 return STORE_E_NOT_FOUND;
         if (entry->reservation)
                 return STORE_E_TAKEN;
+        record_of_deletion(&record, entry);
         outcomes_sweep(&store->outcomes, record.time_ms);
         if (op_id)
                 record.op_id = *op_id;
-        r = catalog_make_room(store, record_n_bytes(&record));
+        r = catalog_lend_room(store, record_n_bytes(&record));
         if (r)
                 return r;
         if (record.op_id.is_set) {

@@ -22,18 +22,18 @@
 #define REST_MAX (4 * 1024 * 1024) /* what is copied on the loop thread: some milliseconds */
 
 int compaction_new(struct compaction **compactionp, const struct catalog *catalog,
-                   struct user *user, uint64_t n_bytes, uint64_t now_ms)
+                   struct user *user, uint64_t n_bytes, bool is_beyond, uint64_t now_ms)
 {
         _cleanup_(compaction_freep) struct compaction *compaction = calloc(1, sizeof(*compaction));
-        uint64_t n_rounded = CATALOG_MIN;
+        uint64_t n_rounded = (n_bytes + CATALOG_MIN - 1) / CATALOG_MIN * CATALOG_MIN;
 
         if (!compaction)
                 return -ENOMEM;
         if (n_bytes > CATALOG_MAX)
                 return CATALOG_E_FULL;
-        while (n_rounded < n_bytes)
-                n_rounded *= 2;
-        if (charge_take_for_all(&compaction->charge, user, RESOURCE_BYTES, n_rounded))
+        if (is_beyond)
+                charge_adopt(&compaction->charge, user, RESOURCE_BYTES, n_rounded);
+        else if (charge_take_for_all(&compaction->charge, user, RESOURCE_BYTES, n_rounded))
                 return CATALOG_E_LIMIT;
         compaction->shm = catalog->shm;
         compaction->n_bytes = n_rounded;
@@ -206,7 +206,7 @@ static int compaction_make_room(struct compaction *compaction, uint64_t n_rest)
         if (n_more > REST_MAX)
                 return CATALOG_E_FULL;
         n_more = (n_more + CATALOG_MIN - 1) / CATALOG_MIN * CATALOG_MIN;
-        return catalog_file_grow(to, &compaction->charge, n_more);
+        return catalog_file_grow(to, &compaction->charge, n_more, false);
 }
 
 int compaction_finish(struct compaction *compaction, struct catalog *catalog)

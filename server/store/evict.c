@@ -13,7 +13,8 @@
  * First it is seen whether all of them would do, then whether each comes free with its name: who
  * maps one without referring to it is asked to let go. Nothing is deleted for what it could not
  * bring about: until all that is needed can be had, nothing is. The deletion is a record in the
- * catalog, as any other; where there is no room for that, nothing is deleted either.
+ * catalog, as any other; where it cannot be made to have room for all of them, nothing is deleted
+ * either.
  */
 #include "store/state.h"
 
@@ -134,7 +135,9 @@ int memory_evict(const struct want *want)
 {
         struct store *store = want->store;
         struct eviction eviction = { .want = want, .now_ms = clock_now_ms() };
+        const struct total *total = &store->users.totals[RESOURCE_BYTES];
         const struct user *user = want->user;
+        uint64_t n_used;
         bool is_own;
         int r;
 
@@ -149,17 +152,22 @@ int memory_evict(const struct want *want)
                 eviction_expect(&eviction, user->unused[UNUSED_EVICTABLE].n_asked);
                 eviction.n_own = eviction.n_asked;
         }
-        r = eviction_gather(&eviction);
-        if (r)
-                return r;
-        if (eviction.n_asked > 0) {
-                store->n_evicting -= eviction.n; /* looked at, and left where they are */
-                return EVICT_E_LATER;
-        }
+        do { /* if the catalog grows for what is to be said in it, that is to come back too */
+                r = eviction_gather(&eviction);
+                if (r)
+                        return r;
+                if (eviction.n_asked > 0) {
+                        store->n_evicting -= eviction.n; /* looked at, and left where they are */
+                        return EVICT_E_LATER;
+                }
+                n_used = total->n;
+                if (names_evict_prepare(store, eviction.tensors, eviction.n))
+                        return EVICT_E_NONE;
+        } while (total->n > n_used);
         store->n_settled = 0; /* what they lay in is idle at once */
         for (unsigned i = 0; i < eviction.n; i++)
                 if (name_evict(store, eviction.tensors[i]->name))
-                        return EVICT_E_NONE;
+                        return EVICT_E_NONE; /* the catalog's memory was lost */
         if (store->is_evicting && eviction.n == 0)
                 return EVICT_E_LATER;
         return 0;

@@ -54,8 +54,10 @@ int slot_put(struct tensor *tensor, const struct ledger_entry *entry, uint32_t *
                 r = ledger_grow(ledger, store->self);
                 r = r == LEDGER_E_LIMIT ? STORE_E_LIMIT : r == LEDGER_E_FULL ? STORE_E_FULL : r;
         }
-        if (r)
+        if (r) {
+                store->n_refused = ledger->n_bytes;
                 return r;
+        }
         memcpy(said.tensor_id, tensor->id, sizeof(said.tensor_id));
         *slotp = ledger_take(ledger, &said);
         return 0;

@@ -92,6 +92,7 @@ struct store {
         struct catalog catalog;
         uint64_t n_record_bytes; /* of the catalog: what names mean */
         struct compaction *compaction;
+        uint64_t n_refused; /* bytes that catalog or ledger lacked, when that was refused last */
         struct ledger ledger;
         struct list recovered; /* leases that an earlier daemon had granted */
 
@@ -215,10 +216,25 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
 int name_show(struct store *store, struct name *name, bool is_shown);
 
 /*
- * Delete what it means, if the catalog has room to say so. 0, CATALOG_E_FULL or negative errno.
+ * The catalog has room to say of n tensors that they are evicted; whatever the limit. 0,
+ * STORE_E_FULL or negative errno.
  */
+int names_evict_prepare(struct store *store, struct tensor *const tensors[], unsigned n);
+/* Delete what it means; there must be room to say so. 0 or negative errno. */
 int name_evict(struct store *store, struct name *name);
 
+/* ---- catalog_room.c ---- */
+
+/*
+ * Room for n_bytes that name something. What is idle or evictable may go for it. 0, STORE_E_LIMIT,
+ * STORE_E_FULL or negative errno.
+ */
+int catalog_make_room(struct store *store, uint64_t n_bytes);
+/*
+ * Room for n_bytes that give something back, whatever the limit; nothing is evicted. 0,
+ * STORE_E_FULL or negative errno.
+ */
+int catalog_lend_room(struct store *store, uint64_t n_bytes);
 /* Write the catalog anew, in the version of this daemon. 0, or as store_compaction_begin(). */
 int catalog_renew(struct store *store);
 

@@ -343,6 +343,7 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .catalog = store_catalog_bytes(store),
                 .heap = store->n_heap_bytes,
                 .evictable = unused_total(store, UNUSED_EVICTABLE),
+                .refused = store->n_refused,
                 .n_evicted = store->n_evicted,
                 .n_tensors = HASH_COUNT(store->tensors),
                 .n_names = store->n_named,

@@ -400,7 +400,8 @@ int store_share(struct store *store, struct tensor *tensor, bool is_shared, stru
 
 /*
  * Catalog compaction is due: begin on the loop thread, copy on a worker, finish on the loop thread
- * unless the copy failed. 0, STORE_E_LIMIT, STORE_E_FULL or negative errno.
+ * unless the copy failed. 0, STORE_E_LIMIT (where that halves it, it was done at once),
+ * STORE_E_FULL or negative errno.
  */
 bool store_compaction_is_due(const struct store *store);
 int store_compaction_begin(struct store *store);
@@ -431,6 +432,7 @@ struct store_figures {
         uint64_t limit, used, live, idle, parked, held, catalog,
                 heap;  /* bytes; used = the sum of these but limit */
         uint64_t evictable; /* of these: what is, and is used by nobody */
+        uint64_t refused;   /* that catalog or ledger lacked, when it was refused last */
         uint64_t peak; /* the most that used ever was */
         uint64_t n_tensors, n_names, n_lost, n_held, n_evicted;
         uint64_t shm_free;

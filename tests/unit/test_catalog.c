@@ -308,7 +308,7 @@ START_TEST(test_grown_is_adopted)
         ck_assert_int_eq(catalog_create(&catalog, &shm), 0);
         charge_adopt(&catalog.file->charge, user, RESOURCE_BYTES, CATALOG_MIN);
         append(&catalog, RECORD_COMMIT, "a", 1, 1000);
-        ck_assert_int_eq(catalog_grow(&catalog, user, CATALOG_MIN), 0);
+        ck_assert_int_eq(catalog_grow(&catalog, user, CATALOG_MIN, false), 0);
         ck_assert_uint_eq(catalog.file->n_bytes, 2 * CATALOG_MIN);
         ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, 2 * CATALOG_MIN);
         ck_assert_int_eq(catalog_has_room(&catalog, CATALOG_MIN), 0);
@@ -349,15 +349,15 @@ START_TEST(test_it_cannot_grow)
         open_charged(&catalog);
         ck_assert_int_eq(charge_take(&rest, user, RESOURCE_BYTES, 64 * KIT_MIB - 2 * CATALOG_MIN),
                          0);
-        ck_assert_int_eq(catalog_grow(&catalog, user, 2 * CATALOG_MIN), CATALOG_E_LIMIT);
+        ck_assert_int_eq(catalog_grow(&catalog, user, 2 * CATALOG_MIN, false), CATALOG_E_LIMIT);
         charge_drop(&rest);
-        ck_assert_int_eq(catalog_grow(&catalog, user, 17 * CATALOG_MIN), CATALOG_E_FULL);
+        ck_assert_int_eq(catalog_grow(&catalog, user, 17 * CATALOG_MIN, false), CATALOG_E_FULL);
         ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, CATALOG_MIN);
         ck_assert_int_eq(fstat(catalog.file->fd, &st), 0);
         ck_assert_int_eq(st.st_size, CATALOG_MIN);
 
         ck_assert_int_eq(ftruncate(catalog.file->fd, CATALOG_PAGE), 0);
-        ck_assert_int_eq(catalog_grow(&catalog, user, CATALOG_MIN), -EIO);
+        ck_assert_int_eq(catalog_grow(&catalog, user, CATALOG_MIN, false), -EIO);
         ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, CATALOG_MIN);
         ck_assert_int_eq(fstat(catalog.file->fd, &st), 0);
         ck_assert_int_eq(st.st_size, CATALOG_PAGE);
@@ -370,7 +370,7 @@ static void compact(struct catalog *catalog, uint64_t now_ms)
 {
         struct compaction *compaction;
 
-        ck_assert_int_eq(compaction_new(&compaction, catalog, user, CATALOG_MIN, now_ms), 0);
+        ck_assert_int_eq(compaction_new(&compaction, catalog, user, CATALOG_MIN, false, now_ms), 0);
         ck_assert_int_eq(compaction_copy(compaction), 0);
         ck_assert_int_eq(compaction_finish(compaction, catalog), 0);
         compaction_free(compaction);
@@ -393,8 +393,9 @@ START_TEST(test_compaction_keeps_what_counts)
         append(&catalog, RECORD_COMMIT, "c", 5, 5000);
         append(&catalog, RECORD_COMMIT, "ab", 0, 5000);
 
-        ck_assert_int_eq(
-                compaction_new(&compaction, &catalog, user, CATALOG_MIN, 2500 + TD_OUTCOME_MS), 0);
+        ck_assert_int_eq(compaction_new(&compaction, &catalog, user, CATALOG_MIN, false,
+                                        2500 + TD_OUTCOME_MS),
+                         0);
         ck_assert_int_eq(compaction_copy(compaction), 0);
         /* Meanwhile: */
         append(&catalog, RECORD_COMMIT, "d", 6, 6000);
@@ -425,13 +426,13 @@ START_TEST(test_compaction_can_be_dropped)
         begin();
         ck_assert_int_eq(catalog_create(&catalog, &shm), 0);
         append(&catalog, RECORD_COMMIT, "a", 1, 1000);
-        ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MIN, 1), 0);
+        ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MIN, false, 1), 0);
         ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, CATALOG_MIN);
         /*
          * A second one overtakes it; the first still reads what it began with, and changes nothing
          * any more.
          */
-        ck_assert_int_eq(compaction_new(&second, &catalog, user, 2 * CATALOG_MIN, 1), 0);
+        ck_assert_int_eq(compaction_new(&second, &catalog, user, 2 * CATALOG_MIN, false, 1), 0);
         ck_assert_int_eq(compaction_copy(second), 0);
         ck_assert_int_eq(compaction_finish(second, &catalog), 0);
         compaction_free(second);
@@ -444,8 +445,9 @@ START_TEST(test_compaction_can_be_dropped)
         ck_assert_uint_eq(catalog.file->n_bytes, 2 * CATALOG_MIN);
         ck_assert_uint_eq(users.totals[RESOURCE_BYTES].n, 2 * CATALOG_MIN);
 
-        ck_assert_int_eq(compaction_new(&first, &catalog, user, 128 * KIT_MIB, 1), CATALOG_E_LIMIT);
-        ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MAX + 1, 1),
+        ck_assert_int_eq(compaction_new(&first, &catalog, user, 128 * KIT_MIB, false, 1),
+                         CATALOG_E_LIMIT);
+        ck_assert_int_eq(compaction_new(&first, &catalog, user, CATALOG_MAX + 1, false, 1),
                          CATALOG_E_FULL);
         catalog_close(&catalog);
         end();
@@ -460,13 +462,13 @@ START_TEST(test_too_small_a_copy)
 
         begin();
         ck_assert_int_eq(catalog_create(&catalog, &shm), 0);
-        ck_assert_int_eq(compaction_new(&compaction, &catalog, user, CATALOG_MIN, 1), 0);
+        ck_assert_int_eq(compaction_new(&compaction, &catalog, user, CATALOG_MIN, false, 1), 0);
         ck_assert_int_eq(compaction_copy(compaction), 0);
         for (unsigned i = 0; !catalog_has_room(&catalog, 200); i++) {
                 snprintf(name, sizeof(name), "%u", i);
                 append(&catalog, RECORD_COMMIT, name, 0, 1000);
         }
-        compaction->to->n_bytes -= 4096; /* as if less had been asked for, */
+        compaction->to->n_bytes -= 4096;                    /* as if less had been asked for, */
         compaction->to->n_mapped = compaction->to->n_bytes; /* and it could not grow */
         ck_assert_int_eq(compaction_finish(compaction, &catalog), CATALOG_E_FULL);
         compaction->to->n_bytes += 4096;

@@ -401,6 +401,139 @@ START_TEST(test_no_room_for_the_catalog)
 }
 END_TEST
 
+/* With something in the catalog that is as large as can be. */
+static int put_small(struct store *store, struct user *user, const char *name, bool is_evictable)
+{
+        struct commit commit = { .is_evictable = is_evictable };
+        struct desc desc = kit_desc(TD_INLINE_MAX / 8);
+        static const double data[TD_INLINE_MAX / 8];
+        int r = memory_relieve(store, user, TD_INLINE_MAX, true);
+
+        if (r)
+                return r;
+        ck_assert_int_eq(tensor_new(&commit.tensor, store, user, &desc, NULL, data, NULL), 0);
+        r = store_reserve_name(store, user, name, false, &commit.reservation);
+        if (!r)
+                r = store_commit(store, &commit, 1, NULL);
+        reservation_free(commit.reservation);
+        tensor_unref(commit.tensor);
+        return r;
+}
+
+/* As between the daemon's turns. */
+static void compact(struct store *store)
+{
+        if (!store_compaction_is_due(store) || store_compaction_begin(store))
+                return;
+        ck_assert_int_eq(store_compaction_copy(store), 0);
+        ck_assert_int_eq(store_compaction_finish(store), 0);
+}
+
+#define SMALL_LIMIT (8 * KIT_MIB)
+
+static void expect_within_limit(struct store *store)
+{
+        ck_assert_uint_le(kit_check(store).used, SMALL_LIMIT + CATALOG_MIN);
+}
+
+/* However much is put: what is evictable makes room, in the catalog too. */
+START_TEST(test_a_full_cache_goes_on)
+{
+        struct store *store = kit_store(SMALL_LIMIT);
+        struct user *user = kit_user(store, UID);
+        char name[16];
+        unsigned n = 0;
+
+        for (; n < 20000; n++) {
+                snprintf(name, sizeof(name), "c%u", n);
+                ck_assert_msg(put_small(store, user, name, true) == 0, "%s", name);
+                if (n % 100 == 0)
+                        expect_within_limit(store);
+        }
+        ck_assert_uint_gt(store->n_evicted, n / 2);
+        ck_assert_uint_gt(kit_check(store).n_names, 100);
+        ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        user_unref(user);
+        n = (unsigned)kit_check(store).n_names;
+        store_free(store);
+        store = kit_store(SMALL_LIMIT);
+        ck_assert_uint_eq(kit_check(store).n_names, n);
+        delete_all(store, UID);
+        store_free(store);
+}
+END_TEST
+
+/* Whoever deletes is not refused, and gets room for as much again; _i: with operation ids. */
+START_TEST(test_what_is_full_can_be_deleted)
+{
+        struct store *store = kit_store(SMALL_LIMIT);
+        struct user *user = kit_user(store, UID);
+        struct op_id id = op(1);
+        unsigned n = 0, n_first;
+        char name[16];
+
+        for (unsigned round = 0; round < 3; round++) {
+                for (n = 0;; n++) {
+                        snprintf(name, sizeof(name), "k%u", n);
+                        if (!put_small(store, user, name, false))
+                                continue;
+                        compact(store);
+                        if (put_small(store, user, name, false))
+                                break;
+                }
+                if (round == 0)
+                        n_first = n;
+                ck_assert_uint_gt(n, 700);
+                ck_assert_uint_ge(n, n_first * 3 / 4);
+                ck_assert_uint_eq(kit_check(store).n_names, n);
+                for (unsigned i = 0; i < n; i++) {
+                        snprintf(name, sizeof(name), "k%u", i);
+                        memcpy(id.bytes, &(unsigned){ n * round + i }, sizeof(unsigned));
+                        ck_assert_msg(store_delete(store, UID, name, _i ? &id : NULL) == 0, "%s",
+                                      name);
+                        expect_within_limit(store);
+                }
+        }
+        user_unref(user);
+        store_free(store);
+        store_free(kit_store(SMALL_LIMIT));
+}
+END_TEST
+
+/* Who names nothing, and deletes it, in turn, gets nothing of what is lent beyond the limit. */
+START_TEST(test_what_is_lent_is_for_deletion)
+{
+        struct store *store = kit_store(SMALL_LIMIT);
+        struct user *user = kit_user(store, UID);
+        char name[300];
+        int n = 0, r;
+
+        do {
+                snprintf(name, sizeof(name), "k%u", n++);
+                r = put_small(store, user, name, false);
+        } while (!r);
+        for (unsigned i = 0; i < 20000; i++) {
+                struct desc desc = kit_desc(0);
+                struct commit commit = { .tensor = NULL };
+
+                snprintf(name, sizeof(name), "%0200u", i);
+                ck_assert_int_eq(tensor_new(&commit.tensor, store, user, &desc, NULL, "", NULL), 0);
+                ck_assert_int_eq(store_reserve_name(store, user, name, false, &commit.reservation),
+                                 0);
+                r = store_commit(store, &commit, 1, NULL);
+                ck_assert(r == 0 || r == STORE_E_LIMIT);
+                reservation_free(commit.reservation);
+                tensor_unref(commit.tensor);
+                if (!r)
+                        ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        }
+        expect_within_limit(store);
+        delete_all(store, UID);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("commit");
@@ -417,6 +550,9 @@ int main(void)
         tcase_add_test(tcase, test_it_grows_where_it_lies);
         tcase_add_test(tcase, test_a_copy_that_failed_leaves_nothing);
         tcase_add_test(tcase, test_no_room_for_the_catalog);
+        tcase_add_test(tcase, test_a_full_cache_goes_on);
+        tcase_add_loop_test(tcase, test_what_is_full_can_be_deleted, 0, 2);
+        tcase_add_test(tcase, test_what_is_lent_is_for_deletion);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
 }
