@@ -8,8 +8,8 @@
  * in which they were used last. Used is what a request refers to, from its arrival until the last
  * reference ends; it costs two links each time.
  *
- * Invariant: a tensor is listed, asked for, or set aside, if, and only if, it has a name that is not reserved,
- * and one reference. What is listed keeps its segment.
+ * Invariant: a tensor is listed, asked for, or set aside, if, and only if, it has a name that is
+ * not reserved, and one reference. What is listed keeps its segment.
  *
  * Loop thread only.
  */

@@ -265,7 +265,7 @@ def test_evictable_ones_that_come_to_be_unused_do(daemon):
 
 
 def test_what_a_stranger_lets_go_of(daemon):
-    """A descriptor that outlived its unmap keeps an evictable one; nobody says when it is closed."""
+    """A descriptor that outlived its unmap keeps an evictable one; nobody is told of its end."""
     with daemon.raw() as stranger, daemon.raw() as raw:
         made = stranger.call("create", handle=1, dtype="uint8", shape=[20 * MIB], name="c",
                              evictable=True)
