@@ -130,14 +130,14 @@ def test_it_costs_nothing_while_it_waits(make_own_daemon):
     daemon = make_own_daemon("--memory", "32M", "--busy-poll-us", "0")
     with daemon.raw() as full, daemon.raw() as raw:
         create(full, 1, 24 * MIB)
-        msgids = [send_create(raw, i, 20 * MIB, wait_ms=2000) for i in range(1, 101)]
+        msgids = [send_create(raw, i, 20 * MIB, wait_ms=4000) for i in range(1, 101)]
         waits(raw)
         before = switches(daemon.pid)
+        time.sleep(1)  # what is measured: ticks would be 10, tries 50 and more
+        assert switches(daemon.pid) - before < 8
         answers = [raw.receive() for _ in msgids]
         assert sorted(a[1] for a in answers) == msgids
         assert {a[2]["code"] for a in answers} == {"memory_limit"}
-        # 2 s of ticks would be 20, of tries 100 and more
-        assert switches(daemon.pid) - before < 15
 
 
 def test_in_the_order_in_which_they_came(daemon, full):
