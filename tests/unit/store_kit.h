@@ -168,11 +168,22 @@ __attribute__((unused)) static bool kit_tensor_is(struct tensor *tensor, double 
         return is_same;
 }
 
-/* Takes the tensor's reference over. */
-__attribute__((unused)) static int kit_name(struct store *store, struct tensor *tensor,
-                                            const char *name, const struct op_id *op_id)
+static unsigned kit_n_trims;
+
+__attribute__((unused)) static void kit_on_trim(struct holder *holder, const uint64_t *segments,
+                                                uint32_t n_segments)
 {
-        struct commit commit = { .tensor = tensor };
+        (void)holder;
+        (void)segments;
+        kit_n_trims += n_segments;
+}
+
+/* The name means the tensor from now on; takes its reference over. */
+__attribute__((unused)) static int kit_commit(struct store *store, struct tensor *tensor,
+                                              const char *name, bool is_evictable,
+                                              const struct op_id *op_id)
+{
+        struct commit commit = { .tensor = tensor, .is_evictable = is_evictable };
         int r = store_reserve_name(store, tensor->user, name, true, &commit.reservation);
 
         if (!r)
@@ -180,6 +191,26 @@ __attribute__((unused)) static int kit_name(struct store *store, struct tensor *
         reservation_free(commit.reservation);
         tensor_unref(tensor);
         return r;
+}
+
+__attribute__((unused)) static int kit_name(struct store *store, struct tensor *tensor,
+                                            const char *name, const struct op_id *op_id)
+{
+        return kit_commit(store, tensor, name, false, op_id);
+}
+
+__attribute__((unused)) static int kit_put(struct store *store, struct tensor *tensor,
+                                           const char *name, bool is_evictable)
+{
+        return kit_commit(store, tensor, name, is_evictable, NULL);
+}
+
+__attribute__((unused)) static struct tensor *kit_find(struct store *store, uid_t uid,
+                                                       const char *name)
+{
+        struct tensor *tensor;
+
+        return store_find(store, uid, name, &tensor) ? NULL : tensor;
 }
 
 /* A child that keeps what it inherits until it is let go. */

@@ -14,37 +14,9 @@
 #define N_NAMES 40
 #define N_USERS 3
 
-static unsigned n_trims;
-
-static void on_trim(struct holder *holder, const uint64_t *segments, uint32_t n_segments)
-{
-        (void)holder;
-        (void)segments;
-        n_trims += n_segments;
-}
-
-static int name_it(struct store *store, struct tensor *tensor, const char *name, bool is_evictable)
-{
-        struct commit commit = { .tensor = tensor, .is_evictable = is_evictable };
-        int r = store_reserve_name(store, tensor->user, name, false, &commit.reservation);
-
-        if (!r)
-                r = store_commit(store, &commit, 1, NULL);
-        reservation_free(commit.reservation);
-        tensor_unref(tensor);
-        return r;
-}
-
 static void put(struct store *store, struct user *user, const char *name, bool is_evictable)
 {
-        ck_assert_int_eq(name_it(store, kit_tensor(store, user, N, 1), name, is_evictable), 0);
-}
-
-static struct tensor *find(struct store *store, uid_t uid, const char *name)
-{
-        struct tensor *tensor;
-
-        return store_find(store, uid, name, &tensor) ? NULL : tensor;
+        ck_assert_int_eq(kit_put(store, kit_tensor(store, user, N, 1), name, is_evictable), 0);
 }
 
 /* As many of 1 MiB as there is room for; kept. Returns how many. */
@@ -89,15 +61,15 @@ START_TEST(the_longest_unused_first_and_nothing_else)
         put(store, user, "b", true);
         put(store, user, "c", true);
         put(store, user, "d", true);
-        used = tensor_ref(find(store, 1, "b"));
-        tensor_unref(tensor_ref(find(store, 1, "a"))); /* read: the order is c, d, a */
+        used = tensor_ref(kit_find(store, 1, "b"));
+        tensor_unref(tensor_ref(kit_find(store, 1, "a"))); /* read: the order is c, d, a */
         n = fill(store, user, segments);
         ck_assert_uint_ge(n, 50);
-        ck_assert_ptr_nonnull(find(store, 1, "k"));
-        ck_assert_ptr_nonnull(find(store, 1, "b"));
-        ck_assert_ptr_null(find(store, 1, "a"));
-        ck_assert_ptr_null(find(store, 1, "c"));
-        ck_assert_ptr_null(find(store, 1, "d"));
+        ck_assert_ptr_nonnull(kit_find(store, 1, "k"));
+        ck_assert_ptr_nonnull(kit_find(store, 1, "b"));
+        ck_assert_ptr_null(kit_find(store, 1, "a"));
+        ck_assert_ptr_null(kit_find(store, 1, "c"));
+        ck_assert_ptr_null(kit_find(store, 1, "d"));
         ck_assert_uint_eq(store->n_evicted, 3);
         ck_assert(kit_tensor_is(used, 1));
 
@@ -105,7 +77,7 @@ START_TEST(the_longest_unused_first_and_nothing_else)
         tensor_unref(used);
         ck_assert_int_eq(store_reserve(store, user, NULL, N * 8, &one, &is_ready), 0);
         ck_assert(is_ready);
-        ck_assert_ptr_null(find(store, 1, "b"));
+        ck_assert_ptr_null(kit_find(store, 1, "b"));
         segment_unref(one);
         empty(segments, n);
         kit_check(store);
@@ -125,13 +97,13 @@ START_TEST(what_is_idle_goes_before)
 
         put(store, user, "a", true);
         n = fill(store, other, segments);
-        ck_assert_ptr_null(find(store, 1, "a"));
+        ck_assert_ptr_null(kit_find(store, 1, "a"));
         segment_unref(segments[--n]);
         put(store, user, "a", true);
         segment_unref(segments[--n]);
         ck_assert_uint_gt(kit_check(store).idle, 0);
         ck_assert_int_eq(store_reserve(store, user, NULL, N * 8, &one, &is_ready), 0);
-        ck_assert_ptr_nonnull(find(store, 1, "a"));
+        ck_assert_ptr_nonnull(kit_find(store, 1, "a"));
         segment_unref(one);
         empty(segments, n);
         forget(store, 1, "a");
@@ -152,7 +124,7 @@ START_TEST(not_in_vain)
         put(store, user, "b", true);
         ck_assert_int_eq(store_reserve(store, user, NULL, LIMIT / 2 + 1, &one, &is_ready),
                          STORE_E_LIMIT);
-        ck_assert_ptr_nonnull(find(store, 1, "a"));
+        ck_assert_ptr_nonnull(kit_find(store, 1, "a"));
         ck_assert_uint_eq(store->n_evicted, 0);
         segment_unref(large);
         forget(store, 1, "ab");
@@ -178,9 +150,9 @@ START_TEST(at_an_own_cap_own_ones_alone)
         put(store, a, "q", true);
         n = fill(store, a, segments);
         ck_assert_uint_le(n, 16);
-        ck_assert_ptr_null(find(store, 1, "p"));
-        ck_assert_ptr_null(find(store, 1, "q"));
-        ck_assert_ptr_nonnull(find(store, 2, "x"));
+        ck_assert_ptr_null(kit_find(store, 1, "p"));
+        ck_assert_ptr_null(kit_find(store, 1, "q"));
+        ck_assert_ptr_nonnull(kit_find(store, 2, "x"));
         empty(segments, n);
         forget(store, 2, "x");
         user_unref(a);
@@ -202,20 +174,20 @@ START_TEST(own_ones_then_of_who_holds_most)
         put(store, b, "q", true);
         put(store, a, "x", true);
         put(store, a, "y", true);
-        for (n = 0; find(store, 1, "x"); n++)
+        for (n = 0; kit_find(store, 1, "x"); n++)
                 ck_assert_int_eq(store_reserve(store, a, NULL, N * 8, &ones[n], &is_ready), 0);
-        ck_assert_ptr_nonnull(find(store, 1, "y"));
-        ck_assert_ptr_nonnull(find(store, 2, "p"));
+        ck_assert_ptr_nonnull(kit_find(store, 1, "y"));
+        ck_assert_ptr_nonnull(kit_find(store, 2, "p"));
         ck_assert_int_eq(store_reserve(store, a, NULL, N * 8, &ones[n++], &is_ready), 0);
-        ck_assert_ptr_null(find(store, 1, "y"));
-        ck_assert_ptr_nonnull(find(store, 2, "p"));
+        ck_assert_ptr_null(kit_find(store, 1, "y"));
+        ck_assert_ptr_nonnull(kit_find(store, 2, "p"));
         ck_assert_int_eq(store_reserve(store, a, NULL, N * 8, &ones[n++], &is_ready), 0);
-        ck_assert_ptr_null(find(store, 2, "p"));
+        ck_assert_ptr_null(kit_find(store, 2, "p"));
         ck_assert_int_eq(store_reserve(store, a, NULL, N * 8, &ones[n++], &is_ready), 0);
-        ck_assert_ptr_null(find(store, 2, "q"));
-        ck_assert_ptr_nonnull(find(store, 3, "s"));
+        ck_assert_ptr_null(kit_find(store, 2, "q"));
+        ck_assert_ptr_nonnull(kit_find(store, 3, "s"));
         ck_assert_int_eq(store_reserve(store, a, NULL, N * 8, &ones[n++], &is_ready), 0);
-        ck_assert_ptr_null(find(store, 3, "s"));
+        ck_assert_ptr_null(kit_find(store, 3, "s"));
         ck_assert_int_eq(store_reserve(store, a, NULL, N * 8, &ones[n], &is_ready), STORE_E_LIMIT);
         empty(ones, n);
         segment_unref(large);
@@ -236,20 +208,20 @@ START_TEST(who_maps_one_is_asked_first)
         bool is_ready, is_new;
         unsigned n;
 
-        holder_init(&holder, user, on_trim);
+        holder_init(&holder, user, kit_on_trim);
         put(store, user, "a", true);
-        a = find(store, 1, "a");
+        a = kit_find(store, 1, "a");
         ck_assert_int_eq(store_grant(store, &holder, a->segment, false, &is_new), 0);
-        n_trims = 0;
+        kit_n_trims = 0;
         n = fill(store, user, segments); /* until it was asked for */
-        ck_assert_uint_eq(n_trims, 1);
+        ck_assert_uint_eq(kit_n_trims, 1);
         /* the heap does not wait for anybody */
         ck_assert_int_eq(store_reserve(store, user, NULL, N * 8, &one, &is_ready),
                          STORE_E_TRIMMING);
-        ck_assert_ptr_eq(find(store, 1, "a"), a);
+        ck_assert_ptr_eq(kit_find(store, 1, "a"), a);
         store_unmap(store, &holder, segment_id(a->segment));
         ck_assert_int_eq(store_reserve(store, user, NULL, N * 8, &one, &is_ready), 0);
-        ck_assert_ptr_null(find(store, 1, "a"));
+        ck_assert_ptr_null(kit_find(store, 1, "a"));
         segment_unref(one);
         empty(segments, n);
         holder_deinit(store, &holder);
@@ -268,13 +240,13 @@ START_TEST(small_ones_in_the_heap_too)
         struct tensor *tensors[1000];
         unsigned n, n_kept = 0;
 
-        ck_assert_int_eq(name_it(store, kit_small(store, user, 1), "s", true), 0);
+        ck_assert_int_eq(kit_put(store, kit_small(store, user, 1), "s", true), 0);
         n = fill(store, user, segments);
         /* 4096 bytes each, until nothing is left but what is evictable */
-        while (find(store, 1, "s")) {
+        while (kit_find(store, 1, "s")) {
                 ck_assert_uint_lt(n_kept, 1000);
-                ck_assert_int_eq(tensor_new(&tensors[n_kept++], store, user, &desc, NULL, data,
-                                            NULL), 0);
+                ck_assert_int_eq(
+                        tensor_new(&tensors[n_kept++], store, user, &desc, NULL, data, NULL), 0);
         }
         ck_assert_uint_eq(store->n_evicted, 1);
         kit_check(store);
@@ -299,7 +271,7 @@ START_TEST(many_take_turns)
 
         for (unsigned i = 0; i < 600; i++) {
                 snprintf(name, sizeof(name), "n%u", i);
-                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 10000, 1), name, true), 0);
+                ck_assert_int_eq(kit_put(store, kit_tensor(store, user, 10000, 1), name, true), 0);
         }
         store_settle(store);
         while ((r = store_reserve(store, user, NULL, LIMIT - 8 * KIT_MIB, &one, &is_ready))) {
@@ -333,14 +305,15 @@ START_TEST(who_is_deaf_hides_no_other)
         char name[16];
         int r;
 
-        holder_init(&holder, user, on_trim);
+        holder_init(&holder, user, kit_on_trim);
         for (unsigned i = 0; i < 300; i++) {
                 snprintf(name, sizeof(name), "n%u", i);
-                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 10000, 1), name, true), 0);
-                ck_assert_int_eq(store_grant(store, &holder, find(store, 1, name)->segment, false,
-                                             &is_new), 0);
+                ck_assert_int_eq(kit_put(store, kit_tensor(store, user, 10000, 1), name, true), 0);
+                ck_assert_int_eq(store_grant(store, &holder, kit_find(store, 1, name)->segment,
+                                             false, &is_new),
+                                 0);
         }
-        ck_assert_int_eq(name_it(store, kit_tensor(store, user, 15 * KIT_MIB / 8, 1), "z", true),
+        ck_assert_int_eq(kit_put(store, kit_tensor(store, user, 15 * KIT_MIB / 8, 1), "z", true),
                          0);
         store_settle(store);
         while ((r = store_reserve(store, user, NULL, 14 * KIT_MIB, &one, &is_ready))) {
@@ -352,7 +325,7 @@ START_TEST(who_is_deaf_hides_no_other)
                         usleep(1000);
                 store_settle(store);
         }
-        ck_assert_ptr_null(find(store, 1, "z"));
+        ck_assert_ptr_null(kit_find(store, 1, "z"));
         ck_assert_uint_eq(store->n_evicted, 1);
         segment_unref(one);
         segment_unref(kept);
@@ -396,12 +369,13 @@ START_TEST(at_once_one_is_enough)
         struct segment *kept = kit_segment(store, user, NULL, 7 * KIT_MIB), *left;
 
         for (const char *name = "abc"; *name; name++)
-                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 17 * KIT_MIB / 8, 1),
-                                         (char[2]){ *name, '\0' }, true), 0);
+                ck_assert_int_eq(kit_put(store, kit_tensor(store, user, 17 * KIT_MIB / 8, 1),
+                                         (char[2]){ *name, '\0' }, true),
+                                 0);
         ck_assert_int_eq(memory_relieve(store, user, 6 * KIT_MIB, true), 0);
         ck_assert_uint_eq(n_disposing, 0);
         ck_assert_uint_eq(store->n_evicted, 1);
-        ck_assert_ptr_null(find(store, 1, "a"));
+        ck_assert_ptr_null(kit_find(store, 1, "a"));
 
         /* of what was left for the next turn as well */
         left = kit_segment(store, user, NULL, 17 * KIT_MIB);
@@ -440,10 +414,10 @@ START_TEST(gone_for_the_next_daemon)
         user_unref(user);
         store_free(store);
         store = kit_store(LIMIT);
-        ck_assert_ptr_null(find(store, 1, "a"));
-        ck_assert_ptr_null(find(store, 1, "b"));
-        ck_assert(find(store, 1, "c")->is_evictable && !find(store, 1, "k")->is_evictable);
-        ck_assert(kit_tensor_is(find(store, 1, "k"), 1));
+        ck_assert_ptr_null(kit_find(store, 1, "a"));
+        ck_assert_ptr_null(kit_find(store, 1, "b"));
+        ck_assert(kit_find(store, 1, "c")->is_evictable && !kit_find(store, 1, "k")->is_evictable);
+        ck_assert(kit_tensor_is(kit_find(store, 1, "k"), 1));
         kit_check(store);
         forget(store, 1, "kc");
         store_free(store);
@@ -538,7 +512,7 @@ static void world_reserve(struct world *world, struct user *user, uint64_t n_byt
         for (unsigned i = 0; i < N_NAMES; i++) {
                 struct row *row = &world->rows[i];
 
-                if (!row->tensor || find(world->store, row->user->uid, row->name))
+                if (!row->tensor || kit_find(world->store, row->user->uid, row->name))
                         continue;
                 gone[n_gone++] = *row;
                 row->tensor = NULL;
@@ -568,10 +542,10 @@ static void world_put(struct world *world, struct row *row)
         desc = kit_desc((int64_t)n);
         row->n_bytes = segment_map_bytes(segment);
         row->is_evictable = world_random(world, 4) > 0;
-        ck_assert_int_eq(tensor_new(&row->tensor, world->store, row->user, &desc, segment, NULL,
-                                    NULL), 0);
+        ck_assert_int_eq(
+                tensor_new(&row->tensor, world->store, row->user, &desc, segment, NULL, NULL), 0);
         ck_assert_int_eq(tensor_seal(row->tensor), 0);
-        ck_assert_int_eq(name_it(world->store, row->tensor, row->name, row->is_evictable), 0);
+        ck_assert_int_eq(kit_put(world->store, row->tensor, row->name, row->is_evictable), 0);
         row->used = ++world->clock;
         row->n_uses = 0;
 }

@@ -11,35 +11,7 @@
 #define N_MODEL 24
 #define N_USERS 3
 
-static unsigned n_trims;
-
-static void on_trim(struct holder *holder, const uint64_t *segments, uint32_t n_segments)
-{
-        (void)holder;
-        (void)segments;
-        n_trims += n_segments;
-}
-
 /* ---- by example ---- */
-
-static int name_it(struct store *store, struct tensor *tensor, const char *name, bool is_evictable)
-{
-        struct commit commit = { .tensor = tensor, .is_evictable = is_evictable };
-        int r = store_reserve_name(store, tensor->user, name, true, &commit.reservation);
-
-        if (!r)
-                r = store_commit(store, &commit, 1, NULL);
-        reservation_free(commit.reservation);
-        tensor_unref(tensor);
-        return r;
-}
-
-static struct tensor *find(struct store *store, uid_t uid, const char *name)
-{
-        struct tensor *tensor;
-
-        return store_find(store, uid, name, &tensor) ? NULL : tensor;
-}
 
 /* The names of a walk, in its order. */
 static void check_walk(struct store *store, enum unused_kind kind, struct user *user,
@@ -66,7 +38,7 @@ START_TEST(listed_while_nobody_uses_it)
         tensor = kit_tensor(store, user, 20000, 1);
         n_bytes = tensor->segment->file_bytes;
         tensor_ref(tensor);
-        ck_assert_int_eq(name_it(store, tensor, "a", true), 0);
+        ck_assert_int_eq(kit_put(store, tensor, "a", true), 0);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
         tensor_unref(tensor);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
@@ -83,7 +55,7 @@ START_TEST(listed_while_nobody_uses_it)
         tensor_unref(tensor);
 
         /* replaced by one that stays */
-        ck_assert_int_eq(name_it(store, kit_small(store, user, 3), "a", false), 0);
+        ck_assert_int_eq(kit_put(store, kit_small(store, user, 3), "a", false), 0);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
         check_walk(store, UNUSED_KEPT, NULL, 0, "a");
         ck_assert_uint_eq(unused_total(store, UNUSED_KEPT), sizeof(double));
@@ -101,10 +73,10 @@ START_TEST(by_user_and_by_what_they_hold)
         struct tensor *tensor;
         struct unused_walk walk;
 
-        ck_assert_int_eq(name_it(store, kit_tensor(store, a, 20000, 1), "a", true), 0);
-        ck_assert_int_eq(name_it(store, kit_tensor(store, b, 90000, 1), "b", true), 0);
-        ck_assert_int_eq(name_it(store, kit_tensor(store, a, 20000, 1), "c", true), 0);
-        ck_assert_int_eq(name_it(store, kit_tensor(store, b, 90000, 1), "d", true), 0);
+        ck_assert_int_eq(kit_put(store, kit_tensor(store, a, 20000, 1), "a", true), 0);
+        ck_assert_int_eq(kit_put(store, kit_tensor(store, b, 90000, 1), "b", true), 0);
+        ck_assert_int_eq(kit_put(store, kit_tensor(store, a, 20000, 1), "c", true), 0);
+        ck_assert_int_eq(kit_put(store, kit_tensor(store, b, 90000, 1), "d", true), 0);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "abcd");
         check_walk(store, UNUSED_EVICTABLE, a, 0, "ac");
         check_walk(store, UNUSED_EVICTABLE, b, 0, "bd");
@@ -119,13 +91,14 @@ START_TEST(by_user_and_by_what_they_hold)
         tensor = unused_walk_next(&walk, NULL, 0);
         ck_assert_str_eq(tensor_name(tensor), "b");
         ck_assert_int_eq(store_delete(store, 2, "b", NULL), 0);
-        tensor_unref(tensor_ref(find(store, 1, "c"))); /* where it is next */
+        tensor_unref(tensor_ref(kit_find(store, 1, "c"))); /* where it is next */
         ck_assert_str_eq(tensor_name(unused_walk_next(&walk, NULL, 0)), "d");
         ck_assert_ptr_null(unused_walk_next(&walk, NULL, 0));
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "dac");
         for (const char *name = "acd"; *name; name++)
-                ck_assert_int_eq(store_delete(store, *name == 'd' ? 2 : 1,
-                                              (char[2]){ *name, '\0' }, NULL), 0);
+                ck_assert_int_eq(
+                        store_delete(store, *name == 'd' ? 2 : 1, (char[2]){ *name, '\0' }, NULL),
+                        0);
         user_unref(a);
         user_unref(b);
         store_free(store);
@@ -147,15 +120,15 @@ START_TEST(who_maps_it_is_asked)
         struct tensor *tensor = kit_tensor(store, user, 20000, 1);
         uint64_t now_ms = 1000;
 
-        holder_init(&a, user, on_trim);
-        holder_init(&b, user, on_trim);
-        n_trims = 0;
-        ck_assert_int_eq(name_it(store, tensor, "a", true), 0);
+        holder_init(&a, user, kit_on_trim);
+        holder_init(&b, user, kit_on_trim);
+        kit_n_trims = 0;
+        ck_assert_int_eq(kit_put(store, tensor, "a", true), 0);
         ck_assert_int_eq(unused_clear(tensor, now_ms), 0);
         grant(store, &a, tensor);
         grant(store, &b, tensor);
         ck_assert_int_eq(unused_clear(tensor, now_ms), UNUSED_E_ASKED);
-        ck_assert_uint_eq(n_trims, 2);
+        ck_assert_uint_eq(kit_n_trims, 2);
         ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS - 1), UNUSED_E_ASKED);
         store_unmap(store, &a, segment_id(tensor->segment));
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
@@ -163,13 +136,13 @@ START_TEST(who_maps_it_is_asked)
         ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS), UNUSED_E_MAPPED);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
         ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), 0);
-        ck_assert_uint_eq(n_trims, 2);
+        ck_assert_uint_eq(kit_n_trims, 2);
 
         /* who uses it anew is asked anew */
         tensor_unref(tensor_ref(tensor));
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "a");
         ck_assert_int_eq(unused_clear(tensor, now_ms + UNUSED_WAIT_MS), UNUSED_E_ASKED);
-        ck_assert_uint_eq(n_trims, 3);
+        ck_assert_uint_eq(kit_n_trims, 3);
         ck_assert_int_eq(unused_clear(tensor, now_ms + 2 * UNUSED_WAIT_MS), UNUSED_E_MAPPED);
         unused_retry(store, now_ms + 2 * UNUSED_WAIT_MS);
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "");
@@ -202,8 +175,8 @@ START_TEST(mapped_by_nobody_that_is_known)
         struct holder holder;
         int fd;
 
-        holder_init(&holder, user, on_trim);
-        ck_assert_int_eq(name_it(store, tensor, "a", true), 0);
+        holder_init(&holder, user, kit_on_trim);
+        ck_assert_int_eq(kit_put(store, tensor, "a", true), 0);
         grant(store, &holder, tensor);
         fd = segment_open_for_client(tensor->segment, false);
         ck_assert_int_ge(fd, 0);
@@ -229,12 +202,12 @@ START_TEST(who_lets_go_in_time)
         struct holder quick, deaf;
         struct tensor *tensors[6];
 
-        holder_init(&quick, user, on_trim);
-        holder_init(&deaf, user, on_trim);
+        holder_init(&quick, user, kit_on_trim);
+        holder_init(&deaf, user, kit_on_trim);
         for (unsigned i = 0; i < 6; i++) {
                 tensors[i] = kit_tensor(store, user, 20000, 1);
-                ck_assert_int_eq(name_it(store, tensors[i],
-                                         (char[2]){ (char)('a' + i), '\0' }, true), 0);
+                ck_assert_int_eq(
+                        kit_put(store, tensors[i], (char[2]){ (char)('a' + i), '\0' }, true), 0);
                 if (i != 1 && i != 5)
                         grant(store, i == 3 ? &deaf : &quick, tensors[i]);
         }
@@ -253,14 +226,14 @@ START_TEST(who_lets_go_in_time)
         check_walk(store, UNUSED_EVICTABLE, NULL, 0, "abcef");
 
         /* who did not is not asked for the next one, for a while */
-        n_trims = 0;
+        kit_n_trims = 0;
         grant(store, &deaf, tensors[4]);
         grant(store, &deaf, tensors[5]);
         ck_assert_int_eq(unused_clear(tensors[4], 1000 + UNUSED_WAIT_MS), UNUSED_E_MAPPED);
-        ck_assert_uint_eq(n_trims, 0);
+        ck_assert_uint_eq(kit_n_trims, 0);
         store_unmap(store, &deaf, segment_id(tensors[3]->segment));
         ck_assert_int_eq(unused_clear(tensors[5], 1000 + UNUSED_WAIT_MS), UNUSED_E_ASKED);
-        ck_assert_uint_eq(n_trims, 1);
+        ck_assert_uint_eq(kit_n_trims, 1);
         for (const char *name = "abcdef"; *name; name++)
                 ck_assert_int_eq(store_delete(store, 1, (char[2]){ *name, '\0' }, NULL), 0);
         ck_assert_uint_eq(unused_total(store, UNUSED_EVICTABLE), 0);
@@ -280,11 +253,11 @@ START_TEST(each_is_tried_once)
         struct tensor *tensors[2];
         struct holder holder;
 
-        holder_init(&holder, user, on_trim);
+        holder_init(&holder, user, kit_on_trim);
         for (unsigned i = 0; i < 2; i++) {
                 struct tensor *tensor = tensors[i] = kit_tensor(store, user, 20000, 1);
 
-                ck_assert_int_eq(name_it(store, tensor, (char[2]){ (char)('a' + i), '\0' }, true),
+                ck_assert_int_eq(kit_put(store, tensor, (char[2]){ (char)('a' + i), '\0' }, true),
                                  0);
                 segment_ref(tensor->segment);
                 ck_assert_int_eq(unused_clear(tensor, 1000), UNUSED_E_MAPPED);
@@ -292,10 +265,10 @@ START_TEST(each_is_tried_once)
                 grant(store, &holder, tensor);
         }
         ck_assert(store_has_aside(store));
-        n_trims = 0;
+        kit_n_trims = 0;
         store->retried_ms = (uint64_t)-UNUSED_WAIT_MS;
         unused_retry(store, 0); /* who was asked at 0 is asked whenever it is looked at */
-        ck_assert_uint_eq(n_trims, 2);
+        ck_assert_uint_eq(kit_n_trims, 2);
         for (unsigned i = 0; i < 2; i++)
                 store_unmap(store, &holder, segment_id(tensors[i]->segment));
         unused_retry(store, 2 * UNUSED_WAIT_MS);
@@ -318,8 +291,9 @@ static void first_life(void)
                 bool is_evictable = *name != 'b';
                 uint64_t now_ms;
 
-                ck_assert_int_eq(name_it(store, kit_tensor(store, user, 20000, 1),
-                                         (char[2]){ *name, '\0' }, is_evictable), 0);
+                ck_assert_int_eq(kit_put(store, kit_tensor(store, user, 20000, 1),
+                                         (char[2]){ *name, '\0' }, is_evictable),
+                                 0);
                 now_ms = clock_now_ms();
                 while (clock_now_ms() == now_ms) /* which records tell apart */
                         ;
@@ -390,9 +364,10 @@ static void model_step(struct model *model)
                 if (row->tensor || row->reservation)
                         break;
                 row->is_evictable = model_random(model, 2);
-                ck_assert_int_eq(name_it(model->store, kit_small(model->store, user, 1),
-                                         row->name, row->is_evictable), 0);
-                row->tensor = find(model->store, row->uid, row->name);
+                ck_assert_int_eq(kit_put(model->store, kit_small(model->store, user, 1), row->name,
+                                         row->is_evictable),
+                                 0);
+                row->tensor = kit_find(model->store, row->uid, row->name);
                 break;
         case 1:
                 if (row->tensor && model_random(model, 4) == 0 && !row->n_uses &&
@@ -416,7 +391,8 @@ static void model_step(struct model *model)
         case 4:
                 if (!row->reservation)
                         ck_assert_int_eq(store_reserve_name(model->store, user, row->name, true,
-                                                            &row->reservation), 0);
+                                                            &row->reservation),
+                                         0);
                 break;
         case 5:
                 row->reservation = reservation_free(row->reservation);
