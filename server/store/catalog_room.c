@@ -3,11 +3,14 @@
  * Room in the catalog
  *
  * When it grows and when it is made anew, and who pays: the daemon, like anyone, within the limit
- * of memory. But what gives something back (a deletion, an eviction) is said in the catalog too,
- * and is not to be refused because it is full to the last byte. So for these
- * a little of its room is left by what names something; then it grows beyond the limit, by the
- * least that will do. Nothing is named in what was lent so, else whoever names and deletes in turn
- * would have it grow for ever: there are never more deletions than names.
+ * of memory. While a worker is late with a new one it grows where it lies: up to twice what a new
+ * one would have, or a small share of the limit; then a new one is made at once.
+ *
+ * But what gives something back (a deletion, an eviction) is said in the catalog too, and is not to
+ * be refused because it is full to the last byte. So for these a little of its room is left by what
+ * names something; then it grows beyond the limit, by the least that will do. Nothing is named in
+ * what was lent so, else whoever names and deletes in turn would have it grow for ever: there are
+ * never more deletions than names.
  *
  * Beyond the limit it is also made anew where that at least halves it.
  *
@@ -23,6 +26,8 @@
 #define CATALOG_SLACK (32 * 1024)
 /* So much of its room is left to what gives something back: the file system may be full, too. */
 #define CATALOG_RESERVE 4096
+/* It may have so much of the limit, however little of it counts, before it is made anew at once. */
+#define CATALOG_SHARE 16
 
 /* What would be left of the catalog. */
 static uint64_t catalog_counts(const struct store *store)
@@ -46,6 +51,28 @@ static uint64_t catalog_needs(const struct store *store, uint64_t n_more)
         return (n_bytes + CATALOG_MIN - 1) / CATALOG_MIN * CATALOG_MIN;
 }
 
+/* Of one that is made while there is time: it is larger than what it is to hold. */
+static uint64_t catalog_size(const struct store *store, uint64_t n_more)
+{
+        uint64_t n_bytes = catalog_wants(store, n_more), n_rounded = CATALOG_MIN;
+
+        while (n_rounded < n_bytes)
+                n_rounded *= 2;
+        return n_rounded;
+}
+
+/*
+ * Up to here it grows where it lies. What is obsolete in it takes memory from others, and they
+ * would be refused it: only who needs room in the catalog has it made anew at once.
+ */
+static uint64_t catalog_bound(const struct store *store, uint64_t n_more)
+{
+        uint64_t n_share = store->users.totals[RESOURCE_BYTES].limit / CATALOG_SHARE;
+        uint64_t n_twice = 2 * catalog_size(store, n_more);
+
+        return n_share > n_twice ? n_share : n_twice;
+}
+
 static int outcome_of_catalog(int r)
 {
         return r == CATALOG_E_FULL ? STORE_E_FULL : r == CATALOG_E_LIMIT ? STORE_E_LIMIT : r;
@@ -65,22 +92,20 @@ bool store_compaction_is_due(const struct store *store)
 
 static int compaction_begin(struct store *store, uint64_t n_more, struct compaction **compactionp)
 {
-        uint64_t n_bytes = catalog_wants(store, n_more), n_rounded = CATALOG_MIN;
-        struct want want = { .store = store, .at_once = true };
+        struct want want = { .store = store,
+                             .n_bytes = catalog_size(store, n_more),
+                             .at_once = true };
         bool is_own;
 
         /*
          * The new one is charged beside the old one; what is idle must not stand in its way, but
          * nothing is evicted for what can be had with less.
          */
-        while (n_rounded < n_bytes)
-                n_rounded *= 2;
-        want.n_bytes = n_rounded;
         if (memory_falls_short(&want, 0, 0, &is_own) ||
-            memory_relieve(store, NULL, n_rounded, true))
+            memory_relieve(store, NULL, want.n_bytes, true))
                 return STORE_E_LIMIT;
         return outcome_of_catalog(compaction_new(compactionp, &store->catalog, store->self,
-                                                 n_rounded, false, clock_now_ms()));
+                                                 want.n_bytes, false, clock_now_ms()));
 }
 
 /* At once. The compaction is consumed. */
@@ -183,12 +208,14 @@ static bool is_beyond_limit(const struct store *store)
 }
 
 /* What is evicted for it is said in the catalog too, and it may be another one then. */
-static int catalog_extend(struct store *store, uint64_t n_bytes,
+static int catalog_extend(struct store *store, uint64_t n_bytes, uint64_t n_most,
                           uint64_t (*growth)(const struct catalog *catalog, uint64_t n_bytes))
 {
         uint64_t n_more = growth(&store->catalog, n_bytes);
         int r;
 
+        if (store->catalog.file->n_bytes + n_more > n_most)
+                return STORE_E_LIMIT;
         r = memory_relieve(store, NULL, n_more, true);
         if (r)
                 return r;
@@ -198,13 +225,14 @@ static int catalog_extend(struct store *store, uint64_t n_bytes,
 
 /*
  * Room for n_bytes more, and the reserve. Where the last quarter of the catalog was filled before a
- * worker had copied it, it grows, on this thread, a little. Only where it cannot (there is no
- * memory for that) a smaller one of what counts is made at once: 1 us a record.
+ * worker had copied it, it grows, on this thread, a little. Where it may not, or cannot (there is
+ * no memory for that), a smaller one of what counts is made at once: 1 us a record. Only where that
+ * is not to be had either it grows as far as it can.
  */
 int catalog_make_room(struct store *store, uint64_t n_bytes)
 {
         struct catalog *catalog = &store->catalog;
-        uint64_t n_growth;
+        uint64_t n_growth, n_most;
         int r;
 
         n_bytes += CATALOG_RESERVE;
@@ -212,14 +240,18 @@ int catalog_make_room(struct store *store, uint64_t n_bytes)
         catalog->is_lent = catalog->is_lent && is_beyond_limit(store);
         if (!catalog->is_lent && !catalog_has_room(catalog, n_bytes))
                 return 0;
-        if (!catalog_extend(store, n_bytes, catalog_growth) ||
-            !catalog_extend(store, n_bytes, catalog_growth_least))
+        n_most = catalog_bound(store, n_bytes);
+        if (!catalog_extend(store, n_bytes, n_most, catalog_growth) ||
+            !catalog_extend(store, n_bytes, n_most, catalog_growth_least))
                 return 0;
         r = catalog_replace(store, n_bytes);
-        if (r)
-                store->n_refused = n_growth > 0 ? n_growth : n_bytes;
-        else
+        if (!r) {
                 catalog->is_lent = false;
+                return 0;
+        }
+        if (!catalog_extend(store, n_bytes, UINT64_MAX, catalog_growth_least))
+                return 0;
+        store->n_refused = n_growth > 0 ? n_growth : n_bytes;
         return r;
 }
 

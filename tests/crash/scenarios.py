@@ -198,6 +198,8 @@ def grow(daemon, raw, ledger):
     for attempt in range(5):  # a worker may be making it anew, beside
         fill()
         inode, size, left = look()
+        if left > 50 * SIZE:
+            continue  # it was made anew in between
         values = {f"{attempt} {i}": pattern(i, SIZE) for i in range(left // SIZE + 2)}
         with ledger.writing(**values):
             raw.run([full(i, SIZE) for i in range(len(values))],

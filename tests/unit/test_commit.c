@@ -373,6 +373,59 @@ START_TEST(test_it_grows_where_it_lies)
 }
 END_TEST
 
+/* With something in the catalog that is as large as can be. */
+static int put_small(struct store *store, struct user *user, const char *name, bool is_evictable)
+{
+        struct commit commit = { .is_evictable = is_evictable };
+        struct desc desc = kit_desc(TD_INLINE_MAX / 8);
+        static const double data[TD_INLINE_MAX / 8];
+        int r = memory_relieve(store, user, TD_INLINE_MAX, true);
+
+        if (r)
+                return r;
+        ck_assert_int_eq(tensor_new(&commit.tensor, store, user, &desc, NULL, data, NULL), 0);
+        r = store_reserve_name(store, user, name, false, &commit.reservation);
+        if (!r)
+                r = store_commit(store, &commit, 1, NULL);
+        reservation_free(commit.reservation);
+        tensor_unref(commit.tensor);
+        return r;
+}
+
+/* But not over what little counts in it: nobody is refused because a worker is late. */
+START_TEST(test_a_late_copy_costs_no_memory)
+{
+        struct store *store = kit_store(LIMIT / 4);
+        struct user *user = kit_user(store, UID);
+        struct catalog_file *file;
+        char name[16];
+
+        for (unsigned i = 0; i < 300; i++) {
+                snprintf(name, sizeof(name), "%u", i);
+                ck_assert_int_eq(put_small(store, user, name, false), 0);
+        }
+        ck_assert_int_eq(store_compaction_begin(store), 0);
+        file = store->catalog.file;
+        for (unsigned i = 0; i < 300; i++) {
+                snprintf(name, sizeof(name), "%u", i);
+                ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        }
+        for (unsigned i = 0; i < 2 * LIMIT / TD_INLINE_MAX; i++) {
+                ck_assert_int_eq(put_small(store, user, "x", false), 0);
+                ck_assert_int_eq(store_delete(store, UID, "x", NULL), 0);
+                ck_assert(store->catalog.file == file ||
+                          store->catalog.file->n_bytes <= LIMIT / 4 / 16);
+        }
+        ck_assert_ptr_ne(store->catalog.file, file);
+        ck_assert_int_eq(store_compaction_copy(store), 0);
+        ck_assert_int_eq(store_compaction_finish(store), 0); /* of no use any more */
+        ck_assert_uint_le(kit_check(store).used, LIMIT / 4 / 16 + LEDGER_MIN);
+        user_unref(user);
+        store_free(store);
+        store_free(kit_store(LIMIT));
+}
+END_TEST
+
 START_TEST(test_no_room_for_the_catalog)
 {
         struct store *store = kit_store(CATALOG_MIN + CATALOG_MIN / 2);
@@ -400,25 +453,6 @@ START_TEST(test_no_room_for_the_catalog)
         store_free(store);
 }
 END_TEST
-
-/* With something in the catalog that is as large as can be. */
-static int put_small(struct store *store, struct user *user, const char *name, bool is_evictable)
-{
-        struct commit commit = { .is_evictable = is_evictable };
-        struct desc desc = kit_desc(TD_INLINE_MAX / 8);
-        static const double data[TD_INLINE_MAX / 8];
-        int r = memory_relieve(store, user, TD_INLINE_MAX, true);
-
-        if (r)
-                return r;
-        ck_assert_int_eq(tensor_new(&commit.tensor, store, user, &desc, NULL, data, NULL), 0);
-        r = store_reserve_name(store, user, name, false, &commit.reservation);
-        if (!r)
-                r = store_commit(store, &commit, 1, NULL);
-        reservation_free(commit.reservation);
-        tensor_unref(commit.tensor);
-        return r;
-}
 
 /* As between the daemon's turns. */
 static void compact(struct store *store)
@@ -548,6 +582,7 @@ int main(void)
         tcase_add_test(tcase, test_the_catalog_grows_and_shrinks);
         tcase_add_loop_test(tcase, test_named_while_it_is_copied, 0, 2);
         tcase_add_test(tcase, test_it_grows_where_it_lies);
+        tcase_add_test(tcase, test_a_late_copy_costs_no_memory);
         tcase_add_test(tcase, test_a_copy_that_failed_leaves_nothing);
         tcase_add_test(tcase, test_no_room_for_the_catalog);
         tcase_add_test(tcase, test_a_full_cache_goes_on);
