@@ -12,7 +12,7 @@ NAME = "faults"
 CHECKS = ("a typed error, a closed connection or none; what was refused is not there; afterwards "
           "all works; bytes of files = charges; descriptors and mappings as at first")
 QUICK = {"stories": 3, "faults": None}
-FULL = {"stories": len(scenarios.STORIES) + 1, "faults": None}
+FULL = {"stories": len(scenarios.STORIES) + 2, "faults": None}
 LIMIT_S = (200, 3600)
 SANITIZED = False
 
@@ -42,7 +42,17 @@ def connect(daemon, raw, ledger):
         other.close()
 
 
-STORIES = {**scenarios.STORIES, "connect": connect}
+def alone(daemon, raw, ledger):
+    """The only client leaves, and another comes."""
+    n_fds = len(daemon.fds())
+    raw.close()
+    kit.eventually(lambda: len(daemon.fds()) < n_fds, what="nobody is connected")
+    yield
+    with daemon.raw(timeout=WAIT_S) as other:
+        assert other.call("ping") == "pong"
+
+
+STORIES = {**scenarios.STORIES, "connect": connect, "alone": alone}
 QUICK_STORIES = ("connect", "reclaim", "lease")
 # Too long to be told once for each call: for the places alone that no other made fail.
 MANY = {"many": scenarios.many}
@@ -76,6 +86,7 @@ class Faults:
         daemon, ledger = self.daemon, kit.Ledger()
         code = self.chance.choice(faults.KINDS[kind][1])
         with daemon.raw(timeout=WAIT_S) as raw:
+            assert raw.call("ping") == "pong"  # what it takes to let it in is not the story's
             telling = story(daemon, raw, ledger)
             next(telling)
             daemon.arm(kind, nth, is_lasting, code, site)
