@@ -14,11 +14,19 @@ Tensor([[ 6., 15.],
 The functions here use one client, connected by the first of them; `connect` makes others.
 """
 
-import builtins as _builtins
-
-from . import _assignment, _client, _errors, _functions, _native, fft, linalg, random
+from . import (
+    _assignment,
+    _client,
+    _data_types,
+    _errors,
+    _functions,
+    _native,
+    fft,
+    linalg,
+    random,
+)
 from ._client import Client, Record, connect, default_client
-from ._define import Function
+from ._conversion import asarray, astype, expand_dims, from_dlpack, reshape
 from ._creation import (
     arange,
     empty,
@@ -32,13 +40,14 @@ from ._creation import (
     zeros,
     zeros_like,
 )
+from ._data_types import can_cast, finfo, iinfo, isdtype, result_type
+from ._define import Function
 from ._errors import TensordError
 from ._einsum import einsum
 from ._files import read_csv
 from ._elementwise import (
     abs,
     add,
-    astype,
     bitwise_and,
     bitwise_invert,
     bitwise_left_shift,
@@ -91,7 +100,6 @@ from ._functions import (
     broadcast_to,
     matmul,
     permute_dims,
-    reshape,
 )
 from ._graph import Value
 from ._products import tensordot, vecdot
@@ -100,7 +108,6 @@ from ._manipulation import (
     broadcast_arrays,
     concat,
     diff,
-    expand_dims,
     flip,
     meshgrid,
     moveaxis,
@@ -136,6 +143,15 @@ from ._math import (
     tan,
     tanh,
 )
+from ._namespace import (
+    __array_api_version__,
+    __array_namespace_info__,
+    e,
+    inf,
+    nan,
+    newaxis,
+    pi,
+)
 from ._program import Program
 from ._searching import nonzero, searchsorted
 from ._sets import isin, unique_all, unique_counts, unique_inverse, unique_values
@@ -164,6 +180,8 @@ __version__ = _native.VERSION
 
 globals().update(_client.FUNCTIONS)
 globals().update(_errors.classes)
+globals().update(_data_types.BY_NAME)  # bool, int8, ..., as the standard has them
 
-# What hides a function of Python's own is not for "import *".
-__all__ = [name for name in globals() if not name.startswith("_") and not hasattr(_builtins, name)]
+# All names of the standard, as numpy's; but nobody's `open` and `list` are hidden by "import *".
+__all__ = [name for name in globals() if name[0] != "_" and name not in ("list", "open")]
+__all__ += ["__array_api_version__", "__array_namespace_info__"]

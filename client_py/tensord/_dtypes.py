@@ -4,7 +4,7 @@
 import numpy
 
 from . import _native
-from ._errors import error
+from ._errors import TensordError, error
 
 #: numpy dtype of each number
 DTYPES = tuple(numpy.dtype(npy) for _, _, _, npy in _native.DTYPES)
@@ -18,9 +18,19 @@ BOOL, INT64, FLOAT32, FLOAT64, COMPLEX64, COMPLEX128 = map(
 _NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES)}
 
 
+_ADVICE = {
+    "O": "objects have no fixed bytes; convert them to one of these",
+    "U": "text is not kept; convert it to one of these, or number its values",
+    "S": "bytes are kept as numbers only: numpy.frombuffer(..., 'uint8')",
+    "M": "keep moments as numbers: .astype('int64') counts the dtype's units from 1970 on",
+    "m": "keep durations as numbers: .astype('int64') counts the dtype's units",
+    "V": "records are not kept; store each field by itself",
+}
+
+
 def _advice(dtype):
-    if dtype.kind == "O":
-        return "objects have no fixed bytes; convert them to one of these"
+    if dtype.kind in _ADVICE:
+        return _ADVICE[dtype.kind]
     if dtype.kind == "c":
         return 'convert with .astype("complex64") or .astype("complex128")'
     if dtype.kind == "f":
@@ -57,6 +67,15 @@ def number_of(dtype):
     return number
 
 
+def _array_of_lists(lists):
+    try:
+        return numpy.asarray(lists)
+    except ValueError as problem:
+        if isinstance(problem, TensordError):  # of an element
+            raise
+        raise error("shape_mismatch", f"lists beside one another differ: {problem}") from None
+
+
 def native_array(array):
     """An array with the same values that libtensord can read: native byte order, a known dtype.
 
@@ -77,11 +96,15 @@ def native_array(array):
         The dtype is not supported.
     ArgumentError
         A masked array: there is no place for the mask.
+    ShapeError
+        Sequences that are no array: they differ in length or depth.
     """
     if isinstance(array, numpy.ma.MaskedArray):
         raise error(
             "bad_arguments", "a masked array has no place for its mask here; use .filled() first"
         )
+    if isinstance(array, (list, tuple)):
+        array = _array_of_lists(array)
     array = numpy.asarray(array)
     number = number_of(array.dtype)
     if not array.dtype.isnative:

@@ -129,7 +129,7 @@ real = _unary("real", "The real part; what is not complex stays.")
 imag = _unary("imag", "The imaginary part; 0 of what is not complex.")
 conj = _unary("conj", "The complex conjugate; real numbers stay.")
 
-# choice and conversion
+# choice
 
 
 def where(condition, x1, x2, /):
@@ -143,8 +143,3 @@ def where(condition, x1, x2, /):
     """
     x1, x2 = as_operands((x1, x2))
     return call("where", (condition, x1, x2))
-
-
-def astype(x, dtype, /):
-    """The same values in another dtype; see `Tensor.astype`."""
-    return tensor_of(x).astype(dtype)

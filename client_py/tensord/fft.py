@@ -26,9 +26,9 @@ import numpy
 
 from ._client import default_client
 from ._compose import compose
+from ._conversion import astype
 from ._creation import arange
 from ._dtypes import COMPLEX64, COMPLEX128, DTYPES, FLOAT32, FLOAT64, number_of
-from ._elementwise import astype
 from ._errors import error
 from ._functions import tensor_of
 from ._index import axes_of

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""Arrays of others made tensors, and tensors copied.
+
+What belongs to this process is copied into the daemon's memory: once, by `asarray` and
+`from_dlpack`; a tensor stays what it is, unless a copy is asked for.
+"""
+
+import numpy
+
+from ._client import default_client
+from ._creation import _check_device
+from ._dlpack import ExchangeRefused, lent_array
+from ._dtypes import DTYPES, native_array, number_of
+from ._errors import error
+from ._functions import call, tensor_of
+from ._graph import Value
+from ._index import c_strides, integers_of
+from ._manipulation import expand_dims as _expand_dims
+from ._operators import Operators
+
+
+def copy_of(x):
+    """A tensor of its own with the same elements; of a value, which never changes, itself."""
+    return x if isinstance(x, Value) else call("astype", (x,), {"dtype": x._number})
+
+
+def astype(x, dtype, /, *, copy=True, device=None):
+    """The same values in another dtype; see `Tensor.astype`.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    dtype : str or numpy.dtype
+    copy : bool
+        Make a new tensor even if x has that dtype already.
+    device : {"cpu"}, optional
+    """
+    _check_device(device)
+    x = tensor_of(x)
+    if number_of(dtype) != x._number:
+        return x.astype(dtype)
+    return copy_of(x) if copy else x
+
+
+def _fits(array, dtype):
+    """Refuse integers that the dtype, one of integers too, does not have."""
+    limits = numpy.iinfo(dtype)
+    for value in (array.min(), array.max()) if array.size else ():
+        if not limits.min <= int(value) <= limits.max:
+            raise error(
+                "bad_value", f"asarray: {value} is not in {dtype}'s {limits.min} to {limits.max}"
+            )
+
+
+def _converted(array, number):
+    """An array in another dtype where numpy does what the daemon does, else the array itself."""
+    to, kind = DTYPES[number], array.dtype.kind
+    if kind in "iu" and to.kind in "iu":
+        _fits(array, to)
+    if kind in "biu" or to.kind in "cb" or kind == to.kind:
+        with numpy.errstate(all="ignore"):
+            return array.astype(to)
+    return array
+
+
+def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
+    """A tensor of whatever holds elements.
+
+    Parameters
+    ----------
+    obj : Tensor, Value, array_like, number, or an object with ``__dlpack__``
+        Nested lists, numpy arrays with any strides and byte order, buffers, and what numpy makes
+        arrays of. All but tensors and values is copied, once.
+    dtype : str or numpy.dtype, optional
+        That of obj where it is left out; of Python numbers bool, int64, float64 or complex128.
+    device : {"cpu"}, optional
+    copy : bool, optional
+        True: a tensor too is copied. False: refuse (ArgumentError) what would have to be copied.
+    client : Client, optional
+        The default one where it is left out.
+
+    Raises
+    ------
+    DtypeError
+        The dtype is not among those that tensord keeps; the message names it.
+    ShapeError
+        Lists of different lengths beside one another.
+    ValueRefused
+        A Python integer is not among those of the dtype.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.asarray([[1, 2], [3, 4]], dtype="float32")
+    Tensor([[1., 2.],
+            [3., 4.]], dtype=float32)
+    """
+    _check_device(device)
+    number = None if dtype is None else number_of(dtype)
+    if isinstance(obj, Operators):
+        if number not in (None, obj._number):
+            if copy is False:
+                raise _needs_copy("asarray", f"{obj.dtype} to {DTYPES[number]}")
+            return obj.astype(DTYPES[number])
+        return copy_of(obj) if copy else obj
+    if copy is False:
+        raise _needs_copy("asarray", f"a {type(obj).__name__}")
+    if hasattr(obj, "__dlpack__") and not _is_numpys(obj):
+        x = from_dlpack(obj, client=client)
+    else:
+        is_array = hasattr(obj, "dtype")
+        array, own = native_array(obj)
+        if number not in (None, own) and not is_array:
+            array = _converted(array, number)
+        x = (client or default_client()).put(array)
+    return x if number in (None, x._number) else x.astype(DTYPES[number])
+
+
+def _is_numpys(obj):
+    return isinstance(obj, (numpy.ndarray, numpy.generic)) or hasattr(obj, "__array__")
+
+
+def _needs_copy(op, what):
+    message = f"{op}: {what} needs a copy, which copy=False rules out"
+    return ExchangeRefused(message, "bad_arguments")
+
+
+def from_dlpack(x, /, *, device=None, copy=None, client=None):
+    """A tensor with the elements of another library's array.
+
+    Parameters
+    ----------
+    x : Tensor, or an object with ``__dlpack__`` and ``__dlpack_device__``
+        A tensor stays what it is. Elements of others are copied, once, out of their memory, which
+        may be read-only, and of which only this machine's is reached.
+    device : {"cpu"}, optional
+    copy : bool, optional
+        True: a tensor too is copied. False: refuse what would have to be copied.
+    client : Client, optional
+        The default one where it is left out.
+
+    Raises
+    ------
+    AttributeError
+        x lends nothing by this protocol.
+    ArgumentError
+        A BufferError too: the memory is another device's, or a copy was ruled out.
+    DtypeError
+
+    Examples
+    --------
+    >>> import numpy, tensord
+    >>> tensord.from_dlpack(numpy.arange(3.0))
+    Tensor([0., 1., 2.], dtype=float64)
+    """
+    _check_device(device)
+    if isinstance(x, Operators):
+        return copy_of(x) if copy else x
+    if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
+        raise AttributeError(f"from_dlpack: {type(x).__name__} has no __dlpack__")
+    if copy is False:
+        raise _needs_copy("from_dlpack", f"a {type(x).__name__}")
+    array = x if isinstance(x, numpy.ndarray) else lent_array(x)  # 1.24 lends no read-only ones
+    return (client or default_client()).put(array)
+
+
+# ---- under another shape ----
+
+
+def reshape(x, /, shape, *, copy=None):
+    """The same elements, in C order, under another shape; one extent may be -1.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    shape : int or tuple of int
+    copy : bool, optional
+        True: always copy. False: refuse (ArgumentError) where a copy would be needed, which is
+        where x does not lie in C order.
+    """
+    x = tensor_of(x)
+    strides = getattr(x, "strides", None)
+    if copy is False and strides not in (None, c_strides(x.shape, x.dtype.itemsize)):
+        raise _needs_copy("reshape", f"shape {x.shape} with strides {strides}")
+    result = x.reshape(integers_of(shape))
+    return copy_of(result) if copy else result
+
+
+def expand_dims(x, /, axis):
+    """A new axis of extent 1.
+
+    Parameters
+    ----------
+    x : Tensor, Value or array_like
+    axis : int or tuple of int
+        Where the new axes stand in the result; negative ones count from its end.
+
+    Raises
+    ------
+    AxisError
+    """
+    return _expand_dims(x, axis=axis)
