@@ -8,16 +8,16 @@
 >>> x.flags.writeable
 False
 >>> (tensord.open("x") @ x.T + 1)         # computed by the daemon
-Tensor([[ 6., 15.],
-        [15., 51.]], dtype=float64)
+Array([[ 6., 15.],
+       [15., 51.]], shape=(2, 2), dtype=float64, 32 bytes)
 
 The functions here use one client, connected by the first of them; `connect` makes others.
 """
 
 from . import (
     _assignment,
-    _client,
     _data_types,
+    _default,
     _errors,
     _functions,
     _native,
@@ -25,8 +25,10 @@ from . import (
     linalg,
     random,
 )
-from ._client import Client, Record, connect, default_client
+from ._array import Array, evaluate as eval
+from ._client import Client, Record, connect
 from ._conversion import asarray, astype, expand_dims, from_dlpack, reshape
+from ._default import default_client
 from ._creation import (
     arange,
     empty,
@@ -173,12 +175,12 @@ from ._statistical import (
     sum,
     var,
 )
-from ._tensor import Tensor, Unsealed
+from ._unsealed import Unsealed
 from .linalg import matrix_transpose
 
 __version__ = _native.VERSION
 
-globals().update(_client.FUNCTIONS)
+globals().update(_default.FUNCTIONS)
 globals().update(_errors.classes)
 globals().update(_data_types.BY_NAME)  # bool, int8, ..., as the standard has them
 

@@ -1,58 +1,100 @@
 # SPDX-License-Identifier: MIT
-"""Writing into mutable tensors: the value is computed in the daemon and stored there.
+"""Assignment: ``x[key] = value`` and ``x += value``.
 
-Tensors get these methods here, since what they do stands on programs and functions, and those stand
-on tensors.
+The value of an array is immutable; an assignment gives the array another one, pending like the
+result of any operation. Into a mutable tensor the daemon writes at once, in one request, after what
+was still to be read of it.
+
+Arrays get these methods here, since what they do stands on programs and functions, and those stand
+on arrays.
 """
 
 import operator
 
 import numpy
 
+from ._array import Array
 from ._errors import error
-from ._graph import Input
-from ._index import Advanced
-from ._lease import check_mutable
+from ._graph import Input, Value
+from ._index import Advanced, Index, is_mask
 from ._manipulation import assign, fill
+from ._operands import as_operand
 from ._program import Program
-from ._tensor import Tensor
+from ._views import Part
 
 _IN_PLACE = (
     "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor"  # of operator.__x__
 ).split()
 
 
+def _check_writable(array):
+    if not array._is_writable:
+        raise error(
+            "sealed",
+            "not written: what has a name and is not mutable, broadcast views, diagonals, and what "
+            "is being filled; copy it, put it with mutable=True, or use tensord.assign()",
+        )
+
+
+def _is_that_part(value, array, key):
+    """Is it ``array[key]`` itself, as at the end of ``array[key] += ...``?"""
+    return (
+        isinstance(value, Array)
+        and value._base is array
+        and value._step == Part(Index(array.shape, key))
+    )
+
+
 def _set_item(self, key, value):
-    """Write into a mutable tensor, in the daemon: one request."""
-    check_mutable(self)
-    if Advanced.of(self.shape, key) is not None:
-        target, new = self, assign(Input(self), key, value)
-    else:
-        target = self[key]
-        if target._is_same(value):
-            return  # the end of ``t[key] += ...``
+    """Assign to a part: see the module `_assignment`."""
+    value = as_operand(value, self._number)
+    if isinstance(value, Value):
+        raise error("bad_arguments", "a value of a program is not assigned; run the program first")
+    is_basic = not is_mask(key) and Advanced.of(self.shape, key) is None
+    if self.is_mutable:
+        _write_item(self, key, value, is_basic)
+        return
+    _check_writable(self)
+    if not (is_basic and _is_that_part(value, self, key)):
+        self._store(assign(self, key, value))
+
+
+def _write_item(array, key, value, is_basic):
+    if is_basic:
+        target = array[key]
+        if isinstance(value, Array) and value.is_mutable:
+            if target._tensor()._is_same(value._tensor()):
+                return  # likewise
         new = fill(target, value)
-    self.client.run(Program(), new, into=target)
+    else:
+        target, new = array, assign(Input(array._tensor()), key, value)
+    target.client.run(Program(), new, into=target)
 
 
 def _in_place(name):
     op = getattr(operator, f"__{name}__")
 
     def method(self, other):
-        if not self.is_mutable:
-            return NotImplemented  # ``t = op(t, other)`` then
-        new = op(Input(self), other)
+        if isinstance(other, Value):
+            return NotImplemented  # ``x = op(x, other)`` then
+        is_mutable = self.is_mutable
+        if not is_mutable:
+            _check_writable(self)
+        new = op(Input(self._tensor()) if is_mutable else self, other)
         if new.shape != self.shape:
             raise error("shape_mismatch", f"shape {new.shape} does not go into {self.shape}")
         if not numpy.can_cast(new.dtype, self.dtype, "same_kind"):
             raise error("dtype_mismatch", f"{new.dtype} does not go into {self.dtype}")
-        return self.client.run(Program(), new.astype(self.dtype), into=self)
+        if is_mutable:
+            return self.client.run(Program(), new.astype(self.dtype), into=self)
+        self._store(new.astype(self.dtype))
+        return self
 
     method.__name__ = f"__i{name}__"
-    method.__doc__ = f"{name}, in the memory of a mutable tensor; of another, a new one."
+    method.__doc__ = f"{name} in place: this array, its base and views of it see the result."
     return method
 
 
-Tensor.__setitem__ = _set_item
+Array.__setitem__ = _set_item
 for _name in _IN_PLACE:
-    setattr(Tensor, f"__i{_name}__", _in_place(_name))
+    setattr(Array, f"__i{_name}__", _in_place(_name))

@@ -2,11 +2,7 @@
 """Clients: one connection to a daemon, and what can be asked of it."""
 
 import collections
-import contextlib
-import functools
-import inspect
 import os
-import threading
 import warnings
 
 import numpy
@@ -14,13 +10,23 @@ import numpy
 from . import _files, _msgpack, _native
 from ._dtypes import DTYPES, native_array, number_of
 from ._kernels import UserKernel
-from ._define import Function, names_of, targets_of, tensors_of, watch_over
+from ._define import (
+    Function,
+    donated_tensors,
+    names_of,
+    targets_of,
+    tensors_of,
+    values_of,
+    watch_over,
+)
 from ._errors import error
-from ._graph import emit, emit_definition, emit_one
+from ._force import Readers, force
+from ._graph import Value, emit, emit_definition
 from ._naming import how_named
-from ._operands import as_operand
-from ._program import Program
-from ._tensor import Tensor, Unsealed
+from ._operands import Constant
+from ._array import Array, opened
+from ._tensor import Tensor
+from ._unsealed import Unsealed
 from ._timeouts import milliseconds
 from ._users import remember, uid_of
 
@@ -94,6 +100,7 @@ class Client:
 
     def __init__(self, native):
         self._native = native
+        self._readers = Readers(self)
         self._warns = True
         remember(self)
 
@@ -172,16 +179,35 @@ class Client:
             order = "F" if array.flags.fnc else "C"
             with self.create(array.shape, array.dtype, name, order, replace, True, evictable) as t:
                 t.array[...] = array
-            return Tensor(self, t._handle)
-        if isinstance(array, Tensor):
-            is_whole = array.client is self and array._strides is None
-            if is_whole and name is not None and array.is_sealed:
-                if array.name is None:
-                    array._handle.set_name(name, how_named(replace, evictable))
-                    return self.open(name)
+            return Array(self, t._value)
+        how = how_named(replace, evictable)
+        if isinstance(array, Array):
+            tensor = self._named(array, name, how)
+            if tensor is not None:
+                return opened(tensor, name is not None)
             array = numpy.asarray(array)
         array, number = native_array(array)
-        return Tensor(self, self._put_native(array, number, name, how_named(replace, evictable)))
+        handle = self._put_native(array, number, name, how)
+        return opened(Tensor(self, handle), name is not None)
+
+    def _named(self, array, name, how):
+        """A tensor of this client's that has an array's value and the name; None: copy it."""
+        value = array._operand()
+        if name is None or (array._client is not None and array._client is not self):
+            return None
+        if isinstance(value, Value):
+            force(self, (value,), name, how)
+            return array._tensor()
+        if type(value) is not Tensor or value._is_view or not value.is_sealed or value.name:
+            return None
+        value._handle.set_name(name, how)
+        return self.open(name)._tensor()
+
+    def _put(self, leaf):
+        """A tensor with the value of a number or of an array of numpy's."""
+        array = leaf.array if isinstance(leaf, Constant) else native_array(leaf.value)[0]
+        array = numpy.asarray(array, DTYPES[leaf._number])
+        return Tensor(self, self._put_native(array, leaf._number, None, 0))
 
     def _put_native(self, array, number, name, how):
         return self._native.put(array, number, "K", name, how)
@@ -252,7 +278,7 @@ class Client:
         Lost
             There was one, but its memory was missing when the daemon started.
         """
-        return Tensor(self, self._native.open(name, uid_of(owner), False))
+        return opened(Tensor(self, self._native.open(name, uid_of(owner), False)), True)
 
     def wait(self, name, timeout=None, owner=None):
         """The same as `open`, as soon as there is a tensor of that name.
@@ -274,7 +300,8 @@ class Client:
         DeadlineExceeded
             It was not there in time.
         """
-        return Tensor(self, self._native.wait(name, uid_of(owner), milliseconds(timeout, -1)))
+        native = self._native.wait(name, uid_of(owner), milliseconds(timeout, -1))
+        return opened(Tensor(self, native), True)
 
     def open_id(self, id):
         """A tensor by its id, which another connection told (`Tensor.id`): of the same user, or
@@ -293,7 +320,7 @@ class Client:
         ------
         NotFound
         """
-        return Tensor(self, self._native.open_id(id))
+        return opened(Tensor(self, self._native.open_id(id)), True)
 
     def get(self, name, mode="r", owner=None):
         """The memory of a named tensor, as an array. Nothing is copied (of another user's, nothing
@@ -537,7 +564,8 @@ class Client:
             Inputs that are not needed any more. Where the program succeeds they are gone (using
             one raises TensorGone), and a result may lie in the memory of one that no array shows
             and nothing else refers to. Where it fails, nothing happened to them. Meanwhile no other
-            thread maps them (ArgumentError). A view is not donated, only a whole tensor.
+            thread maps them (ArgumentError). A view is not donated, only a whole tensor. Arrays
+            that are pending and need one are lost with it: `eval` them first.
         progress : callable, optional
             Called about ten times a second while the program computes, with the number of steps
             that ended and that of all steps (each turn of a loop has its own). What it raises
@@ -562,15 +590,12 @@ class Client:
             What it reads or writes of a mutable tensor is leased; what it writes is not mutable.
         OutOfMemory, NameTaken, ...
         """
-        if not isinstance(program, Program):
-            raise TypeError(
-                f"run() wants a Program, then its outputs, not {type(program).__name__}"
-            )
-        if not outputs:
-            raise error("bad_program", "no output was asked for")
+        values = values_of("run", program, outputs)
         names = names_of(names, len(outputs))
         into = targets_of(into, len(outputs))
-        builder, numbers, places = emit(self, [as_operand(x) for x in outputs], tuple(donate), into)
+        targets = [None if array is None else array._tensor() for array in into]
+        self._readers.finish(targets)
+        builder, numbers, places = emit(self, values, donated_tensors(donate), targets)
         watch_over(builder, timeout, threads, progress)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
@@ -607,93 +632,10 @@ class Client:
         >>> x = p.parameter(3)
         >>> scale = tensord.define(p, x / x.sum())
         >>> scale([1.0, 2.0, 1.0])
-        Tensor([0.25, 0.5 , 0.25], dtype=float64)
+        Array([0.25, 0.5 , 0.25], shape=(3,), dtype=float64, 24 bytes)
         """
-        if not isinstance(program, Program):
-            raise TypeError(
-                f"define() wants a Program, then its values, not {type(program).__name__}"
-            )
-        if not values:
-            raise error("bad_program", "no value was asked for")
+        values = values_of("define", program, values)
         parameters = tuple(program._parameters)
-        builder, numbers, bound = emit_definition(parameters, [as_operand(x) for x in values])
+        builder, numbers, bound = emit_definition(parameters, values)
         native = self._native.define(builder, tuple(numbers))
         return Function(self, native, parameters, bound, len(numbers))
-
-    def _force(self, node):
-        """Compute one node now: a Tensor, or a tuple of them if it has several results."""
-        return tensors_of(self, self._native.run(*emit_one(self, node)))
-
-
-# ---- the default client ----
-
-_default = None
-_default_pid = None
-_default_lock = threading.Lock()
-
-
-def default_client():
-    """The client of the module's functions: connected by the first, and anew in a forked child.
-
-    Returns
-    -------
-    Client
-    """
-    global _default, _default_pid
-    client = _default
-    if client is not None and _default_pid == os.getpid() and not client.is_closed:
-        return client
-    with _default_lock:
-        if _default is None or _default_pid != os.getpid() or _default.is_closed:
-            _default = connect()
-            _default._warns = False
-            _default_pid = os.getpid()
-        return _default
-
-
-def _renew_lock():
-    global _default_lock
-    _default_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
-
-
-def _of_default_client(name):
-    method = getattr(Client, name)
-
-    @functools.wraps(method)
-    def function(*args, **kwargs):
-        return getattr(default_client(), name)(*args, **kwargs)
-
-    parameters = list(inspect.signature(method).parameters.values())[1:]
-    function.__signature__ = inspect.Signature(parameters)
-    function.__qualname__ = name
-    function.__module__ = "tensord"
-    with contextlib.suppress(AttributeError):
-        del function.__wrapped__
-    return function
-
-
-FUNCTIONS = {
-    name: _of_default_client(name)
-    for name in (
-        "put",
-        "get",
-        "open",
-        "open_id",
-        "create",
-        "load",
-        "delete",
-        "list",
-        "share",
-        "wait",
-        "holders",
-        "cancel",
-        "stat",
-        "ops",
-        "ping",
-        "run",
-        "define",
-    )
-}

@@ -7,21 +7,30 @@ What belongs to this process is copied into the daemon's memory: once, by `asarr
 
 import numpy
 
-from ._client import default_client
+from ._array import Array
 from ._creation import _check_device
+from ._default import default_client
 from ._dlpack import ExchangeRefused, lent_array
 from ._dtypes import DTYPES, native_array, number_of
 from ._errors import error
 from ._functions import call, tensor_of
 from ._graph import Value
-from ._index import c_strides, integers_of
+from ._index import integers_of
 from ._manipulation import expand_dims as _expand_dims
 from ._operators import Operators
 
 
 def copy_of(x):
-    """A tensor of its own with the same elements; of a value, which never changes, itself."""
-    return x if isinstance(x, Value) else call("astype", (x,), {"dtype": x._number})
+    """An array of its own with the same elements; of a program's value, itself.
+
+    What an array holds never changes, so that two share it until one is assigned to. That of a
+    mutable tensor is copied by the time it is written.
+    """
+    if isinstance(x, Value):
+        return x
+    if x.is_mutable:
+        return call("astype", (x,), {"dtype": x._number})
+    return Array(x._client, x._operand())
 
 
 def astype(x, dtype, /, *, copy=True, device=None):
@@ -92,8 +101,8 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
     --------
     >>> import tensord
     >>> tensord.asarray([[1, 2], [3, 4]], dtype="float32")
-    Tensor([[1., 2.],
-            [3., 4.]], dtype=float32)
+    Array([[1., 2.],
+           [3., 4.]], shape=(2, 2), dtype=float32, 16 bytes)
     """
     _check_device(device)
     number = None if dtype is None else number_of(dtype)
@@ -151,7 +160,7 @@ def from_dlpack(x, /, *, device=None, copy=None, client=None):
     --------
     >>> import numpy, tensord
     >>> tensord.from_dlpack(numpy.arange(3.0))
-    Tensor([0., 1., 2.], dtype=float64)
+    Array([0., 1., 2.], shape=(3,), dtype=float64, 24 bytes)
     """
     _check_device(device)
     if isinstance(x, Operators):
@@ -179,9 +188,8 @@ def reshape(x, /, shape, *, copy=None):
         where x does not lie in C order.
     """
     x = tensor_of(x)
-    strides = getattr(x, "strides", None)
-    if copy is False and strides not in (None, c_strides(x.shape, x.dtype.itemsize)):
-        raise _needs_copy("reshape", f"shape {x.shape} with strides {strides}")
+    if copy is False and isinstance(x, Array) and not x._is_dense:
+        raise _needs_copy("reshape", f"a view of shape {x.shape} whose elements are not in C order")
     result = x.reshape(integers_of(shape))
     return copy_of(result) if copy else result
 

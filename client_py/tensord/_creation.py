@@ -8,14 +8,13 @@ import operator
 
 import numpy
 
-from ._client import default_client
+from ._array import client_of
 from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, number_of
 from ._errors import error
 from ._functions import call
 from ._graph import Value, apply, unknown_shape
 from ._index import integers_of
 from ._operands import Constant, as_operand
-from ._program import Program
 
 __all__ = [
     "arange",
@@ -105,6 +104,9 @@ def full(shape, fill_value, dtype=None, *, device=None, client=None):
 
 def _axes_by_stride(x):
     """The axes of an operand, the slowest first: the order in which numpy's copies lie, too."""
+    x = x._operand()
+    if isinstance(x, Value):
+        return list(range(len(x.shape)))
     strides = x.array.strides if isinstance(x, Constant) else getattr(x, "strides", ())
     return sorted(range(len(strides)), key=lambda axis: -abs(strides[axis]))
 
@@ -122,13 +124,12 @@ def _make_like(op, x, dtype, device, **attrs):
         if None in x.shape:
             raise unknown_shape(op)
         return apply(op, (), {"shape": x.shape, **attrs}, beside=(x,))
-    client = getattr(x, "client", None)
+    client = client_of((x,))
     axes = _axes_by_stride(x)
     if axes == list(range(len(axes))):
         return call(op, (), {"shape": x.shape, **attrs}, client)
-    made = apply(op, (), {"shape": tuple([x.shape[axis] for axis in axes]), **attrs})
-    places = tuple(sorted(range(len(axes)), key=axes.__getitem__))
-    return (client or default_client()).run(Program(), made.permute_dims(places))
+    made = call(op, (), {"shape": tuple([x.shape[axis] for axis in axes]), **attrs}, client)
+    return made.permute_dims(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 def zeros_like(x, /, *, dtype=None, device=None):
@@ -210,7 +211,7 @@ def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, cli
     --------
     >>> import tensord
     >>> tensord.linspace(0, 1, 5)
-    Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
+    Array([0.  , 0.25, 0.5 , 0.75, 1.  ], shape=(5,), dtype=float64, 40 bytes)
     """
     _check_device(device)
     numbers = number(start), number(stop), operator.index(num)

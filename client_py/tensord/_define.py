@@ -9,6 +9,8 @@ from ._errors import error
 from ._graph import Value
 from ._naming import how_named
 from ._operands import as_operand
+from ._array import Array, opened
+from ._program import Program
 from ._tensor import Tensor
 from ._timeouts import milliseconds
 
@@ -85,6 +87,8 @@ class Function:
             )
         builder = _native.Builder()
         operands = [as_operand(x, p._number) for x, p in zip(arrays, self._parameters)]
+        donate = donated_tensors(donate)
+        operands = [x._tensor() if isinstance(x, Array) else x for x in operands]
         for tensor in donate:
             if all(operand is not tensor for operand in operands):
                 raise error("bad_arguments", "what is donated must be an argument of this call")
@@ -99,9 +103,28 @@ class Function:
         return builder
 
 
+def values_of(method, program, outputs):
+    """What a program is asked for, as operands."""
+    if not isinstance(program, Program):
+        raise TypeError(
+            f"{method}() wants a Program, then what it computes, not {type(program).__name__}"
+        )
+    if not outputs:
+        raise error("bad_program", "no value was asked for")
+    return [as_operand(x)._operand() for x in outputs]
+
+
+def donated_tensors(arrays):
+    """What arrays hold that are given away."""
+    for array in arrays:
+        if not isinstance(array, Array):
+            raise error("bad_arguments", f"an array is donated, not {type(array).__name__}")
+    return [array._tensor() for array in arrays]
+
+
 def targets_of(into, n):
     """What each of n outputs goes into, or None."""
-    into = (into,) if isinstance(into, Tensor) else tuple(into) or (None,) * n
+    into = (into,) if isinstance(into, Array) else tuple(into) or (None,) * n
     if len(into) != n:
         raise error("bad_arguments", f"{n} outputs go into {len(into)} tensors")
     return into
@@ -131,7 +154,10 @@ def tensors_of(client, handles, into=()):
 
     `into` stands for those results that have no handle.
     """
-    tensors = tuple(
-        [into[i] if h is None else Tensor(client, h) for i, h in enumerate(handles)]
+    arrays = tuple(
+        [
+            into[i] if handle is None else opened(Tensor(client, handle), handle.name is not None)
+            for i, handle in enumerate(handles)
+        ]
     )
-    return tensors[0] if len(tensors) == 1 else tensors
+    return arrays[0] if len(arrays) == 1 else arrays

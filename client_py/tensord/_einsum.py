@@ -44,7 +44,7 @@ def einsum(subscripts, /, *operands):
     --------
     >>> import tensord
     >>> tensord.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0])
-    Tensor([3., 7.], dtype=float64)
+    Array([3., 7.], shape=(2,), dtype=float64, 16 bytes)
     """
     if not isinstance(subscripts, str):
         raise TypeError(f"einsum: subscripts are a str, not {type(subscripts).__name__}")

@@ -5,21 +5,18 @@ Operands are tensors, values of programs, arrays and Python numbers; where no te
 the default client computes.
 """
 
-from ._client import default_client
-from ._graph import Node, Value, apply
+from ._array import array_of as tensor_of, compute
+from ._graph import Value, apply
 from ._index import integers_of
 from ._operands import as_operands
-from ._operators import Operators, make
 
 
 def call(op, args, attrs=None, client=None):
-    """The result of an operation: a value if one is among the operands, else tensors."""
+    """The results of an operation: values if one is among the operands, else arrays."""
     args = as_operands(args)
-    if client is None and any(isinstance(arg, Operators) for arg in args):
-        return make(op, args, attrs)
     if any(isinstance(arg, Value) for arg in args):
         return apply(op, args, attrs)
-    return (client or default_client())._force(Node(op, args, attrs))
+    return compute(op, args, attrs, client)
 
 
 def _named(function, op, doc):
@@ -39,11 +36,6 @@ def matmul(x1, x2, /):
         Leading dimensions broadcast.
     """
     return call("matmul", (x1, x2))
-
-
-def tensor_of(x):
-    """The argument, where it is a tensor or a value; else a tensor with its values."""
-    return x if isinstance(x, Operators) else default_client().put(x)
 
 
 def permute_dims(x, /, axes):

@@ -12,13 +12,15 @@ becomes the loop's captures.
 """
 
 import itertools
+import os
+import sys
 
 from . import _native
 from ._errors import TensordError, error
 from ._operands import Parameter
 from ._operators import Operators
 
-_OPS = {name: (number, n_results) for name, number, n_results, _ in _native.OPS}
+_OPS = {name: (number, n_results) for name, number, n_results, _, _ in _native.OPS}
 
 
 def lookup(op):
@@ -65,12 +67,31 @@ def innermost(operands):
 
 
 _serials = itertools.count()
+_here = os.path.dirname(__file__)
+
+
+def user_place():
+    """File and line of whoever called into this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_here):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 class Node:
-    """One operation on operands; op None: a value that a loop hands to its body."""
+    """One operation on operands; op None: a value that a loop hands to its body.
 
-    __slots__ = ("op", "args", "attrs", "block", "loop", "serial")
+    Attributes
+    ----------
+    results : list of weak reference to Value, or None
+        Of a node with several results.
+    run : Run or None
+        The request that computes it now.
+    place : (str, int) or None
+        File and line that wrote it, where it may fail and runs later.
+    """
+
+    __slots__ = ("op", "args", "attrs", "block", "loop", "serial", "results", "run", "place")
 
     def __init__(self, op, args=(), attrs=None, block=None, loop=None):
         self.op = op
@@ -79,6 +100,7 @@ class Node:
         self.block = block
         self.loop = loop
         self.serial = next(_serials)  # above those of its operands' nodes
+        self.results = self.run = self.place = None
 
 
 class Loop:
@@ -107,13 +129,16 @@ class Value(Operators):
     dtype : numpy.dtype
     """
 
-    __slots__ = ("node", "key", "shape", "_number")
+    __slots__ = ("node", "key", "shape", "_number", "leaf", "cost", "was_live", "__weakref__")
     _rank = 2
 
-    def __init__(self, node, key, type_):
-        self.node = node
+    def __init__(self, node, key, type_, leaf=None):
+        self.node = node  # None: it exists, as leaf
         self.key = key
         self._number, self.shape = type_
+        self.leaf = leaf
+        self.cost = 0  # nodes that have to be computed for it: at most so many
+        self.was_live = False  # was it computed before, but not kept?
 
     def __repr__(self):
         return f"<tensord.Value shape={self.shape} dtype={self.dtype}>"
@@ -127,26 +152,22 @@ class Value(Operators):
     def _make(self, op, args, attrs=None):
         return apply(op, args, attrs)
 
+    @property
+    def _source(self):
+        """The tensor, array or number that it stands for, if it exists."""
+        return self.leaf
+
     def _add_to(self, builder, client):
-        raise AssertionError("a value is emitted with its node")
+        return self.leaf._add_to(builder, client)
 
 
 class Input(Value):
     """A value that exists before the program runs: a tensor, an array or a number."""
 
-    __slots__ = ("_leaf",)
+    __slots__ = ()
 
     def __init__(self, leaf):
-        super().__init__(None, id(self), (leaf._number, leaf.shape))
-        self._leaf = leaf
-
-    @property
-    def _source(self):
-        """What it stands for."""
-        return self._leaf
-
-    def _add_to(self, builder, client):
-        return self._leaf._add_to(builder, client)
+        super().__init__(None, id(self), (leaf._number, leaf.shape), leaf)
 
 
 def apply(op, args, attrs=None, beside=()):
@@ -154,6 +175,7 @@ def apply(op, args, attrs=None, beside=()):
 
     It belongs to the block of its operands and of those that it stands beside.
     """
+    args = tuple([arg._operand() for arg in args])
     node = Node(op, args, attrs, innermost((*args, *beside) if beside else args))
     types = infer(node)
     if len(types) == 1:
@@ -229,7 +251,7 @@ def _add_op(builder, node, args):
     return builder.op(op, args, node.attrs, n_results)
 
 
-def _emit_node(builder, node, numbers):
+def emit_node(builder, node, numbers):
     if node.loop is not None:
         results = _emit_loop(builder, node, numbers)
     else:
@@ -250,7 +272,7 @@ def _emit_loop(builder, node, numbers):
     for parameter, number in zip(loop.parameters, body[loop.n_captures :]):
         inner[parameter.key] = number
     for inner_node in loop.nodes:
-        _emit_node(builder, inner_node, inner)
+        emit_node(builder, inner_node, inner)
     results = tuple([inner[value.key] for value in loop.results])
     if loop.is_while:
         return builder.while_end(results)
@@ -291,7 +313,7 @@ def emit(client, values, donate=(), into=()):
             raise error("bad_arguments", "what is donated must be a tensor that the outputs need")
     places = [-1 if tensor is None else tensor._add_to(builder, client) for tensor in into]
     for node in nodes:
-        _emit_node(builder, node, numbers)
+        emit_node(builder, node, numbers)
     return builder, [numbers[value.key] for value in values], places
 
 
@@ -310,13 +332,5 @@ def emit_definition(parameters, values):
         leaf.key: builder.parameter(leaf._number, leaf.shape) for leaf in (*parameters, *bound)
     }
     for node in nodes:
-        _emit_node(builder, node, numbers)
+        emit_node(builder, node, numbers)
     return builder, [numbers[value.key] for value in values], bound
-
-
-def emit_one(client, node):
-    """The same for the results of one node whose operands all exist: no table is needed."""
-    builder = _native.Builder()
-    args = tuple([arg._add_to(builder, client) for arg in node.args])
-    numbers = _add_op(builder, node, args)
-    return builder, (numbers,) if type(numbers) is int else numbers

@@ -4,7 +4,8 @@
 from . import _msgpack
 from ._dtypes import NAMES
 from ._errors import error
-from ._graph import Node, Value, apply
+from ._array import compute
+from ._graph import Value, apply
 from ._operands import as_operand
 
 
@@ -51,10 +52,10 @@ class UserKernel:
             The shapes do not match its signature.
         """
         args = tuple(map(as_operand, args))
-        node = Node(f"user.{self.name}", args, self._infer(args))
+        op, types = f"user.{self.name}", self._infer(args)
         if any(isinstance(arg, Value) for arg in args):
-            return apply(node.op, args, node.attrs)
-        return self._client._force(node)
+            return apply(op, args, types)
+        return compute(op, args, types, self._client)
 
     def _infer(self, args):
         key = tuple((NAMES[arg._number], tuple(arg.shape)) for arg in args)

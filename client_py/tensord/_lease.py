@@ -36,6 +36,7 @@ class Lease:
         if self._native is not None:
             raise error("bad_arguments", "the lease is held already")
         check_mutable(tensor)
+        tensor.client._readers.finish([tensor])
         native = tensor._handle.lease(
             tensor.shape, tensor.strides, tensor._offset, self._write, self._torn, self._wait_ms
         )
@@ -45,6 +46,7 @@ class Lease:
         except BaseException:
             native.end()
             raise
+        tensor.client._readers.lease(tensor, self._write, 1)
         self._native = native
         return self._array
 
@@ -52,4 +54,5 @@ class Lease:
         native, array = self._native, self._array
         self._native = self._array = None
         array.flags.writeable = False
+        self._tensor.client._readers.lease(self._tensor, self._write, -1)
         native.end()

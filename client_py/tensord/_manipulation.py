@@ -9,7 +9,6 @@ import operator
 import numpy
 
 from . import _native
-from ._client import default_client
 from ._compose import compose
 from ._errors import error
 from ._elementwise import not_equal, subtract, where
@@ -43,12 +42,10 @@ __all__ = [
 
 def tensors_of(xs):
     """The same of several: arrays become tensors of the client that the tensors belong to."""
-    xs = list(xs)
+    xs = list(map(as_operand, xs))
     if any(isinstance(x, Value) for x in xs):
-        return [x if isinstance(x, Operators) else Input(as_operand(x)) for x in xs]
-    clients = [x.client for x in xs if isinstance(x, Operators)]
-    put = (clients[0] if clients else default_client()).put
-    return [x if isinstance(x, Operators) else put(x) for x in xs]
+        return [x if isinstance(x, Value) else Input(x._operand()) for x in xs]
+    return list(map(tensor_of, xs))
 
 
 def _key(ndim, axis, item):
@@ -532,7 +529,7 @@ def fill(x, value):
     value = as_operand(value, x._number)
     if value.shape:
         value = _aligned(value, Index(x.shape, ...))
-    value = value if isinstance(value, Value) else Input(value)
+    value = value if isinstance(value, Value) else Input(value._operand())
     return value.astype(x.dtype)._broadcast(x.shape)
 
 

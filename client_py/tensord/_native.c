@@ -233,23 +233,25 @@ static bool fill_dtypes(PyObject *list)
         return true;
 }
 
-/* (name, number, results, sentence) */
+/* (name, number, results, may it fail on data, sentence) */
 static bool fill_ops(PyObject *list)
 {
         static const struct {
                 const char *name;
                 int n_results;
+                int may_fail;
                 const char *doc;
         } rows[] = {
 #define TD_OP(sym, name, rule, min_args, max_args, results, attrs, may_fail, doc)                  \
-        { name, results, doc },
+        { name, results, may_fail, doc },
 #include "tensord/ops.def"
 #undef TD_OP
         };
 
         for (int i = 0; i < TD_N_OPS; i++)
                 if (!append(list,
-                            Py_BuildValue("siis", rows[i].name, i, rows[i].n_results, rows[i].doc)))
+                            Py_BuildValue("siiis", rows[i].name, i, rows[i].n_results,
+                                          rows[i].may_fail, rows[i].doc)))
                         return false;
         return true;
 }
@@ -311,12 +313,14 @@ PyMODINIT_FUNC PyInit__native(void)
                 return NULL;
         if (!native_client_add(module) || !native_tensor_add(module) ||
             !native_builder_add(module) || !native_function_add(module) ||
+            !native_pending_add(module) ||
             !add_table(module, "DTYPES", fill_dtypes) ||
             !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||
             PyModule_AddIntConstant(module, "NDIM_MAX", TD_NDIM_MAX) ||
             PyModule_AddIntConstant(module, "ARGS_MAX", TD_ARGS_MAX) ||
             PyModule_AddIntConstant(module, "INLINE_MAX", TD_INLINE_MAX) ||
+            PyModule_AddIntConstant(module, "OUTPUTS_MAX", TD_OUTPUTS_MAX) ||
             PyModule_AddIntConstant(module, "MAP_READ", TD_MAP_READ) ||
             PyModule_AddIntConstant(module, "MAP_COW", TD_MAP_COW) ||
             PyModule_AddIntConstant(module, "MAP_WRITE", TD_MAP_WRITE)) {

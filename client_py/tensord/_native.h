@@ -2,9 +2,9 @@
 /*
  * The native part of the Python package
  *
- * Six types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function -
- * without any policy: arguments are positional, dtypes and operations are numbers, shapes are
- * tuples. The Python files beside it make it pleasant.
+ * Seven types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function,
+ * Pending - without any policy: arguments are positional, dtypes and operations are numbers, shapes
+ * are tuples. The Python files beside it make it pleasant.
  *
  * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
  * buffer protocol alone. The GIL protects the objects; it is released around every call that may
@@ -90,6 +90,8 @@ bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np);
 /* A tuple of Tensor, None for NULL; takes the tensors over, all or none. */
 PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n);
 
+/* Client.submit */
+PyObject *native_submit(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
 /* Client.define */
 PyObject *native_define(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
 
@@ -109,3 +111,4 @@ bool native_client_add(PyObject *module);
 bool native_tensor_add(PyObject *module);
 bool native_builder_add(PyObject *module);
 bool native_function_add(PyObject *module);
+bool native_pending_add(PyObject *module);

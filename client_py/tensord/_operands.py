@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What operations take: tensors, values of programs, and the leaves here, numbers and arrays.
+"""What operations take: arrays, values of programs, and leaves: numbers and numpy's arrays.
 
-Every operand has ``shape``, ``_number`` (of its dtype), ``node``, which is None for whatever exists
-before the graph runs, and ``key``, which tells it apart from the others of a program.
+Every operand has ``shape``, ``_number`` (of its dtype), ``key``, which tells it apart from the
+others of a program, and ``_operand()``, which is what stands in the program for it: itself, but of
+an array its value. Of that, ``node`` is None for whatever exists before the program runs.
 """
 
 import numpy
@@ -39,6 +40,9 @@ class Scalar:
         """Equal for equal numbers, so that a program has each once; 0.0 is not -0.0."""
         return self._number, self.value or repr(self.value)
 
+    def _operand(self):
+        return self
+
     def _add_to(self, builder, client):
         return builder.scalar(self._number, self.value)
 
@@ -65,6 +69,9 @@ class Constant:
             self._put = client, client._put_native(self.array, self._number, None, False)
         return builder.input(self._put[1])
 
+    def _operand(self):
+        return self
+
 
 class Parameter:
     """What calls of a function will bring: a dtype, a shape, and no more."""
@@ -79,6 +86,9 @@ class Parameter:
     @property
     def key(self):
         return id(self)
+
+    def _operand(self):
+        return self
 
     def _add_to(self, builder, client):
         return builder.parameter(self._number, self.shape)
@@ -100,9 +110,24 @@ def _weak_number(value, like):
     return COMPLEX64 if own == COMPLEX128 and like == FLOAT32 else own
 
 
+_BOUNDS = {
+    number: (int(numpy.iinfo(dtype).min), int(numpy.iinfo(dtype).max))
+    for number, dtype in enumerate(DTYPES)
+    if dtype.kind in "iu"
+}
+
+
+def _scalar(x, number):
+    if number in _BOUNDS:
+        least, most = _BOUNDS[number]
+        if not least <= x <= most:
+            raise OverflowError(f"{x} does not fit {DTYPES[number]}, which is {least} to {most}")
+    return Scalar(x, number)
+
+
 def is_operand(x):
     """Can it stand in an operation?"""
-    return hasattr(x, "_add_to") or isinstance(x, (int, float, complex, *_NUMPY))
+    return hasattr(x, "_number") or isinstance(x, (int, float, complex, *_NUMPY))
 
 
 def as_operand(x, like=None):
@@ -121,12 +146,12 @@ def as_operand(x, like=None):
     DtypeError
         It has a dtype that tensord does not keep.
     """
-    if hasattr(x, "_add_to"):
+    if hasattr(x, "_number"):
         return x
     if isinstance(x, numpy.generic) or isinstance(x, _NUMPY):  # before float: numpy.float64 is one
         return Constant(x)
     if isinstance(x, (int, float, complex)):
-        return Scalar(x, _default_number(x) if like is None else _weak_number(x, like))
+        return _scalar(x, _default_number(x) if like is None else _weak_number(x, like))
     if hasattr(x, "__array__"):
         return Constant(x)
     raise TypeError(f"{type(x).__name__} is no operand: a tensor, an array or a number is")
@@ -135,14 +160,14 @@ def as_operand(x, like=None):
 def as_operands(xs):
     """Operands; Python numbers among them take the dtype of the first that is none."""
     for x in xs:
-        if not hasattr(x, "_add_to"):
+        if not hasattr(x, "_number"):
             break
     else:
         return xs
     like = None
     operands = [x if type(x) in (int, float, bool, complex) else as_operand(x) for x in xs]
     for x in operands:
-        if hasattr(x, "_add_to"):
+        if hasattr(x, "_number"):
             like = x._number
             break
     return tuple(as_operand(x, like) for x in operands)

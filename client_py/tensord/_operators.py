@@ -87,6 +87,9 @@ class Operators:
     __array_priority__ = 1000  # ndarray + tensor is left to the tensor
     _rank = 0
 
+    def _operand(self):
+        return self
+
     @property
     def dtype(self):
         """numpy.dtype of the elements."""
@@ -216,7 +219,7 @@ class Operators:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(self.shape[0]))
 
-    # Views as operations of a program; tensors, whose layout is known, do without.
+    # Views as operations of a program; arrays do without (module `_views`).
 
     def _reshape(self, shape):
         return self._make("reshape", (self,), {"shape": shape})

@@ -19,7 +19,7 @@ class Program:
     >>> p = tensord.Program()
     >>> u = p.loop(10, lambda i, u: u * 0.5, p.input([1024.0, 2048.0]))
     >>> tensord.run(p, u)
-    Tensor([1., 2.], dtype=float64)
+    Array([1., 2.], shape=(2,), dtype=float64, 16 bytes)
     """
 
     def __init__(self):
@@ -41,7 +41,7 @@ class Program:
         Value
         """
         operand = as_operand(x)
-        return operand if isinstance(operand, Value) else Input(operand)
+        return operand if isinstance(operand, Value) else Input(operand._operand())
 
     def parameter(self, shape, dtype="float64"):
         """A value for what calls will bring, once the program is defined (`Client.define`).
@@ -125,7 +125,7 @@ class Program:
         ArgumentError
             The watch list does not fit.
         """
-        carried = tuple(as_operand(x) for x in carried)
+        carried = tuple(as_operand(x)._operand() for x in carried)
         loop, block = self._make_loop(False, n_steps, body, carried)
         loop.every, loop.at = _watched_steps(loop, every, at)
         return self._close_loop(loop, block, carried)
@@ -164,7 +164,7 @@ class Program:
         [1024.0, 10.0]
         """
         carried = tuple(x if isinstance(x, Value) else self.input(x) for x in carried)
-        first = as_operand(condition(*carried))
+        first = as_operand(condition(*carried))._operand()
 
         def turn(i, _, *values):
             results = body(i, *values)
@@ -174,7 +174,7 @@ class Program:
                     "bad_program",
                     f"the body returns {len(results)} values, but {len(values)} are carried",
                 )
-            results = [as_operand(x, old._number) for x, old in zip(results, values)]
+            results = [as_operand(x, old._number)._operand() for x, old in zip(results, values)]
             results = [x if isinstance(x, Value) else Input(x) for x in results]
             return condition(*results), *results
 
@@ -219,7 +219,7 @@ class Program:
                 "bad_program",
                 f"the body returns {len(results)} values, but {len(carried)} are carried",
             )
-        loop.results = [as_operand(x, old._number) for x, old in zip(results, carried)]
+        loop.results = [as_operand(x, old._number)._operand() for x, old in zip(results, carried)]
         loop.watch = watched
 
     def watch(self, value):
@@ -231,7 +231,7 @@ class Program:
         """
         if not self._open:
             raise error("bad_program", "watch() is for the body of a loop")
-        self._open[-1][1].append(as_operand(value))
+        self._open[-1][1].append(as_operand(value)._operand())
 
 
 def _watched_steps(loop, every, at):

@@ -30,8 +30,8 @@ def nonzero(x, /):
     Examples
     --------
     >>> import tensord
-    >>> tensord.nonzero([[0, 3], [5, 0]])
-    (Tensor([0, 1], dtype=int64), Tensor([1, 0], dtype=int64))
+    >>> [x.tolist() for x in tensord.nonzero([[0, 3], [5, 0]])]
+    [[0, 1], [1, 0]]
     """
     if isinstance(x, Value):
         raise error("bad_program", "of a value, use program.op('nonzero', x): a row for each axis")
@@ -62,7 +62,7 @@ def searchsorted(x1, x2, /, *, side="left", sorter=None):
     --------
     >>> import tensord
     >>> tensord.searchsorted([1, 3, 3, 5], [3, 4])
-    Tensor([1, 3], dtype=int64)
+    Array([1, 3], shape=(2,), dtype=int64, 16 bytes)
     """
     if side not in ("left", "right"):
         raise error("bad_arguments", f"side is 'left' or 'right', not {side!r}")

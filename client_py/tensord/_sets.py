@@ -29,7 +29,7 @@ def unique_values(x, /):
     --------
     >>> import tensord
     >>> tensord.unique_values([3, 1, 3])
-    Tensor([1, 3], dtype=int64)
+    Array([1, 3], shape=(2,), dtype=int64, 16 bytes)
     """
     return call("unique_values", (x,))
 
@@ -63,7 +63,7 @@ def isin(x1, x2, /, *, invert=False):
     --------
     >>> import tensord
     >>> tensord.isin([1, 2, 3], [3, 1])
-    Tensor([ True, False,  True], dtype=bool)
+    Array([ True, False,  True], shape=(3,), dtype=bool, 3 bytes)
     """
     found = call("isin", (x1, x2))
     return equal(found, False) if invert else found

@@ -34,7 +34,7 @@ def sort(x, /, *, axis=-1, descending=False, stable=True):
     --------
     >>> import tensord
     >>> tensord.sort([3, 1, 2], descending=True)
-    Tensor([3, 2, 1], dtype=int64)
+    Array([3, 2, 1], shape=(3,), dtype=int64, 24 bytes)
     """
     return call("sort", (x,), _attrs(axis, descending))
 
@@ -46,7 +46,7 @@ def argsort(x, /, *, axis=-1, descending=False, stable=True):
     --------
     >>> import tensord
     >>> tensord.argsort([3, 1, 2])
-    Tensor([1, 2, 0], dtype=int64)
+    Array([1, 2, 0], shape=(3,), dtype=int64, 24 bytes)
     """
     return call("argsort", (x,), _attrs(axis, descending))
 
@@ -71,7 +71,7 @@ def topk(x, k, /, *, axis=-1, largest=True):
     Examples
     --------
     >>> import tensord
-    >>> tensord.topk([3, 1, 2], 2)
-    (Tensor([3, 2], dtype=int64), Tensor([0, 2], dtype=int64))
+    >>> [x.tolist() for x in tensord.topk([3, 1, 2], 2)]
+    [[3, 2], [0, 2]]
     """
     return call("topk", (x,), {**_attrs(axis, largest), "k": operator.index(k)})

@@ -71,7 +71,10 @@ def arrive(address, id, name, view):
             f"{what} that was pickled is not there any more; what is unnamed lives a minute longer "
             "than who refers to it, and is of one user",
         ) from gone
-    return tensor if view is None else tensor._view(*view)
+    if view is not None:
+        tensor._value = tensor._value._view(*view)
+        tensor.shape = tensor._value.shape
+    return tensor
 
 
 def depart(tensor):

@@ -24,7 +24,7 @@ import operator
 
 import numpy
 
-from ._client import default_client
+from ._default import default_client
 from ._compose import compose
 from ._conversion import astype
 from ._creation import arange
@@ -34,7 +34,7 @@ from ._functions import tensor_of
 from ._index import axes_of
 from ._manipulation import roll
 from ._operands import Constant, Scalar, as_operand
-from ._tensor import Tensor
+from ._array import Array
 
 __all__ = [
     "fft",
@@ -246,7 +246,7 @@ def _array_of(name, x, norm):
     if norm not in _NORMS:
         raise error("bad_arguments", f"{name}: norm is one of {', '.join(_NORMS)}, not {norm!r}")
     x = as_operand(x)
-    if isinstance(x, Tensor):
+    if isinstance(x, Array):
         if not x.is_sealed:
             raise error("not_sealed", f"{name}: the tensor is still being written; seal it first")
         client, array = x.client, x._read()
@@ -306,7 +306,7 @@ def _transform(client, name, array, lengths, axes, arguments):
                 result.array[...] = getattr(numpy.fft, name)(array, *arguments)
             except MemoryError:
                 raise error("client_memory", f"{name}: no memory here for {shape}") from None
-    return Tensor(client, result._handle)
+    return Array(client, result._value)
 
 
 # ---- frequencies ----

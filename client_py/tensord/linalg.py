@@ -8,14 +8,14 @@ float64. What can fail on its data raises `LinAlgError`, which names the matrix.
 import collections
 import operator
 
+from ._array import Array, compute
 from ._compose import compose
 from ._errors import error
 from ._functions import call, matmul, tensor_of
-from ._graph import apply
+from ._graph import Value, apply
 from ._norms import matrix_norm, vector_norm
 from ._operands import as_operand
 from ._products import cross, diagonal_of, outer, tensordot, vecdot
-from ._tensor import Tensor
 
 QRResult = collections.namedtuple("QRResult", "Q R")
 QRResult.__doc__ = "What `qr` yields."
@@ -210,7 +210,7 @@ def lu_solve(factors, x2, /):
     >>> from tensord import linalg
     >>> factors = linalg.lu([[0.0, 2.0], [4.0, 0.0]])
     >>> linalg.lu_solve(factors, [2.0, 4.0])
-    Tensor([1., 1.], dtype=float64)
+    Array([1., 1.], shape=(2,), dtype=float64, 16 bytes)
     """
     return call("lu_solve", (*factors, x2))
 
@@ -390,12 +390,10 @@ def diagonal(x, /, *, offset=0):
     """
     x, offset = tensor_of(x), operator.index(offset)
     m, n = _matrix("diagonal", x)
-    if not isinstance(x, Tensor):
+    if not isinstance(x, Array):
         return diagonal_of(x, offset)
     count = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
-    *lead, row, column = x.strides
-    start = column * offset if offset >= 0 else -row * offset
-    return x._view((*x.shape[:-2], count), (*lead, row + column), start)
+    return x._diagonal(offset, count, diagonal_of)
 
 
 def trace(x, /, *, offset=0, dtype=None):
@@ -438,7 +436,9 @@ def matrix_power(x, n, /):
             )
         if n == 0:
             attrs = {"shape": (rows, rows), "dtype": x._number, "k": 0}
-            return apply("eye", (), attrs)._broadcast(x.shape)
+            if isinstance(x, Value):
+                return apply("eye", (), attrs, beside=(x,))._broadcast(x.shape)
+            return compute("eye", (), attrs, x.client)._broadcast(x.shape)
         power, square = None, call("inv", (x,)) if n < 0 else x
         for i in range(abs(n).bit_length()):
             if i:

@@ -302,7 +302,7 @@ def einsum(x, y, text):
 
 
 def last_two(x):
-    return x if x.ndim < 2 else x.mT if isinstance(x, tensord.Tensor) else x.swapaxes(-1, -2)
+    return x if x.ndim < 2 else x.mT if isinstance(x, tensord.Array) else x.swapaxes(-1, -2)
 
 
 def factors(name, expected, call=None, dtypes=ALL, domain="unit", shapes=RECTANGLES, ulp=UNITS,

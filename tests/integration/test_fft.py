@@ -162,7 +162,7 @@ def test_shifts_of_no_axes(client):
 def test_results_are_tensors_like_any_other(client):
     x = client.put(numbers((8,), "float64"), "x")
     y = fft.fft(x[::2])
-    assert type(y) is tensord.Tensor and y.is_sealed and y.client is client
+    assert type(y) is tensord.Array and y.is_sealed and y.client is client
     client.put(y, "spectrum")
     assert client.get("spectrum").tolist() == numpy.fft.fft(numpy.asarray(x)[::2]).tolist()
     assert client.open("spectrum").id == y.id  # it was given the name, not copied

@@ -192,7 +192,7 @@ def test_the_file_in_shared_memory_says_so(own_daemon):
     f = numpy.asfortranarray(numpy.arange(40_000.0).reshape(200, 200))
     with own_daemon.connect() as client:
         client.put(f)
-        kept = client.put(f) + 1
+        kept = tensord.eval(client.put(f) + 1)
         files = [path for path in own_daemon.shm_directory.iterdir()
                  if path.name.startswith(own_daemon.prefix)]
         loaded = []

@@ -19,12 +19,12 @@ MODULES = sorted(
 def test_examples(daemon, monkeypatch, name):
     module = tensord if name == "__init__" else importlib.import_module(f"tensord.{name}")
     monkeypatch.setenv("TENSORD_SOCKET", daemon.socket)
-    monkeypatch.setattr(tensord._client, "_default", None)
+    monkeypatch.setattr(tensord._default, "_default", None)
     try:
         assert doctest.testmod(module).failed == 0
     finally:
-        if tensord._client._default is not None:
-            tensord._client._default.close()
+        if tensord._default._default is not None:
+            tensord._default._default.close()
 
 
 def test_there_are_examples():

@@ -529,8 +529,12 @@ def test_length_and_iteration(client):
 
 def test_repr(client):
     client.put(numpy.arange(3), "small")
-    assert repr(client.open("small")) == "Tensor([0, 1, 2], dtype=int64, name='small')"
-    assert repr(client.put(numpy.zeros((0, 2)))) == "Tensor([], shape=(0, 2), dtype=float64)"
+    assert repr(client.open("small")) == (
+        "Array([0, 1, 2], shape=(3,), dtype=int64, name='small', 24 bytes)"
+    )
+    assert repr(client.put(numpy.zeros((0, 2)))) == (
+        "Array([], shape=(0, 2), dtype=float64, 0 bytes)"
+    )
     assert "..." in repr(client.put(numpy.zeros(10**6)))
     p = tensord.Program()
     assert "(3,)" in repr(p.input([1, 2, 3]))
@@ -574,8 +578,7 @@ def test_arange(client, args):
 @pytest.mark.parametrize("n", [4, 400])
 def test_creation_like_arrays(client, monkeypatch, n):
     """Their shapes and layouts are all that is asked of arrays: they stay where they are."""
-    monkeypatch.setattr(tensord._creation, "default_client", lambda: client)
-    monkeypatch.setattr(tensord._functions, "default_client", lambda: client)
+    monkeypatch.setattr(tensord._default, "default_client", lambda: client)
     monkeypatch.setattr(client, "put", None)
     for x in (numpy.ones((n, 3), order="F"), numpy.ones((2, n, 3)).transpose(1, 2, 0),
               numpy.ones((n, 3))[::-1, ::2], [[1, 2], [3, 4]], numpy.float32(3), True):
@@ -626,7 +629,7 @@ def test_creation_refused(client):
 def test_functions_of_arrays(daemon, monkeypatch, x):
     """Without a tensor among the operands, the default client computes."""
     monkeypatch.setenv("TENSORD_SOCKET", daemon.socket)
-    monkeypatch.setattr(tensord._client, "_default", None)
+    monkeypatch.setattr(tensord._default, "_default", None)
     array = numpy.array(x)
     try:
         same(tensord.matmul(x, array), array @ array)

@@ -1,0 +1,595 @@
+# SPDX-License-Identifier: MIT
+"""Arrays: what numpy's are, computed in the daemon.
+
+An array is lazy: an operation on it is noted, with dtype and shape known at once, and computed with
+others in one request when somebody looks (module `_force`). It has an immutable value, which an
+assignment replaces; or it is a view of another array, its base (module `_views`).
+
+What the value of an array is, ``_operand()`` says: a `Tensor` where it lies in the daemon, a
+`Value` while it is pending, or the number or small array that it was made of.
+"""
+
+import sys
+import weakref
+
+import numpy
+
+from . import _native
+from ._errors import error
+from ._force import MAY_FAIL, force, track
+from ._graph import Input, Node, Value, infer, innermost, lookup, user_place, values_of
+from ._index import normal_axes
+from ._lease import Lease
+from ._naming import how_named
+from ._operands import Constant, as_operand
+from ._operators import Operators
+from ._tensor import Tensor
+from ._timeouts import milliseconds
+from ._users import depart
+from ._views import Broadcast, Diagonal, Part, Permuted, Reshaped
+
+def _count_references():
+    """To something that one object refers to, as `Array._operand` counts them."""
+    holder = Exception()
+    holder.base = object()
+    base = holder.base
+    return sys.getrefcount(base)
+
+
+_ALONE = _count_references()
+
+
+def compute(op, args, attrs=None, client=None):
+    """The results of an operation, pending: an array, or a tuple of them if it has several.
+
+    What may fail on its data is computed now, and so is what has a shape that depends on them.
+
+    Parameters
+    ----------
+    op : str
+    args : sequence of operand
+        Arrays, numbers, arrays of numpy's.
+    attrs : dict, optional
+    client : Client, optional
+        Who computes, where no array says it; without, the default one.
+    """
+    client = client_of(args, client)
+    operands = [arg._operand() if isinstance(arg, Array) else _frozen(arg, client) for arg in args]
+    return compute_node(Node(op, tuple(operands), attrs, innermost(operands)), client)
+
+
+def compute_node(node, client):
+    """The same for a node."""
+    values = values_of(node, infer(node))
+    is_counted = any(None in value.shape for value in values)
+    is_now = is_counted or node.op in MAY_FAIL or node.op.startswith("user.")
+    if node.block is not None and is_now:
+        if is_counted:
+            raise error(
+                "bad_program", f"{node.op}: a result whose shape depends on data is not traced"
+            )
+        node.place = user_place()
+    for value in values:
+        track(value, client)
+    if len(values) > 1:
+        node.results = [weakref.ref(value) for value in values]
+    if is_now and node.block is None:
+        force(client or _default_client(), values)
+    arrays = tuple([Array(client, value) for value in values])
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def client_of(args, client=None):
+    """The one client that the arrays among the operands belong to; None if none of them tells."""
+    for arg in args:
+        own = arg._client if isinstance(arg, Array) else None
+        if own is not None and own is not client:
+            if client is not None:
+                raise error(
+                    "bad_arguments", "arrays of two clients; open one with the other, by name or id"
+                )
+            client = own
+    return client
+
+
+def array_of(x):
+    """An array of whatever can be an operand; an array, or a value of a program, as it is."""
+    x = as_operand(x)
+    return x if isinstance(x, Operators) else Array(None, _frozen(x, None))
+
+
+def _default_client():
+    from ._default import default_client
+
+    return default_client()
+
+
+def _frozen(leaf, client):
+    """What shows an array of the caller's, as it is now."""
+    if type(leaf) is not Constant:
+        return leaf
+    if leaf.array.nbytes <= _native.INLINE_MAX:
+        return Constant(leaf.array.copy("K"))
+    return (client or _default_client())._put(leaf)
+
+
+def evaluate(*arrays):
+    """Have arrays be computed, those of one client in one request.
+
+    Parameters
+    ----------
+    *arrays : Array
+
+    Returns
+    -------
+    Array or tuple of Array
+        What was given.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = tensord.put([1.0, 2.0])
+    >>> y, z = tensord.eval(x + 1, x * 2)
+    """
+    clients = {}
+    for array in arrays:
+        value = array._operand()
+        if type(value) is Value:
+            client = array._client or _default_client()
+            clients.setdefault(id(client), (client, []))[1].append(value)
+    for client, values in clients.values():
+        force(client, values)
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+class Array(Operators):
+    """An array that the daemon computes, and keeps.
+
+    It has the operators and methods of numpy's arrays and of the array API standard. What they
+    yield is computed when a value is needed: by ``numpy.asarray``, ``print``, ``float`` and so on,
+    or `eval`. Slices and transposes are views, which see what is assigned to their base and cost
+    nothing. ``numpy.asarray(x)`` shows the memory itself, without a copy, read-only: what the array
+    held then, whatever is assigned later.
+
+    What it holds stays in the daemon as long as somebody refers to it; an array of numpy's over its
+    memory is valid as long as numpy holds it, whatever becomes of array, name, client or daemon.
+
+    Mutable ones (`put` with ``mutable=True``) are written in place, by assignments and under
+    leases, and seen by every process that opened them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    """
+
+    __slots__ = (
+        "_client",
+        "shape",
+        "_number",
+        "_value",
+        "_base",
+        "_step",
+        "_seen",
+        "_is_dense",
+        "_is_fixed",
+        "__weakref__",
+    )
+    _rank = 1
+    node = None
+
+    def __init__(self, client, value):
+        self._client = value.client if type(value) is Tensor else client
+        self.shape = value.shape
+        self._number = value._number
+        self._value = value
+        self._base = self._step = self._seen = None
+        self._is_dense = True  # a view: are its elements next to each other, in order?
+        self._is_fixed = False  # others know its value by a name, so it is not assigned to
+
+    # ---- its value ----
+
+    def _operand(self):
+        base = self._base
+        if base is None:
+            value = self._value
+        else:
+            value = self._look(base)
+            if sys.getrefcount(base) <= _ALONE:  # nobody can write the base any more
+                self._value, self._is_fixed = value, not self._is_writable
+                self._base = self._step = self._seen = None
+        if type(value) is not Value or value.node is not None:
+            return value
+        if self._base is None:
+            self._value = value.leaf
+        else:
+            self._seen = self._seen[0], value.leaf
+        return value.leaf
+
+    def _look(self, base):
+        """What the view sees of its base."""
+        of = base._operand()
+        if self._seen is None or self._seen[0] is not of:
+            source = of if isinstance(of, (Value, Tensor)) else Input(of)
+            value = self._step.get(source)
+            if type(value) is Value:
+                track(value, self._client)
+            self._seen = of, value
+        return self._seen[1]
+
+    def _tensor(self):
+        """The tensor that its value is, computed first where it is pending."""
+        value = self._operand()
+        if type(value) is Tensor:
+            return value
+        if self._client is None:
+            self._client = _default_client()
+        if type(value) is Value:
+            force(self._client, (value,))
+            return self._operand()
+        tensor = self._client._put(value)
+        if self._base is None:
+            self._value = tensor
+        else:
+            self._seen = self._seen[0], tensor
+        return tensor
+
+    def _make(self, op, args, attrs=None):
+        return compute(op, args, attrs)
+
+    def _add_to(self, builder, client):
+        """As an input of a request."""
+        return self._tensor()._add_to(builder, client)
+
+    @property
+    def key(self):
+        """What tells it apart from other operands of a program."""
+        return id(self)
+
+    # ---- what it is ----
+
+    @property
+    def client(self):
+        """The `Client` that it belongs to."""
+        if self._client is None:
+            self._client = _default_client()
+        return self._client
+
+    @property
+    def device(self):
+        """Where it is computed: "cpu"."""
+        return "cpu"
+
+    @property
+    def _resident(self):
+        """The tensor, if there is one yet; nothing is computed for it."""
+        value = self._operand()
+        return value if type(value) is Tensor else None
+
+    @property
+    def name(self):
+        """Its name when this reference was made; None if it had none, and for views."""
+        tensor = self._resident
+        return None if tensor is None else tensor.name
+
+    @property
+    def id(self):
+        """16 bytes by which other connections of this user can open it; of a view, the whole's."""
+        return self._tensor().id
+
+    @property
+    def strides(self):
+        """Bytes from one element to the next, along each axis."""
+        return self._tensor().strides
+
+    @property
+    def is_sealed(self):
+        """Is it complete, and so immutable?"""
+        return self._tensor().is_sealed
+
+    @property
+    def is_mutable(self):
+        """Is it, or will it be once it is sealed, written by assignments and under leases?"""
+        tensor = self._resident
+        return tensor is not None and tensor.is_mutable
+
+    @property
+    def is_evictable(self):
+        """May it be deleted for its memory, as far as this reference was told?"""
+        return self._tensor()._handle.is_evictable
+
+    @property
+    def is_shared(self):
+        """Do other users read it, as far as this reference was told?"""
+        return self._tensor()._handle.is_shared
+
+    @property
+    def owner(self):
+        """Uid of the user whose it is; None: one's own."""
+        return self._tensor()._handle.owner
+
+    # ---- for others ----
+
+    def share(self, shared=True):
+        """Let every user who may connect read this tensor under its name; they cannot write it.
+
+        Nothing is copied where nobody can write its memory any more; this process gives that up.
+        It lasts as long as the name means this tensor.
+
+        Parameters
+        ----------
+        shared : bool
+            False: nobody else opens it any more; who has it keeps it.
+
+        Returns
+        -------
+        Tensor
+            This one.
+
+        Raises
+        ------
+        ArgumentError
+            It has no name, or is a view.
+        MutableTensor
+            It is mutable: share a `snapshot`.
+        NotOwner
+            It is another user's.
+        """
+        tensor = self._tensor()
+        if tensor._is_view:
+            raise error("bad_arguments", "a view is not shared, only a whole array")
+        tensor._handle.share(shared)
+        return self
+
+    def snapshot(self, name=None, replace=False, timeout=None, evictable=False):
+        """A sealed copy of what a tensor, mutable or not, holds now.
+
+        Parameters
+        ----------
+        name : str, optional
+        replace : bool
+            The name may be in use.
+        timeout : float, optional
+            How long to wait for those that write, and for memory, in seconds; see `read`.
+        evictable : bool
+            It may be deleted for its memory, see `Client.put`.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        LeaseConflict, Torn, NameTaken, OutOfMemory
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+        >>> before = t.snapshot()
+        >>> t[0] = 9
+        >>> before
+        Array([1., 2., 3.], shape=(3,), dtype=float64, 24 bytes)
+        """
+        tensor = self._tensor()
+        if tensor._is_view:
+            raise error("bad_arguments", "of a view compute an array; a snapshot is of a whole one")
+        how = how_named(replace, evictable)
+        handle = tensor._handle.snapshot(name, how, milliseconds(timeout, 0))
+        return opened(Tensor(self.client, handle), name is not None)
+
+    def lend(self):
+        """Have it live for a minute more, even if nobody refers to it: time for another process of
+        this user to `open_id` it. Pickling an unnamed tensor does it. Begins anew with each call.
+        """
+        self._tensor()._handle.lend()
+
+    def __reduce__(self):
+        return depart(self._tensor())
+
+    # ---- memory ----
+
+    def _map(self, mode, share):
+        return self._tensor()._map(mode, share)
+
+    def _read(self):
+        """An array of numpy's to read values from, which need not be the shared memory."""
+        return self._tensor()._read()
+
+    def __array__(self, dtype=None, copy=None):
+        """Its memory as a read-only numpy.ndarray: a snapshot, whatever is assigned later.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype, optional
+            Another one means a copy.
+        copy : bool, optional
+            True: always copy. False: refuse (ValueError) where a copy would be needed.
+        """
+        return self._tensor().__array__(dtype, copy)
+
+    def _item(self, to):
+        if self.size != 1:
+            raise TypeError(
+                f"only an array of one element becomes {to}, this has shape {self.shape}"
+            )
+        return self._read().item()
+
+    def item(self):
+        """The only element, as a Python number."""
+        return self._item("a number")
+
+    def tolist(self):
+        """The elements, as nested lists of Python numbers."""
+        return self._read().tolist()
+
+    def __complex__(self):
+        return complex(self._item("a complex"))
+
+    def __float__(self):
+        return float(self._item("a float"))
+
+    def __int__(self):
+        return int(self._item("an int"))
+
+    def __index__(self):
+        if self.ndim or self.dtype.kind not in "iu":
+            raise TypeError("only a 0-d array of integers can be an index")
+        return self._item("an index")
+
+    def __bool__(self):
+        if self.size != 1:
+            raise ValueError(f"the truth value of an array of shape {self.shape} is ambiguous")
+        return bool(self._item("a bool"))
+
+    def __repr__(self):
+        value = self._operand()
+        what = f"shape={self.shape}, dtype={self.dtype}"
+        if type(value) is Value and value.node.block is not None:
+            return f"<tensord.Array {what}, traced>"
+        if self._client is not None and self._client.is_closed:
+            return f"<tensord.Array {what}>"
+        tensor = self._tensor()
+        if tensor.name is not None:
+            what += f", name={tensor.name!r}"
+        if not (tensor.is_sealed or tensor.is_mutable):
+            return f"<tensord.Array {what}>"
+        text = numpy.array2string(tensor._read(), separator=", ", prefix="Array(")
+        return f"Array({text}, {what}, {self.nbytes} bytes)"
+
+    # ---- writing ----
+
+    def read(self, timeout=None, torn=False):
+        """Have nobody write this tensor, or view of one, while it is read.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How long to wait for those that write, in seconds; without it they are refused to be
+            waited for (but for programs that were sent before).
+        torn : bool
+            Read also what somebody who vanished was writing.
+
+        Returns
+        -------
+        Lease
+            A context manager, whose value is a read-only numpy.ndarray over the memory.
+
+        Raises
+        ------
+        LeaseConflict
+            When the block is entered: somebody writes a part of it.
+        Torn
+            Likewise: whoever wrote a part of it vanished before the end.
+        Sealed
+            It is not mutable, so that it can be read without.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+        >>> with t[:2].read() as a:
+        ...     print(a)
+        [1. 2.]
+        """
+        return Lease(self._tensor(), False, timeout, torn)
+
+    def write(self, timeout=None):
+        """Write this tensor, or view of one, in place, while nobody else reads or writes it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How long to wait for others, in seconds; see `read`.
+
+        Returns
+        -------
+        Lease
+            A context manager, whose value is a writable numpy.ndarray over the memory: not to be
+            written behind the block. What was written is seen by whoever looks afterwards, also
+            where the block raises. If this process ends within the block, the part is torn.
+
+        Raises
+        ------
+        LeaseConflict
+            When the block is entered: somebody else reads or writes a part of it.
+        Sealed
+            It is not mutable.
+        LeaseLost
+            When the block is left: the connection ended meanwhile.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+        >>> with t[1:].write() as a:
+        ...     a += 0.5
+        >>> t
+        Array([1. , 2.5, 3.5], shape=(3,), dtype=float64, 24 bytes)
+        """
+        return Lease(self._tensor(), True, timeout, False)
+
+    @property
+    def _is_writable(self):
+        """May it be assigned to?"""
+        array = self
+        while array._base is not None:
+            if array._step.put is None:
+                return False
+            array = array._base
+        return not array._is_fixed
+
+    def _store(self, new):
+        """Have it hold another array's value, of its shape and dtype; views of it see that."""
+        if self._base is None:
+            self._value, self._client = new._operand(), new._client
+        else:
+            self._base._store(self._step.put(self._base, new))
+
+    # ---- views ----
+
+    def _view(self, step, shape, is_dense=False):
+        view = object.__new__(Array)
+        view._client = self._client
+        view.shape = shape
+        view._number = self._number
+        view._value = view._seen = None
+        view._base = self
+        view._step = step
+        view._is_dense = is_dense and self._is_dense
+        view._is_fixed = False
+        return view
+
+    def _at(self, index):
+        return self._view(Part(index), index.shape, index.is_dense(self.shape))
+
+    def _permute(self, axes):
+        order = normal_axes(axes, self.ndim)
+        if order is None:
+            self._infer("permute_dims", {"axes": tuple(axes)})  # refuses
+        in_order = order == list(range(self.ndim))
+        return self._view(Permuted(order), tuple([self.shape[i] for i in order]), in_order)
+
+    def _broadcast(self, shape):
+        return self._view(Broadcast(shape), self._infer("broadcast_to", {"shape": shape}))
+
+    def _reshape(self, shape):
+        shape = self._infer("reshape", {"shape": shape})
+        if not self._is_dense:
+            return compute("reshape", (self,), {"shape": shape})
+        return self._view(Reshaped(shape), shape, True)
+
+    def _diagonal(self, offset, count, of_value):
+        return self._view(Diagonal(offset, of_value), (*self.shape[:-2], count))
+
+    def _infer(self, op, attrs):
+        """Shape of the result of an operation on this one array; refused where it is wrong."""
+        ((_, shape),) = _native.infer(lookup(op)[0], (self,), attrs)
+        return shape
+
+
+def opened(tensor, is_fixed):
+    """An array of what the daemon keeps."""
+    array = Array(None, tensor)
+    array._is_fixed = is_fixed and not tensor.is_mutable
+    return array

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: MIT
+"""Forcing: pending values become tensors, in one request.
+
+What is computed with the wanted values. Of the nodes that they need, some have values that somebody
+else still refers to: an array of the user's, or a node that is not needed now. Where such a node
+ends a region of the engine (a matmul, a sort, a reduction, ...), its value is an output too, since
+it lies in memory anyway; where it is element by element, it is recomputed the first time, and kept
+from the second time on. Who refers to a value is counted by Python itself: whatever is above the
+references from within the program is somebody else's.
+
+Threads. Nodes that are being computed are marked with their `Run`; whoever meets the mark waits for
+that run. `_lock` covers finding and marking, never a request. A run that was sent ahead, because
+too much was pending, is waited for by whoever needs something of it; what fails in it is pending as
+before, and shows where it is needed.
+"""
+
+import collections
+import os
+import sys
+import threading
+import weakref
+
+from . import _native
+from ._errors import TensordError, classes, error
+from ._graph import emit_node
+from ._tensor import Tensor
+
+#: So many pending nodes at most; then they are sent, without waiting.
+PENDING_MAX = 256
+
+MAY_FAIL = frozenset(name for name, _, _, may_fail, _ in _native.OPS if may_fail)
+
+# Operations whose results lie in memory only where somebody keeps them: the engine fuses them.
+_FUSED = frozenset(
+    "add subtract multiply divide pow maximum minimum negative abs sqrt exp log expm1 log1p log2 "
+    "log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 hypot logaddexp equal "
+    "not_equal less less_equal greater greater_equal floor_divide remainder bitwise_and bitwise_or "
+    "bitwise_xor bitwise_invert bitwise_left_shift bitwise_right_shift logical_and logical_or "
+    "logical_xor logical_not ceil floor trunc round sign signbit copysign nextafter isfinite isinf "
+    "isnan clip square reciprocal real imag conj where astype permute_dims slice reshape "
+    "broadcast_to zeros ones full arange eye linspace".split()
+)
+
+# What may be the fault of a value that nobody asked for.
+_OF_VALUES = tuple(
+    classes[name]
+    for name in "OutOfMemory QuotaExceeded LimitError ValueRefused LinAlgError OutOfRange "
+    "KernelError".split()
+)
+
+# Memory of smaller ones is not worth asking who else refers to it.
+_DONATED_MIN = 65536
+
+_lock = threading.Lock()
+
+
+def _n_references(held):
+    """How many references there are to what a loop has in hand, beside the loop's."""
+    return sys.getrefcount(held) - _own_references
+
+
+def _count_own_references():
+    for held in [object()]:
+        return _n_references(held) - 1
+
+
+_own_references = 0
+_own_references = _count_own_references()
+
+
+def _renew_lock():
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+class _Plan:
+    """What a request for some values has in it.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        Each after those that it needs.
+    leaves : list of operand
+        What they need that exists.
+    extra : list of Value
+        Beside the wanted ones, those that are outputs too.
+    donated : list of operand
+        Those leaves that nothing else refers to: results may lie in their memory.
+    busy : Run or None
+        What must be waited for first; there is nothing else then.
+    """
+
+    __slots__ = ("nodes", "leaves", "extra", "donated", "busy")
+
+    def __init__(self, wanted):
+        self.busy = None
+        self.leaves, self.extra, self.donated = [], [], []
+        nodes = {}
+        operands = list(wanted)  # once for each reference from within the program
+        for operand in operands:
+            node = operand.node
+            if node is None:
+                continue
+            run = node.run
+            if run is not None and run.pid == os.getpid():
+                self.busy = run
+                return
+            if node.serial not in nodes:
+                if node.block is not None:
+                    raise _traced(operand)
+                nodes[node.serial] = node
+                operands += node.args
+        self.nodes = [nodes[serial] for serial in sorted(nodes)]
+        del operand, node  # they would count as references
+        self._look_around(set(map(id, wanted)), operands, nodes)
+
+    def _look_around(self, wanted, operands, nodes):
+        """Who is referred to by others?"""
+        counts = collections.Counter(map(id, operands))
+        unique = {id(operand): operand for operand in operands}
+        own, live = [], []
+        for operand in unique.values():
+            # From within: the list of operands, the arguments of nodes, and unique.
+            is_live = _n_references(operand) > 2 * counts[id(operand)] + 1
+            if operand.node is None or operand.node.serial not in nodes:
+                self.leaves.append(operand)
+                if not is_live:
+                    own.append(operand)
+            elif is_live and id(operand) not in wanted:
+                live.append(operand)
+        for node in self.nodes:
+            for ref in node.results or ():
+                value = ref()
+                if value is not None and id(value) not in unique:
+                    live.append(value)
+        for value in live:
+            if value.node.op in _FUSED and not value.was_live:
+                value.was_live = True
+            else:
+                self.extra.append(value)
+        if len(self.extra) == len(live):  # else a leaf may be needed again
+            self.donated = [leaf for leaf in own if _may_be_given_away(leaf)]
+
+
+def _may_be_given_away(leaf):
+    """Is it a large unnamed tensor to which nothing but the leaf refers?"""
+    tensor = leaf._source
+    if type(tensor) is not Tensor or tensor.nbytes < _DONATED_MIN:
+        return False
+    if tensor.is_mutable or tensor._is_view or tensor.name is not None:
+        return False
+    # The leaf's slot, the name here, and the row; the tensor's slot and the row.
+    for held, n_own in ((tensor, 3), (tensor._handle, 2)):
+        if held is not leaf and _n_references(held) > n_own:
+            return False
+    return True
+
+
+def _traced(value):
+    return error(
+        "bad_program",
+        f"an array of shape {value.shape} and dtype {value.dtype} that is being traced has no "
+        "value yet; inside of jit and of loops use where() and while_loop() for what depends on it",
+    )
+
+
+class Run:
+    """A request for some values, from the marking of its nodes until they are tensors."""
+
+    __slots__ = ("client", "wanted", "plan", "pending", "pid", "_lock")
+
+    def __init__(self, client, wanted, plan):
+        self.client = client
+        self.wanted = wanted
+        self.plan = plan
+        del plan.extra[max(_native.OUTPUTS_MAX - len(wanted), 0) :]
+        self.pending = None  # of a request that was sent ahead: what to wait for
+        self.pid = os.getpid()
+        self._lock = threading.Lock()  # held while the thread that forces is at it
+        self._lock.acquire()
+        for node in plan.nodes:
+            node.run = self
+
+    def compute(self, name=None, how=0, watch=None):
+        """Compute and wait; raises what is wrong with the wanted values."""
+        try:
+            while True:
+                try:
+                    builder, rows = self._emit(name, how)
+                    if watch is not None:
+                        watch(builder)
+                    handles = self.client._native.run(builder, rows)
+                except TensordError as problem:
+                    if not self.plan.extra or not isinstance(problem, _OF_VALUES):
+                        raise
+                    self.plan.extra.clear()
+                    self.plan.donated.clear()
+                else:
+                    self._settle(handles)
+                    return
+        finally:
+            self._unmark()
+            self._lock.release()
+
+    def send(self):
+        """Send it and come back. What fails shows where a value is needed."""
+        try:
+            try:
+                self.pending = self.client._native.submit(*self._emit(None, 0))
+            except TensordError:
+                self._unmark()
+        finally:
+            self._lock.release()
+
+    def finish(self):
+        """Wait until another thread, or the daemon, is done with it."""
+        with self._lock:
+            pending, self.pending = self.pending, None
+            if pending is None:
+                return
+            try:
+                self._settle(pending.wait())
+            except TensordError:
+                pass  # it is pending as before
+            finally:
+                self._unmark()
+
+    def _outputs(self):
+        return self.wanted + self.plan.extra
+
+    def _emit(self, name, how):
+        builder = _native.Builder()
+        numbers = {}
+        for leaf in self.plan.leaves:
+            numbers[leaf.key] = leaf._add_to(builder, self.client)
+        for leaf in self.plan.donated:
+            builder.donate(numbers[leaf.key])
+        for node in self.plan.nodes:
+            emit_node(builder, node, numbers)
+        rows = [numbers[value.key] for value in self._outputs()]
+        if name is not None:
+            rows = [(row, name if i == 0 else None, how, False) for i, row in enumerate(rows)]
+        return builder, tuple(rows)
+
+    def _settle(self, handles):
+        for value, handle in zip(self._outputs(), handles):
+            tensor = value.leaf = Tensor(self.client, handle)
+            value._number, value.shape = tensor._number, tensor.shape
+            value.cost = 0
+            value.node = None
+
+    def _unmark(self):
+        for node in self.plan.nodes:
+            node.run = None
+
+
+def _begin(client, values):
+    """A run for those of the values that are pending, its nodes marked; None if none is."""
+    while True:
+        with _lock:
+            wanted = [*{id(v): v for v in values if v.node is not None}.values()]
+            if not wanted:
+                return None
+            plan = _Plan(wanted)
+            if plan.busy is None:
+                return Run(client, wanted, plan)
+        plan.busy.finish()
+
+
+def force(client, values, name=None, how=0, watch=None):
+    """Have values be tensors.
+
+    Parameters
+    ----------
+    client : Client
+        Who computes.
+    values : sequence of Value
+    name, how
+        Of the first, as the native client takes them.
+    watch : callable, optional
+        Called with the builder of the request, to set bounds.
+    """
+    values = list(values)
+    for i in range(0, len(values), _native.OUTPUTS_MAX):
+        run = _begin(client, values[i : i + _native.OUTPUTS_MAX])
+        if run is not None:
+            run.compute(name, how, watch)
+
+
+def _n_pending(value):
+    """How many nodes have to be computed for it."""
+    seen = set()
+    operands = [value]
+    for operand in operands:
+        node = operand.node
+        if node is not None and node.serial not in seen:
+            seen.add(node.serial)
+            operands += node.args
+    return len(seen)
+
+
+class Readers:
+    """Of a client: the pending values that read mutable tensors, by the tensors' ids.
+
+    They are computed before such a tensor is written through this client, and when it is leased or
+    a lease of it ends.
+    """
+
+    def __init__(self, client):
+        self._client = weakref.ref(client)
+        self._values = collections.defaultdict(list)  # of weak references
+        self._n_writes = collections.Counter()  # leases to write that are held here
+
+    def add(self, tensor, value):
+        """Note that a pending value reads it; refused while it is leased here to be written."""
+        if self._n_writes[tensor.id]:
+            raise error(
+                "lease_conflict",
+                f"shape {tensor.shape} is read while this process holds a lease to write the "
+                "tensor; leave the block of write() first, or use its array",
+            )
+        refs = self._values[tensor.id]
+        if len(refs) > 16 and not len(refs) & (len(refs) - 1):
+            refs[:] = [ref for ref in refs if ref() is not None and ref().node is not None]
+        refs.append(weakref.ref(value))
+
+    def finish(self, tensors):
+        """Compute what is still to be read of tensors."""
+        for tensor in tensors:
+            if tensor is not None and self._values:
+                refs = self._values.pop(tensor.id, ())
+                values = [value for ref in refs if (value := ref()) is not None]
+                force(self._client(), [value for value in values if value.node is not None])
+
+    def lease(self, tensor, is_write, n):
+        """A lease begins (n = 1) or ends (n = -1)."""
+        self.finish([tensor])
+        if is_write:
+            self._n_writes[tensor.id] += n
+            if not self._n_writes[tensor.id]:
+                del self._n_writes[tensor.id]
+
+
+def track(value, client):
+    """Note a new pending value: what it reads, and how much is pending for it."""
+    cost = 1
+    for arg in value.node.args:
+        if type(arg) is Tensor:
+            if arg.is_mutable:
+                arg.client._readers.add(arg, value)
+        elif arg.node is not None:
+            cost += arg.cost
+    value.cost = cost
+    if cost > PENDING_MAX and value.node.block is None:
+        value.cost = cost = _n_pending(value)
+        if cost > PENDING_MAX and client is not None:
+            run = _begin(client, [value])
+            if run is not None:
+                value.cost = 1
+                run.send()

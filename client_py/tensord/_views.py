@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Views: what an array sees of another one, and what writing through it makes of that one.
+
+A view is one step away from the array that it was taken of, its base, which may be a view itself.
+`get` yields what the view sees of a tensor (another tensor, by strides: no request) or of a value
+(an operation more); `put` yields the base as it is after the view was written. So a view needs no
+memory to exist, and sees every later assignment to its base, as in numpy.
+"""
+
+from ._tensor import Tensor
+
+__all__ = ["Broadcast", "Diagonal", "Part", "Permuted", "Reshaped"]
+
+
+class Part:
+    """Elements a constant step apart along each axis; then axes are dropped and added."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index):
+        self.index = index
+
+    def _key(self):
+        index = self.index
+        return index.start, index.count, index.step, index.axes
+
+    def __eq__(self, other):
+        return isinstance(other, Part) and self._key() == other._key()
+
+    __hash__ = None
+
+    def get(self, base):
+        return base._at(self.index)
+
+    def put(self, base, new):
+        index = self.index
+        if new.shape != tuple(index.count):
+            new = new.reshape(tuple(index.count))
+        attrs = {"start": index.start, "shape": index.count, "step": index.step}
+        return base._make("assign", (base, new), attrs)
+
+
+class Permuted:
+    """The axes in another order."""
+
+    __slots__ = ("axes",)
+
+    def __init__(self, axes):
+        self.axes = axes
+
+    def get(self, base):
+        return base._permute(self.axes)
+
+    def put(self, base, new):
+        places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return new.permute_dims(tuple(places))
+
+
+class Reshaped:
+    """The same elements, in C order, under another shape."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def get(self, base):
+        return base._reshape(self.shape)
+
+    def put(self, base, new):
+        return new.reshape(base.shape)
+
+
+class Broadcast:
+    """Repeated along axes; not to be written."""
+
+    __slots__ = ("shape",)
+    put = None
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def get(self, base):
+        return base._broadcast(self.shape)
+
+
+class Diagonal:
+    """A diagonal of the last two axes; not to be written, as numpy's."""
+
+    __slots__ = ("offset", "of_value")
+    put = None
+
+    def __init__(self, offset, of_value):
+        self.offset = offset
+        self.of_value = of_value  # callable, from a value and the offset
+
+    def get(self, base):
+        if type(base) is Tensor:
+            return base._diagonal(self.offset)
+        return self.of_value(base, self.offset)
