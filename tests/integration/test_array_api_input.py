@@ -46,7 +46,7 @@ MADE = [
 ]
 
 
-@pytest.mark.parametrize("obj, dtype", MADE, ids=[repr(obj)[:30] for obj, _ in MADE])
+@pytest.mark.parametrize("obj, dtype", MADE, ids=[f"{type(obj).__name__}-{dtype}" for obj, dtype in MADE])
 def test_asarray(client, obj, dtype):
     x = asarray(client, obj)
     assert x.dtype == dtype
