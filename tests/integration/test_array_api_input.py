@@ -44,9 +44,10 @@ MADE = [
     (array.array("f", [1, 2]), "float32"), (memoryview(b"\1\2"), "uint8"),
     (memoryview(array.array("d", [1, 2])), "float64"),
 ]
+NAMES = [f"{type(obj).__name__}-{dtype}" for obj, dtype in MADE]
 
 
-@pytest.mark.parametrize("obj, dtype", MADE, ids=[f"{type(obj).__name__}-{dtype}" for obj, dtype in MADE])
+@pytest.mark.parametrize("obj, dtype", MADE, ids=NAMES)
 def test_asarray(client, obj, dtype):
     x = asarray(client, obj)
     assert x.dtype == dtype
