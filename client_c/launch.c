@@ -272,13 +272,16 @@ static int find_program(const td_client *client, char **pathp, td_error *error)
         return TD_OK;
 }
 
-/* In the grandchild: only calls that are safe after fork() in a process of several threads. */
-static void run_daemon(const char *program, char *const arguments[], int report)
+/*
+ * In the grandchild: only calls that are safe after fork() in a process of several threads. What is
+ * said before the daemon opens its log goes there, too: that a library is missing, above all.
+ */
+static void run_daemon(const char *program, char *const arguments[], const char *log, int report)
 {
         struct sigaction action = { .sa_handler = SIG_DFL };
         sigset_t none;
         pid_t pid = getpid();
-        int null;
+        int null, errors;
 
         sigemptyset(&none);
         for (int s = 1; s < NSIG; s++)
@@ -291,6 +294,9 @@ static void run_daemon(const char *program, char *const arguments[], int report)
         for (int fd = 0; fd <= 2; fd++)
                 if (null != fd)
                         dup2(null, fd);
+        errors = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        if (errors >= 0)
+                dup2(errors, STDERR_FILENO);
         if (write(report, &pid, sizeof(pid)) != sizeof(pid))
                 _exit(126);
         close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
@@ -299,7 +305,7 @@ static void run_daemon(const char *program, char *const arguments[], int report)
 }
 
 /* Start it as a grandchild in a session of its own. A pidfd, or a negative errno. */
-static int spawn_daemon(const char *program, char *const arguments[])
+static int spawn_daemon(const char *program, char *const arguments[], const char *log)
 {
         int report[2], status, r;
         pid_t child, pid = -1;
@@ -310,7 +316,7 @@ static int spawn_daemon(const char *program, char *const arguments[])
         if (child == 0) {
                 setsid();
                 if (_Fork() == 0)
-                        run_daemon(program, arguments, report[1]);
+                        run_daemon(program, arguments, log, report[1]);
                 _exit(0);
         }
         r = child < 0 ? -errno : 0;
@@ -402,9 +408,11 @@ static int start_daemon(td_client *client, struct connection *connection, int64_
                 return r;
         snprintf(log, sizeof(log), "%.*s/log",
                  (int)(strrchr(client->address, '/') - client->address), client->address);
-        pidfd = spawn_daemon(program, (char *[]){ program, (char *)"--socket", client->address,
-                                                  (char *)"--idle-exit", (char *)IDLE_EXIT_S,
-                                                  (char *)"--log-file", log, NULL });
+        pidfd = spawn_daemon(program,
+                             (char *[]){ program, (char *)"--socket", client->address,
+                                         (char *)"--idle-exit", (char *)IDLE_EXIT_S,
+                                         (char *)"--log-file", log, NULL },
+                             log);
         free(program);
         if (pidfd < 0)
                 return error_set(error, TD_E_SYSTEM, "the daemon could not be started: %s",

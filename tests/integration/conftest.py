@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("kit", "raw", "users")
 import kit  # noqa: E402
 import users  # noqa: E402
 
-sys.path.insert(0, str(kit.BUILD / "python"))
+sys.path.insert(0, str(kit.PACKAGES))
 
 
 def _make_daemons():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A real daemon on a private socket, for tests.
 
-`Daemon` starts ``build/bin/tensord`` in a directory of its own, waits for it by connecting, and at
+`Daemon` starts the one under test in a directory of its own, waits for it by connecting, and at
 the end checks what it leaves behind: that it is alive, that it has the descriptors it began with,
 and that no object of its prefix stays in /dev/shm.
 """
@@ -21,6 +21,10 @@ from sanitized import SLOWER, THREADS
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TENSORD_BUILD", TOP / "build"))
+# Where an installed package is tested, the directory that holds it; it has a daemon of its own.
+INSTALLED = os.environ.get("TENSORD_PACKAGES")
+PACKAGES = Path(INSTALLED or BUILD / "python")
+DAEMON = PACKAGES / "tensord/bin/tensord" if INSTALLED else BUILD / "bin/tensord"
 DATA = TOP / "tests" / "data"
 SHM = Path("/dev/shm")
 READY_S = END_S = 30 * SLOWER
@@ -76,14 +80,14 @@ class Daemon:
     @property
     def env(self):
         """The environment for a client's process."""
-        return {**os.environ, "TENSORD_SOCKET": self.socket, "PYTHONPATH": str(BUILD / "python")}
+        return {**os.environ, "TENSORD_SOCKET": self.socket, "PYTHONPATH": str(PACKAGES)}
 
     def command(self):
         """What starts it."""
         options = list(self.args)
         if THREADS and not {"--threads", "-t"} & set(map(str, options)):
             options += ["--threads", THREADS]
-        return [str(BUILD / "bin" / "tensord"), "--socket", self.socket, *options]
+        return [str(DAEMON), "--socket", self.socket, *options]
 
     def start(self):
         """Start it and wait until it answers."""

@@ -63,7 +63,7 @@ def core_of_daemon(directory, environment):
     """Start a daemon, return the core that it says it runs, and its log."""
     path = str(directory / "socket")
     with open(directory / "log", "wb") as log:
-        command = [kit.BUILD / "bin" / "tensord", "--socket", path]
+        command = [kit.DAEMON, "--socket", path]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stderr=log, env=environment
         )

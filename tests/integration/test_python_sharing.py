@@ -424,7 +424,7 @@ print(len(client.list("from/")))
 def test_private_daemon():
     """Several processes come at once and find none: one daemon is started, and serves them all."""
     with tempfile.TemporaryDirectory(prefix="td-") as directory:
-        env = {**os.environ, "XDG_RUNTIME_DIR": directory, "PYTHONPATH": str(kit.BUILD / "python")}
+        env = {**os.environ, "XDG_RUNTIME_DIR": directory, "PYTHONPATH": str(kit.PACKAGES)}
         env.pop("TENSORD_SOCKET", None)
         command = [sys.executable, "-c", ARRIVE]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
@@ -451,6 +451,19 @@ def test_private_daemon():
                 end(pid)
         prefix = kit.shm_prefix(f"{directory}/tensord/socket")
         assert [name for name in os.listdir("/dev/shm") if name.startswith(prefix)] == []
+
+
+def test_a_daemon_that_lacks_a_library_says_so(tmp_path, monkeypatch):
+    """What a wheel meets on a machine without the libraries that it was built with."""
+    monkeypatch.delenv("TENSORD_SOCKET", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    binary = kit.DAEMON.read_bytes()
+    assert b"\0libuv.so.1\0" in binary
+    broken = tmp_path / "tensord-broken"
+    broken.write_bytes(binary.replace(b"\0libuv.so.1\0", b"\0libuv.so.z\0"))
+    broken.chmod(0o755)
+    with pytest.raises(tensord.NoDaemon, match=r"ended: .*libuv\.so\.z: cannot open shared"):
+        tensord.connect(daemon=broken)
 
 
 def end(pid):

@@ -17,7 +17,7 @@ def blocks(language):
 def run(command, daemon):
     environment = os.environ | {
         "TENSORD_SOCKET": str(daemon.socket),
-        "PYTHONPATH": str(kit.BUILD / "python"),
+        "PYTHONPATH": str(kit.PACKAGES),
     }
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, (command, result.stderr)

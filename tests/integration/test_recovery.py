@@ -115,7 +115,7 @@ def test_arrays_mapped_before_stay_readable(daemon):
 
 def start_refused(daemon):
     """Start it; it must exit with 78. What it said."""
-    process = subprocess.run([kit.BUILD / "bin" / "tensord", "--socket", daemon.socket],
+    process = subprocess.run([kit.DAEMON, "--socket", daemon.socket],
                              capture_output=True, text=True, timeout=30, check=False)
     assert process.returncode == EX_CONFIG, process.stderr
     return process.stderr
@@ -189,7 +189,7 @@ def test_one_daemon_at_a_time(daemon):
     """The second one leaves, and the first does not notice."""
     with Raw(daemon.path) as raw:
         create(raw, "x", b"\1" * MIB, 1)
-        second = subprocess.run([kit.BUILD / "bin" / "tensord", "--socket", daemon.socket],
+        second = subprocess.run([kit.DAEMON, "--socket", daemon.socket],
                                 capture_output=True, text=True, timeout=30, check=False)
         assert second.returncode != 0 and second.stderr
         assert raw.call("ping") == "pong"

@@ -16,7 +16,7 @@ import kit
 from raw import Raw, eventually
 
 DEPLOY = kit.TOP / "deploy"
-DAEMON = (kit.BUILD / "bin" / "tensord").resolve()
+DAEMON = kit.DAEMON.resolve()
 # sanitized daemons report leaks by their own options, and need no preloaded run-time
 ENVIRONMENT = {key: value for key, value in os.environ.items()
                if key not in ("LD_PRELOAD", "ASAN_OPTIONS", "NOTIFY_SOCKET")}

@@ -198,7 +198,7 @@ def test_a_daemon_that_is_killed_takes_the_process_along(make_own_daemon, kernel
 def test_directory_that_others_may_write(tmp_path):
     tmp_path.chmod(0o777)
     result = subprocess.run(
-        [kit.BUILD / "bin" / "tensord", "--socket", tmp_path / "s", "--kernel-dir", tmp_path],
+        [kit.DAEMON, "--socket", tmp_path / "s", "--kernel-dir", tmp_path],
         text=True,
         capture_output=True,
         timeout=60,
