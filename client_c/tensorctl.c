@@ -43,6 +43,8 @@ struct arguments {
 
 /* ---- options ---- */
 
+/* argp finds it by name, in this program's dynamic symbols */
+__attribute__((visibility("default")))
 const char *argp_program_version = "tensorctl " TENSORD_VERSION;
 
 static const char text_before[] =

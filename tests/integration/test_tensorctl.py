@@ -52,6 +52,11 @@ def test_files_go_and_come_back(ctl, tmp_path, dtype, shape, order):
     ctl("rm", "some/array")
 
 
+def test_version(ctl, daemon):
+    with daemon.connect() as client:
+        assert ctl("--version") == f"tensorctl {client.stat()['version']}\n"
+
+
 def test_names_and_figures(ctl, tmp_path):
     numpy.save(tmp_path / "a.npy", numpy.ones((200, 300)))
     name = 'quote " and ü'
