@@ -41,7 +41,7 @@ def main(directory, parts):
         note = f", {counts[2]} skipped" if counts[2] else ""
         print(f"{part}: {counts[0]} passed, {counts[1]} failed{note}")
     print(f"{total[0]} passed, {total[1]} failed")
-    return 1 if total[1] or not total[0] else 0
+    return 1 if total[1] or not any(total) else 0
 
 
 if __name__ == "__main__":
