@@ -16,11 +16,14 @@ static const char *const key_names[N_KEYS] = {
 #undef WIRE_KEY
 };
 
-static const uint8_t key_sizes[N_KEYS] = {
-#define WIRE_KEY(sym, name) [KEY_##sym] = sizeof(name) - 1,
-#include "wire/keys.def"
-#undef WIRE_KEY
-};
+/* By the length of their names. */
+static key_set keys_of_size[UINT8_MAX + 1];
+
+__attribute__((constructor)) static void keys_sort(void)
+{
+        for (unsigned key = 0; key < N_KEYS; key++)
+                keys_of_size[(uint8_t)strlen(key_names[key])] |= (key_set)1 << key;
+}
 
 const char *key_name(enum wire_key key)
 {
@@ -143,15 +146,15 @@ int decode_map(struct decode *decode, const msgpack_object *object, key_set requ
 
         for (uint32_t i = 0; i < object->via.map.size; i++) {
                 const msgpack_object_kv *pair = &object->via.map.ptr[i];
-                key_set left = allowed;
+                const uint32_t n_key = pair->key.via.str.size;
+                key_set left;
                 enum wire_key key;
 
-                if (pair->key.type != MSGPACK_OBJECT_STR)
+                if (pair->key.type != MSGPACK_OBJECT_STR || n_key > UINT8_MAX)
                         return refuse_key(decode, &pair->key);
-                for (; left; left &= left - 1) {
+                for (left = allowed & keys_of_size[n_key]; left; left &= left - 1) {
                         key = key_first(left);
-                        if (pair->key.via.str.size == key_sizes[key] &&
-                            !memcmp(pair->key.via.str.ptr, key_names[key], key_sizes[key]))
+                        if (!memcmp(pair->key.via.str.ptr, key_names[key], n_key))
                                 break;
                 }
                 if (!left)

@@ -37,28 +37,34 @@ struct reply *reply_free(struct reply *reply)
         return NULL;
 }
 
+/* After a failure nothing has room any more. */
+static bool reply_grow(struct reply *reply, size_t n)
+{
+        size_t n_allocated = reply->n_allocated ? reply->n_allocated : REPLY_FIRST_BYTES;
+        uint8_t *bytes;
+
+        if (reply->has_failed)
+                return false;
+        while (n_allocated - reply->n_bytes < n && n_allocated <= SIZE_MAX / 2)
+                n_allocated *= 2;
+        bytes = n_allocated - reply->n_bytes < n ? NULL : realloc(reply->bytes, n_allocated);
+        if (!bytes) {
+                reply->has_failed = true;
+                reply->n_allocated = reply->n_bytes;
+                return false;
+        }
+        reply->bytes = bytes;
+        reply->n_allocated = n_allocated;
+        return true;
+}
+
 /* Room for n more bytes, counted as written; NULL if there is none. */
-static uint8_t *reply_extend(struct reply *reply, size_t n)
+static inline uint8_t *reply_extend(struct reply *reply, size_t n)
 {
         uint8_t *at;
 
-        if (reply->has_failed)
+        if (n > reply->n_allocated - reply->n_bytes && !reply_grow(reply, n))
                 return NULL;
-        if (n > reply->n_allocated - reply->n_bytes) {
-                size_t n_allocated = reply->n_allocated ? reply->n_allocated : REPLY_FIRST_BYTES;
-                uint8_t *bytes;
-
-                while (n_allocated - reply->n_bytes < n && n_allocated <= SIZE_MAX / 2)
-                        n_allocated *= 2;
-                bytes = n_allocated - reply->n_bytes < n ? NULL
-                                                         : realloc(reply->bytes, n_allocated);
-                if (!bytes) {
-                        reply->has_failed = true;
-                        return NULL;
-                }
-                reply->bytes = bytes;
-                reply->n_allocated = n_allocated;
-        }
         at = reply->bytes + reply->n_bytes;
         reply->n_bytes += n;
         return at;
@@ -142,33 +148,24 @@ void reply_double(struct reply *reply, double value)
         put_wide(reply, 0xcb, bits, 8);
 }
 
-static void put_str(struct reply *reply, const char *bytes, size_t n_bytes)
+void reply_text(struct reply *reply, const char *bytes, size_t n_bytes)
 {
-        if (n_bytes < 32)
-                put_byte(reply, (uint8_t)(0xa0 | n_bytes));
-        else if (n_bytes <= UINT8_MAX)
+        if (n_bytes < 32) {
+                uint8_t *at = reply_extend(reply, 1 + n_bytes);
+
+                if (!at)
+                        return;
+                at[0] = (uint8_t)(0xa0 | n_bytes);
+                memcpy(at + 1, bytes, n_bytes);
+                return;
+        }
+        if (n_bytes <= UINT8_MAX)
                 put_wide(reply, 0xd9, n_bytes, 1);
         else if (n_bytes <= UINT16_MAX)
                 put_wide(reply, 0xda, n_bytes, 2);
         else
                 put_wide(reply, 0xdb, n_bytes, 4);
         put_raw(reply, bytes, n_bytes);
-}
-
-void reply_str(struct reply *reply, const char *value)
-{
-        put_str(reply, value, strlen(value));
-}
-
-void reply_key(struct reply *reply, const char *key)
-{
-        reply_str(reply, key);
-}
-
-void reply_key_uint(struct reply *reply, const char *key, uint64_t value)
-{
-        reply_key(reply, key);
-        reply_uint(reply, value);
 }
 
 void reply_bin(struct reply *reply, const void *bytes, size_t n_bytes)
@@ -212,7 +209,7 @@ const char *error_name(enum td_error_code code)
 /* A sentence that was cut to fit its buffer may end within a character; a str must not. */
 static void put_sentence(struct reply *reply, const char *message)
 {
-        put_str(reply, message, utf8_valid_prefix(message, strlen(message)));
+        reply_text(reply, message, utf8_valid_prefix(message, strlen(message)));
 }
 
 void reply_begin_result(struct reply *reply, uint32_t msgid)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/list.h"
 #include "tensord/infer.h"
@@ -58,12 +59,27 @@ void reply_bool(struct reply *reply, bool value);
 void reply_uint(struct reply *reply, uint64_t value);
 void reply_int(struct reply *reply, int64_t value);
 void reply_double(struct reply *reply, double value);
-void reply_str(struct reply *reply, const char *value);
+/* A str of that many bytes; it needs no terminator. */
+void reply_text(struct reply *reply, const char *bytes, size_t n_bytes);
 void reply_bin(struct reply *reply, const void *bytes, size_t n_bytes);
 void reply_array(struct reply *reply, uint32_t n);
 void reply_map(struct reply *reply, uint32_t n);
+
+static inline void reply_str(struct reply *reply, const char *value)
+{
+        reply_text(reply, value, strlen(value));
+}
+
 /* A map's key: the same as reply_str(), to be followed by the value. */
-void reply_key(struct reply *reply, const char *key);
-void reply_key_uint(struct reply *reply, const char *key, uint64_t value);
+static inline void reply_key(struct reply *reply, const char *key)
+{
+        reply_str(reply, key);
+}
+
+static inline void reply_key_uint(struct reply *reply, const char *key, uint64_t value)
+{
+        reply_key(reply, key);
+        reply_uint(reply, value);
+}
 
 const char *error_name(enum td_error_code code);

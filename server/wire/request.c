@@ -330,9 +330,9 @@ static int read_params(struct decode *decode, const msgpack_object *params, stru
         r = decode_ref(decode, &map, method->refs, &request->ref);
         if (r)
                 return r;
-        for (unsigned key = 0; key < N_KEYS; key++) {
-                if (!(map.given & ~method->refs & ((key_set)1 << key)))
-                        continue;
+        for (key_set left = map.given & ~method->refs; left; left &= left - 1) {
+                enum wire_key key = key_first(left);
+
                 r = read_param(decode, key, map.values[key], request);
                 if (r)
                         return r;
@@ -382,15 +382,18 @@ static int read_envelope(const msgpack_object *object, struct request *request,
 static int read_method(const msgpack_object *object, enum td_method *methodp,
                        struct td_refusal *refusal)
 {
+        const char *name = object->via.str.ptr;
+        const uint32_t n = object->via.str.size;
         char text[64];
 
         for (unsigned i = 0; i < N_METHODS; i++) {
-                if (td_is_name(methods[i].name, object->via.str.ptr, object->via.str.size)) {
+                if (n > 0 && name[0] == methods[i].name[0] &&
+                    td_is_name(methods[i].name, name, n)) {
                         *methodp = (enum td_method)i;
                         return 0;
                 }
         }
-        utf8_printable(text, sizeof(text), object->via.str.ptr, object->via.str.size);
+        utf8_printable(text, sizeof(text), name, n);
         td_refuse(refusal, TD_E_UNKNOWN_METHOD, "there is no method \"%s\"", text);
         return REQUEST_E_REFUSED;
 }

@@ -184,6 +184,7 @@ END_TEST
 
 START_TEST(refusals_name_key_and_method)
 {
+        const char long_key[UINT8_MAX + 1 + 4] = "name";
         struct reply *w = begin("delete");
 
         reply_map(w, 2);
@@ -192,6 +193,13 @@ START_TEST(refusals_name_key_and_method)
         reply_key(w, "co\x01lour");
         reply_nil(w);
         check_refused(w, TD_E_BAD_ARGUMENTS, "delete: there is no key \"co\\x01lour\" here");
+
+        /* "name", were its length taken for that of a byte */
+        w = begin("delete");
+        reply_map(w, 1);
+        reply_text(w, long_key, sizeof(long_key));
+        reply_str(w, "a");
+        check_refused(w, TD_E_BAD_ARGUMENTS, "delete: there is no key \"name");
 
         w = begin("delete");
         reply_map(w, 1);
