@@ -222,8 +222,10 @@ void charge_adopt_more(struct charge *charge, uint64_t n)
 {
         struct total *total = &charge->user->users->totals[charge->resource];
 
+        if (n == 0)
+                return;
         assert(n <= UINT64_MAX - total->n);
-        total->n_holders += n > 0 && charge->user->used[charge->resource] == 0;
+        total->n_holders += charge->user->used[charge->resource] == 0;
         charge->n += n;
         charge->user->used[charge->resource] += n;
         total->n += n;
@@ -236,12 +238,14 @@ void charge_shrink(struct charge *charge, uint64_t n)
         struct user *user = charge->user;
         struct total *total = &user->users->totals[charge->resource];
 
+        if (n == 0)
+                return;
         assert(n <= charge->n && charge->n <= user->used[charge->resource]);
         assert(n <= total->n);
         charge->n -= n;
         user->used[charge->resource] -= n;
         total->n -= n;
-        total->n_holders -= n > 0 && user->used[charge->resource] == 0;
+        total->n_holders -= user->used[charge->resource] == 0;
 }
 
 void charge_move(struct charge *to, struct charge *from)

@@ -133,14 +133,14 @@ int loop_watch(uv_poll_t *poll, int events, uv_poll_cb on_events)
         return 0;
 }
 
-void loop_note_message(struct loop *loop)
+void loop_note_message(struct loop *loop, uint64_t now_ns)
 {
         if (loop->is_spinning)
                 td_patience_polled(&loop->patience, false);
         if (!td_patience_may_poll(&loop->patience))
                 td_patience_rest(&loop->patience);
         else if (loop->busy_poll_ns)
-                loop->last_message_ns = uv_hrtime();
+                loop->last_message_ns = now_ns;
 }
 
 void loop_note_answer(struct loop *loop)

@@ -45,8 +45,8 @@ void loop_finish(struct loop *loop);
  */
 int loop_watch(uv_poll_t *poll, int events, uv_poll_cb on_events);
 
-/* A message came: the next one may be near. */
-void loop_note_message(struct loop *loop);
+/* A message came, and this is the time: the next one may be near. */
+void loop_note_message(struct loop *loop, uint64_t now_ns);
 
 /* A message was answered only now: not before this is the next one to be expected. */
 void loop_note_answer(struct loop *loop);

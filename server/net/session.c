@@ -238,22 +238,24 @@ static bool session_count_input(struct session *session)
 /* The whole messages in the input, as far as this turn and the peer's reading go. */
 static void session_process(struct session *session)
 {
-        uint64_t began_ns = uv_hrtime();
+        uint64_t began_ns = uv_hrtime(), now_ns;
         const uint8_t *bytes;
         size_t n_bytes;
         int r = 0;
 
         session->is_behind = true;
         for (unsigned n = 0; n < SESSION_TURN && session_may_read(session) &&
-                             (n == 0 || uv_hrtime() - began_ns < SESSION_TURN_NS);
+                             (n == 0 || !input_is_started(&session->input) ||
+                              uv_hrtime() - began_ns < SESSION_TURN_NS);
              n++) {
                 r = input_next(&session->input, &bytes, &n_bytes);
                 if (r)
                         break;
                 session_message(session, bytes, n_bytes);
         }
-        turns_spend(session->turns, uv_hrtime() - began_ns);
-        loop_note_message(session->sessions->loop);
+        now_ns = uv_hrtime();
+        turns_spend(session->turns, now_ns - began_ns);
+        loop_note_message(session->sessions->loop, now_ns);
         session->sessions->latest = session->state == SESSION_OPEN ? session : NULL;
 
         if (r == SCAN_MORE) {

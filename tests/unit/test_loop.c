@@ -75,8 +75,8 @@ END_TEST
 START_TEST(spins_after_a_message)
 {
         start(1000000);
-        loop_note_message(&loop);
-        loop_note_message(&loop);
+        loop_note_message(&loop, uv_hrtime());
+        loop_note_message(&loop, uv_hrtime());
         run(200);
         ck_assert_uint_gt(n_spins, 10);
         ck_assert_uint_ge(n_spins + 2, n_turns);
@@ -88,8 +88,8 @@ END_TEST
 START_TEST(spin_ends)
 {
         start(1000);
-        loop_note_message(&loop);
-        loop_note_message(&loop);
+        loop_note_message(&loop, uv_hrtime());
+        loop_note_message(&loop, uv_hrtime());
         run(50);
         ck_assert_uint_gt(n_spins, 0);
         /* asleep again: the turn that ends it is the timer's */
@@ -104,8 +104,8 @@ START_TEST(never_while_jobs_want_the_cores)
 {
         start(1000000);
         is_allowed = false;
-        loop_note_message(&loop);
-        loop_note_message(&loop);
+        loop_note_message(&loop, uv_hrtime());
+        loop_note_message(&loop, uv_hrtime());
         run(20);
         ck_assert_uint_eq(n_spins + n_glances, 0);
         ck_assert_uint_le(n_turns, 3);
@@ -116,8 +116,8 @@ END_TEST
 START_TEST(off)
 {
         start(0);
-        loop_note_message(&loop);
-        loop_note_message(&loop);
+        loop_note_message(&loop, uv_hrtime());
+        loop_note_message(&loop, uv_hrtime());
         run(20);
         ck_assert_uint_eq(n_spins, 0);
         stop();
