@@ -12,11 +12,11 @@ from ._creation import _check_device
 from ._default import default_client
 from ._dlpack import ExchangeRefused, lent_array
 from ._dtypes import DTYPES, native_array, number_of
-from ._errors import error
 from ._functions import call, tensor_of
 from ._graph import Value
 from ._index import integers_of
 from ._manipulation import expand_dims as _expand_dims
+from ._operands import check_range
 from ._operators import Operators
 
 
@@ -51,21 +51,12 @@ def astype(x, dtype, /, *, copy=True, device=None):
     return copy_of(x) if copy else x
 
 
-def _fits(array, dtype):
-    """Refuse integers that the dtype, one of integers too, does not have."""
-    limits = numpy.iinfo(dtype)
-    for value in (array.min(), array.max()) if array.size else ():
-        if not limits.min <= int(value) <= limits.max:
-            raise error(
-                "bad_value", f"asarray: {value} is not in {dtype}'s {limits.min} to {limits.max}"
-            )
-
-
 def _converted(array, number):
     """An array in another dtype where numpy does what the daemon does, else the array itself."""
     to, kind = DTYPES[number], array.dtype.kind
-    if kind in "iu" and to.kind in "iu":
-        _fits(array, to)
+    if kind in "iu" and array.size:
+        check_range(int(array.min()), number)
+        check_range(int(array.max()), number)
     if kind in "biu" or to.kind in "cb" or kind == to.kind:
         with numpy.errstate(all="ignore"):
             return array.astype(to)
@@ -94,7 +85,7 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
         The dtype is not among those that tensord keeps; the message names it.
     ShapeError
         Lists of different lengths beside one another.
-    ValueRefused
+    OverflowError
         A Python integer is not among those of the dtype.
 
     Examples

@@ -9,12 +9,12 @@ import operator
 import numpy
 
 from ._array import client_of
-from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, number_of
+from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, KINDS, number_of
 from ._errors import error
 from ._functions import call
 from ._graph import Value, apply, unknown_shape
 from ._index import integers_of
-from ._operands import Constant, as_operand
+from ._operands import Constant, as_operand, check_range
 
 __all__ = [
     "arange",
@@ -51,6 +51,16 @@ def _check_device(device):
 
 def _dtype(dtype, default=FLOAT64):
     return default if dtype is None else number_of(dtype)
+
+
+def _is_integral(x):
+    return isinstance(x, int) or isinstance(x, float) and x.is_integer()
+
+
+def check_fill(value, number):
+    """Refuse a Python integer that is not among those of a dtype."""
+    if isinstance(value, int):
+        check_range(value, number)
 
 
 def zeros(shape, dtype=None, *, device=None, client=None):
@@ -91,6 +101,11 @@ def full(shape, fill_value, dtype=None, *, device=None, client=None):
         That of the value (bool, int64, float64 or complex128) where it is left out.
     device : {"cpu"}, optional
     client : Client, optional
+
+    Raises
+    ------
+    OverflowError
+        The value is an integer that the dtype does not have.
     """
     _check_device(device)
     value = number(fill_value)
@@ -98,7 +113,9 @@ def full(shape, fill_value, dtype=None, *, device=None, client=None):
     if own is None:
         kinds = {int: INT64, float: FLOAT64, complex: COMPLEX128}
         own = BOOL if isinstance(fill_value, bool) else kinds[type(value)]
-    attrs = {"shape": integers_of(shape), "value": value, "dtype": _dtype(dtype, own)}
+    own = _dtype(dtype, own)
+    check_fill(value, own)
+    attrs = {"shape": integers_of(shape), "value": value, "dtype": own}
     return call("full", (), attrs, client)
 
 
@@ -168,7 +185,9 @@ def full_like(x, /, fill_value, *, dtype=None, device=None):
     ----------
     fill_value : bool, int, float or complex
     """
-    return _make_like("full", x, dtype, device, value=number(fill_value))
+    x, value = as_operand(x), number(fill_value)
+    check_fill(value, _dtype(dtype, x._number))
+    return _make_like("full", x, dtype, device, value=value)
 
 
 def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None):
@@ -187,8 +206,13 @@ def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None)
     if stop is None:
         start, stop = 0, start
     numbers = tuple(map(number, (start, stop, step)))
-    own = FLOAT64 if any(isinstance(x, float) for x in numbers) else INT64
-    return call("arange", (), {"range": numbers, "dtype": _dtype(dtype, own)}, client)
+    own = _dtype(dtype, FLOAT64 if any(isinstance(x, float) for x in numbers) else INT64)
+    if KINDS[own] in "iu" and all(map(_is_integral, numbers)):  # 1e3 is an integer
+        numbers = tuple(map(int, numbers))
+    if KINDS[own] != "c":
+        return call("arange", (), {"range": numbers, "dtype": own}, client)
+    attrs = {"range": numbers, "dtype": FLOAT64}
+    return call("astype", (call("arange", (), attrs, client),), {"dtype": own})
 
 
 def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, client=None):
@@ -200,8 +224,7 @@ def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, cli
     num : int
         How many.
     dtype : str or numpy.dtype, optional
-        float32, float64 or a complex one; float64, or complex128 for complex bounds, where it is
-        left out.
+        float64, or complex128 for complex bounds, where it is left out. Integers are rounded down.
     device : {"cpu"}, optional
     endpoint : bool
         stop itself is the last one; else it would be the one behind the last.
@@ -219,7 +242,11 @@ def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, cli
     attrs = {"range": numbers, "dtype": _dtype(dtype, own)}
     if not endpoint:
         attrs["endpoint"] = False
-    return call("linspace", (), attrs, client)
+    to = attrs["dtype"]
+    if KINDS[to] not in "iu":
+        return call("linspace", (), attrs, client)
+    down = call("floor", (call("linspace", (), {**attrs, "dtype": FLOAT64}, client),))
+    return call("astype", (down,), {"dtype": to})
 
 
 def eye(n_rows, n_cols=None, /, k=0, dtype=None, *, device=None, client=None):

@@ -5,8 +5,12 @@ Operands are tensors, values of programs, arrays and Python numbers; a number ta
 what it meets, where its kind fits (NumPy 2's rule). Shapes broadcast.
 """
 
+import numpy
+
+from ._dtypes import BOOL
 from ._functions import _named, call, tensor_of
-from ._operands import as_operands
+from ._operands import as_operand, as_operands, fits
+from ._operators import Operators
 
 _OPERANDS_DOC = """{doc}
 
@@ -26,7 +30,7 @@ def _unary(op, doc):
 
 def _binary(op, doc):
     def function(x1, x2, /):
-        return call(op, (x1, x2))
+        return call(op, as_operands((x1, x2), op))
 
     shapes = "Their shapes broadcast."
     return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x1, x2", shapes=shapes))
@@ -74,13 +78,34 @@ def clip(x, /, min=None, max=None):
     ----------
     x : Tensor, Value or array_like
     min, max : Tensor, Value, array_like or number, optional
-        No bound where it is left out.
+        No bound where it is left out. An integer below or above all that x can hold is none either.
+
+    Raises
+    ------
+    OverflowError
+        Nothing that x can hold is within the bound.
+
+    Examples
+    --------
+    >>> import numpy, tensord
+    >>> tensord.clip(numpy.array([0, 100, 200], "uint8"), -1, 150)
+    Array([  0, 100, 150], shape=(3,), dtype=uint8, 3 bytes)
     """
+    operand = as_operand(x)
+    if _is_beyond(min, operand, -1):
+        min = None
+    if _is_beyond(max, operand, 1):
+        max = None
     if min is None:
-        return tensor_of(x) if max is None else call("minimum", (x, max))
+        return tensor_of(x) if max is None else call("minimum", (operand, max))
+    x = operand
     if max is None:
         return call("maximum", (x, min))
     return call("clip", (x, min, max))
+
+
+def _is_beyond(bound, x, sign):
+    return type(bound) is int and bound * sign > 0 and not fits(bound, x._number)
 
 
 # rounding
@@ -137,9 +162,19 @@ def where(condition, x1, x2, /):
 
     Parameters
     ----------
-    condition : Tensor, Value or array_like
-        Of dtype bool.
+    condition : Tensor, Value, array_like or bool
+        Of any dtype: it holds where it is not 0.
     x1, x2 : Tensor, Value, array_like or number
     """
     x1, x2 = as_operands((x1, x2))
-    return call("where", (condition, x1, x2))
+    return call("where", (_holds(condition), x1, x2))
+
+
+def _holds(condition):
+    """The condition as an operand of bool."""
+    operand = as_operand(condition)
+    if operand._number == BOOL:
+        return operand
+    if isinstance(operand, Operators):
+        return not_equal(operand, 0)
+    return as_operand(numpy.not_equal(condition, 0))

@@ -6,6 +6,8 @@ others of a program, and ``_operand()``, which is what stands in the program for
 an array its value. Of that, ``node`` is None for whatever exists before the program runs.
 """
 
+import math
+
 import numpy
 
 from . import _native
@@ -18,10 +20,26 @@ from ._dtypes import (
     FLOAT64,
     INT64,
     KINDS,
+    NAMES,
     native_array,
 )
 
 _NUMPY = (numpy.ndarray, numpy.generic, list, tuple)
+_LIMITS = tuple(numpy.iinfo(dtype) if dtype.kind in "iu" else None for dtype in DTYPES)
+_RANGES = tuple(limits and (int(limits.min), int(limits.max)) for limits in _LIMITS)
+UINT64 = NAMES.index("uint64")
+
+
+def check_range(value, number):
+    """Refuse an integer that a dtype of integers does not have."""
+    if not fits(value, number):
+        raise OverflowError(f"{value} does not fit {NAMES[number]}")
+
+
+def fits(value, number):
+    """Has the dtype, if one of integers, that integer?"""
+    limits = _RANGES[number]
+    return limits is None or limits[0] <= value <= limits[1]
 
 
 class Scalar:
@@ -32,6 +50,9 @@ class Scalar:
     shape = ()
 
     def __init__(self, value, number):
+        limits = _RANGES[number]
+        if limits is not None and not limits[0] <= value <= limits[1]:
+            check_range(value, number)
         self.value = value
         self._number = number
 
@@ -157,8 +178,42 @@ def as_operand(x, like=None):
     raise TypeError(f"{type(x).__name__} is no operand: a tensor, an array or a number is")
 
 
-def as_operands(xs):
-    """Operands; Python numbers among them take the dtype of the first that is none."""
+_OF_VALUES = frozenset(
+    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+    + ("logical_and", "logical_or", "logical_xor")
+)
+_OF_FLOATS = frozenset(("divide", "atan2", "copysign", "hypot", "logaddexp", "nextafter"))
+
+
+def operand_for(op, x, like):
+    """What stands for x beside integers in an operation.
+
+    A Python integer that their dtype does not have is refused, but by what computes in floats, and
+    where it is only compared.
+    """
+    if type(x) is not int or like is None or KINDS[like] not in "iu":
+        return as_operand(x, like)
+    if op in _OF_FLOATS:
+        return Scalar(float(x), FLOAT64)
+    return _comparable(x, like) if op in _OF_VALUES else Scalar(x, like)
+
+
+def _comparable(value, like):
+    for number in (like, INT64, UINT64):
+        if fits(value, number):
+            return Scalar(value, number)
+    return Scalar(math.copysign(math.inf, value), FLOAT64)  # beyond all integers there are
+
+
+def as_operands(xs, op=None):
+    """Operands; Python numbers among them take the dtype of the first that is none.
+
+    Parameters
+    ----------
+    xs : tuple of operand, number, or array_like
+    op : str, optional
+        The operation they are for; see `operand_for`.
+    """
     for x in xs:
         if not hasattr(x, "_number"):
             break
@@ -170,7 +225,7 @@ def as_operands(xs):
         if hasattr(x, "_number"):
             like = x._number
             break
-    return tuple(as_operand(x, like) for x in operands)
+    return tuple(operand_for(op, x, like) for x in operands)
 
 
 def dtype_of(number):

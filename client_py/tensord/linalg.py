@@ -16,6 +16,7 @@ from ._graph import Value, apply
 from ._norms import matrix_norm, vector_norm
 from ._operands import as_operand
 from ._products import cross, diagonal_of, outer, tensordot, vecdot
+from ._statistical import sum as _sum
 
 QRResult = collections.namedtuple("QRResult", "Q R")
 QRResult.__doc__ = "What `qr` yields."
@@ -407,8 +408,7 @@ def trace(x, /, *, offset=0, dtype=None):
     dtype : str or numpy.dtype, optional
         Of the result; that of `sum` where it is left out.
     """
-    line = diagonal(x, offset=offset)
-    return (line if dtype is None else line.astype(dtype)).sum(axis=-1)
+    return _sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
 def matrix_power(x, n, /):

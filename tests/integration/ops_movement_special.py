@@ -82,7 +82,11 @@ WHOLE = [
     ("clip", [("float64", [-inf, inf, 0.5])], {"min": -1.0, "max": 1.0},
      [("float64", [-1.0, 1.0, 0.5])]),
     ("clip", [("int8", [INT8_MIN, 127, 3])], {"min": 5, "max": 2}, [("int8", [2, 2, 2])]),
-    ("clip", [("uint8", [0, 255])], {"min": -1}, OverflowError),
+    ("clip", [("uint8", [0, 255])], {"min": 256}, OverflowError),
+    ("clip", [("uint8", [0, 255])], {"max": -1}, OverflowError),
+    ("clip", [("uint8", [0, 255, 7])], {"min": -1, "max": 9}, [("uint8", [0, 9, 7])]),
+    ("clip", [("int8", [INT8_MIN, 127])], {"min": -(2**70), "max": 128},
+     [("int8", [INT8_MIN, 127])]),
     # products: of nothing 0; NaN and infinities as multiply and add have them, integers wrap
     ("matmul", [("float64", [[], []]), ("float64", [[]] * 0, (0, 3))], {},
      [("float64", [[0.0] * 3] * 2)]),
