@@ -66,7 +66,8 @@ def test_metadata():
 
 
 def test_contents(wheel):
-    sources = {path.name: path.read_bytes() for path in (TOP / "client_py/tensord").glob("*.py")}
+    here = TOP / "client_py" / "tensord"
+    sources = {str(path.relative_to(here)): path.read_bytes() for path in here.rglob("*.py")}
     assert {"__init__.py", "_client.py"} <= sources.keys()
     found = {name.removeprefix("tensord/") for name in wheel.namelist()
              if name.startswith("tensord/")}
@@ -219,10 +220,29 @@ def test_versions():
     assert int(numpy.__version__.split(".")[0]) >= 2
 
 
-# ---- what it is not made of ----
+# ---- how it is made ----
 
 
-def build(code, *args, cwd="/"):
+def test_compiled_anew(tmp_path):
+    """What pip does where no build directory is named, up to the compiler."""
+    for command in (
+        ["cmake", "-G", "Ninja", "-S", TOP / "client_py" / "packaging", "-B", tmp_path,
+         f"-DPython_EXECUTABLE={sys.executable}", f"-DSKBUILD_SCRIPTS_DIR={tmp_path}",
+         "-DTENSORD_SYSTEMD=OFF"],
+        ["ninja", "-C", tmp_path, "-t", "commands", "wheel"],
+    ):
+        done = subprocess.run(command, text=True, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    outputs = set(re.findall(r" -o (\S+)", done.stdout))
+    version = version_of_tree()
+    assert {"python/tensord/_native.abi3.so", f"lib/libtensord.so.{version}", "bin/tensord",
+            "bin/tensorctl"} <= outputs
+    assert not [path for path in outputs if "tests/" in path or "deploy/" in path]
+    assert f"-ffile-prefix-map={TOP}/=" in done.stdout
+    assert "libsystemd" not in done.stdout  # what was said reaches the tree's own configuration
+
+
+def refusal(code, *args, cwd="/"):
     """What a build that must fail says, in one line."""
     done = subprocess.run([sys.executable, *code, *map(str, args)], cwd=cwd, text=True,
                           capture_output=True, timeout=120, check=False)
@@ -236,19 +256,19 @@ PIP_WHEEL = ["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w"]
 def test_a_part_of_a_clone_is_refused(tmp_path):
     """client_py alone, as a source distribution would hold it."""
     copy = shutil.copytree(TOP / "client_py", tmp_path / "client_py")
-    said = build(PIP_WHEEL, tmp_path / "out", copy)
+    said = refusal(PIP_WHEEL, tmp_path / "out", copy)
     assert "tensord is built from a whole clone: beside client_py there must be server, " \
         f"client_c and include, which are not in {tmp_path}." in said
 
 
 def test_no_source_distribution(tmp_path):
     code = "import sys, scikit_build_core.build as backend; backend.build_sdist(sys.argv[1])"
-    said = build(["-c", code], tmp_path, cwd=TOP / "client_py")
+    said = refusal(["-c", code], tmp_path, cwd=TOP / "client_py")
     assert "would lack the daemon" in said and "pip wheel ./client_py" in said
     assert os.listdir(tmp_path) == []
 
 
 def test_what_is_no_build_directory_is_refused(tmp_path):
-    said = build(PIP_WHEEL, tmp_path / "out", TOP / "client_py", "--config-settings",
+    said = refusal(PIP_WHEEL, tmp_path / "out", TOP / "client_py", "--config-settings",
                  f"cmake.define.TENSORD_BUILD={tmp_path}")
     assert f"{tmp_path} is no build directory" in said
