@@ -300,6 +300,20 @@ def test_from_dlpack(client, kind, versioned, flags, dtype):
     same(tensord.from_dlpack(dense, client=client, device="cpu", copy=True), a)
 
 
+@pytest.mark.parametrize("n", [5, 100000])
+def test_memory_is_given_back_after_it_was_read(client, n):
+    class Reused(Lender):
+        def given_back(self, capsule):
+            super().given_back(capsule)
+            self.array.fill(99)
+
+    lender = Reused(numpy.arange(float(n)), True)
+    x = tensord.from_dlpack(lender, client=client)
+    same(x, numpy.arange(float(n)))
+    gc.collect()
+    assert lender.n_back == 1 and lender.array[0] == 99
+
+
 def test_from_dlpack_of_numpy(client):
     a = numpy.arange(6.0).reshape(2, 3)
     x = tensord.from_dlpack(a, client=client)
