@@ -25,21 +25,25 @@ from ._dtypes import (
 )
 
 _NUMPY = (numpy.ndarray, numpy.generic, list, tuple)
-_LIMITS = tuple(numpy.iinfo(dtype) if dtype.kind in "iu" else None for dtype in DTYPES)
-_RANGES = tuple(limits and (int(limits.min), int(limits.max)) for limits in _LIMITS)
+_BOUNDS = {
+    number: (int(numpy.iinfo(dtype).min), int(numpy.iinfo(dtype).max))
+    for number, dtype in enumerate(DTYPES)
+    if dtype.kind in "iu"
+}
 UINT64 = NAMES.index("uint64")
 
 
 def check_range(value, number):
     """Refuse an integer that a dtype of integers does not have."""
     if not fits(value, number):
-        raise OverflowError(f"{value} does not fit {NAMES[number]}")
+        least, most = _BOUNDS[number]
+        raise OverflowError(f"{value} does not fit {NAMES[number]}, which is {least} to {most}")
 
 
 def fits(value, number):
     """Has the dtype, if one of integers, that integer?"""
-    limits = _RANGES[number]
-    return limits is None or limits[0] <= value <= limits[1]
+    bounds = _BOUNDS.get(number)
+    return bounds is None or bounds[0] <= value <= bounds[1]
 
 
 class Scalar:
@@ -50,9 +54,6 @@ class Scalar:
     shape = ()
 
     def __init__(self, value, number):
-        limits = _RANGES[number]
-        if limits is not None and not limits[0] <= value <= limits[1]:
-            check_range(value, number)
         self.value = value
         self._number = number
 
@@ -131,18 +132,8 @@ def _weak_number(value, like):
     return COMPLEX64 if own == COMPLEX128 and like == FLOAT32 else own
 
 
-_BOUNDS = {
-    number: (int(numpy.iinfo(dtype).min), int(numpy.iinfo(dtype).max))
-    for number, dtype in enumerate(DTYPES)
-    if dtype.kind in "iu"
-}
-
-
 def _scalar(x, number):
-    if number in _BOUNDS:
-        least, most = _BOUNDS[number]
-        if not least <= x <= most:
-            raise OverflowError(f"{x} does not fit {DTYPES[number]}, which is {least} to {most}")
+    check_range(x, number)
     return Scalar(x, number)
 
 
@@ -195,7 +186,7 @@ def operand_for(op, x, like):
         return as_operand(x, like)
     if op in _OF_FLOATS:
         return Scalar(float(x), FLOAT64)
-    return _comparable(x, like) if op in _OF_VALUES else Scalar(x, like)
+    return _comparable(x, like) if op in _OF_VALUES else _scalar(x, like)
 
 
 def _comparable(value, like):
