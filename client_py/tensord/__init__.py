@@ -21,6 +21,7 @@ from . import (
     _errors,
     _functions,
     _native,
+    _protocols,
     fft,
     linalg,
     random,

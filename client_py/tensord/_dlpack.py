@@ -16,7 +16,10 @@ from ._index import c_strides
 
 _CPU_DEVICES = (1, 3, 11)  # ordinary memory; pinned for CUDA; pinned for ROCm
 _KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
-_VERSION = (1, 0)  # the layout below is that of major version 1
+KIND_NUMBERS = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
+VERSION = (1, 0)  # the layout below is that of major version 1
+DEVICE = (1, 0)
+READ_ONLY, IS_COPIED = 1, 2  # flags
 
 
 class ExchangeRefused(classes["ArgumentError"], BufferError):
@@ -62,7 +65,7 @@ _pointer.argtypes, _pointer.restype = (ctypes.py_object, ctypes.c_char_p), ctype
 
 def _capsule_of(x):
     try:
-        return x.__dlpack__(max_version=_VERSION)
+        return x.__dlpack__(max_version=VERSION)
     except TypeError:  # a lender that knows of no versions
         return x.__dlpack__()
 
@@ -70,10 +73,10 @@ def _capsule_of(x):
 def _lent_of(capsule):
     if _is_valid(capsule, b"dltensor_versioned"):
         versioned = _Versioned.from_address(_pointer(capsule, b"dltensor_versioned"))
-        if versioned.major != _VERSION[0]:
+        if versioned.major != VERSION[0]:
             raise ExchangeRefused(
                 f"from_dlpack: version {versioned.major}.{versioned.minor} of DLPack, not "
-                f"{_VERSION[0]}",
+                f"{VERSION[0]}",
                 "bad_arguments",
             )
         return versioned.lent

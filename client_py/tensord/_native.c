@@ -293,6 +293,7 @@ static PyMethodDef module_methods[] = {
           "The callable that makes exceptions." },
         { "infer", (PyCFunction)(void (*)(void))native_infer, METH_FASTCALL,
           "What an operation yields, as [(dtype, shape), ...]." },
+        { "lend", native_lend, METH_VARARGS, "A DLPack capsule over an array's memory." },
         { NULL, NULL, 0, NULL },
 };
 

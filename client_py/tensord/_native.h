@@ -102,6 +102,9 @@ PyObject *native_type_tuple(const struct td_type *type);
 /* infer(number of the operation, operands, attributes or None) -> [(dtype, shape), ...] */
 PyObject *native_infer(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
 
+/* lend(array, kind of dtype, is_versioned, flags) -> a DLPack capsule */
+PyObject *native_lend(PyObject *module, PyObject *args);
+
 /* Takes tensor over. */
 PyObject *native_tensor_wrap(struct native_client *client, td_tensor *tensor);
 

@@ -130,6 +130,17 @@ class Tensor:
             return array.astype(dtype)
         return array.copy() if copy else array
 
+    def _array_interface(self):
+        """As numpy's ``__array_interface__``; who takes it holds the mapping."""
+        return {
+            "version": 3,
+            "shape": self.shape,
+            "typestr": DTYPES[self._number].str,
+            "strides": self.strides,
+            "data": self._handle.map(_native.MAP_READ, self.name is not None),
+            "offset": self._offset,
+        }
+
     # ---- views ----
 
     def _view(self, shape, strides, offset=0):
