@@ -9,8 +9,8 @@
  * Two layouts: the one of version 1, which can say that the memory is read-only, and the one before
  * it. Both are fixed by the protocol for all time, so they stand here and need no header of others.
  *
- * A borrower gives back on any thread, with or without the GIL. Once Python is gone there is nothing
- * left to give back to.
+ * A borrower gives back on any thread, with or without the GIL. Once Python is gone there is
+ * nothing left to give back to.
  */
 #include <stdlib.h>
 

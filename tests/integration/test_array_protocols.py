@@ -18,7 +18,8 @@ import tensord
 NUMPY_2 = numpy.lib.NumpyVersion(numpy.__version__) >= "2.1.0"  # reads capsules with a version
 
 ATTRIBUTES = "dtype device mT ndim shape size T".split()
-UNARY = "__abs__ __bool__ __complex__ __float__ __index__ __int__ __invert__ __neg__ __pos__".split()
+UNARY = """__abs__ __bool__ __complex__ __float__ __index__ __int__ __invert__ __neg__
+    __pos__""".split()
 BINARY = """add and eq floordiv ge gt le lshift lt matmul mod mul ne or pow rshift sub truediv
     xor""".split()
 REFLECTED = [name for name in BINARY if name not in "eq ge gt le lt ne".split()]
@@ -64,7 +65,8 @@ def test_reflected_and_in_place(client, name):
 
 def test_attributes(client):
     x = client.put(numpy.arange(24.0).reshape(2, 3, 4))
-    assert (x.dtype, x.device, x.ndim, x.shape, x.size) == (tensord.float64, "cpu", 3, (2, 3, 4), 24)
+    assert (x.dtype, x.device, x.shape) == (tensord.float64, "cpu", (2, 3, 4))
+    assert (x.ndim, x.size) == (3, 24)
     assert (x.T.shape, x.mT.shape) == ((4, 3, 2), (2, 4, 3))
 
 
