@@ -106,6 +106,8 @@ from ._functions import (
 )
 from ._graph import Value
 from ._products import tensordot, vecdot
+from ._jit import jit
+from ._loops import fori_loop, while_loop
 from ._manipulation import (
     assign,
     broadcast_arrays,

@@ -15,13 +15,14 @@ import weakref
 import numpy
 
 from . import _native
+from ._dtypes import DTYPES
 from ._errors import error
 from ._force import MAY_FAIL, force, track
 from ._graph import Input, Node, Value, infer, innermost, lookup, user_place, values_of
 from ._index import normal_axes
 from ._lease import Lease
 from ._naming import how_named
-from ._operands import Constant, as_operand
+from ._operands import Constant, Scalar, as_operand, weak_number
 from ._operators import Operators
 from ._tensor import Tensor
 from ._timeouts import milliseconds
@@ -54,6 +55,10 @@ def compute(op, args, attrs=None, client=None):
         Who computes, where no array says it; without, the default one.
     """
     client = client_of(args, client)
+    if any(isinstance(arg, TracedNumber) for arg in args):
+        args, is_number = _met(args)
+        if is_number:
+            return TracedNumber(client, compute(op, args, attrs)._operand())
     operands = [arg._operand() if isinstance(arg, Array) else _frozen(arg, client) for arg in args]
     return compute_node(Node(op, tuple(operands), attrs, innermost(operands)), client)
 
@@ -69,14 +74,21 @@ def compute_node(node, client):
                 "bad_program", f"{node.op}: a result whose shape depends on data is not traced"
             )
         node.place = user_place()
+    arrays = pending_arrays(values, client)
+    if is_now and node.block is None:
+        force(client or _default_client(), values)
+        for array, value in zip(arrays, values):
+            array.shape = value.shape
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def pending_arrays(values, client):
+    """An array for each of the values, the results of one node."""
     for value in values:
         track(value, client)
     if len(values) > 1:
-        node.results = [weakref.ref(value) for value in values]
-    if is_now and node.block is None:
-        force(client or _default_client(), values)
-    arrays = tuple([Array(client, value) for value in values])
-    return arrays[0] if len(arrays) == 1 else arrays
+        values[0].node.results = [weakref.ref(value) for value in values]
+    return tuple([Array(client, value) for value in values])
 
 
 def client_of(args, client=None):
@@ -90,6 +102,24 @@ def client_of(args, client=None):
                 )
             client = own
     return client
+
+
+def is_traced(array):
+    """Is it without a value, since a function is being traced?"""
+    value = array._operand()
+    return type(value) is Value and value.node.block is not None
+
+
+def _met(args):
+    """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?"""
+    strong = [arg for arg in args if not isinstance(arg, (TracedNumber, Scalar))]
+    arrays = []
+    for arg in args:
+        if isinstance(arg, TracedNumber):
+            number = weak_number(arg._number, strong[0]._number) if strong else arg._number
+            arg = Array(arg._client, arg._operand()).astype(DTYPES[number])
+        arrays.append(arg)
+    return arrays, not strong
 
 
 def array_of(x):
@@ -443,9 +473,8 @@ class Array(Operators):
         return bool(self._item("a bool"))
 
     def __repr__(self):
-        value = self._operand()
         what = f"shape={self.shape}, dtype={self.dtype}"
-        if type(value) is Value and value.node.block is not None:
+        if is_traced(self):
             return f"<tensord.Array {what}, traced>"
         if self._client is not None and self._client.is_closed:
             return f"<tensord.Array {what}>"
@@ -586,6 +615,12 @@ class Array(Operators):
         """Shape of the result of an operation on this one array; refused where it is wrong."""
         ((_, shape),) = _native.infer(lookup(op)[0], (self,), attrs)
         return shape
+
+
+class TracedNumber(Array):
+    """A Python number while a function is traced: like one, it takes the dtype of what it meets."""
+
+    __slots__ = ()
 
 
 def opened(tensor, is_fixed):

@@ -21,7 +21,7 @@ from ._define import (
 )
 from ._errors import error
 from ._force import Readers, force
-from ._graph import Value, emit, emit_definition
+from ._graph import Value, emit, emit_definition, sort_outputs
 from ._naming import how_named
 from ._operands import Constant
 from ._array import Array, opened
@@ -636,6 +636,6 @@ class Client:
         """
         values = values_of("define", program, values)
         parameters = tuple(program._parameters)
-        builder, numbers, bound = emit_definition(parameters, values)
+        builder, numbers, bound = emit_definition(parameters, *sort_outputs(values), values)
         native = self._native.define(builder, tuple(numbers))
         return Function(self, native, parameters, bound, len(numbers))

@@ -347,6 +347,8 @@ class Readers:
 def track(value, client):
     """Note a new pending value: what it reads, and how much is pending for it."""
     cost = 1
+    if value.node.block is not None:
+        return  # what it is a part of counts
     for arg in value.node.args:
         if type(arg) is Tensor:
             if arg.is_mutable:
@@ -354,7 +356,7 @@ def track(value, client):
         elif arg.node is not None:
             cost += arg.cost
     value.cost = cost
-    if cost > PENDING_MAX and value.node.block is None:
+    if cost > PENDING_MAX:
         value.cost = cost = _n_pending(value)
         if cost > PENDING_MAX and client is not None:
             run = _begin(client, [value])

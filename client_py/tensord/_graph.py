@@ -284,7 +284,8 @@ def _emit_loop(builder, node, numbers):
     )
 
 
-def _sort_outputs(values):
+def sort_outputs(values):
+    """What the values need, as `sort` has it; refused if they are of a loop's body."""
     for value in values:
         if value.node is not None and value.node.block is not None:
             raise error("bad_program", "a value of a loop's body is no output; return or watch it")
@@ -297,7 +298,7 @@ def emit(client, values, donate=(), into=()):
     The tensors in `donate`, each of them an input, are given away. Those in `into` are inputs of
     their own; -1 for None.
     """
-    leaves, nodes = _sort_outputs(values)
+    leaves, nodes = sort_outputs(values)
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:
@@ -317,12 +318,12 @@ def emit(client, values, donate=(), into=()):
     return builder, [numbers[value.key] for value in values], places
 
 
-def emit_definition(parameters, values):
+def emit_definition(parameters, leaves, nodes, values):
     """A builder that computes the values from parameters alone, and their numbers in it.
 
-    Its inputs are the parameters, then what else the values need: operands, returned last.
+    `leaves` and `nodes` are what the values need. Its inputs are the parameters, then what else the
+    values need: operands, returned last.
     """
-    leaves, nodes = _sort_outputs(values)
     builder = _native.Builder()
     own = set(map(id, parameters))
     bound = [leaf for leaf in leaves if id(leaf) not in own]

@@ -116,7 +116,8 @@ class Parameter:
         return builder.parameter(self._number, self.shape)
 
 
-def _default_number(value):
+def default_number(value):
+    """Of the dtype that a Python number has where it meets none."""
     if isinstance(value, bool):
         return BOOL
     if isinstance(value, complex):
@@ -124,9 +125,11 @@ def _default_number(value):
     return INT64 if isinstance(value, int) else FLOAT64
 
 
-def _weak_number(value, like):
-    """NumPy 2's rule: a Python number takes the dtype of what it meets, where its kind fits."""
-    own = _default_number(value)
+def weak_number(own, like):
+    """NumPy 2's rule: a Python number takes the dtype of what it meets, where its kind fits.
+
+    Of a number of one's own dtype that meets another.
+    """
     if "biufc".index(KINDS[like]) >= "bifc".index(KINDS[own]) + (own not in (BOOL, INT64)):
         return like
     return COMPLEX64 if own == COMPLEX128 and like == FLOAT32 else own
@@ -163,7 +166,8 @@ def as_operand(x, like=None):
     if isinstance(x, numpy.generic) or isinstance(x, _NUMPY):  # before float: numpy.float64 is one
         return Constant(x)
     if isinstance(x, (int, float, complex)):
-        return _scalar(x, _default_number(x) if like is None else _weak_number(x, like))
+        own = default_number(x)
+        return _scalar(x, own if like is None else weak_number(own, like))
     if hasattr(x, "__array__"):
         return Constant(x)
     raise TypeError(f"{type(x).__name__} is no operand: a tensor, an array or a number is")

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""Functions that are traced once, and computed in one request from then on."""
+
+import functools
+import inspect
+import threading
+import weakref
+
+from ._array import Array, TracedNumber, client_of, evaluate, is_traced
+from ._define import Function
+from ._errors import TensordError
+from ._force import force
+from ._graph import Block, Input, Node, Value, emit_definition, sort
+from ._loops import open_blocks
+from ._operands import as_operand, default_number
+from ._tree import flatten, unflatten
+
+# Traces that a function keeps for each client; the one used longest ago goes.
+_TRACES_MAX = 128
+
+
+def jit(function=None, /, *, static_argnums=(), static_argnames=()):
+    """Have a function be traced once, and computed in one request by each later call.
+
+    It is called with arrays that are being traced: they have dtype and shape, but no value, so
+    ``if``, ``float`` and so on of them are refused; `where`, `fori_loop` and `while_loop` are for
+    what depends on values. The operations are kept by the daemon, for the shapes and dtypes of the
+    arguments, the types of numbers and the values of static arguments; other ones are traced anew.
+
+    Parameters
+    ----------
+    function : callable
+        Its arguments, and what it returns: arrays, numbers, and nested tuples, lists and dicts of
+        such. What else it uses, arrays of outside included, is as it was when it was traced; but
+        mutable ones are read by each call. Of a number of Python's, only the type is known.
+    static_argnums : int or sequence of int
+        Positions of arguments that are passed on as they are; hashable.
+    static_argnames : str or sequence of str
+        Likewise, by their names.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ArgumentError
+        By a call: a value of something traced is asked for, or a shape that depends on values.
+    LinAlgError, OutOfRange, ...
+        By a call: an operation failed on its data; a note says in which line it was traced.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> @tensord.jit
+    ... def step(x, dt):
+    ...     return x + dt * (1 - x)
+    >>> step(tensord.zeros(2), 0.5).tolist()
+    [0.5, 0.5]
+    """
+    if function is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames
+        )
+    if isinstance(static_argnums, int):
+        static_argnums = (static_argnums,)
+    if isinstance(static_argnames, str):
+        static_argnames = (static_argnames,)
+    traced = _Traced(function, frozenset(static_argnums), frozenset(static_argnames))
+
+    @functools.wraps(function)
+    def wrapper(*args, **keywords):
+        return traced.call(args, keywords)
+
+    return wrapper
+
+
+class _Static:
+    """An argument that is passed on as it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+class _Traced:
+    """A function and its traces, by client and by what the arguments are."""
+
+    def __init__(self, function, static_numbers, static_names):
+        self._function = function
+        self._numbers = static_numbers
+        self._names = set(static_names)
+        self._traces = weakref.WeakKeyDictionary()  # client -> key -> _Trace
+        self._lock = threading.RLock()
+        if static_names or static_numbers:
+            try:
+                parameters = list(inspect.signature(function).parameters)
+            except (TypeError, ValueError):
+                parameters = []
+            self._names.update(parameters[i] for i in static_numbers if i < len(parameters))
+            self._numbers |= {i for i, name in enumerate(parameters) if name in self._names}
+
+    def call(self, args, keywords):
+        args = [_Static(x) if i in self._numbers else x for i, x in enumerate(args)]
+        keywords = {
+            name: _Static(keywords[name]) if name in self._names else keywords[name]
+            for name in sorted(keywords)
+        }
+        leaves, structure = flatten((args, keywords))
+        if any(isinstance(leaf, Array) and is_traced(leaf) for leaf in leaves):
+            tree = [leaf.value if isinstance(leaf, _Static) else leaf for leaf in leaves]
+            args, keywords = unflatten(structure, tree)
+            return self._function(*args, **keywords)  # a part of what is being traced
+        key = structure, tuple([_key_of(leaf) for leaf in leaves])
+        client = client_of(leaves) or _default_client()
+        with self._lock:
+            traces = self._traces.setdefault(client, {})
+            trace = traces.pop(key, None)
+            if trace is None:
+                trace = _Trace(client, self._function, leaves, structure)
+                if len(traces) >= _TRACES_MAX:
+                    del traces[next(iter(traces))]
+            traces[key] = trace
+        return trace.call(leaves)
+
+
+def _default_client():
+    from ._default import default_client
+
+    return default_client()
+
+
+def _is_number(leaf):
+    return type(leaf) in (bool, int, float, complex)
+
+
+def _key_of(leaf):
+    """What a trace depends on."""
+    if isinstance(leaf, _Static):
+        return _Static, type(leaf.value), leaf.value
+    if _is_number(leaf):
+        return type(leaf)
+    operand = as_operand(leaf)
+    return operand._number, operand.shape
+
+
+class _Trace:
+    """A definition in the daemon, and what calls of it need."""
+
+    def __init__(self, client, function, leaves, structure):
+        block = Block(None)
+        self._is_argument = [not isinstance(leaf, _Static) for leaf in leaves]
+        self._parameters = []
+        traced = []
+        for leaf in leaves:
+            is_static = isinstance(leaf, _Static)
+            traced.append(leaf.value if is_static else self._add(client, leaf, block))
+        open_blocks().append((block, []))
+        try:
+            args, keywords = unflatten(structure, traced)
+            results, self._structure = flatten(function(*args, **keywords))
+            operands = [as_operand(x)._operand() for x in results]
+        finally:
+            open_blocks().pop()
+            block.is_open = False
+        self._function = None
+        if operands:
+            self._define(client, operands, block)
+
+    def _add(self, client, leaf, block):
+        if _is_number(leaf):
+            kind, type_ = TracedNumber, (default_number(leaf), ())
+        else:
+            operand = as_operand(leaf)
+            kind, type_ = Array, (operand._number, operand.shape)
+        node = Node(None, block=block)
+        value = Value(node, (node.serial, 0), type_)
+        self._parameters.append(value)
+        return kind(client, value)
+
+    def _define(self, client, operands, block):
+        values = [x if isinstance(x, Value) else Input(x) for x in operands]
+        leaves, self._nodes = sort(values, block)
+        force(client, [leaf for leaf in leaves if leaf.node is not None])
+        parameters = self._parameters
+        builder, numbers, bound = emit_definition(parameters, leaves, self._nodes, values)
+        native = client._native.define(builder, tuple(numbers))
+        self._function = Function(client, native, tuple(parameters), bound, len(numbers))
+
+    def call(self, leaves):
+        if self._function is None:
+            return unflatten(self._structure, ())
+        args = [leaf for leaf, is_one in zip(leaves, self._is_argument) if is_one]
+        evaluate(*[arg for arg in args if isinstance(arg, Array)])
+        try:
+            results = self._function(*args)
+        except TensordError as problem:
+            self._tell_place(problem)
+            raise
+        return unflatten(self._structure, results if isinstance(results, tuple) else (results,))
+
+    def _tell_place(self, problem):
+        if problem.node is not None and problem.node < len(self._nodes):
+            place = self._nodes[problem.node].place
+            if place is not None:
+                problem.add_note("computed for %s:%d" % place)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Loops that run in the daemon: one request for all turns.
+
+The body is called once, with arrays that are being traced: they have dtype and shape, but no value
+yet. What it does to them becomes the body of a loop of the program.
+"""
+
+import operator
+import threading
+
+from ._array import Array, TracedNumber, client_of, pending_arrays
+from ._errors import error
+from ._operands import as_operand
+from ._program import Program
+from ._tree import flatten, unflatten
+
+_local = threading.local()
+
+MAX_STEPS = 2**31 - 1
+
+
+def open_blocks():
+    """The blocks that this thread is writing, innermost last, each with what it watches."""
+    if not hasattr(_local, "blocks"):
+        _local.blocks = []
+    return _local.blocks
+
+
+def _program():
+    program = Program()
+    program._open = open_blocks()
+    return program
+
+
+def _carried(init):
+    leaves, structure = flatten(init)
+    return [as_operand(leaf) for leaf in leaves], structure
+
+
+def _leaves_of(tree, structure, what):
+    leaves, given = flatten(tree)
+    if given != structure:
+        raise error("bad_program", f"{what} returns another structure than it got")
+    return leaves
+
+
+def fori_loop(lower, upper, body, init):
+    """Repeat something a number of times, in the daemon.
+
+    As this would, in one request in place of one for each turn that looks at a value::
+
+        value = init
+        for i in range(lower, upper):
+            value = body(i, value)
+        return value
+
+    Parameters
+    ----------
+    lower, upper : int
+    body : callable
+        ``body(i, value)``, called once, with arrays that are being traced; i counts as a number of
+        Python's. What it returns has the structure, shapes and dtypes of what it got.
+    init : array_like, or nested tuples, lists and dicts of such
+
+    Returns
+    -------
+    Array, or a nest of them as `init`
+
+    Raises
+    ------
+    ShapeError
+        ``loop_shape``: the body does not return what it got. The message names both.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fori_loop(0, 10, lambda i, x: x * 0.5 + i, tensord.zeros(2)).tolist()
+    [16.001953125, 16.001953125]
+    """
+    lower, upper = operator.index(lower), operator.index(upper)
+    carried, structure = _carried(init)
+    client = client_of(carried)
+
+    def turn(i, *values):
+        tree = unflatten(structure, [Array(client, value) for value in values])
+        step = TracedNumber(client, i)
+        return _leaves_of(body(step + lower if lower else step, tree), structure, "the body")
+
+    if upper <= lower or not carried:
+        return unflatten(structure, [Array(client, x._operand()) for x in carried])
+    results = _program().loop(upper - lower, turn, *carried)
+    results = results if isinstance(results, tuple) else (results,)
+    return unflatten(structure, pending_arrays(results, client))
+
+
+def while_loop(condition, body, init, *, max_steps=MAX_STEPS):
+    """Repeat something as long as a condition holds, in the daemon.
+
+    In place of this, which asks the daemon for a value, and waits for it, each turn::
+
+        while float(error(value)) > eps:
+            value = body(value)
+
+    Parameters
+    ----------
+    condition : callable
+        ``condition(value)`` yields a bool of shape (). Called twice, with arrays that are being
+        traced: they have no value yet.
+    body : callable
+        ``body(value)``, called once, likewise. It returns what has the structure, shapes and dtypes
+        of what it got.
+    init : array_like, or nested tuples, lists and dicts of such
+    max_steps : int
+        So many turns at most.
+
+    Returns
+    -------
+    Array, or a nest of them as `init`
+
+    Raises
+    ------
+    ShapeError
+        ``loop_shape``: the body does not return what it got, or the condition is no bool.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> float(tensord.while_loop(lambda x: x < 1000, lambda x: x * 2, 1.0))
+    1024.0
+    """
+    carried, structure = _carried(init)
+    client = client_of(carried)
+
+    def tree_of(values):
+        return unflatten(structure, [Array(client, x._operand()) for x in map(as_operand, values)])
+
+    def holds(*values):
+        return condition(tree_of(values))
+
+    def turn(i, *values):
+        return _leaves_of(body(tree_of(values)), structure, "the body")
+
+    results = _program().while_loop(holds, turn, *carried, max_steps=max_steps)[:-1]
+    return unflatten(structure, pending_arrays(results, client))
