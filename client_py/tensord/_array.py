@@ -19,7 +19,7 @@ from ._dtypes import DTYPES
 from ._errors import error
 from ._force import MAY_FAIL, force, track
 from ._graph import Input, Node, Value, infer, innermost, lookup, user_place, values_of
-from ._index import normal_axes
+from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._naming import how_named
 from ._operands import Constant, Scalar, as_operand, weak_number
@@ -56,7 +56,7 @@ def compute(op, args, attrs=None, client=None):
     """
     client = client_of(args, client)
     if any(isinstance(arg, TracedNumber) for arg in args):
-        args, is_number = _met(args)
+        args, is_number = _met(args, args[1:] if op == "where" else args)
         if is_number:
             return TracedNumber(client, compute(op, args, attrs)._operand())
     operands = [arg._operand() if isinstance(arg, Array) else _frozen(arg, client) for arg in args]
@@ -110,9 +110,12 @@ def is_traced(array):
     return type(value) is Value and value.node.block is not None
 
 
-def _met(args):
-    """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?"""
-    strong = [arg for arg in args if not isinstance(arg, (TracedNumber, Scalar))]
+def _met(args, promoted):
+    """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?
+
+    promoted: those operands that decide the dtype.
+    """
+    strong = [arg for arg in promoted if not isinstance(arg, (TracedNumber, Scalar))]
     arrays = []
     for arg in args:
         if isinstance(arg, TracedNumber):
@@ -201,7 +204,7 @@ class Array(Operators):
         "_base",
         "_step",
         "_seen",
-        "_is_dense",
+        "_lies",
         "_is_fixed",
         "__weakref__",
     )
@@ -214,7 +217,7 @@ class Array(Operators):
         self._number = value._number
         self._value = value
         self._base = self._step = self._seen = None
-        self._is_dense = True  # a view: are its elements next to each other, in order?
+        self._lies = None  # a view that lost its base: strides in elements; None: in C order
         self._is_fixed = False  # others know its value by a name, so it is not assigned to
 
     # ---- its value ----
@@ -225,7 +228,9 @@ class Array(Operators):
             value = self._value
         else:
             value = self._look(base)
-            if sys.getrefcount(base) <= _ALONE:  # nobody can write the base any more
+            if base._base is None and sys.getrefcount(base) <= _ALONE:
+                # Nobody can write the base any more, or see it.
+                self._lies = self._element_strides()
                 self._value, self._is_fixed = value, not self._is_writable
                 self._base = self._step = self._seen = None
         if type(value) is not Value or value.node is not None:
@@ -256,8 +261,9 @@ class Array(Operators):
             self._client = _default_client()
         if type(value) is Value:
             force(self._client, (value,))
-            return self._operand()
-        tensor = self._client._put(value)
+            tensor = value.leaf
+        else:
+            tensor = self._client._put(value)
         if self._base is None:
             self._value = tensor
         else:
@@ -577,7 +583,13 @@ class Array(Operators):
 
     # ---- views ----
 
-    def _view(self, step, shape, is_dense=False):
+    def _element_strides(self):
+        """Of numpy's array in this one's place: see `_views`."""
+        if self._base is not None:
+            return self._step.strides(self._base.shape, self._base._element_strides())
+        return c_strides(self.shape, 1) if self._lies is None else self._lies
+
+    def _view(self, step, shape):
         view = object.__new__(Array)
         view._client = self._client
         view.shape = shape
@@ -585,28 +597,28 @@ class Array(Operators):
         view._value = view._seen = None
         view._base = self
         view._step = step
-        view._is_dense = is_dense and self._is_dense
+        view._lies = None
         view._is_fixed = False
         return view
 
     def _at(self, index):
-        return self._view(Part(index), index.shape, index.is_dense(self.shape))
+        return self._view(Part(index), index.shape)
 
     def _permute(self, axes):
         order = normal_axes(axes, self.ndim)
         if order is None:
             self._infer("permute_dims", {"axes": tuple(axes)})  # refuses
-        in_order = order == list(range(self.ndim))
-        return self._view(Permuted(order), tuple([self.shape[i] for i in order]), in_order)
+        return self._view(Permuted(order), tuple([self.shape[i] for i in order]))
 
     def _broadcast(self, shape):
         return self._view(Broadcast(shape), self._infer("broadcast_to", {"shape": shape}))
 
     def _reshape(self, shape):
         shape = self._infer("reshape", {"shape": shape})
-        if not self._is_dense:
+        step = Reshaped(shape)
+        if step.strides(self.shape, self._element_strides()) is None:
             return compute("reshape", (self,), {"shape": shape})
-        return self._view(Reshaped(shape), shape, True)
+        return self._view(step, shape)
 
     def _diagonal(self, offset, count, of_value):
         return self._view(Diagonal(offset, of_value), (*self.shape[:-2], count))

@@ -197,7 +197,9 @@ class Client:
             return None
         if isinstance(value, Value):
             force(self, (value,), name, how)
-            return array._tensor()
+            value = array._tensor()
+            if value.name == name:
+                return value
         if type(value) is not Tensor or value._is_view or not value.is_sealed or value.name:
             return None
         value._handle.set_name(name, how)

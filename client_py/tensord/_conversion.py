@@ -179,9 +179,9 @@ def reshape(x, /, shape, *, copy=None):
         where x does not lie in C order.
     """
     x = tensor_of(x)
-    if copy is False and isinstance(x, Array) and not x._is_dense:
-        raise _needs_copy("reshape", f"a view of shape {x.shape} whose elements are not in C order")
     result = x.reshape(integers_of(shape))
+    if copy is False and isinstance(result, Array) and result._base is None:
+        raise _needs_copy("reshape", f"a view of shape {x.shape} to {result.shape}")
     return copy_of(result) if copy else result
 
 

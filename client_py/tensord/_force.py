@@ -23,6 +23,7 @@ import weakref
 from . import _native
 from ._errors import TensordError, classes, error
 from ._graph import emit_node
+from ._narrow import ELEMENTWISE, narrowed
 from ._tensor import Tensor
 
 #: So many pending nodes at most; then they are sent, without waiting.
@@ -31,14 +32,8 @@ PENDING_MAX = 256
 MAY_FAIL = frozenset(name for name, _, _, may_fail, _ in _native.OPS if may_fail)
 
 # Operations whose results lie in memory only where somebody keeps them: the engine fuses them.
-_FUSED = frozenset(
-    "add subtract multiply divide pow maximum minimum negative abs sqrt exp log expm1 log1p log2 "
-    "log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 hypot logaddexp equal "
-    "not_equal less less_equal greater greater_equal floor_divide remainder bitwise_and bitwise_or "
-    "bitwise_xor bitwise_invert bitwise_left_shift bitwise_right_shift logical_and logical_or "
-    "logical_xor logical_not ceil floor trunc round sign signbit copysign nextafter isfinite isinf "
-    "isnan clip square reciprocal real imag conj where astype permute_dims slice reshape "
-    "broadcast_to zeros ones full arange eye linspace".split()
+_FUSED = ELEMENTWISE | frozenset(
+    "permute_dims slice reshape broadcast_to zeros ones full arange eye linspace".split()
 )
 
 # What may be the fault of a value that nobody asked for.
@@ -76,11 +71,18 @@ def _renew_lock():
 os.register_at_fork(after_in_child=_renew_lock)
 
 
+def is_under_way(node):
+    """Is it computed by a run? One that another process began before it forked does not count."""
+    return node.run is not None and node.run.pid == os.getpid()
+
+
 class _Plan:
     """What a request for some values has in it.
 
     Attributes
     ----------
+    roots : list of Value
+        What is computed for the wanted values: them, or the same from parts of the operands.
     nodes : list of Node
         Each after those that it needs.
     leaves : list of operand
@@ -93,20 +95,24 @@ class _Plan:
         What must be waited for first; there is nothing else then.
     """
 
-    __slots__ = ("nodes", "leaves", "extra", "donated", "busy")
+    __slots__ = ("roots", "nodes", "leaves", "extra", "donated", "busy")
 
-    def __init__(self, wanted):
+    def __init__(self, wanted, is_alone=False):
         self.busy = None
         self.leaves, self.extra, self.donated = [], [], []
+        for value in wanted:
+            if is_under_way(value.node):
+                self.busy = value.node.run
+                return
         nodes = {}
-        operands = list(wanted)  # once for each reference from within the program
+        self.roots = [narrowed(value, is_alone) for value in wanted]
+        operands = list(self.roots)  # once for each reference from within the program
         for operand in operands:
             node = operand.node
             if node is None:
                 continue
-            run = node.run
-            if run is not None and run.pid == os.getpid():
-                self.busy = run
+            if is_under_way(node):
+                self.busy = node.run
                 return
             if node.serial not in nodes:
                 if node.block is not None:
@@ -115,9 +121,11 @@ class _Plan:
                 operands += node.args
         self.nodes = [nodes[serial] for serial in sorted(nodes)]
         del operand, node  # they would count as references
-        self._look_around(set(map(id, wanted)), operands, nodes)
+        self._look_around(set(map(id, self.roots)), operands, nodes)
+        if is_alone:
+            self.extra, self.donated = [], []
 
-    def _look_around(self, wanted, operands, nodes):
+    def _look_around(self, roots, operands, nodes):
         """Who is referred to by others?"""
         counts = collections.Counter(map(id, operands))
         unique = {id(operand): operand for operand in operands}
@@ -129,7 +137,7 @@ class _Plan:
                 self.leaves.append(operand)
                 if not is_live:
                     own.append(operand)
-            elif is_live and id(operand) not in wanted:
+            elif is_live and id(operand) not in roots:
                 live.append(operand)
         for node in self.nodes:
             for ref in node.results or ():
@@ -170,22 +178,41 @@ def _traced(value):
 class Run:
     """A request for some values, from the marking of its nodes until they are tensors."""
 
-    __slots__ = ("client", "wanted", "plan", "pending", "pid", "_lock")
+    __slots__ = ("client", "wanted", "plan", "pending", "pid", "_marked", "_lock")
 
     def __init__(self, client, wanted, plan):
         self.client = client
         self.wanted = wanted
-        self.plan = plan
-        del plan.extra[max(_native.OUTPUTS_MAX - len(wanted), 0) :]
         self.pending = None  # of a request that was sent ahead: what to wait for
         self.pid = os.getpid()
         self._lock = threading.Lock()  # held while the thread that forces is at it
         self._lock.acquire()
-        for node in plan.nodes:
+        self._begin(plan)
+
+    def _begin(self, plan):
+        self.plan = plan
+        del plan.extra[max(_native.OUTPUTS_MAX - len(self.wanted), 0) :]
+        self._marked = [*plan.nodes, *(value.node for value in self.wanted)]
+        for node in self._marked:
             node.run = self
+
+    def _plan_alone(self):
+        """Plan anew what the wanted values need, and no more; false: nothing any more."""
+        self._unmark()
+        while True:
+            with _lock:
+                self.wanted = [value for value in self.wanted if value.node is not None]
+                if not self.wanted:
+                    return False
+                plan = _Plan(self.wanted, True)
+                if plan.busy is None:
+                    self._begin(plan)
+                    return True
+            plan.busy.finish()
 
     def compute(self, name=None, how=0, watch=None):
         """Compute and wait; raises what is wrong with the wanted values."""
+        is_alone = False
         try:
             while True:
                 try:
@@ -194,10 +221,12 @@ class Run:
                         watch(builder)
                     handles = self.client._native.run(builder, rows)
                 except TensordError as problem:
-                    if not self.plan.extra or not isinstance(problem, _OF_VALUES):
+                    is_useful = self.plan.extra or isinstance(problem, MemoryError)
+                    if is_alone or not is_useful or not isinstance(problem, _OF_VALUES):
                         raise
-                    self.plan.extra.clear()
-                    self.plan.donated.clear()
+                    is_alone = True
+                    if not self._plan_alone():
+                        return
                 else:
                     self._settle(handles)
                     return
@@ -240,7 +269,7 @@ class Run:
             builder.donate(numbers[leaf.key])
         for node in self.plan.nodes:
             emit_node(builder, node, numbers)
-        rows = [numbers[value.key] for value in self._outputs()]
+        rows = [numbers[value.key] for value in self.plan.roots + self.plan.extra]
         if name is not None:
             rows = [(row, name if i == 0 else None, how, False) for i, row in enumerate(rows)]
         return builder, tuple(rows)
@@ -253,7 +282,7 @@ class Run:
             value.node = None
 
     def _unmark(self):
-        for node in self.plan.nodes:
+        for node in self._marked:
             node.run = None
 
 

@@ -56,15 +56,6 @@ class Index:
         """Shape of the result."""
         return tuple([1 if axis is None else self.count[axis] for axis in self.axes])
 
-    def is_dense(self, shape):
-        """Are the elements next to each other, in C order, where those of the shape are?"""
-        is_partial = False
-        for extent, count, step in zip(reversed(shape), reversed(self.count), reversed(self.step)):
-            if count != 1 and (is_partial or step != 1):
-                return False
-            is_partial |= count != extent
-        return True
-
 
 def _is_array(item):
     """An array of indices or a mask; what is one integer is none."""

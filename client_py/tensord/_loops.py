@@ -75,7 +75,7 @@ def fori_loop(lower, upper, body, init):
     --------
     >>> import tensord
     >>> tensord.fori_loop(0, 10, lambda i, x: x * 0.5 + i, tensord.zeros(2)).tolist()
-    [16.001953125, 16.001953125]
+    [16.00390625, 16.00390625]
     """
     lower, upper = operator.index(lower), operator.index(upper)
     carried, structure = _carried(init)

@@ -4,8 +4,15 @@
 A view is one step away from the array that it was taken of, its base, which may be a view itself.
 `get` yields what the view sees of a tensor (another tensor, by strides: no request) or of a value
 (an operation more); `put` yields the base as it is after the view was written. So a view needs no
-memory to exist, and sees every later assignment to its base, as in numpy.
+memory to exist, and sees every later assignment to its base, as in numpy. `strides` are those that
+numpy's view would have, in elements, where the outermost base lies in C order: a reshaped array is
+a view just where numpy's is.
 """
+
+import numpy
+from numpy.lib.stride_tricks import as_strided
+
+from ._index import c_strides
 
 from ._tensor import Tensor
 
@@ -39,6 +46,12 @@ class Part:
         attrs = {"start": index.start, "shape": index.count, "step": index.step}
         return base._make("assign", (base, new), attrs)
 
+    def strides(self, shape, strides):
+        index = self.index
+        return tuple(
+            [0 if axis is None else strides[axis] * index.step[axis] for axis in index.axes]
+        )
+
 
 class Permuted:
     """The axes in another order."""
@@ -55,6 +68,9 @@ class Permuted:
         places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return new.permute_dims(tuple(places))
 
+    def strides(self, shape, strides):
+        return tuple([strides[axis] for axis in self.axes])
+
 
 class Reshaped:
     """The same elements, in C order, under another shape."""
@@ -70,6 +86,23 @@ class Reshaped:
     def put(self, base, new):
         return new.reshape(base.shape)
 
+    def strides(self, shape, strides):
+        """None: numpy would copy."""
+        if 0 in shape:
+            return c_strides(self.shape, 1)
+        view = as_strided(_ELEMENT, shape, strides)
+        try:
+            if _HAS_COPY:
+                return view.reshape(self.shape, copy=False).strides
+            view.shape = self.shape
+        except (AttributeError, ValueError):
+            return None
+        return view.strides
+
+
+_ELEMENT = numpy.zeros(1, "int8")
+_HAS_COPY = tuple(map(int, numpy.__version__.split(".")[:2])) >= (2, 1)
+
 
 class Broadcast:
     """Repeated along axes; not to be written."""
@@ -82,6 +115,11 @@ class Broadcast:
 
     def get(self, base):
         return base._broadcast(self.shape)
+
+    def strides(self, shape, strides):
+        n_new = len(self.shape) - len(shape)
+        pairs = zip(shape, self.shape[n_new:], strides)
+        return (0,) * n_new + tuple([s if old == new else 0 for old, new, s in pairs])
 
 
 class Diagonal:
@@ -98,3 +136,6 @@ class Diagonal:
         if type(base) is Tensor:
             return base._diagonal(self.offset)
         return self.of_value(base, self.offset)
+
+    def strides(self, shape, strides):
+        return (*strides[:-2], strides[-2] + strides[-1])

@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: MIT
+"""Arrays are lazy: when requests are made, what views and assignments see, what failures do."""
+
+import random
+import threading
+
+import numpy
+import pytest
+
+import tensord
+
+
+class Counted:
+    """How many programs a block has the daemon compute."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def __enter__(self):
+        self.before = sum(self.client.stat()["plans"][key] for key in ("hits", "misses"))
+        return self
+
+    def __exit__(self, *exception):
+        self.n = sum(self.client.stat()["plans"][key] for key in ("hits", "misses")) - self.before
+
+
+@pytest.fixture
+def x(client):
+    return client.put(numpy.arange(12.0).reshape(3, 4))
+
+
+# ---- when ----
+
+
+def test_nothing_is_sent_before_a_value_is_needed(client, x):
+    with Counted(client) as c:
+        y = tensord.exp(x) * 2 - x.mean(axis=0)
+        z = (y.T[1:, ::-1] + 1).reshape(-1)
+        shape, dtype, size = z.shape, z.dtype, z.size
+    assert c.n == 0 and shape == (9,) and dtype == numpy.float64 and size == 9
+    with Counted(client) as c:
+        got = numpy.asarray(z)
+    assert c.n == 1
+    a = numpy.arange(12.0).reshape(3, 4)
+    numpy.testing.assert_allclose(
+        got, ((numpy.exp(a) * 2 - a.mean(axis=0)).T[1:, ::-1] + 1).reshape(-1)
+    )
+    with Counted(client) as c:
+        assert numpy.asarray(z) is not None
+    assert c.n == 0
+
+
+@pytest.mark.parametrize(
+    "use",
+    [numpy.asarray, repr, str, lambda y: y.tolist(), lambda y: y.item(), float, int, bool, complex,
+     tensord.eval, lambda y: tensord.nonzero(y[None]), lambda y: y[y > 3], lambda y: y.id],
+    ids=range(13),
+)
+def test_what_needs_a_value_gets_it(client, use):
+    y = client.put(3.0) + 1
+    with Counted(client) as c:
+        use(y)
+    assert c.n >= 1
+
+
+def test_mistakes_are_raised_where_they_are_made(client, x):
+    with Counted(client) as c:
+        with pytest.raises(tensord.ShapeError, match=r"add.*\(3, 4\).*\(5,\)"):
+            x + numpy.ones(5)
+        with pytest.raises(tensord.DtypeError, match="bitwise_and"):
+            x & x
+        with pytest.raises(tensord.AxisError, match="sum"):
+            x.sum(axis=2)
+        with pytest.raises(IndexError):
+            x[5]
+        with pytest.raises(tensord.ShapeError, match="reshape"):
+            x.reshape(5)
+    assert c.n == 0
+
+
+def test_what_may_fail_on_its_data_runs_when_called(client):
+    with pytest.raises(tensord.LinAlgError):
+        tensord.linalg.inv(client.put(numpy.zeros((2, 2))))
+    with pytest.raises(tensord.OutOfRange):
+        client.put([1.0, 2.0])[client.put([5])]
+    with pytest.raises(tensord.ValueRefused):
+        client.put([2, 3]) ** -1
+
+
+def test_resident_elements_are_read_without_a_request(client, x):
+    numpy.asarray(x)
+    with Counted(client) as c:
+        assert float(x[1, 2]) == 6 and [float(v) for v in x[0]] == [0, 1, 2, 3]
+        assert int(x.T[3, 2]) == 11 and x[::2].tolist()[1] == [8, 9, 10, 11]
+    assert c.n == 0
+
+
+def test_several_at_once(client, x):
+    y, z = x + 1, x.sum()
+    with Counted(client) as c:
+        got = tensord.eval(y, z)
+    assert got[0] is y and got[1] is z
+    assert c.n == 1
+    with Counted(client) as c:
+        numpy.asarray(y), float(z)
+    assert c.n == 0
+
+
+def test_a_chain_of_thousands(client):
+    x = client.put(numpy.zeros(3))
+    with Counted(client) as c:
+        for _ in range(3000):
+            x = x + 1
+    assert 3000 // 300 <= c.n <= 3000 // 200
+    assert x.tolist() == [3000.0] * 3
+
+
+def test_a_program_of_many_paths(client):
+    """Distinct nodes count, not paths."""
+    x = client.put([1.0])
+    with Counted(client) as c:
+        for _ in range(200):
+            x = x + x
+    assert c.n == 0 and float(x[0]) == 2.0**200
+
+
+def test_what_was_sent_ahead_and_failed(make_own_daemon):
+    """It raises where its value is needed, and nowhere else."""
+    with make_own_daemon("--memory", "64M").connect() as client:
+        x = client.put(numpy.zeros(1_000_000))
+        other = client.put([1.0])
+        large = tensord.broadcast_to(x, (16, 1_000_000))
+        for _ in range(400):
+            large = large + 1
+        assert float(other + 1) == 2
+        for _ in range(2):
+            with pytest.raises(tensord.OutOfMemory):
+                numpy.asarray(large)
+        assert float(large[3, 5]) == 400  # a part of it fits
+        assert float((other + 2)[0]) == 3
+
+
+# ---- what is kept ----
+
+
+def test_live_intermediates_are_computed_once(client):
+    x = client.put(numpy.arange(10_000.0))
+    s = tensord.sort(-x)
+    y = s * 2
+    assert float(y[0]) == -19998
+    with Counted(client) as c:
+        assert float(s[0]) == -9999
+    assert c.n == 0
+
+
+def test_live_elementwise_ones_are_recomputed_once(client):
+    x = client.put(numpy.arange(10_000.0))
+    y = x + 1
+    assert float((y * 2)[0]) == 2 and float((y * 3)[1]) == 6
+    with Counted(client) as c:
+        assert float(y[2]) == 3
+    assert c.n == 0
+
+
+def test_a_view_of_a_pending_value_computes_what_it_needs(make_own_daemon):
+    with make_own_daemon("--memory", "64M").connect() as client:
+        x = tensord.ones((1000, 1_000_000), client=client)  # 8 GB
+        y = (x * 2 + 1)[10:12, ::500_000]
+        assert y.tolist() == [[3, 3], [3, 3]]
+
+
+def test_failed_extras_do_not_hold_up_others(make_own_daemon):
+    """What nobody asked for fails alone."""
+    with make_own_daemon("--memory", "64M").connect() as client:
+        y = tensord.ones((10_000_000,), client=client) + 1  # 80 MB
+        for i in range(3):
+            assert float(tensord.sum(y * i)) == 2e7 * i  # the second time, y would be kept
+        with pytest.raises(tensord.OutOfMemory):
+            numpy.asarray(y)
+
+
+def test_threads_that_force_the_same(client):
+    x = client.put(numpy.random.default_rng(3).standard_normal((300, 300)))
+    y = x
+    for _ in range(20):
+        y = tensord.tanh(y @ x)
+    results = []
+
+    def force():
+        results.append(numpy.asarray(y).copy())
+
+    threads = [threading.Thread(target=force) for _ in range(8)]
+    with Counted(client) as c:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert c.n == 1 and len(results) == 8
+    assert all((r == results[0]).all() for r in results)
+
+
+# ---- assignment ----
+
+
+def test_views_see_assignments(client, x):
+    v, t, r = x[1:], x.T, x.reshape(-1)
+    x[2, 0] = 100
+    assert v[1, 0].item() == 100 and t[0, 2].item() == 100 and r[8].item() == 100
+    v[:, 1] = [7, 8]
+    assert x.tolist() == [[0, 1, 2, 3], [4, 7, 6, 7], [100, 8, 10, 11]]
+    t[3] += 1000
+    r[0] -= 1
+    assert x.tolist() == [[-1, 1, 2, 1003], [4, 7, 6, 1007], [100, 8, 10, 1011]]
+
+
+def test_exported_arrays_are_snapshots(x):
+    a = numpy.asarray(x)
+    x[0] = 9
+    x += 1
+    assert a.tolist()[0] == [0, 1, 2, 3] and not a.flags.writeable
+    assert x.tolist()[0] == [10, 10, 10, 10]
+
+
+def test_pending_readers_see_what_was_there(x):
+    y = x * 2
+    x[0, 0] = 50
+    assert y.tolist()[0] == [0, 2, 4, 6] and x[0, 0].item() == 50
+
+
+def test_what_is_not_written(client, x):
+    named = client.put([1.0, 2.0], "n")
+    repeated = tensord.broadcast_to(x, (2, 3, 4))
+    for refused in (named, client.open("n"), client.open("n")[:1], repeated,
+                    tensord.linalg.diagonal(x), repeated[0]):
+        with pytest.raises(tensord.Sealed):
+            refused[0] = 1
+        with pytest.raises(tensord.Sealed):
+            refused += 1
+    copy = tensord.asarray(named, copy=True)
+    copy[0] = 9
+    assert copy.tolist() == [9, 2] and named.tolist() == [1, 2]
+
+
+def test_copies_are_apart(client, x):
+    copy = tensord.asarray(x, copy=True)
+    x[0] = 5
+    assert copy.tolist()[0] == [0, 1, 2, 3]
+    copy += 1
+    assert x.tolist()[0] == [5] * 4
+
+
+def test_dtypes_of_assignments(client):
+    x = client.put(numpy.arange(3))
+    x[0] = 2.7
+    assert x.dtype == numpy.int64 and x.tolist() == [2, 1, 2]
+    with pytest.raises(tensord.DtypeError, match="float64 does not go into int64"):
+        x += 0.5
+    with pytest.raises(tensord.ShapeError):
+        x += [[1], [2]]
+    with pytest.raises(tensord.ShapeError):
+        x[:2] = [1, 2, 3]
+    assert x.tolist() == [2, 1, 2]
+
+
+def test_in_place_in_the_memory_of_the_old_value(client):
+    """Nothing else refers to it, so it is given away."""
+    x = client.put(numpy.zeros(1_000_000))
+    tensord.eval(x)
+    live = client.stat()["memory"]["live"]
+    for i in range(5):
+        x[i] = 1.0
+        x += 1
+        tensord.eval(x)
+        assert client.stat()["memory"]["live"] == live
+    kept = numpy.asarray(x)
+    x += 1
+    assert x[0].item() == kept[0] + 1 and kept[0] == 6
+
+
+def test_masks_and_indices(client, x):
+    a = numpy.arange(12.0).reshape(3, 4)
+    for key, value in ((a > 5, 0.0), (([0, 2], [1, 3]), [7.0, 8.0]), (slice(1), 3.0),
+                       ((slice(None), [0, 2]), -1.0), (..., 2.5)):
+        x[key] = value
+        a[key] = value
+        assert x.tolist() == a.tolist()
+
+
+# ---- mutable tensors ----
+
+
+def test_a_mutable_one_is_read_before_it_is_written(client):
+    t = client.put(numpy.zeros(4), mutable=True)
+    y = t + 1
+    t[0] = 10
+    z = t + 1
+    with t.write() as a:
+        a[1] = 20
+    u = t * 1
+    with t.read():
+        pass
+    client.run(tensord.Program(), tensord.ones(4, client=client), into=t)
+    assert y.tolist() == [1, 1, 1, 1] and z.tolist() == [11, 1, 1, 1]
+    assert u.tolist() == [10, 20, 0, 0] and t.tolist() == [1] * 4
+
+
+def test_within_a_lease_to_write_operations_are_refused_on_their_line(client):
+    t = client.put(numpy.zeros(4), mutable=True)
+    with t[:2].write():
+        with pytest.raises(tensord.LeaseConflict, match="lease to write"):
+            t + 1
+        with pytest.raises(tensord.LeaseConflict):
+            t[2:] * 2
+    assert (t + 1).tolist() == [1] * 4
+
+
+# ---- as numpy, at random ----
+
+SHAPES = [(6,), (3, 4), (2, 3, 4), (1, 5), (4, 1, 3)]
+
+
+def _random_key(rng, shape):
+    key = []
+    for extent in shape[: rng.randint(0, len(shape))]:
+        if extent and rng.random() < 0.3:
+            key.append(rng.randrange(-extent, extent))
+        else:
+            step = rng.choice([1, 1, 2, -1, -2])
+            ends = [rng.choice([None, rng.randint(-extent, extent)]) for _ in range(2)]
+            key.append(slice(*ends, step))
+    if rng.random() < 0.2:
+        key.insert(rng.randint(0, len(key)), None)
+    return (*key, ...)
+
+
+def _step(rng, pairs):
+    """One operation on both sides; appends what it makes."""
+    ours, theirs = rng.choice(pairs)
+    what = rng.randrange(9)
+    if what == 0:
+        key = _random_key(rng, theirs.shape)
+        pairs.append((ours[key], theirs[key]))
+    elif what == 1:
+        axes = rng.sample(range(theirs.ndim), theirs.ndim)
+        pairs.append((ours.transpose(*axes), theirs.transpose(*axes)) if axes else (+ours, theirs))
+    elif what == 2:
+        value = rng.randint(-9, 9)
+        key = _random_key(rng, theirs.shape)
+        ours[key] = value
+        theirs[key] = value
+    elif what == 3:
+        value = rng.randint(-9, 9)
+        ours += value
+        theirs += value
+    elif what == 4:
+        pairs.append((ours * 2 + 1, numpy.ascontiguousarray(theirs * 2 + 1).reshape(theirs.shape)))
+    elif what == 5:
+        pairs.append((ours.reshape(-1), theirs.reshape(-1)))
+    elif what == 6:
+        key = _random_key(rng, theirs.shape)
+        part = theirs[key]
+        if part.ndim and part.size:
+            row = numpy.arange(float(part.shape[-1]))
+            ours[key] = row
+            theirs[key] = row
+    elif what == 7:
+        tensord.eval(ours)
+    elif what == 8 and len(pairs) > 3:
+        del pairs[next(i for i, pair in enumerate(pairs) if pair[0] is ours)]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_views_and_assignments_as_numpy(client, seed):
+    """Views share their memory just where numpy's do, whatever is written where."""
+    rng = random.Random(seed)
+    pairs = []
+    for _ in range(2):
+        shape = rng.choice(SHAPES)
+        start = numpy.arange(float(numpy.prod(shape))).reshape(shape)
+        pairs.append((client.put(start) if rng.random() < 0.5 else client.put(start) + 0, start))
+    for _ in range(60):
+        _step(rng, pairs)
+        if len(pairs) > 12:
+            del pairs[rng.randrange(len(pairs))]
+        if rng.random() < 0.1:
+            ours, theirs = rng.choice(pairs)
+            assert numpy.asarray(ours).tolist() == theirs.tolist()
+    for ours, theirs in pairs:
+        assert ours.shape == theirs.shape
+        assert numpy.asarray(ours).tolist() == theirs.tolist()
