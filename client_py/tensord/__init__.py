@@ -28,7 +28,7 @@ from . import (
 )
 from ._array import Array, evaluate as eval
 from ._client import Client, Record, connect
-from ._conversion import asarray, astype, expand_dims, from_dlpack, reshape
+from ._conversion import asarray, astype, from_dlpack, reshape
 from ._default import default_client
 from ._creation import (
     arange,
@@ -113,6 +113,7 @@ from ._manipulation import (
     broadcast_arrays,
     concat,
     diff,
+    expand_dims,
     flip,
     meshgrid,
     moveaxis,

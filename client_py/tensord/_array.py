@@ -273,6 +273,14 @@ class Array(Operators):
     def _make(self, op, args, attrs=None):
         return compute(op, args, attrs)
 
+    def _copy(self):
+        """Another array of the same value, which two share until one of them is assigned to. That
+        of a mutable tensor is copied by the time it is written.
+        """
+        if self.is_mutable:
+            return compute("astype", (self,), {"dtype": self._number})
+        return Array(self._client, self._operand())
+
     def _add_to(self, builder, client):
         """As an input of a request."""
         return self._tensor()._add_to(builder, client)

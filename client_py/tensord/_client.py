@@ -144,7 +144,7 @@ class Client:
 
         Parameters
         ----------
-        array : array_like or Tensor
+        array : array_like
             Of dtype bool, int64, float32 or float64, with any strides and byte order. The copy is
             dense, with the axes in the order in which they lie (numpy's ``order='K'``). A tensor
             is given the name without a copy where that is possible.
@@ -154,7 +154,7 @@ class Client:
         replace : bool
             The name may be in use: from now on it means this tensor.
         mutable : bool
-            It may be written later: by assignment, in place under a lease (`Tensor.write`), by
+            It may be written later: by assignment, in place under a lease (`Array.write`), by
             any process of this user.
         evictable : bool
             A cache: before anyone is refused memory, the daemon deletes named tensors of this kind
@@ -163,7 +163,7 @@ class Client:
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
@@ -271,7 +271,7 @@ class Client:
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
@@ -295,7 +295,7 @@ class Client:
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
@@ -306,7 +306,7 @@ class Client:
         return opened(Tensor(self, native), True)
 
     def open_id(self, id):
-        """A tensor by its id, which another connection told (`Tensor.id`): of the same user, or
+        """A tensor by its id, which another connection told (`Array.id`): of the same user, or
         of one who shares it.
 
         Parameters
@@ -316,7 +316,7 @@ class Client:
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
@@ -362,7 +362,7 @@ class Client:
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
@@ -411,7 +411,7 @@ class Client:
         ]
 
     def share(self, name, shared=True):
-        """Let every user who may connect read a named tensor; see `Tensor.share`.
+        """Let every user who may connect read a named tensor; see `Array.share`.
 
         Parameters
         ----------
@@ -421,7 +421,7 @@ class Client:
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
@@ -562,7 +562,7 @@ class Client:
             Seconds after which the daemon gives up, waiting for earlier requests included.
         threads : int, optional
             So many of the daemon's threads compute it at most.
-        donate : sequence of Tensor
+        donate : sequence of Array
             Inputs that are not needed any more. Where the program succeeds they are gone (using
             one raises TensorGone), and a result may lie in the memory of one that no array shows
             and nothing else refers to. Where it fails, nothing happened to them. Meanwhile no other
@@ -572,14 +572,14 @@ class Client:
             Called about ten times a second while the program computes, with the number of steps
             that ended and that of all steps (each turn of a loop has its own). What it raises
             cancels the run, and is raised.
-        into : Tensor, or sequence of (Tensor or None), optional
+        into : Array, or sequence of (Array or None), optional
             Mutable tensors, or views of them, that the outputs go into, one each, of just their
             shapes and dtypes; None: a tensor of its own. They are written when all is computed; a
             run that fails writes nothing.
 
         Returns
         -------
-        Tensor, or tuple of Tensor where there are several outputs
+        Array, or tuple of Array where there are several outputs
             What was written into is returned as it was given.
 
         Raises

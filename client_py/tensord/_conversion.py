@@ -12,43 +12,28 @@ from ._creation import _check_device
 from ._default import default_client
 from ._dlpack import ExchangeRefused, lent_array
 from ._dtypes import DTYPES, native_array, number_of
-from ._functions import call, tensor_of
-from ._graph import Value
+from ._functions import array_of
 from ._index import integers_of
-from ._manipulation import expand_dims as _expand_dims
 from ._operands import check_range
 from ._operators import Operators
 
 
-def copy_of(x):
-    """An array of its own with the same elements; of a program's value, itself.
-
-    What an array holds never changes, so that two share it until one is assigned to. That of a
-    mutable tensor is copied by the time it is written.
-    """
-    if isinstance(x, Value):
-        return x
-    if x.is_mutable:
-        return call("astype", (x,), {"dtype": x._number})
-    return Array(x._client, x._operand())
-
-
 def astype(x, dtype, /, *, copy=True, device=None):
-    """The same values in another dtype; see `Tensor.astype`.
+    """The same values in another dtype; see `Array.astype`.
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     dtype : str or numpy.dtype
     copy : bool
         Make a new tensor even if x has that dtype already.
     device : {"cpu"}, optional
     """
     _check_device(device)
-    x = tensor_of(x)
+    x = array_of(x)
     if number_of(dtype) != x._number:
         return x.astype(dtype)
-    return copy_of(x) if copy else x
+    return x._copy() if copy else x
 
 
 def _converted(array, number):
@@ -68,7 +53,7 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
 
     Parameters
     ----------
-    obj : Tensor, Value, array_like, number, or an object with ``__dlpack__``
+    obj : Array, Value, array_like, number, or an object with ``__dlpack__``
         Nested lists, numpy arrays with any strides and byte order, buffers, and what numpy makes
         arrays of. All but tensors and values is copied, once.
     dtype : str or numpy.dtype, optional
@@ -102,7 +87,7 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
             if copy is False:
                 raise _needs_copy("asarray", f"{obj.dtype} to {DTYPES[number]}")
             return obj.astype(DTYPES[number])
-        return copy_of(obj) if copy else obj
+        return obj._copy() if copy else obj
     if copy is False:
         raise _needs_copy("asarray", f"a {type(obj).__name__}")
     if hasattr(obj, "__dlpack__") and not _is_numpys(obj):
@@ -130,7 +115,7 @@ def from_dlpack(x, /, *, device=None, copy=None, client=None):
 
     Parameters
     ----------
-    x : Tensor, or an object with ``__dlpack__`` and ``__dlpack_device__``
+    x : Array, or an object with ``__dlpack__`` and ``__dlpack_device__``
         A tensor stays what it is. Elements of others are copied, once, out of their memory, which
         may be read-only, and of which only this machine's is reached.
     device : {"cpu"}, optional
@@ -155,7 +140,7 @@ def from_dlpack(x, /, *, device=None, copy=None, client=None):
     """
     _check_device(device)
     if isinstance(x, Operators):
-        return copy_of(x) if copy else x
+        return x._copy() if copy else x
     if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
         raise AttributeError(f"from_dlpack: {type(x).__name__} has no __dlpack__")
     if copy is False:
@@ -172,30 +157,14 @@ def reshape(x, /, shape, *, copy=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     shape : int or tuple of int
     copy : bool, optional
         True: always copy. False: refuse (ArgumentError) where a copy would be needed, which is
         where x does not lie in C order.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     result = x.reshape(integers_of(shape))
     if copy is False and isinstance(result, Array) and result._base is None:
         raise _needs_copy("reshape", f"a view of shape {x.shape} to {result.shape}")
-    return copy_of(result) if copy else result
-
-
-def expand_dims(x, /, axis):
-    """A new axis of extent 1.
-
-    Parameters
-    ----------
-    x : Tensor, Value or array_like
-    axis : int or tuple of int
-        Where the new axes stand in the result; negative ones count from its end.
-
-    Raises
-    ------
-    AxisError
-    """
-    return _expand_dims(x, axis=axis)
+    return result._copy() if copy else result

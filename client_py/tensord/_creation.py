@@ -154,7 +154,7 @@ def zeros_like(x, /, *, dtype=None, device=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
         Of a Value the result is one.
     dtype : str or numpy.dtype, optional
     device : {"cpu"}, optional

@@ -78,7 +78,7 @@ def result_type(*arrays_and_dtypes):
 
     Parameters
     ----------
-    *arrays_and_dtypes : Tensor, Value, numpy.ndarray, dtype, or Python number
+    *arrays_and_dtypes : Array, Value, numpy.ndarray, dtype, or Python number
         A number takes the dtype of what it meets, where its kind fits.
 
     Examples
@@ -105,7 +105,7 @@ def can_cast(from_, to, /):
 
     Parameters
     ----------
-    from_ : dtype, Tensor, Value or numpy.ndarray
+    from_ : dtype, Array, Value or numpy.ndarray
     to : dtype
 
     Examples
@@ -123,7 +123,7 @@ class finfo:  # noqa: N801, the standard's name
 
     Parameters
     ----------
-    type : dtype, Tensor, Value or numpy.ndarray
+    type : dtype, Array, Value or numpy.ndarray
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ class iinfo:  # noqa: N801
 
     Parameters
     ----------
-    type : dtype, Tensor, Value or numpy.ndarray
+    type : dtype, Array, Value or numpy.ndarray
 
     Attributes
     ----------

@@ -53,7 +53,7 @@ class Function:
 
         Parameters
         ----------
-        *arrays : Tensor, array_like or number
+        *arrays : Array, array_like or number
             One for each parameter of the program, in the order in which they were made, of just
             their shapes and dtypes; they may lie in any way (slices, transposes). Python numbers
             take the dtype that is wanted.
@@ -63,7 +63,7 @@ class Function:
 
         Returns
         -------
-        Tensor, or tuple of Tensor where there are several values
+        Array, or tuple of Array where there are several values
 
         Raises
         ------
@@ -150,7 +150,7 @@ def watch_over(builder, timeout, threads, progress):
 
 
 def tensors_of(client, handles, into=()):
-    """What a run yields: a Tensor, or a tuple of them if there are several.
+    """What a run yields: an array, or a tuple of them if there are several.
 
     `into` stands for those results that have no handle.
     """

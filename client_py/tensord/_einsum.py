@@ -27,11 +27,11 @@ def einsum(subscripts, /, *operands):
         ``->`` stand the axes of the result; without it, all letters that occur once, in
         alphabetical order. A letter twice in one operand takes a diagonal; ``...`` stands for axes
         that broadcast, and comes first in the result where it is not told.
-    *operands : Tensor, Value or array_like
+    *operands : array_like or Value
 
     Returns
     -------
-    Tensor or Value
+    Array or Value
 
     Raises
     ------

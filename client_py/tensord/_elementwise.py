@@ -8,7 +8,7 @@ what it meets, where its kind fits (NumPy 2's rule). Shapes broadcast.
 import numpy
 
 from ._dtypes import BOOL
-from ._functions import _named, call, tensor_of
+from ._functions import _named, call, array_of
 from ._operands import as_operand, as_operands, fits
 from ._operators import Operators
 
@@ -16,7 +16,7 @@ _OPERANDS_DOC = """{doc}
 
     Parameters
     ----------
-    {names} : Tensor, Value, array_like or number
+    {names} : array_like, Value or number
         {shapes}
     """
 
@@ -30,7 +30,7 @@ def _unary(op, doc):
 
 def _binary(op, doc):
     def function(x1, x2, /):
-        return call(op, as_operands((x1, x2), op))
+        return call(op, (x1, x2))
 
     shapes = "Their shapes broadcast."
     return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x1, x2", shapes=shapes))
@@ -62,13 +62,13 @@ log = _unary("log", "Natural logarithm; integers and bool compute as float64.")
 
 
 def positive(x, /):
-    """+x, which is x.
+    """+x, which is a copy.
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     """
-    return tensor_of(x)
+    return array_of(x)._copy()
 
 
 def clip(x, /, min=None, max=None):
@@ -76,8 +76,8 @@ def clip(x, /, min=None, max=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
-    min, max : Tensor, Value, array_like or number, optional
+    x : array_like or Value
+    min, max : array_like, Value or number, optional
         No bound where it is left out. An integer below or above all that x can hold is none either.
 
     Raises
@@ -97,7 +97,7 @@ def clip(x, /, min=None, max=None):
     if _is_beyond(max, operand, 1):
         max = None
     if min is None:
-        return tensor_of(x) if max is None else call("minimum", (operand, max))
+        return array_of(x)._copy() if max is None else call("minimum", (operand, max))
     x = operand
     if max is None:
         return call("maximum", (x, min))
@@ -162,9 +162,9 @@ def where(condition, x1, x2, /):
 
     Parameters
     ----------
-    condition : Tensor, Value, array_like or bool
+    condition : Array, Value, array_like or bool
         Of any dtype: it holds where it is not 0.
-    x1, x2 : Tensor, Value, array_like or number
+    x1, x2 : array_like, Value or number
     """
     x1, x2 = as_operands((x1, x2))
     return call("where", (_holds(condition), x1, x2))

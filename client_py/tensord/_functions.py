@@ -5,7 +5,7 @@ Operands are tensors, values of programs, arrays and Python numbers; where no te
 the default client computes.
 """
 
-from ._array import array_of as tensor_of, compute
+from ._array import array_of, compute
 from ._graph import Value, apply
 from ._index import integers_of
 from ._operands import as_operands
@@ -13,7 +13,7 @@ from ._operands import as_operands
 
 def call(op, args, attrs=None, client=None):
     """The results of an operation: values if one is among the operands, else arrays."""
-    args = as_operands(args)
+    args = as_operands(args, op)
     if any(isinstance(arg, Value) for arg in args):
         return apply(op, args, attrs)
     return compute(op, args, attrs, client)
@@ -31,8 +31,8 @@ def matmul(x1, x2, /):
 
     Parameters
     ----------
-    x1 : (..., n, k) or (k,) Tensor, Value or array_like
-    x2 : (..., k, m) or (k,) Tensor, Value or array_like
+    x1 : (..., n, k) or (k,) array_like or Value
+    x2 : (..., k, m) or (k,) array_like or Value
         Leading dimensions broadcast.
     """
     return call("matmul", (x1, x2))
@@ -40,14 +40,9 @@ def matmul(x1, x2, /):
 
 def permute_dims(x, /, axes):
     """The axes in the order given; negative ones count from the end. A view of a tensor."""
-    return tensor_of(x).permute_dims(axes)
-
-
-def reshape(x, /, shape):
-    """The same elements, in C order, under another shape; one extent may be -1."""
-    return tensor_of(x).reshape(integers_of(shape))
+    return array_of(x).permute_dims(axes)
 
 
 def broadcast_to(x, /, shape):
     """A view of x repeated to a shape, by numpy's rule."""
-    return tensor_of(x)._broadcast(integers_of(shape))
+    return array_of(x)._broadcast(integers_of(shape))

@@ -38,11 +38,11 @@ class UserKernel:
 
         Parameters
         ----------
-        *args : Tensor, Value, array_like or number
+        *args : array_like, Value or number
 
         Returns
         -------
-        Tensor (or Value, if one is among the arguments), or a tuple of them
+        Array (or Value, if one is among the arguments), or a tuple of them
 
         Raises
         ------

@@ -17,7 +17,7 @@ def check_mutable(tensor):
 
 
 class Lease:
-    """A claim to read or to write a tensor while a block runs; see `Tensor.read`, `Tensor.write`.
+    """A claim to read or to write a tensor while a block runs; see `Array.read`, `Array.write`.
 
     May be entered again after it was left.
     """

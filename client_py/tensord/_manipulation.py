@@ -12,7 +12,7 @@ from . import _native
 from ._compose import compose
 from ._errors import error
 from ._elementwise import not_equal, subtract, where
-from ._functions import call, tensor_of
+from ._functions import call, array_of
 from ._graph import Input, Value
 from ._index import Advanced, Index, axes_of, axis_of, integers_of
 from ._operands import as_operand, as_operands
@@ -40,12 +40,12 @@ __all__ = [
 ]
 
 
-def tensors_of(xs):
+def arrays_of(xs):
     """The same of several: arrays become tensors of the client that the tensors belong to."""
     xs = list(map(as_operand, xs))
     if any(isinstance(x, Value) for x in xs):
         return [x if isinstance(x, Value) else Input(x._operand()) for x in xs]
-    return list(map(tensor_of, xs))
+    return list(map(array_of, xs))
 
 
 def _key(ndim, axis, item):
@@ -56,12 +56,12 @@ def _key(ndim, axis, item):
 # ---- views ----
 
 
-def expand_dims(x, /, *, axis=0):
+def expand_dims(x, /, axis):
     """A new axis of extent 1.
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int or tuple of int
         Where the new axes stand in the result; negative ones count from its end.
 
@@ -69,7 +69,7 @@ def expand_dims(x, /, *, axis=0):
     ------
     AxisError
     """
-    x = tensor_of(x)
+    x = array_of(x)
     n_new = len(integers_of(axis))
     axes = axes_of("expand_dims", axis, x.ndim + n_new)
     return x[tuple(None if i in axes else slice(None) for i in range(x.ndim + n_new))]
@@ -80,7 +80,7 @@ def squeeze(x, /, axis):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int or tuple of int
 
     Raises
@@ -89,7 +89,7 @@ def squeeze(x, /, axis):
     ShapeError
         One of them has another extent.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     axes = axes_of("squeeze", axis, x.ndim)
     for i in axes:
         if x.shape[i] != 1:
@@ -102,11 +102,11 @@ def flip(x, /, *, axis=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int or tuple of int, optional
         All where it is left out.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     axes = range(x.ndim) if axis is None else axes_of("flip", axis, x.ndim)
     return x[tuple(slice(None, None, -1 if i in axes else 1) for i in range(x.ndim))]
 
@@ -116,11 +116,11 @@ def moveaxis(x, source, destination, /):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     source, destination : int or tuple of int
         As many of the one as of the other.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     source = axes_of("moveaxis", source, x.ndim)
     destination = axes_of("moveaxis", destination, x.ndim)
     if len(source) != len(destination):
@@ -136,13 +136,13 @@ def broadcast_arrays(*arrays):
 
     Parameters
     ----------
-    *arrays : Tensor, Value or array_like
+    *arrays : array_like or Value
 
     Returns
     -------
-    list of Tensor or Value
+    list of Array or Value
     """
-    arrays = tensors_of(arrays)
+    arrays = arrays_of(arrays)
     try:
         shape = numpy.broadcast_shapes(*(x.shape for x in arrays))
     except ValueError:
@@ -156,18 +156,18 @@ def meshgrid(*arrays, indexing="xy"):
 
     Parameters
     ----------
-    *arrays : (n,) Tensor, Value or array_like
+    *arrays : (n,) array_like or Value
         Coordinates along each axis.
     indexing : {"xy", "ij"}
         The order of the first two axes of the results: "xy" has that of the second array first.
 
     Returns
     -------
-    list of Tensor or Value
+    list of Array or Value
     """
     if indexing not in ("xy", "ij"):
         raise error("bad_arguments", f"indexing is 'xy' or 'ij', not {indexing!r}")
-    arrays = tensors_of(arrays)
+    arrays = arrays_of(arrays)
     for x in arrays:
         if x.ndim > 1:
             raise error("shape_mismatch", f"meshgrid: shape {x.shape} has more than one dimension")
@@ -188,14 +188,14 @@ def unstack(x, /, *, axis=0):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int
 
     Returns
     -------
-    tuple of Tensor or Value
+    tuple of Array or Value
     """
-    x = tensor_of(x)
+    x = array_of(x)
     axis = axis_of("unstack", axis, x.ndim)
     return tuple(x[_key(x.ndim, axis, i)] for i in range(x.shape[axis]))
 
@@ -208,7 +208,7 @@ def concat(arrays, /, *, axis=0):
 
     Parameters
     ----------
-    arrays : sequence of Tensor, Value or array_like
+    arrays : sequence of array_like or Value
         Of the same shape but along the axis; their dtypes are promoted.
     axis : int or None
         None: flattened first.
@@ -221,7 +221,7 @@ def concat(arrays, /, *, axis=0):
     if not arrays:
         raise error("bad_arguments", "concat: there is nothing to put together")
     if axis is None:
-        arrays = tuple(x.reshape(-1) for x in tensors_of(arrays))
+        arrays = tuple(x.reshape(-1) for x in arrays_of(arrays))
         axis = 0
     arrays = as_operands(arrays)
     axis = operator.index(axis)
@@ -243,16 +243,16 @@ def stack(arrays, /, *, axis=0):
 
     Parameters
     ----------
-    arrays : sequence of Tensor, Value or array_like
+    arrays : sequence of array_like or Value
         Of the same shape; their dtypes are promoted.
     axis : int
         Where the new axis stands in the result.
     """
-    arrays = tensors_of(arrays)
+    arrays = arrays_of(arrays)
     for x in arrays:
         if x.shape != arrays[0].shape:
             raise error("shape_mismatch", f"stack: shapes {arrays[0].shape} and {x.shape} differ")
-    return concat([expand_dims(x, axis=axis) for x in arrays], axis=axis)
+    return concat([expand_dims(x, axis) for x in arrays], axis=axis)
 
 
 def roll(x, /, shift, *, axis=None):
@@ -260,12 +260,12 @@ def roll(x, /, shift, *, axis=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     shift : int or tuple of int
     axis : int or tuple of int, optional
         As many as shifts, or one shift for all. The flattened array is rolled where it is left out.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     if axis is None:
         if x.ndim != 1:
             return compose(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(x.shape), x)
@@ -280,7 +280,7 @@ def roll(x, /, shift, *, axis=None):
     for i, n in zip(axes, shifts):
         total[i] = (total.get(i, 0) + operator.index(n)) % max(x.shape[i], 1)
     total = {i: n for i, n in total.items() if n}
-    return x if not total else _rolled(x, total)
+    return _rolled(x, total) if total else x._copy()
 
 
 def _rolled(x, total):
@@ -302,13 +302,13 @@ def repeat(x, repeats, /, *, axis=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     repeats : int or array_like of int
         How many times; an array has one entry for each, and is read now.
     axis : int, optional
         The flattened array is repeated where it is left out.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     if axis is None:
         x, axis = (x if x.ndim == 1 else x.reshape(-1)), 0
     axis = axis_of("repeat", axis, x.ndim)
@@ -336,11 +336,11 @@ def tile(x, repetitions, /):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     repetitions : tuple of int
         For each of the last axes; there may be more of them than axes.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     counts = repetitions if isinstance(repetitions, (tuple, list)) else (repetitions,)
     counts = [operator.index(n) for n in counts]
     if any(n < 0 for n in counts):
@@ -355,7 +355,7 @@ def tile(x, repetitions, /):
         for group in groups:
             x = _tiled(x, [n if i in group else 1 for i, n in enumerate(counts)])
         return x
-    return _tiled(x, counts) if axes else x
+    return _tiled(x, counts) if axes else x._copy()
 
 
 def _tiled(x, counts):
@@ -375,7 +375,7 @@ def tril(x, /, *, k=0):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     k : int
         Number of the diagonal: 0 is the main one, positive ones lie above.
     """
@@ -392,20 +392,20 @@ def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int
     n : int
         How many times differences are taken.
-    prepend, append : Tensor, Value, array_like or number, optional
+    prepend, append : array_like, Value or number, optional
         Put before and behind x first.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     axis = axis_of("diff", axis, x.ndim)
     n = operator.index(n)
     if n < 0:
         raise error("bad_value", f"diff: {n} times is less than none")
     if n == 0:
-        return x
+        return x._copy()
     around = [as_operand(part, x._number) for part in (prepend, append) if part is not None]
     if not around and n == 1:
         return _differences(x, axis)
@@ -442,8 +442,8 @@ def take(x, indices, /, *, axis=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
-    indices : Tensor, Value or array_like
+    x : array_like or Value
+    indices : array_like or Value
         Integers of any width and any shape; negative ones count from the end.
     axis : int, optional
         May be left out for an array of one dimension.
@@ -453,7 +453,7 @@ def take(x, indices, /, *, axis=None):
     OutOfRange
         An index is beyond the extent of the axis; an IndexError.
     """
-    x = tensor_of(x)
+    x = array_of(x)
     if axis is None:
         if x.ndim != 1:
             raise error("bad_axis", f"take: shape {x.shape} has several axes; name one")
@@ -466,8 +466,8 @@ def take_along_axis(x, indices, /, *, axis=-1):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
-    indices : Tensor, Value or array_like
+    x : array_like or Value
+    indices : array_like or Value
         Integers; of as many dimensions as x, and beside the axis they broadcast with it.
     axis : int
 
@@ -484,11 +484,11 @@ def assign(x, key, value, /):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     key : index expression
         Integers, slices, ``...``, None, arrays of integers, and arrays of bool with the shape of
         the axes that they stand for.
-    value : Tensor, Value, array_like or number
+    value : array_like, Value or number
         Broadcasts to what the key says, and becomes the dtype of x. Where arrays of integers name a
         place several times, the last value stays.
 
@@ -504,7 +504,7 @@ def assign(x, key, value, /):
     >>> tensord.assign([1, 2, 3, 4], slice(1, 3), 0).tolist()
     [1, 0, 0, 4]
     """
-    x = tensor_of(x)
+    x = array_of(x)
     value = as_operand(value, x._number)
     advanced = Advanced.of(x.shape, key)
     if advanced is None:

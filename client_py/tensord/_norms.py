@@ -36,7 +36,7 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int or tuple of int, optional
         Along which the vectors lie; all axes where it is left out.
     keepdims : bool
@@ -73,7 +73,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     keepdims : bool
         Keep the last two axes, with extent 1.
     ord : {"fro", "nuc", 1, -1, 2, -2, inf, -inf}

@@ -6,7 +6,7 @@ import operator
 
 from ._dtypes import DTYPES, number_of
 from ._index import Advanced, Index, integers_of, is_mask, normal_axes
-from ._operands import as_operand, as_operands, is_operand
+from ._operands import as_operand, as_operands, is_operand, operand_for
 
 
 def make(op, args, attrs=None):
@@ -26,7 +26,7 @@ def _forward(op):
         if not isinstance(other, Operators):
             if not is_operand(other):
                 return NotImplemented
-            other = as_operand(other, self._number)
+            other = operand_for(op, other, self._number)
         elif other._rank > self._rank:
             return other._make(op, (self, other))
         return self._make(op, (self, other))
@@ -38,7 +38,7 @@ def _reflected(op):
     def method(self, other):
         if not is_operand(other):
             return NotImplemented
-        return self._make(op, (as_operand(other, self._number), self))
+        return self._make(op, (operand_for(op, other, self._number), self))
 
     return method
 
@@ -90,6 +90,10 @@ class Operators:
     def _operand(self):
         return self
 
+    def _copy(self):
+        """What is apart from this one, with the same elements: a value never changes."""
+        return self
+
     @property
     def dtype(self):
         """numpy.dtype of the elements."""
@@ -138,7 +142,7 @@ class Operators:
         return self._make("bitwise_invert", (self,))
 
     def __pos__(self):
-        return self
+        return self._copy()
 
     sum = _reduction("sum", "Sum of the elements; integers and bool in 64 bits.")
     prod = _reduction("prod", "Product of the elements; integers and bool in 64 bits.")
@@ -163,7 +167,7 @@ class Operators:
         """
         number = number_of(dtype)
         if number == self._number:
-            return self
+            return self._copy()
         return self._make("astype", (self,), {"dtype": number})
 
     def reshape(self, *shape):

@@ -45,7 +45,7 @@ def vecdot(x1, x2, /, *, axis=-1):
 
     Parameters
     ----------
-    x1, x2 : Tensor, Value or array_like
+    x1, x2 : array_like or Value
         Their shapes broadcast.
     axis : int
         Of the vectors, counted after broadcasting.
@@ -64,13 +64,13 @@ def tensordot(x1, x2, /, *, axes=2):
 
     Parameters
     ----------
-    x1, x2 : Tensor, Value or array_like
+    x1, x2 : array_like or Value
     axes : int, or (axes of x1, axes of x2)
         A number means the last ones of x1 and the first ones of x2.
 
     Returns
     -------
-    Tensor or Value
+    Array or Value
         The axes of x1 that are left, then those of x2.
     """
     if isinstance(axes, (tuple, list)):
@@ -100,12 +100,12 @@ def outer(x1, x2, /):
 
     Parameters
     ----------
-    x1 : (n,) Tensor, Value or array_like
-    x2 : (m,) Tensor, Value or array_like
+    x1 : (n,) array_like or Value
+    x2 : (m,) array_like or Value
 
     Returns
     -------
-    (n, m) Tensor or Value
+    (n, m) Array or Value
     """
     if x1.ndim != 1 or x2.ndim != 1:
         raise _shape_error("outer", x1, x2, "two vectors are wanted")
@@ -118,7 +118,7 @@ def cross(x1, x2, /, *, axis=-1):
 
     Parameters
     ----------
-    x1, x2 : Tensor, Value or array_like
+    x1, x2 : array_like or Value
         Their shapes broadcast.
     axis : int
         Of the vectors, in both.

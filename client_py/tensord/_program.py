@@ -34,7 +34,7 @@ class Program:
 
         Parameters
         ----------
-        x : Tensor, array_like or number; a Value is returned as it is
+        x : Array, array_like or number; a Value is returned as it is
 
         Returns
         -------
@@ -74,7 +74,7 @@ class Program:
         ----------
         name : str
             As ``tensord.ops()`` lists them.
-        *args : Value, Tensor, array_like or number
+        *args : Value, Array, array_like or number
             Operands.
         **attrs
             Attributes of the operation: ``dtype``, ``shape``, ``axes``, ``keepdims``, ``start``,
@@ -103,7 +103,7 @@ class Program:
             ``body(i, *carried)`` is called once, now, with values: the number of the step (int64,
             from 0) and what is carried. It returns what the next step carries: as many values, each
             of the same shape and dtype. It may use any value of the program around it.
-        *carried : Value, Tensor, array_like or number
+        *carried : Value, Array, array_like or number
             What the first step gets.
         every : int, optional
             Keep the watched values (see `watch`) of steps every, 2 * every, ...; 1 if neither this
@@ -140,7 +140,7 @@ class Program:
             called twice, now: for what the first turn gets, and for what a turn leaves.
         body : callable
             ``body(i, *carried)``, as of `loop`. It watches nothing.
-        *carried : Value, Tensor, array_like or number
+        *carried : Value, Array, array_like or number
             What the first turn gets.
         max_steps : int
             So many turns at most.

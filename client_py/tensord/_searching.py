@@ -12,12 +12,12 @@ def nonzero(x, /):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
         Of at least one dimension. NaN is not zero.
 
     Returns
     -------
-    tuple of Tensor
+    tuple of Array
         One of int64 for each axis; together the indices of the elements, in C order.
 
     Raises
@@ -44,18 +44,18 @@ def searchsorted(x1, x2, /, *, side="left", sorter=None):
 
     Parameters
     ----------
-    x1 : (n,) Tensor, Value or array_like
+    x1 : (n,) array_like or Value
         In ascending order, NaN last; or `sorter` says how it would be. Not complex.
-    x2 : Tensor, Value or array_like
+    x2 : array_like or Value
         Of another dtype, if need be; int64 and uint64 are compared exactly.
     side : "left" or "right"
         Before those that are equal, or behind them.
-    sorter : (n,) Tensor, Value or array_like, optional
+    sorter : (n,) array_like or Value, optional
         Indices that sort x1.
 
     Returns
     -------
-    Tensor or Value
+    Array or Value
         int64, of x2's shape.
 
     Examples

@@ -21,7 +21,7 @@ def unique_values(x, /):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
         Each NaN is distinct; -0.0 equals 0.0, and the first stands for both. Complex numbers
         ascend by their real, then by their imaginary parts; those with a NaN in either are last.
 
@@ -54,7 +54,7 @@ def isin(x1, x2, /, *, invert=False):
 
     Parameters
     ----------
-    x1, x2 : Tensor, Value, array_like or number
+    x1, x2 : array_like, Value or number
         Of any dtypes; int64 and uint64 are compared exactly.
     invert : bool
         Whether it is not.

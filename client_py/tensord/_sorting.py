@@ -15,7 +15,7 @@ def sort(x, /, *, axis=-1, descending=False, stable=True):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
         Of a real dtype or bool; up to 2**32 - 1 elements along the axis.
     axis : int
     descending : bool
@@ -56,7 +56,7 @@ def topk(x, k, /, *, axis=-1, largest=True):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     k : int
     axis : int
     largest : bool

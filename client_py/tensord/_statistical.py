@@ -10,7 +10,7 @@ import operator
 from ._compose import compose
 from ._dtypes import number_of
 from ._errors import error
-from ._functions import _named, call, tensor_of
+from ._functions import _named, call, array_of
 from ._operators import reduction_attrs
 
 __all__ = [
@@ -44,7 +44,7 @@ _DTYPE = """dtype : str or numpy.dtype, optional
 
 def _reduction(op, doc, axis_doc=_AXIS):
     def function(x, /, *, axis=None, keepdims=False):
-        return call(op, (tensor_of(x),), reduction_attrs(axis, keepdims))
+        return call(op, (array_of(x),), reduction_attrs(axis, keepdims))
 
     return _named(
         function,
@@ -53,7 +53,7 @@ def _reduction(op, doc, axis_doc=_AXIS):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     {axis_doc}
     {_KEEPDIMS}
     """,
@@ -76,7 +76,7 @@ argmin = _reduction(
 
 def _through(op, x, attrs, dtype):
     """The operation on the elements cast to a dtype, with results of it."""
-    x = tensor_of(x)
+    x = array_of(x)
     if dtype is None:
         return call(op, (x,), attrs)
     number_of(dtype)
@@ -96,7 +96,7 @@ def _sum(op, doc):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     {_AXIS}
     {_DTYPE}
     {_KEEPDIMS}
@@ -110,7 +110,7 @@ prod = _sum("prod", "Product of the elements; 1 of nothing.")
 
 def _variance(op, doc):
     def function(x, /, *, axis=None, correction=0.0, keepdims=False):
-        return call(op, (tensor_of(x),), reduction_attrs(axis, keepdims, correction))
+        return call(op, (array_of(x),), reduction_attrs(axis, keepdims, correction))
 
     return _named(
         function,
@@ -119,7 +119,7 @@ def _variance(op, doc):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     {_AXIS}
     correction : int or float
         The divisor is the number of elements less this; 1 is Bessel's correction. NaN if nothing
@@ -135,7 +135,7 @@ std = _variance("std", "Standard deviation: the square root of the variance.")
 
 def _scan(op, doc):
     def function(x, /, *, axis=None, dtype=None, include_initial=False):
-        x = tensor_of(x)
+        x = array_of(x)
         if len(x.shape) == 0:
             x = x.reshape(1)
         if axis is None:
@@ -154,7 +154,7 @@ def _scan(op, doc):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axis : int, optional
         May be left out where there is but one.
     {_DTYPE}
@@ -173,15 +173,15 @@ def segment_sum(x, labels, k, /):
 
     Parameters
     ----------
-    x : (n, ...) Tensor, Value or array_like of floats
-    labels : (n,) Tensor, Value or array_like of integers
+    x : (n, ...) array_like or Value of floats
+    labels : (n,) array_like or Value of integers
         Each at least 0 and less than k, else ValueRefused names the first that is not.
     k : int
         Number of segments.
 
     Returns
     -------
-    (k, ...) Tensor or Value
+    (k, ...) Array or Value
         0 where no row has the label.
     """
     return call("segment_sum", (x, labels), {"k": operator.index(k)})

@@ -30,7 +30,7 @@ from ._conversion import astype
 from ._creation import arange
 from ._dtypes import COMPLEX64, COMPLEX128, DTYPES, FLOAT32, FLOAT64, number_of
 from ._errors import error
-from ._functions import tensor_of
+from ._functions import array_of
 from ._index import axes_of
 from ._manipulation import roll
 from ._operands import Constant, Scalar, as_operand
@@ -66,7 +66,7 @@ def fft(x, /, *, n=None, axis=-1, norm="backward"):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
     n : int, optional
         Length of the transform, at least 1: x is cut there, or continued by zeros. That of the axis
         where it is left out.
@@ -75,7 +75,7 @@ def fft(x, /, *, n=None, axis=-1, norm="backward"):
 
     Returns
     -------
-    Tensor
+    Array
         Complex.
 
     Raises
@@ -99,14 +99,14 @@ def rfft(x, /, *, n=None, axis=-1, norm="backward"):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
         Real.
     n, axis, norm
         As for `fft`.
 
     Returns
     -------
-    Tensor
+    Array
         Complex; the axis has n // 2 + 1 elements.
     """
     return _along_one("rfft", x, n, axis, norm)
@@ -117,7 +117,7 @@ def irfft(x, /, *, n=None, axis=-1, norm="backward"):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
         n // 2 + 1 elements along the axis are used.
     n : int, optional
         Length of the result; 2 * (m - 1), of m elements along the axis, where it is left out.
@@ -126,7 +126,7 @@ def irfft(x, /, *, n=None, axis=-1, norm="backward"):
 
     Returns
     -------
-    Tensor
+    Array
         Real.
     """
     return _along_one("irfft", x, n, axis, norm)
@@ -153,7 +153,7 @@ def fftn(x, /, *, s=None, axes=None, norm="backward"):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
     s : sequence of int, optional
         Length of the transform along each of them, as `fft`'s n; -1: that of the axis.
     axes : sequence of int, optional
@@ -162,7 +162,7 @@ def fftn(x, /, *, s=None, axes=None, norm="backward"):
 
     Returns
     -------
-    Tensor
+    Array
         Complex.
 
     Raises
@@ -186,14 +186,14 @@ def rfftn(x, /, *, s=None, axes=None, norm="backward"):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
         Real.
     s, axes, norm
         As for `fftn`; at least one axis.
 
     Returns
     -------
-    Tensor
+    Array
         Complex; the last of the axes has s[-1] // 2 + 1 elements.
     """
     return _along_several("rfftn", x, s, axes, norm)
@@ -204,7 +204,7 @@ def irfftn(x, /, *, s=None, axes=None, norm="backward"):
 
     Parameters
     ----------
-    x : Tensor or array_like
+    x : array_like
     s : sequence of int, optional
         Shape of the result along the axes. Left out, or -1, it is that of x, but 2 * (m - 1), of
         m elements, along the last of them.
@@ -213,7 +213,7 @@ def irfftn(x, /, *, s=None, axes=None, norm="backward"):
 
     Returns
     -------
-    Tensor
+    Array
         Real.
     """
     return _along_several("irfftn", x, s, axes, norm)
@@ -373,7 +373,7 @@ def fftshift(x, /, *, axes=None):
 
     Parameters
     ----------
-    x : Tensor, Value or array_like
+    x : array_like or Value
     axes : int or sequence of int, optional
         All where it is left out.
 
@@ -392,6 +392,6 @@ def ifftshift(x, /, *, axes=None):
 
 
 def _shifted(name, x, axes, shift_of):
-    x = tensor_of(x)
+    x = array_of(x)
     axes = axes_of(name, range(x.ndim) if axes is None else axes, x.ndim)
     return roll(x, [shift_of(x.shape[axis]) for axis in axes], axis=axes)

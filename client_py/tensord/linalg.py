@@ -11,7 +11,7 @@ import operator
 from ._array import Array, compute
 from ._compose import compose
 from ._errors import error
-from ._functions import call, matmul, tensor_of
+from ._functions import call, matmul, array_of
 from ._graph import Value, apply
 from ._norms import matrix_norm, vector_norm
 from ._operands import as_operand
@@ -42,9 +42,9 @@ def solve(x1, x2, /):
 
     Parameters
     ----------
-    x1 : (..., n, n) Tensor, Value or array_like
+    x1 : (..., n, n) array_like or Value
         Of full rank.
-    x2 : (n,) or (..., n, k) Tensor, Value or array_like
+    x2 : (n,) or (..., n, k) array_like or Value
 
     Raises
     ------
@@ -64,7 +64,7 @@ def inv(x, /):
 
     Parameters
     ----------
-    x : (..., n, n) Tensor, Value or array_like
+    x : (..., n, n) array_like or Value
 
     Raises
     ------
@@ -80,7 +80,7 @@ def det(x, /):
 
     Parameters
     ----------
-    x : (..., n, n) Tensor, Value or array_like
+    x : (..., n, n) array_like or Value
     """
     return call("det", (x,))
 
@@ -90,7 +90,7 @@ def slogdet(x, /):
 
     Parameters
     ----------
-    x : (..., n, n) Tensor, Value or array_like
+    x : (..., n, n) array_like or Value
 
     Returns
     -------
@@ -105,8 +105,8 @@ def lstsq(a, b, rcond=None):
 
     Parameters
     ----------
-    a : (..., m, n) Tensor, Value or array_like
-    b : (m,) or (..., m, k) Tensor, Value or array_like
+    a : (..., m, n) array_like or Value
+    b : (m,) or (..., m, k) array_like or Value
         Leading dimensions broadcast.
     rcond : float, optional
         Singular values below rcond times the largest count as 0; max(m, n) times the machine
@@ -143,7 +143,7 @@ def cholesky(x, /, *, upper=False):
 
     Parameters
     ----------
-    x : (..., n, n) Tensor, Value or array_like
+    x : (..., n, n) array_like or Value
         Symmetric or Hermitian, and positive definite; one triangle is read.
     upper : bool
         Return conj(L.T) instead.
@@ -162,7 +162,7 @@ def qr(x, /, *, mode="reduced"):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     mode : {"reduced", "complete"}
         Q has min(m, n) columns, or m.
 
@@ -180,7 +180,7 @@ def lu(x, /):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
 
     Returns
     -------
@@ -198,7 +198,7 @@ def lu_solve(factors, x2, /):
     ----------
     factors : LUResult
         ``lu(a)``.
-    x2 : (n,) or (..., n, k) Tensor, Value or array_like
+    x2 : (n,) or (..., n, k) array_like or Value
 
     Raises
     ------
@@ -221,7 +221,7 @@ def svd(x, /, *, full_matrices=True):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     full_matrices : bool
         U is (..., m, m) and Vh (..., n, n), else both have min(m, n) columns, or rows.
 
@@ -248,7 +248,7 @@ def eigh(x, /):
 
     Parameters
     ----------
-    x : (..., n, n) Tensor, Value or array_like
+    x : (..., n, n) array_like or Value
         Its lower triangle is read.
 
     Returns
@@ -275,7 +275,7 @@ def eig(x, /):
 
     Parameters
     ----------
-    x : (..., n, n) Tensor, Value or array_like
+    x : (..., n, n) array_like or Value
 
     Returns
     -------
@@ -323,14 +323,14 @@ def pinv(x, /, *, rtol=None):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     rtol : float, optional
         Singular values up to rtol times the largest count as 0; max(m, n) times the machine
         epsilon where it is left out.
 
     Returns
     -------
-    (..., n, m) Tensor or Value
+    (..., n, m) Array or Value
     """
 
     def function(x):
@@ -355,7 +355,7 @@ def matrix_rank(x, /, *, rtol=None):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     rtol : float or (...) array_like, optional
         max(m, n) times the machine epsilon where it is left out.
     """
@@ -375,7 +375,7 @@ def matrix_rank(x, /, *, rtol=None):
 
 def matrix_transpose(x, /):
     """The last two axes exchanged; a view of a tensor."""
-    x = tensor_of(x)
+    x = array_of(x)
     _matrix("matrix_transpose", x)
     return x.mT
 
@@ -385,11 +385,11 @@ def diagonal(x, /, *, offset=0):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     offset : int
         0 is the main diagonal, positive ones lie above.
     """
-    x, offset = tensor_of(x), operator.index(offset)
+    x, offset = array_of(x), operator.index(offset)
     m, n = _matrix("diagonal", x)
     if not isinstance(x, Array):
         return diagonal_of(x, offset)
@@ -402,7 +402,7 @@ def trace(x, /, *, offset=0, dtype=None):
 
     Parameters
     ----------
-    x : (..., m, n) Tensor, Value or array_like
+    x : (..., m, n) array_like or Value
     offset : int
         0 is the main diagonal, positive ones lie above.
     dtype : str or numpy.dtype, optional
@@ -416,7 +416,7 @@ def matrix_power(x, n, /):
 
     Parameters
     ----------
-    x : (..., m, m) Tensor, Value or array_like
+    x : (..., m, m) array_like or Value
     n : int
 
     Raises

@@ -342,7 +342,7 @@ def _step(rng, pairs):
         pairs.append((ours[key], theirs[key]))
     elif what == 1:
         axes = rng.sample(range(theirs.ndim), theirs.ndim)
-        pairs.append((ours.transpose(*axes), theirs.transpose(*axes)) if axes else (+ours, theirs))
+        pairs.append((ours.transpose(*axes), theirs.transpose(*axes)) if axes else (ours[...], theirs))
     elif what == 2:
         value = rng.randint(-9, 9)
         key = _random_key(rng, theirs.shape)
