@@ -20,5 +20,12 @@ unsigned table_hash(const void *key, size_t n_key);
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+/*
+ * So many elements in one bucket, and there are twice as many of these: of a large table each that
+ * is looked at on the way lies in no cache.
+ */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 4U
+
 /* Was it added? */
 #define table_has(element) ((element)->hh.tbl != NULL)

@@ -82,6 +82,9 @@ struct name *names_find(const struct names *names, uid_t uid, const char *text, 
         memcpy(key, &uid, sizeof(uid));
         memcpy(key + KEY_BYTES(0), text, n_text);
         HASH_FIND(hh, names->by_key, key, (unsigned)KEY_BYTES(n_text), name);
+        /* Of many tensors most lie in no cache: its lines come at once, not one after the other. */
+        for (size_t i = 0; name && name->tensor && i < NAMES_FETCHED; i += 64)
+                __builtin_prefetch((const char *)name->tensor + i);
         return name;
 }
 

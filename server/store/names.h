@@ -18,6 +18,8 @@
 
 /* A million names at a quarter each. */
 #define NAMES_HEIGHT 12
+/* Bytes of a tensor that whoever finds it reads soon. */
+#define NAMES_FETCHED 512
 
 struct outcome;
 struct reservation;
