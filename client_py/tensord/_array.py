@@ -17,7 +17,7 @@ import numpy
 from . import _native
 from ._dtypes import DTYPES
 from ._errors import error
-from ._force import MAY_FAIL, force, track
+from ._force import force, may_fail, track
 from ._graph import Input, Node, Value, infer, innermost, lookup, user_place, values_of
 from ._index import c_strides, normal_axes
 from ._lease import Lease
@@ -67,7 +67,7 @@ def compute_node(node, client):
     """The same for a node."""
     values = values_of(node, infer(node))
     is_counted = any(None in value.shape for value in values)
-    is_now = is_counted or node.op in MAY_FAIL or node.op.startswith("user.")
+    is_now = is_counted or may_fail(node, values[0]._number)
     if node.block is not None and is_now:
         if is_counted:
             raise error(

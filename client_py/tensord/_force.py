@@ -21,15 +21,17 @@ import threading
 import weakref
 
 from . import _native
+from ._dtypes import KINDS
 from ._errors import TensordError, classes, error
 from ._graph import emit_node
 from ._narrow import ELEMENTWISE, narrowed
+from ._operands import Scalar
 from ._tensor import Tensor
 
 #: So many pending nodes at most; then they are sent, without waiting.
 PENDING_MAX = 256
 
-MAY_FAIL = frozenset(name for name, _, _, may_fail, _ in _native.OPS if may_fail)
+_MAY_FAIL = frozenset(name for name, _, _, may_fail, _ in _native.OPS if may_fail)
 
 # Operations whose results lie in memory only where somebody keeps them: the engine fuses them.
 _FUSED = ELEMENTWISE | frozenset(
@@ -74,6 +76,15 @@ os.register_at_fork(after_in_child=_renew_lock)
 def is_under_way(node):
     """Is it computed by a run? One that another process began before it forked does not count."""
     return node.run is not None and node.run.pid == os.getpid()
+
+
+def may_fail(node, number):
+    """Can a node fail on its data? number: of its first result's dtype."""
+    if node.op != "pow":
+        return node.op in _MAY_FAIL or node.op.startswith("user.")
+    exponent = node.args[1]
+    is_known = isinstance(exponent, Scalar) and exponent.value >= 0
+    return KINDS[number] in "iu" and not is_known  # an integer to a negative integer power
 
 
 class _Plan:

@@ -87,6 +87,16 @@ def test_what_may_fail_on_its_data_runs_when_called(client):
         client.put([2, 3]) ** -1
 
 
+def test_powers_that_cannot_fail_are_pending(client, x):
+    i = client.put([1, 2, 3])
+    with Counted(client) as c:
+        powers = x**2, x**-1, i**2, i**0.5, 2.0**x
+    assert c.n == 0 and powers[2].tolist() == [1, 4, 9]
+    with Counted(client) as c:
+        i**i
+    assert c.n == 1
+
+
 def test_resident_elements_are_read_without_a_request(client, x):
     numpy.asarray(x)
     with Counted(client) as c:
