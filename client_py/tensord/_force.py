@@ -202,7 +202,10 @@ class Run:
 
     def _begin(self, plan):
         self.plan = plan
-        del plan.extra[max(_native.OUTPUTS_MAX - len(self.wanted), 0) :]
+        n_extra = max(_native.OUTPUTS_MAX - len(self.wanted), 0)
+        if len(plan.extra) > n_extra:
+            del plan.extra[n_extra:]
+            plan.donated = []  # what is not an output needs them again
         self._marked = [*plan.nodes, *(value.node for value in self.wanted)]
         for node in self._marked:
             node.run = self
@@ -250,8 +253,10 @@ class Run:
         try:
             try:
                 self.pending = self.client._native.submit(*self._emit(None, 0))
-            except TensordError:
+            except BaseException as problem:
                 self._unmark()
+                if not isinstance(problem, TensordError):
+                    raise
         finally:
             self._lock.release()
 
@@ -286,11 +291,12 @@ class Run:
         return builder, tuple(rows)
 
     def _settle(self, handles):
-        for value, handle in zip(self._outputs(), handles):
-            tensor = value.leaf = Tensor(self.client, handle)
-            value._number, value.shape = tensor._number, tensor.shape
-            value.cost = 0
-            value.node = None
+        with _lock:  # whoever plans meets all of it or nothing
+            for value, handle in zip(self._outputs(), handles):
+                tensor = value.leaf = Tensor(self.client, handle)
+                value._number, value.shape = tensor._number, tensor.shape
+                value.cost = 0
+                value.node = None
 
     def _unmark(self):
         for node in self._marked:
@@ -371,9 +377,10 @@ class Readers:
         """Compute what is still to be read of tensors."""
         for tensor in tensors:
             if tensor is not None and self._values:
-                refs = self._values.pop(tensor.id, ())
+                refs = self._values.get(tensor.id, ())
                 values = [value for ref in refs if (value := ref()) is not None]
                 force(self._client(), [value for value in values if value.node is not None])
+                self._values.pop(tensor.id, None)  # where that failed, they are still to be read
 
     def lease(self, tensor, is_write, n):
         """A lease begins (n = 1) or ends (n = -1)."""
@@ -398,8 +405,10 @@ def track(value, client):
     value.cost = cost
     if cost > PENDING_MAX:
         value.cost = cost = _n_pending(value)
-        if cost > PENDING_MAX and client is not None:
-            run = _begin(client, [value])
+        if cost > PENDING_MAX:
+            from ._default import default_client
+
+            run = _begin(client or default_client(), [value])
             if run is not None:
                 value.cost = 1
                 run.send()

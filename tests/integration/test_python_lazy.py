@@ -125,6 +125,28 @@ def test_a_chain_of_thousands(client):
     assert x.tolist() == [3000.0] * 3
 
 
+def test_a_chain_without_a_client(client, monkeypatch):
+    """The default one gets what was made of nothing."""
+    monkeypatch.setattr(tensord._default, "default_client", lambda: client)
+    x = tensord.zeros(3)
+    for _ in range(1000):
+        x = x + 1
+    assert x.client is client and x.tolist() == [1000.0] * 3
+
+
+def test_a_reader_that_fails_is_not_lost(make_own_daemon):
+    """Nobody writes what is still to be read; it can be read once there is memory."""
+    with make_own_daemon("--memory", "64M").connect() as client:
+        t = client.put(numpy.ones(1_000_000), mutable=True)
+        y = tensord.broadcast_to(t, (10, 1_000_000)) + 1
+        for _ in range(2):
+            with pytest.raises(tensord.OutOfMemory):
+                t[0] = 5
+        assert float(y[0, 0]) == 2
+        del y
+        t[0] = 5
+
+
 def test_a_program_of_many_paths(client):
     """Distinct nodes count, not paths."""
     x = client.put([1.0])
@@ -379,9 +401,12 @@ def _step(rng, pairs):
         del pairs[next(i for i, pair in enumerate(pairs) if pair[0] is ours)]
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_views_and_assignments_as_numpy(client, seed):
-    """Views share their memory just where numpy's do, whatever is written where."""
+@pytest.mark.parametrize("seed", range(120))
+def test_views_and_assignments_as_numpy(client, seed, monkeypatch):
+    """Views share their memory just where numpy's do, whatever is written where; with memory of the
+    smallest ones given away, too."""
+    if seed % 2:
+        monkeypatch.setattr(tensord._force, "_DONATED_MIN", 0)
     rng = random.Random(seed)
     pairs = []
     for _ in range(2):
