@@ -15,6 +15,8 @@ The functions here use one client, connected by the first of them; `connect` mak
 """
 
 from . import (
+    _array_functions_linalg,
+    _array_functions_values,
     _assignment,
     _data_types,
     _default,

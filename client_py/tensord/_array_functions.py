@@ -1,0 +1,478 @@
+# SPDX-License-Identifier: MIT
+"""numpy's functions on arrays of tensord's: those that people use most, computed by the daemon.
+
+A table has, for each such function of numpy's, what computes it here: a function with numpy's own
+parameters. What is not in the table is refused, and the message names the way out, the memory as
+an ndarray: numpy would otherwise compute in this process without a word.
+
+What every function of numpy's may be given - ``out``, ``where``, ``order``, ... - is dealt with in
+one place, `_call`.
+"""
+
+import inspect
+import operator
+import sys
+
+import numpy
+
+from ._array import Array
+from ._errors import error
+from ._functions import tensor_of
+from ._operators import Operators
+from ._ufuncs import check_options, floating, refused, store
+
+td = sys.modules[__package__]
+
+#: what computes each function of numpy's, and its signature
+_TABLE = {}
+#: functions of numpy's that only look, and may do so at the memory itself
+_LOOKING = """array2string array_repr array_str may_share_memory save savetxt savez
+    savez_compressed shares_memory""".split()
+_OPTIONS = ("where", "casting", "subok", "order")
+
+
+def implements(*names, of=numpy):
+    """Decorator: this computes the functions of these names."""
+
+    def decorate(function):
+        for name in names:
+            if hasattr(of, name):  # older and newer ones have more and fewer
+                _TABLE[getattr(of, name)] = function, inspect.signature(function)
+        return function
+
+    return decorate
+
+
+def _name_of(function):
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{function.__name__}".replace("numpy.core.multiarray", "numpy")
+
+
+def _look(x):
+    """The same with ndarrays for arrays, within lists too."""
+    if isinstance(x, Array):
+        return numpy.asarray(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_look, x))
+    return x
+
+
+def _call(function, implementation, signature, args, options):
+    what = _name_of(function)
+    given = {name: value for name, value in options.items() if value is not numpy._NoValue}
+    out = given.pop("out", None)
+    check_options(what, {name: given.pop(name) for name in _OPTIONS if name in given})
+    try:
+        signature.bind(*args, **given)
+    except TypeError as problem:
+        raise refused(
+            f"{what} on arrays of tensord takes {signature}: {problem}; give it numpy.asarray(x) "
+            "for all else that numpy does"
+        ) from None
+    result = implementation(*args, **given)
+    return result if out is None else store(result, out, what)
+
+
+def _array_function(self, function, types, args, options):
+    """A function of numpy's on this array among others; see the module `_array_functions`."""
+    if not all(issubclass(one, (Operators, numpy.ndarray, numpy.generic)) for one in types):
+        return NotImplemented
+    if function in _TABLE:
+        return _call(function, *_TABLE[function], args, options)
+    if function.__name__ in _LOOKING:
+        return function(*_look(args), **{name: _look(value) for name, value in options.items()})
+    raise refused(
+        f"{_name_of(function)} is not computed by tensord; give it numpy.asarray(x), the memory of "
+        "the array without a copy"
+    )
+
+
+_array_function.__name__ = "__array_function__"
+Array.__array_function__ = _array_function
+
+
+# ---- reductions ----
+
+
+def _cast(x, dtype):
+    return tensor_of(x) if dtype is None else tensor_of(x).astype(dtype)
+
+
+def _with_initial(op, result, initial):
+    return result if initial is None else op(result, initial)
+
+
+@implements("sum")
+def _sum(a, axis=None, dtype=None, *, keepdims=False, initial=None):
+    result = td.sum(tensor_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
+    return _with_initial(td.add, result, initial)
+
+
+@implements("prod", "product")
+def _prod(a, axis=None, dtype=None, *, keepdims=False, initial=None):
+    result = td.prod(tensor_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
+    return _with_initial(td.multiply, result, initial)
+
+
+@implements("max", "amax")
+def _max(a, axis=None, *, keepdims=False, initial=None):
+    return _with_initial(td.maximum, td.max(a, axis=axis, keepdims=keepdims), initial)
+
+
+@implements("min", "amin")
+def _min(a, axis=None, *, keepdims=False, initial=None):
+    return _with_initial(td.minimum, td.min(a, axis=axis, keepdims=keepdims), initial)
+
+
+@implements("ptp")
+def _ptp(a, axis=None, *, keepdims=False):
+    return td.subtract(
+        td.max(a, axis=axis, keepdims=keepdims), td.min(a, axis=axis, keepdims=keepdims)
+    )
+
+
+@implements("mean")
+def _mean(a, axis=None, dtype=None, *, keepdims=False):
+    return td.mean(floating(_cast(a, dtype)), axis=axis, keepdims=keepdims)
+
+
+def _spread(op):
+    def function(a, axis=None, dtype=None, *, ddof=0, keepdims=False, correction=None):
+        correction = ddof if correction is None else correction
+        a = floating(_cast(a, dtype))
+        return op()(a, axis=axis, correction=correction, keepdims=keepdims)
+
+    return function
+
+
+implements("std")(_spread(lambda: td.std))
+implements("var")(_spread(lambda: td.var))
+
+
+@implements("average")
+def _average(a, axis=None, weights=None, *, keepdims=False):
+    if weights is None:
+        return _mean(a, axis, keepdims=keepdims)
+    weighted = td.sum(td.multiply(a, weights), axis=axis, keepdims=keepdims)
+    return td.divide(weighted, td.sum(weights, axis=axis, keepdims=keepdims))
+
+
+def _plain_reduction(name):
+    def function(a, axis=None, *, keepdims=False):
+        return getattr(td, name)(a, axis=axis, keepdims=keepdims)
+
+    implements(name)(function)
+
+
+for _name in ("all", "any", "argmax", "argmin", "count_nonzero"):
+    _plain_reduction(_name)
+
+
+def _flat(x, axis):
+    """(x, axis); where no axis is named, all elements in a row."""
+    x = tensor_of(x)
+    return (x.reshape(-1), 0) if axis is None else (x, axis)
+
+
+@implements("cumsum", "cumulative_sum")
+def _cumsum(a, axis=None, dtype=None, *, include_initial=False):
+    a, axis = _flat(a, axis)
+    return td.cumulative_sum(a, axis=axis, dtype=dtype, include_initial=include_initial)
+
+
+@implements("cumprod", "cumulative_prod")
+def _cumprod(a, axis=None, dtype=None, *, include_initial=False):
+    a, axis = _flat(a, axis)
+    return td.cumulative_prod(a, axis=axis, dtype=dtype, include_initial=include_initial)
+
+
+@implements("diff")
+def _diff(a, n=1, axis=-1, prepend=None, append=None):
+    given = {"prepend": prepend, "append": append}
+    given = {name: tensor_of(value) for name, value in given.items() if value is not None}
+    return td.diff(a, axis=axis, n=n, **given)
+
+
+# ---- products ----
+
+
+@implements("dot")
+def _dot(a, b):
+    a, b = tensor_of(a), tensor_of(b)
+    if not a.ndim or not b.ndim:
+        return td.multiply(a, b)
+    if b.ndim == 1 or a.ndim <= 2 >= b.ndim:
+        return td.matmul(a, b)
+    return td.tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 2,)))
+
+
+@implements("inner")
+def _inner(a, b):
+    a, b = tensor_of(a), tensor_of(b)
+    if not a.ndim or not b.ndim:
+        return td.multiply(a, b)
+    return td.tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 1,)))
+
+
+@implements("vdot")
+def _vdot(a, b):
+    return td.vecdot(tensor_of(a).reshape(-1), tensor_of(b).reshape(-1))
+
+
+@implements("outer")
+def _outer(a, b):
+    return td.multiply(tensor_of(a).reshape(-1, 1), tensor_of(b).reshape(1, -1))
+
+
+@implements("tensordot")
+def _tensordot(a, b, axes=2):
+    if not isinstance(axes, int):
+        axes = tuple((one,) if isinstance(one, int) else tuple(one) for one in axes)
+    return td.tensordot(a, b, axes=axes)
+
+
+@implements("einsum")
+def _einsum(subscripts, *operands, optimize=False):
+    return td.einsum(subscripts, *operands)
+
+
+# ---- shapes ----
+
+
+@implements("shape")
+def _shape(a):
+    return tensor_of(a).shape
+
+
+@implements("ndim")
+def _ndim(a):
+    return tensor_of(a).ndim
+
+
+@implements("size")
+def _size(a, axis=None):
+    a = tensor_of(a)
+    return a.size if axis is None else a.shape[axis]
+
+
+@implements("transpose", "permute_dims")
+def _transpose(a, axes=None):
+    return tensor_of(a).transpose(*(() if axes is None else axes))
+
+
+@implements("matrix_transpose")
+def _matrix_transpose(x, /):
+    return tensor_of(x).mT
+
+
+@implements("swapaxes")
+def _swapaxes(a, axis1, axis2):
+    a = tensor_of(a)
+    order = list(range(a.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return a.permute_dims(order)
+
+
+@implements("moveaxis")
+def _moveaxis(a, source, destination):
+    return td.moveaxis(a, source, destination)
+
+
+@implements("reshape")
+def _reshape(a, /, shape=None, newshape=None, *, copy=None):
+    return td.reshape(a, newshape if shape is None else shape, copy=copy)
+
+
+@implements("ravel")
+def _ravel(a):
+    return tensor_of(a).reshape(-1)
+
+
+@implements("expand_dims")
+def _expand_dims(a, axis):
+    return td.expand_dims(a, axis)
+
+
+@implements("squeeze")
+def _squeeze(a, axis=None):
+    a = tensor_of(a)
+    if axis is None:
+        axis = tuple(i for i, extent in enumerate(a.shape) if extent == 1)
+    return td.squeeze(a, axis)
+
+
+@implements("broadcast_to")
+def _broadcast_to(array, shape):
+    return td.broadcast_to(array, shape)
+
+
+@implements("broadcast_arrays")
+def _broadcast_arrays(*args):
+    return td.broadcast_arrays(*args)
+
+
+def _at_least(n, x):
+    """Of n dimensions, as numpy adds them."""
+    x = tensor_of(x)
+    if x.ndim >= n:
+        return x
+    if n == 3:
+        x = _at_least(2, x)
+        return x.reshape(x.shape + (1,))
+    return x.reshape((1,) * (n - x.ndim) + x.shape)
+
+
+def _at_least_function(n):
+    def function(*arys):
+        made = [_at_least(n, x) for x in arys]
+        return made[0] if len(made) == 1 else made
+
+    implements(f"atleast_{n}d")(function)
+
+
+for _n in (1, 2, 3):
+    _at_least_function(_n)
+
+
+# ---- joining and parting ----
+
+
+@implements("concatenate", "concat")
+def _concatenate(arrays, axis=0, *, dtype=None):
+    if axis is None:
+        arrays, axis = [tensor_of(x).reshape(-1) for x in arrays], 0
+    result = td.concat(tuple(arrays), axis=axis)
+    return result if dtype is None else result.astype(dtype)
+
+
+@implements("stack")
+def _stack(arrays, axis=0, *, dtype=None):
+    result = td.stack(tuple(arrays), axis=axis)
+    return result if dtype is None else result.astype(dtype)
+
+
+@implements("vstack", "row_stack")
+def _vstack(tup, *, dtype=None):
+    return _concatenate([_at_least(2, x) for x in tup], 0, dtype=dtype)
+
+
+@implements("hstack")
+def _hstack(tup, *, dtype=None):
+    parts = [_at_least(1, x) for x in tup]
+    return _concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype=dtype)
+
+
+@implements("dstack")
+def _dstack(tup):
+    return _concatenate([_at_least(3, x) for x in tup], 2)
+
+
+@implements("column_stack")
+def _column_stack(tup):
+    parts = [tensor_of(x) for x in tup]
+    return _concatenate([x if x.ndim >= 2 else x.reshape(-1, 1) for x in parts], 1)
+
+
+@implements("append")
+def _append(arr, values, axis=None):
+    return _concatenate((tensor_of(arr), tensor_of(values)), axis)
+
+
+def _bounds(length, sections, is_even):
+    try:
+        n = operator.index(sections)
+    except TypeError:
+        return [0, *sections, length]
+    if n <= 0:
+        raise error("bad_arguments", f"split: {n} parts are none")
+    if is_even and length % n:
+        raise error("bad_arguments", f"split: {length} is not divided into {n} equal parts")
+    size, more = divmod(length, n)
+    bounds = [0]
+    for i in range(n):
+        bounds.append(bounds[-1] + size + (i < more))
+    return bounds
+
+
+def _parts(x, sections, axis, is_even=True):
+    x = tensor_of(x)
+    if not -x.ndim <= axis < x.ndim:
+        raise error("bad_axis", f"split: shape {x.shape} has no axis {axis}")
+    bounds = _bounds(x.shape[axis], sections, is_even)
+    before = (slice(None),) * (axis % x.ndim)
+    return [x[(*before, slice(*pair))] for pair in zip(bounds, bounds[1:])]
+
+
+@implements("split")
+def _split(ary, indices_or_sections, axis=0):
+    return _parts(ary, indices_or_sections, axis)
+
+
+@implements("array_split")
+def _array_split(ary, indices_or_sections, axis=0):
+    return _parts(ary, indices_or_sections, axis, False)
+
+
+@implements("vsplit")
+def _vsplit(ary, indices_or_sections):
+    return _parts(ary, indices_or_sections, 0)
+
+
+@implements("hsplit")
+def _hsplit(ary, indices_or_sections):
+    return _parts(ary, indices_or_sections, 0 if tensor_of(ary).ndim == 1 else 1)
+
+
+@implements("unstack")
+def _unstack(x, /, *, axis=0):
+    return td.unstack(x, axis=axis)
+
+
+# ---- movement ----
+
+
+@implements("flip")
+def _flip(m, axis=None):
+    return td.flip(m, axis=axis)
+
+
+@implements("flipud")
+def _flipud(m):
+    return td.flip(m, axis=0)
+
+
+@implements("fliplr")
+def _fliplr(m):
+    return td.flip(m, axis=1)
+
+
+@implements("roll")
+def _roll(a, shift, axis=None):
+    return td.roll(a, shift, axis=axis)
+
+
+@implements("tile")
+def _tile(A, reps):  # noqa: N803, numpy's name
+    return td.tile(A, (reps,) if isinstance(reps, int) else tuple(reps))
+
+
+@implements("repeat")
+def _repeat(a, repeats, axis=None):
+    if not isinstance(repeats, (int, Operators)):
+        repeats = tensor_of(repeats)
+    return td.repeat(a, repeats, axis=axis)
+
+
+@implements("tril")
+def _tril(m, k=0):
+    return td.tril(m, k=k)
+
+
+@implements("triu")
+def _triu(m, k=0):
+    return td.triu(m, k=k)
+
+
+@implements("meshgrid")
+def _meshgrid(*xi, indexing="xy"):
+    return td.meshgrid(*xi, indexing=indexing)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""``numpy.linalg`` and ``numpy.fft`` on arrays of tensord's.
+
+They enter the table of the module `_array_functions`.
+"""
+
+import functools
+
+import numpy
+
+from ._array_functions import implements, td
+from ._functions import tensor_of
+from ._ufuncs import refused
+
+
+def _in_linalg(*names):
+    return implements(*names, of=numpy.linalg)
+
+
+def _as_here(name):
+    """A function that has the same parameters in numpy as here."""
+
+    def function(a):
+        return getattr(td.linalg, name)(a)
+
+    _in_linalg(name)(function)
+
+
+for _name in ("det", "inv", "slogdet", "svdvals", "eig", "eigvals"):
+    _as_here(_name)
+
+
+@_in_linalg("solve")
+def _solve(a, b):
+    return td.linalg.solve(a, b)
+
+
+@_in_linalg("cholesky")
+def _cholesky(a, /, *, upper=False):
+    return td.linalg.cholesky(a, upper=upper)
+
+
+def _check_lower(op, UPLO):  # noqa: N803, numpy's name
+    if UPLO != "L":
+        raise refused(f"numpy.linalg.{op}: the lower triangle is read; give it x.mT for the upper")
+
+
+@_in_linalg("eigh")
+def _eigh(a, UPLO="L"):  # noqa: N803
+    _check_lower("eigh", UPLO)
+    return td.linalg.eigh(a)
+
+
+@_in_linalg("eigvalsh")
+def _eigvalsh(a, UPLO="L"):  # noqa: N803
+    _check_lower("eigvalsh", UPLO)
+    return td.linalg.eigvalsh(a)
+
+
+@_in_linalg("qr")
+def _qr(a, mode="reduced"):
+    if mode not in ("reduced", "complete"):
+        raise refused(f"numpy.linalg.qr: mode is 'reduced' or 'complete' here, not {mode!r}")
+    return td.linalg.qr(a, mode=mode)
+
+
+@_in_linalg("svd")
+def _svd(a, full_matrices=True, compute_uv=True, *, hermitian=False):
+    if not compute_uv:
+        return td.linalg.svdvals(a)
+    return td.linalg.svd(a, full_matrices=full_matrices)
+
+
+@_in_linalg("pinv")
+def _pinv(a, rcond=None, *, rtol=None):
+    if rcond is None and rtol is None:
+        rcond = 1e-15  # numpy's
+    return td.linalg.pinv(a, rtol=rcond if rtol is None else rtol)
+
+
+@_in_linalg("lstsq")
+def _lstsq(a, b, rcond=None):
+    return td.linalg.lstsq(a, b, None if rcond == "warn" else rcond)
+
+
+@_in_linalg("matrix_rank")
+def _matrix_rank(A, tol=None, *, rtol=None):  # noqa: N803
+    if tol is not None:
+        above = td.greater(td.linalg.svdvals(A), tensor_of(tol)[..., None])
+        return td.count_nonzero(above, axis=-1)
+    return td.linalg.matrix_rank(A, rtol=rtol)
+
+
+@_in_linalg("matrix_power")
+def _matrix_power(a, n):
+    return td.linalg.matrix_power(a, n)
+
+
+@_in_linalg("multi_dot")
+def _multi_dot(arrays):
+    return functools.reduce(td.matmul, arrays)
+
+
+@_in_linalg("norm")
+def _norm(x, ord=None, axis=None, keepdims=False):  # noqa: A002, numpy's name
+    x = tensor_of(x)
+    axes = (axis,) if isinstance(axis, int) else axis
+    if axes is None:
+        if ord is None:
+            return td.linalg.vector_norm(x, keepdims=keepdims)
+        axes = tuple(range(x.ndim))
+    if len(axes) == 1:
+        order = 2 if ord is None else ord
+        return td.linalg.vector_norm(x, axis=axes[0], keepdims=keepdims, ord=order)
+    if len(axes) != 2:
+        raise refused(f"numpy.linalg.norm: of order {ord!r} along {len(axes)} axes is not defined")
+    result = td.linalg.matrix_norm(
+        td.moveaxis(x, axes, (-2, -1)), ord="fro" if ord is None else ord
+    )
+    return td.expand_dims(result, tuple(axis % x.ndim for axis in axes)) if keepdims else result
+
+
+@_in_linalg("matrix_norm")
+def _matrix_norm(x, /, *, keepdims=False, ord="fro"):  # noqa: A002
+    return td.linalg.matrix_norm(x, keepdims=keepdims, ord=ord)
+
+
+@_in_linalg("vector_norm")
+def _vector_norm(x, /, *, axis=None, keepdims=False, ord=2):  # noqa: A002
+    return td.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+
+
+@implements("trace")
+def _trace(a, offset=0, axis1=0, axis2=1, dtype=None):
+    return td.linalg.trace(td.moveaxis(a, (axis1, axis2), (-2, -1)), offset=offset, dtype=dtype)
+
+
+@implements("diagonal")
+def _diagonal(a, offset=0, axis1=0, axis2=1):
+    return td.linalg.diagonal(td.moveaxis(a, (axis1, axis2), (-2, -1)), offset=offset)
+
+
+@_in_linalg("trace")
+def _trace_last(x, /, *, offset=0, dtype=None):
+    return td.linalg.trace(x, offset=offset, dtype=dtype)
+
+
+@_in_linalg("diagonal")
+def _diagonal_last(x, /, *, offset=0):
+    return td.linalg.diagonal(x, offset=offset)
+
+
+@implements("cross")
+@_in_linalg("cross")
+def _cross(a, b, *, axis=-1):
+    return td.linalg.cross(a, b, axis=axis)
+
+
+@_in_linalg("outer")
+def _outer(x1, x2, /):
+    return td.linalg.outer(x1, x2)
+
+
+# ---- fft ----
+
+
+def _in_fft(*names):
+    return implements(*names, of=numpy.fft)
+
+
+def _one_axis(name):
+    def function(a, n=None, axis=-1, norm=None):
+        return getattr(td.fft, name)(a, n=n, axis=axis, norm=norm or "backward")
+
+    _in_fft(name)(function)
+
+
+def _several_axes(name, by, default):
+    def function(a, s=None, axes=default, norm=None):
+        return getattr(td.fft, by)(a, s=s, axes=axes, norm=norm or "backward")
+
+    _in_fft(name)(function)
+
+
+for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
+    _one_axis(_name)
+for _name in ("fftn", "ifftn", "rfftn", "irfftn"):
+    _several_axes(_name, _name, None)
+for _name in ("fft2", "ifft2", "rfft2", "irfft2"):
+    _several_axes(_name, _name[:-1] + "n", (-2, -1))
+
+
+@_in_fft("fftshift")
+def _fftshift(x, axes=None):
+    return td.fft.fftshift(x, axes=axes)
+
+
+@_in_fft("ifftshift")
+def _ifftshift(x, axes=None):
+    return td.fft.ifftshift(x, axes=axes)

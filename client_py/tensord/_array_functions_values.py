@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: MIT
+"""More of numpy's functions on arrays of tensord's: what is made, chosen, compared and sorted.
+
+They enter the table of the module `_array_functions`.
+"""
+
+import numpy
+
+from ._array_functions import _flat, implements, td
+from ._functions import tensor_of
+from ._operators import Operators
+from ._ufuncs import floating, refused, store
+
+# ---- made ----
+
+
+def _like(name):
+    def function(a, dtype=None, *, shape=None, device=None):
+        if shape is not None:
+            plain = getattr(td, name.removesuffix("_like"))
+            return plain(shape, dtype=tensor_of(a).dtype if dtype is None else dtype)
+        return getattr(td, name)(tensor_of(a), dtype=dtype, device=device)
+
+    implements(name)(function)
+
+
+for _name in ("zeros_like", "ones_like", "empty_like"):
+    _like(_name)
+
+
+@implements("full_like")
+def _full_like(a, fill_value, dtype=None, *, shape=None, device=None):
+    if shape is not None:
+        return td.full(shape, fill_value, dtype=tensor_of(a).dtype if dtype is None else dtype)
+    return td.full_like(tensor_of(a), fill_value, dtype=dtype, device=device)
+
+
+@implements("copy")
+def _copy(a):
+    return td.asarray(a, copy=True)
+
+
+@implements("astype")
+def _astype(x, dtype, /, *, copy=True, device=None):
+    return td.astype(x, dtype, copy=copy, device=device)
+
+
+@implements("copyto")
+def _copyto(dst, src):
+    if not isinstance(src, Operators) and numpy.ndim(src) == 0:
+        src = numpy.asarray(src, numpy.result_type(dst.dtype, src))
+    store(tensor_of(src), dst, "numpy.copyto")
+
+
+# ---- dtypes ----
+
+
+def _dtypes(xs):
+    return [x.dtype if isinstance(x, Operators) else x for x in xs]
+
+
+@implements("result_type")
+def _result_type(*arrays_and_dtypes):
+    return numpy.result_type(*_dtypes(arrays_and_dtypes))
+
+
+@implements("can_cast")
+def _can_cast(from_, to, casting="safe"):
+    return numpy.can_cast(*_dtypes((from_, to)), casting)
+
+
+@implements("iscomplexobj")
+def _iscomplexobj(x):
+    return x.dtype.kind == "c"
+
+
+@implements("isrealobj")
+def _isrealobj(x):
+    return x.dtype.kind != "c"
+
+
+# ---- element by element ----
+
+
+@implements("real")
+def _real(val):
+    val = tensor_of(val)
+    return td.real(val) if val.dtype.kind == "c" else val
+
+
+@implements("imag")
+def _imag(val):
+    val = tensor_of(val)
+    return td.imag(val) if val.dtype.kind == "c" else td.zeros_like(val)
+
+
+@implements("angle")
+def _angle(z, deg=False):
+    z = floating(z)
+    angle = td.atan2(_imag(z), _real(z))
+    return angle * (180 / td.pi) if deg else angle
+
+
+@implements("clip")
+def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    result = td.clip(tensor_of(a), low, high)
+    return result if dtype is None else result.astype(dtype)
+
+
+@implements("round", "around", "round_")
+def _round(a, decimals=0):
+    a = tensor_of(a)
+    if decimals == 0 or (decimals > 0 and a.dtype.kind in "biu"):
+        return td.round(a) if a.dtype.kind in "fc" else a
+    if a.dtype.kind in "biu":
+        raise refused("numpy.round: integers are not rounded to tens; use td.astype first")
+    scale = 10.0 ** abs(decimals)
+    if decimals > 0:
+        return td.divide(td.round(td.multiply(a, scale)), scale)
+    return td.multiply(td.round(td.divide(a, scale)), scale)
+
+
+@implements("isclose")
+def _isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    a, b = tensor_of(a), floating(b)
+    a = a.astype("float64") if a.dtype.kind == "b" else a
+    near = td.less_equal(td.abs(td.subtract(a, b)), td.add(td.multiply(td.abs(b), rtol), atol))
+    result = td.logical_or(td.logical_and(near, td.isfinite(b)), td.equal(a, b))
+    if not equal_nan:
+        return result
+    return td.logical_or(result, td.logical_and(td.isnan(floating(a)), td.isnan(b)))
+
+
+@implements("allclose")
+def _allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    return bool(td.all(_isclose(a, b, rtol, atol, equal_nan)))
+
+
+@implements("array_equal")
+def _array_equal(a1, a2, equal_nan=False):
+    a1, a2 = tensor_of(a1), tensor_of(a2)
+    if a1.shape != a2.shape:
+        return False
+    same = td.equal(a1, a2)
+    if equal_nan:
+        same = td.logical_or(
+            same, td.logical_and(td.isnan(floating(a1)), td.isnan(floating(a2)))
+        )
+    return bool(td.all(same))
+
+
+@implements("array_equiv")
+def _array_equiv(a1, a2):
+    a1, a2 = tensor_of(a1), tensor_of(a2)
+    try:
+        numpy.broadcast_shapes(a1.shape, a2.shape)
+    except ValueError:
+        return False
+    return bool(td.all(td.equal(a1, a2)))
+
+
+# ---- chosen ----
+
+
+@implements("where")
+def _where(condition, x=None, y=None, /):
+    if x is None and y is None:
+        return td.nonzero(tensor_of(condition))
+    if x is None or y is None:
+        raise refused("numpy.where: takes both x and y, or neither")
+    condition = tensor_of(condition)
+    if condition.dtype.kind != "b":
+        condition = td.not_equal(condition, 0)
+    return td.where(condition, x, y)
+
+
+@implements("nonzero")
+def _nonzero(a):
+    return td.nonzero(a)
+
+
+@implements("flatnonzero")
+def _flatnonzero(a):
+    return td.nonzero(tensor_of(a).reshape(-1))[0]
+
+
+@implements("argwhere")
+def _argwhere(a):
+    return td.stack(td.nonzero(a), axis=1)
+
+
+@implements("take")
+def _take(a, indices, axis=None, *, mode="raise"):
+    if mode != "raise":
+        raise refused("numpy.take: mode= other than 'raise' is not known here")
+    a, axis = _flat(a, axis)
+    if not isinstance(indices, Operators):
+        indices = numpy.asarray(indices)
+    return td.take(a, indices, axis=axis)
+
+
+@implements("take_along_axis")
+def _take_along_axis(arr, indices, axis=-1):
+    arr, axis = _flat(arr, axis)
+    return td.take_along_axis(arr, indices, axis=axis)
+
+
+@implements("compress")
+def _compress(condition, a, axis=None):
+    a, axis = _flat(a, axis)
+    condition = numpy.asarray(condition)
+    return td.take(a, numpy.flatnonzero(condition), axis=axis)
+
+
+@implements("searchsorted")
+def _searchsorted(a, v, side="left", sorter=None):
+    return td.searchsorted(a, v, side=side, sorter=sorter)
+
+
+# ---- sorted ----
+
+
+@implements("sort")
+def _sort(a, axis=-1, kind=None, *, stable=None):
+    a, axis = _flat(a, axis)
+    return td.sort(a, axis=axis)
+
+
+@implements("argsort")
+def _argsort(a, axis=-1, kind=None, *, stable=None):
+    a, axis = _flat(a, axis)
+    return td.argsort(a, axis=axis)
+
+
+@implements("isin")
+def _isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    return td.isin(element, test_elements, invert=invert)
+
+
+def _n_more_nans(values):
+    """How many NaN there are behind the first one, at the end."""
+    if values.dtype.kind not in "fc":
+        return 0
+    return max(int(td.count_nonzero(td.isnan(values))) - 1, 0)
+
+
+def _all_of_unique(ar, equal_nan):
+    values, index, inverse, counts = td.unique_all(ar)
+    more = _n_more_nans(values) if equal_nan else 0
+    if more:
+        n = values.size - more
+        index, inverse = index[:n], td.minimum(inverse, n - 1)
+        counts = td.concat((counts[: n - 1], td.sum(counts[n - 1 :]).reshape(1)))
+        values = values[:n]
+    return values, index, inverse, counts
+
+
+@implements("unique")
+def _unique(
+    ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True
+):
+    if axis is not None:
+        raise refused("numpy.unique: axis= is not computed by tensord; give it numpy.asarray(x)")
+    wishes = (return_index, return_inverse, return_counts)
+    if not any(wishes):
+        values = td.unique_values(ar)
+        more = _n_more_nans(values) if equal_nan else 0
+        return values[: values.size - more] if more else values
+    values, *others = _all_of_unique(ar, equal_nan)
+    return (values, *(other for other, is_wanted in zip(others, wishes) if is_wanted))
+
+
+for _name in ("unique_all", "unique_counts", "unique_inverse", "unique_values"):
+    implements(_name)(lambda x, name=_name: getattr(td, name)(x))

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""numpy's universal functions on arrays of tensord's: computed by the daemon.
+
+A ufunc becomes the operation that stands for it, and of its methods ``reduce``, ``accumulate`` and
+``outer`` do. Where something else would have to be computed here, over a copy and behind the user's
+back, it is refused, and the message says what to write instead.
+"""
+
+import math
+import sys
+
+import numpy
+
+from ._array import Array
+from ._errors import classes, error
+from ._functions import tensor_of
+from ._operators import Operators
+
+td = sys.modules[__package__]  # complete by the time that anything here is called
+
+SAME = """add bitwise_and bitwise_or bitwise_xor ceil copysign cos cosh divide equal exp
+    expm1 floor floor_divide greater greater_equal hypot isfinite isinf isnan less less_equal log
+    log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor matmul maximum minimum
+    multiply negative nextafter not_equal positive reciprocal remainder sign signbit sin sinh sqrt
+    square subtract tan tanh trunc vecdot""".split()
+OTHERS = {
+    "absolute": "abs",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "conjugate": "conj",
+    "fabs": "abs",
+    "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift",
+    "power": "pow",
+    "right_shift": "bitwise_right_shift",
+    "rint": "round",
+    "true_divide": "divide",
+}
+REDUCTIONS = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "max",
+    "minimum": "min",
+    "logical_and": "all",
+    "logical_or": "any",
+}
+ACCUMULATIONS = {"add": "cumulative_sum", "multiply": "cumulative_prod"}
+_KNOWN = (numpy.ndarray, numpy.generic, Operators, bool, int, float, complex, list, tuple)
+
+
+class NumpyRefused(classes["ArgumentError"], TypeError):
+    """A function of numpy's, or an option of one, that is not computed in the daemon."""
+
+
+def refused(message):
+    return NumpyRefused(message, "bad_arguments")
+
+
+def floating(x):
+    """A real or complex array of whatever is one, of integers in float64."""
+    x = tensor_of(x)
+    return x if x.dtype.kind in "fc" else x.astype("float64")
+
+
+def _float_power(x, y):
+    x = floating(x)
+    return td.pow(x if x.dtype.kind == "c" else x.astype("float64"), y)
+
+
+def _fmax(x, y):
+    return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.maximum(x, y)))
+
+
+def _fmin(x, y):
+    return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.minimum(x, y)))
+
+
+def _radians(x):
+    return td.multiply(floating(x), math.pi / 180)
+
+
+def _degrees(x):
+    return td.multiply(floating(x), 180 / math.pi)
+
+
+COMPOSED = {
+    "deg2rad": _radians,
+    "degrees": _degrees,
+    "divmod": lambda x, y: (td.floor_divide(x, y), td.remainder(x, y)),
+    "exp2": lambda x: td.pow(2.0, floating(x)),
+    "float_power": _float_power,
+    "fmax": _fmax,
+    "fmin": _fmin,
+    "rad2deg": _degrees,
+    "radians": _radians,
+}
+
+
+def _find(ufunc):
+    name = ufunc.__name__
+    if getattr(numpy, name, None) is ufunc:  # not another library's of that name
+        if name in COMPOSED:
+            return COMPOSED[name]
+        if name in OTHERS or name in SAME:
+            return getattr(td, OTHERS.get(name, name))
+    raise refused(
+        f"numpy.{name} is not computed by tensord; give it numpy.asarray(x), the memory of the "
+        "array without a copy"
+    )
+
+
+def cast_to(x, dtype, what):
+    """An operand in the dtype that dtype= asks for."""
+    if type(x) in (bool, int, float, complex):
+        return x
+    x = tensor_of(x)
+    if not numpy.can_cast(x.dtype, dtype, "same_kind"):
+        raise refused(f"{what}: {x.dtype} is not cast to {numpy.dtype(dtype)}; use astype() first")
+    return x.astype(dtype)
+
+
+def _spreads(shape, to):
+    try:
+        return numpy.broadcast_shapes(shape, to) == tuple(to)
+    except ValueError:
+        return False
+
+
+def store(result, out, what):
+    """Have out hold the result, whichever library's array it is; out."""
+    if tuple(out.shape) != tuple(result.shape) and not _spreads(result.shape, out.shape):
+        raise error(
+            "shape_mismatch",
+            f"{what}: a result of shape {result.shape} does not go into out of shape {out.shape}",
+        )
+    if not numpy.can_cast(result.dtype, out.dtype, "same_kind"):
+        raise error(
+            "dtype_mismatch", f"{what}: {result.dtype} does not go into out, which is {out.dtype}"
+        )
+    if isinstance(out, Array):
+        out[...] = result.astype(out.dtype)
+    else:
+        numpy.copyto(out, numpy.asarray(result), casting="same_kind")
+    return out
+
+
+def _store_all(result, outs, what):
+    if outs is None:
+        return result
+    results = result if isinstance(result, tuple) else (result,)
+    stored = tuple(
+        part if out is None else store(part, out, what) for part, out in zip(results, outs)
+    )
+    return stored if isinstance(result, tuple) else stored[0]
+
+
+def check_options(what, options):
+    """Refuse options that would change what is computed; those that say how it lies are let be."""
+    if options.pop("where", True) is not True:
+        raise refused(f"{what}: where= is not computed; use tensord.where(condition, {what}(...), y)")
+    if options.pop("casting", "same_kind") not in ("same_kind", "unsafe", "safe"):
+        raise refused(f"{what}: casting= other than 'same_kind' is not known here; use astype()")
+    options.pop("subok", None)
+    if options.pop("order", None) not in (None, "K", "C", "A"):
+        raise refused(f"{what}: order='F' is not made here; transpose what is made of x.T")
+    if options:
+        raise refused(f"{what}: {', '.join(options)}= is not known here")
+
+
+def _call(ufunc, inputs, options):
+    what = f"numpy.{ufunc.__name__}"
+    function = _find(ufunc)
+    dtype = options.pop("dtype", None)
+    check_options(what, options)
+    if dtype is not None:
+        inputs = [cast_to(x, dtype, what) for x in inputs]
+    return function(*inputs)
+
+
+def _method(ufunc, method, names, x, options):
+    """reduce and accumulate, by the function that does the same."""
+    what = f"numpy.{ufunc.__name__}.{method}"
+    name = names.get(ufunc.__name__)
+    if name is None or getattr(numpy, ufunc.__name__) is not ufunc:
+        raise refused(
+            f"{what} is not computed by tensord, but that of {', '.join(names)} is; give it "
+            "numpy.asarray(x), the memory of the array without a copy"
+        )
+    dtype, axis = options.pop("dtype", None), options.pop("axis", 0)
+    keywords = {"keepdims": options.pop("keepdims", False)} if method == "reduce" else {}
+    initial = options.pop("initial", None)
+    check_options(what, options)
+    x = tensor_of(x) if dtype is None else cast_to(x, dtype, what)
+    if dtype is not None and name in ("sum", "prod", "cumulative_sum", "cumulative_prod"):
+        keywords["dtype"] = dtype
+    result = getattr(td, name)(x, axis=axis, **keywords)
+    return result if initial is None or initial is numpy._NoValue else _find(ufunc)(result, initial)
+
+
+def _outer(ufunc, x, y, options):
+    x, y = tensor_of(x), tensor_of(y)
+    return _call(ufunc, (x.reshape(x.shape + (1,) * y.ndim), y), options)
+
+
+def _array_ufunc(self, ufunc, method, *inputs, out=None, **options):
+    """A ufunc of numpy's on this array among others; see the module `_ufuncs`."""
+    for x in (*inputs, *(out or ())):
+        if not isinstance(x, _KNOWN) and hasattr(x, "__array_ufunc__"):
+            return NotImplemented
+    if method == "__call__":
+        result = _call(ufunc, inputs, options)
+    elif method == "reduce" and len(inputs) == 1:
+        result = _method(ufunc, method, REDUCTIONS, inputs[0], options)
+    elif method == "accumulate" and len(inputs) == 1:
+        result = _method(ufunc, method, ACCUMULATIONS, inputs[0], options)
+    elif method == "outer" and len(inputs) == 2:
+        result = _outer(ufunc, *inputs, options)
+    else:
+        advice = "assign to x[...] instead" if method == "at" else "give it numpy.asarray(x)"
+        raise refused(f"numpy.{ufunc.__name__}.{method} is not computed by tensord; {advice}")
+    return _store_all(result, out, f"numpy.{ufunc.__name__}")
+
+
+_array_ufunc.__name__ = "__array_ufunc__"
+Array.__array_ufunc__ = _array_ufunc

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: MIT
+"""numpy's own functions and ufuncs, called on arrays of tensord's: computed by the daemon.
+
+Each line is run twice, with ndarrays and with arrays of tensord's, and must yield the same.
+"""
+
+import warnings
+
+import numpy
+import numpy as np
+import pytest
+
+import tensord
+
+RANDOM = numpy.random.default_rng(5)
+M = RANDOM.standard_normal((4, 4)).round(3)
+VALUES = {
+    "a": RANDOM.standard_normal((3, 4)).round(3),
+    "b": RANDOM.standard_normal((3, 4)).round(3),
+    "v": RANDOM.standard_normal(4).round(3),
+    "u": RANDOM.standard_normal(4).round(3),
+    "t": RANDOM.standard_normal((2, 3, 4)).round(3),
+    "p": RANDOM.random((3, 4)).round(3) + 0.5,
+    "i": RANDOM.integers(0, 9, (3, 4)),
+    "j": RANDOM.integers(1, 5, (3, 4)),
+    "f": RANDOM.random((3, 4)).astype("float32"),
+    "m": M,
+    "s": M @ M.T + 4 * numpy.eye(4),
+    "w": RANDOM.random((3, 4)) > 0.5,
+    "c": (RANDOM.standard_normal((3, 4)) + 1j * RANDOM.standard_normal((3, 4))).round(3),
+    "n": numpy.array([3.0, numpy.nan, 1.0, numpy.nan, 3.0, numpy.inf]),
+    "o": numpy.array([[[1.0], [2.0]]]),
+}
+UFUNCS_1 = """absolute fabs negative positive rint sign exp exp2 expm1 square sin cos tan arctan
+    sinh cosh tanh arcsinh isfinite isinf isnan signbit floor ceil trunc degrees radians deg2rad
+    rad2deg conjugate""".split()
+UFUNCS_OF_POSITIVE = "log log2 log10 log1p sqrt reciprocal arccosh".split()
+UFUNCS_2 = """add subtract multiply divide true_divide maximum minimum fmax fmin arctan2 hypot
+    logaddexp copysign nextafter equal not_equal less less_equal greater greater_equal logical_and
+    logical_or logical_xor""".split()
+UFUNCS_OF_INTEGERS = """bitwise_and bitwise_or bitwise_xor left_shift right_shift floor_divide
+    remainder mod power float_power add subtract multiply divide maximum minimum equal less""".split()
+LINES = [
+    *(f"np.{name}(a)" for name in UFUNCS_1),
+    *(f"np.{name}(p + 1)" for name in UFUNCS_OF_POSITIVE),
+    *(f"np.{name}(a / 9)" for name in "arcsin arccos arctanh".split()),
+    *(f"np.{name}(a, v)" for name in UFUNCS_2),
+    *(f"np.{name}(i, j)" for name in UFUNCS_OF_INTEGERS),
+    "np.invert(i); np.logical_not(w); np.conjugate(c); np.absolute(c); np.fmax(n, 2.0)",
+    "np.power(p, a); np.floor_divide(a, p); np.remainder(a, p); np.divmod(i, j); np.exp2(i)",
+    "np.matmul(a, m); np.matmul(t, m); np.add(f, 1.5); np.add(i, 2); np.multiply(f, i)",
+    "np.add(a, b, dtype='float32'); np.sqrt(i, dtype='float32')",
+    "np.add.reduce(a); np.add.reduce(a, axis=None); np.add.reduce(t, axis=(0, 2))",
+    "np.multiply.reduce(a, axis=1, keepdims=True); np.maximum.reduce(a); np.minimum.reduce(a, 1)",
+    "np.logical_and.reduce(w); np.logical_or.reduce(w, axis=1); np.add.reduce(a, initial=5.0)",
+    "np.add.accumulate(a); np.multiply.accumulate(a, axis=1); np.subtract.outer(v, u)",
+    # reductions
+    "np.sum(a); np.sum(a, axis=0); np.sum(t, axis=(0, 1), keepdims=True); np.sum(i); np.sum(w)",
+    "np.sum(a, 1, 'float32'); np.sum(a, initial=2.0); np.sum(f, axis=-1); np.prod(a, axis=0)",
+    "np.mean(a); np.mean(i, axis=1); np.mean(w); np.std(a); np.std(a, axis=0, ddof=1)",
+    "np.var(a, keepdims=True); np.var(i, axis=1); np.min(a); np.max(a, axis=1); np.amin(a, 0)",
+    "np.amax(a, axis=(0, 1)); np.ptp(a, axis=1); np.average(a); np.average(a, weights=p)",
+    "np.average(a, axis=1, weights=p); np.all(w); np.any(w, axis=0); np.count_nonzero(i, axis=1)",
+    "np.argmax(a); np.argmax(a, axis=1); np.argmin(a, axis=0, keepdims=True)",
+    "np.cumsum(a); np.cumsum(a, axis=1); np.cumprod(a, axis=0); np.cumsum(i, dtype='float64')",
+    "np.diff(a); np.diff(a, axis=0); np.diff(v, n=2); np.diff(v, prepend=[0.0], append=v)",
+    # products
+    "np.dot(a, m); np.dot(v, u); np.dot(t, v); np.dot(a, 2.0); np.dot(t, m); np.inner(a, b)",
+    "np.vdot(a, b); np.vdot(c, c); np.outer(a, v); np.tensordot(a, b, axes=([0, 1], [0, 1]))",
+    "np.tensordot(a, m, 1); np.tensordot(a, b, axes=(0, 0)); np.einsum('ij,jk->ik', a, m)",
+    "np.einsum('ij,ij->i', a, b); np.einsum('ii->', m, optimize=True); np.cross(v[:3], u[:3])",
+    "np.trace(m); np.trace(m, 1); np.trace(t, axis1=1, axis2=2); np.diagonal(m, -1)",
+    "np.diagonal(t, axis1=0, axis2=2)",
+    # shapes
+    "np.shape(a); np.ndim(t); np.size(a); np.size(t, 1); np.transpose(a); np.ravel(t)",
+    "np.transpose(t, (1, 2, 0)); np.swapaxes(t, 0, -1); np.moveaxis(t, 0, 2)",
+    "np.reshape(a, (2, 6)); np.reshape(a, -1); np.expand_dims(a, 1); np.expand_dims(a, (0, -1))",
+    "np.squeeze(o); np.squeeze(o, axis=0); np.broadcast_to(v, (2, 4)); np.broadcast_arrays(a, v)",
+    "np.atleast_1d(a); np.atleast_2d(v); np.atleast_3d(v); np.atleast_3d(a); np.atleast_2d(v, a)",
+    # joining, parting, moving
+    "np.concatenate([a, b]); np.concatenate((a, b), axis=1); np.concatenate([a, v], axis=None)",
+    "np.concatenate([a, b], dtype='float32'); np.stack([a, b]); np.stack([a, b], axis=-1)",
+    "np.vstack([a, v]); np.hstack([a, b]); np.hstack([v, u]); np.dstack([a, b]); np.append(a, v)",
+    "np.column_stack([v, u]); np.column_stack([a, b]); np.append(a, b, axis=0)",
+    "np.split(v, 2); np.split(a, [1, 3], axis=1); np.array_split(v, 3); np.vsplit(a, 3)",
+    "np.hsplit(a, 2); np.hsplit(v, [1]); np.flip(a); np.flip(t, (0, 2)); np.flipud(a)",
+    "np.fliplr(a); np.roll(a, 2); np.roll(a, (1, -1), axis=(0, 1)); np.tile(a, 2)",
+    "np.tile(v, (2, 1)); np.repeat(a, 2); np.repeat(v, [1, 0, 2, 3]); np.repeat(a, 3, axis=1)",
+    "np.tril(m); np.triu(m, 1); np.meshgrid(v, u); np.meshgrid(v, u[:2], indexing='ij')",
+    # values
+    "np.zeros_like(a); np.ones_like(i, dtype='float32'); np.full_like(a, 3); np.copy(a)",
+    "np.zeros_like(a, shape=(2, 2)); np.shape(np.empty_like(a)); np.result_type(f, i)",
+    "np.can_cast(f, 'float64'); np.iscomplexobj(c); np.isrealobj(c); np.real(c); np.imag(c)",
+    "np.imag(a); np.real(a); np.angle(c); np.angle(c, True); np.clip(a, -0.5, 0.5)",
+    "np.clip(a, None, v); np.round(a); np.round(a, 1); np.around(a * 100, -1); np.round(i, 2)",
+    "np.isclose(a, a + 1e-9); np.isclose(n, n, equal_nan=True); np.isclose(n, n)",
+    "np.allclose(a, a); np.allclose(a, b); np.isclose(i, i + 1); np.isclose(w, w)",
+    "np.array_equal(a, a); np.array_equal(a, v); np.array_equal(n, n, equal_nan=True)",
+    "np.array_equal(n, n); np.array_equiv(v, np.stack([v, v])); np.array_equiv(a, u)",
+    "np.where(a > 0, a, 0.0); np.where(i, a, b); np.where(w); np.nonzero(i); np.flatnonzero(w)",
+    "np.argwhere(w); np.take(a, [0, 5]); np.take(a, [[0], [2]], axis=1); np.take(v, -1)",
+    "np.take_along_axis(a, np.argsort(a, axis=1), 1); np.compress([True, False, True], a, axis=0)",
+    "np.searchsorted(np.sort(v), u); np.searchsorted(np.sort(v), u, side='right')",
+    "np.sort(a); np.sort(a, axis=0); np.sort(a, axis=None); np.argsort(v); np.argsort(a, axis=None)",
+    "np.sort(a, kind='stable'); np.isin(i, [1, 2]); np.isin(i, j, invert=True)",
+    "np.unique(i); np.unique(n); np.unique(i, return_counts=True); np.unique(v, return_index=True)",
+    "np.unique(n, return_index=True, return_counts=True); np.unique(n, equal_nan=False)",
+    # linear algebra
+    "np.linalg.det(m); np.linalg.inv(s); np.linalg.slogdet(m); np.linalg.solve(s, v)",
+    "np.linalg.solve(s, a.T); np.linalg.cholesky(s); np.linalg.eigvalsh(s); np.linalg.eigh(s)[0]",
+    "abs(np.linalg.qr(m)[1]); np.linalg.svd(a)[1]; np.linalg.svd(a, compute_uv=False)",
+    "np.linalg.svd(a, full_matrices=False)[1]; np.linalg.pinv(a); np.linalg.matrix_rank(a)",
+    "np.linalg.matrix_rank(a, 100.0); np.linalg.matrix_power(m, 3); np.linalg.multi_dot([a, m, v])",
+    "np.linalg.lstsq(s, v, rcond=None)[0]; np.linalg.norm(v); np.linalg.norm(a)",
+    "np.linalg.norm(a, axis=1); np.linalg.norm(a, 1, axis=0, keepdims=True); np.linalg.norm(t)",
+    "np.linalg.norm(a, 'nuc'); np.linalg.norm(a, np.inf); np.linalg.norm(t, axis=(0, 2))",
+    "np.linalg.norm(t, 2, axis=(1, 2), keepdims=True); np.linalg.norm(v, np.inf)",
+    # transforms
+    "np.fft.fft(a); np.fft.ifft(c, axis=0); np.fft.rfft(a, n=6); np.fft.irfft(c)",
+    "np.fft.fft2(a); np.fft.ifftn(c); np.fft.rfftn(t, norm='ortho'); np.fft.fftshift(a)",
+    "np.fft.ifftshift(v); np.fft.rfft2(a); np.fft.hfft(c, norm='forward')",
+]
+STATEMENTS = [line.strip() for text in LINES for line in text.split(";")]
+
+
+def same(got, wanted):
+    if isinstance(wanted, (tuple, list)):
+        assert len(got) == len(wanted)
+        for one, other in zip(got, wanted):
+            same(one, other)
+        return
+    if isinstance(wanted, (numpy.ndarray, numpy.generic)):
+        assert isinstance(got, (tensord.Array, bool, int)), type(got)
+        assert numpy.shape(got) == wanted.shape
+        if isinstance(got, tensord.Array):
+            assert got.dtype == wanted.dtype
+        numpy.testing.assert_allclose(numpy.asarray(got), wanted, rtol=2e-6, atol=1e-9)
+        return
+    assert type(got) is type(wanted) and got == wanted
+
+
+@pytest.fixture
+def names(client):
+    return {name: client.put(array) for name, array in VALUES.items()}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_same_as_numpy(names, statement):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = eval(statement, {"np": np, **VALUES})
+    same(eval(statement, {"np": np, **names}), wanted)
+
+
+OPERATORS = """a + b,a - v,a * p,a / p,i // j,i % j,p ** a,m @ s,i & j,i << j,a < b,a == b,
+    a != v""".replace("\n", "").split(",")
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in OPERATORS])
+def test_ndarray_on_either_side(names, line):
+    wanted = eval(line, {}, VALUES)
+    for name in (line[0], line.strip()[-1]):
+        got = eval(line, {}, VALUES | {name: names[name]})
+        assert isinstance(got, tensord.Array)
+        same(got, wanted)
+
+
+def test_numpy_scalar_on_the_left(client):
+    x = client.put([1.0, 2.0])
+    for got in (numpy.float64(3) * x, numpy.int64(3) * x, numpy.float32(3) * x):
+        assert isinstance(got, tensord.Array) and got.tolist() == [3.0, 6.0]
+
+
+# ---- out, where and other options ----
+
+
+def test_out_is_written_in_place(client):
+    x, out = client.put([1.0, 4.0]), client.put([0.0, 0.0])
+    view = out[1:]
+    assert numpy.sqrt(x, out=out) is out
+    assert out.tolist() == [1.0, 2.0] and view.tolist() == [2.0]
+    assert numpy.sum(x, axis=0, keepdims=True, out=out[:1]).tolist() == [5.0]
+    assert out.tolist() == [5.0, 2.0]
+    assert numpy.add.reduce(x, axis=0, keepdims=True, out=view) is view
+    assert out.tolist() == [5.0, 5.0]
+
+
+def test_out_of_numpys(client):
+    x, out = client.put([1.0, 4.0]), numpy.zeros(2)
+    assert numpy.sqrt(x, out=out) is out and out.tolist() == [1.0, 2.0]
+    out += x
+    assert isinstance(out, numpy.ndarray) and out.tolist() == [2.0, 6.0]
+    numpy.copyto(out, x)
+    assert out.tolist() == [1.0, 4.0]
+    assert numpy.concatenate([x[:1], x[1:]], out=out) is out
+
+
+def test_several_outs(client):
+    x, first, second = client.put([7, 9]), client.put([0, 0]), numpy.zeros(2, int)
+    got = numpy.divmod(x, 4, out=(first, second))
+    assert got[0] is first and got[1] is second
+    assert (first.tolist(), second.tolist()) == ([1, 2], [3, 1])
+
+
+def test_out_that_does_not_fit(client):
+    x = client.put([1.5, 4.0])
+    with pytest.raises(tensord.ShapeError, match=r"\(2,\).*\(3,\)"):
+        numpy.sqrt(x, out=client.put([0.0, 0.0, 0.0]))
+    with pytest.raises(tensord.DtypeError, match="float64.*int64"):
+        numpy.sqrt(x, out=client.put([0, 0]))
+    with pytest.raises(tensord.Sealed):
+        numpy.sqrt(x, out=client.put([0.0, 0.0], "sealed"))
+
+
+def test_copyto_an_array(client):
+    x = client.put([1.0, 2.0])
+    numpy.copyto(x, numpy.array([3, 4]))
+    assert x.tolist() == [3.0, 4.0]
+    numpy.copyto(x, 7)
+    assert x.tolist() == [7.0, 7.0]
+
+
+REFUSED = {
+    "np.add(x, 1, where=[True, False])": "where",
+    "np.sum(x, where=w)": "where",
+    "np.add(x, 1, casting='no')": "casting",
+    "np.add(x, 1, order='F')": "order",
+    "np.add.at(x, [0], 1)": r"x\[...\]",
+    "np.add.reduceat(x, [0])": "asarray",
+    "np.subtract.reduce(x)": "asarray",
+    "np.heaviside(x, 1.0)": r"numpy.heaviside.*numpy.asarray\(x\)",
+    "np.frexp(x)": "numpy.frexp",
+    "np.median(x)": r"numpy.median.*numpy.asarray\(x\)",
+    "np.interp(x, x, x)": "numpy.interp.*asarray",
+    "np.histogram(x)": "numpy.histogram",
+    "np.linalg.cond(x)": "numpy.linalg.cond",
+    "np.linalg.eigh(x, 'U')": "triangle",
+    "np.unique(x, axis=0)": "axis",
+    "np.take(x, 0, mode='wrap')": "mode",
+    "np.meshgrid(x, x, sparse=True)": "sparse.*asarray",
+    "np.add(x, 1, dtype='int64')": "astype",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_refused(client, line):
+    x, w = client.put([1.0, 2.0]), numpy.array([True, False])
+    with pytest.raises(TypeError, match=REFUSED[line]) as problem:
+        eval(line, {"np": np, "x": x, "w": w})
+    assert isinstance(problem.value, tensord.ArgumentError)
+
+
+def test_unsupported_dtypes_are_named(client):
+    x = client.put([1.0, 2.0])
+    for array in (numpy.array(["a", "b"]), numpy.array([None, 1]), numpy.array([1, 2], "M8[s]")):
+        with pytest.raises(tensord.DtypeError):
+            numpy.add(x, array)
+        with pytest.raises(tensord.DtypeError):
+            numpy.concatenate([x, array])
+
+
+class Foreign:
+    """Another library's array."""
+
+    def __array_ufunc__(self, *args, **options):
+        return "its own"
+
+    def __array_function__(self, *args, **options):
+        return "its own"
+
+
+def test_other_libraries_come_to_their_turn(client):
+    x = client.put([1.0, 2.0])
+    assert numpy.add(x, Foreign()) == numpy.add(Foreign(), x) == "its own"
+    assert numpy.concatenate([x, Foreign()]) == "its own"
+
+
+def test_what_only_looks(client, tmp_path):
+    x = client.put(numpy.arange(6.0).reshape(2, 3), "x")
+    numpy.save(tmp_path / "x.npy", x)
+    numpy.savez(tmp_path / "x.npz", x=x, y=x.T)
+    numpy.savetxt(tmp_path / "x.txt", x)
+    assert numpy.load(tmp_path / "x.npy").tolist() == x.tolist()
+    assert numpy.load(tmp_path / "x.npz")["y"].tolist() == x.T.tolist()
+    assert numpy.loadtxt(tmp_path / "x.txt").tolist() == x.tolist()
+    assert numpy.shares_memory(x, numpy.asarray(x)) and not numpy.may_share_memory(x, x.tolist())
+    assert numpy.array2string(x[0]) == "[0. 1. 2.]"
+
+
+def test_lazy(client):
+    x = client.put(numpy.ones(1000))
+    y = numpy.sqrt(numpy.add(x, 3)) + numpy.sum(x)
+    assert y._operand().node is not None
+    assert float(y[0]) == 1002.0
+
+
+# ---- ndarrays made of arrays ----
+
+
+def test_asarray_makes_no_copy(client):
+    x = client.put(numpy.arange(1000.0))
+    array = numpy.asarray(x)
+    assert numpy.shares_memory(array, numpy.asarray(x)) and not array.flags.writeable
+    assert numpy.array(x).flags.writeable
+    assert numpy.asarray(x, dtype="float32").dtype == numpy.float32
+
+
+@pytest.mark.skipif(numpy.__version__ < "2", reason="copy=False forbids copies from numpy 2 on")
+def test_copy_false_of_numpy_2(client):
+    x = client.put(numpy.arange(1000.0))
+    assert numpy.shares_memory(numpy.asarray(x, copy=False), numpy.asarray(x))
+    assert numpy.asarray(x, copy=True).flags.writeable
+    with pytest.raises(ValueError):
+        numpy.asarray(x, dtype="float32", copy=False)
