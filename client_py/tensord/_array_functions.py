@@ -15,9 +15,8 @@ import sys
 
 import numpy
 
-from ._array import Array
+from ._array import Array, array_of
 from ._errors import error
-from ._functions import tensor_of
 from ._operators import Operators
 from ._ufuncs import check_options, floating, refused, store
 
@@ -95,7 +94,7 @@ Array.__array_function__ = _array_function
 
 
 def _cast(x, dtype):
-    return tensor_of(x) if dtype is None else tensor_of(x).astype(dtype)
+    return array_of(x) if dtype is None else array_of(x).astype(dtype)
 
 
 def _with_initial(op, result, initial):
@@ -104,13 +103,13 @@ def _with_initial(op, result, initial):
 
 @implements("sum")
 def _sum(a, axis=None, dtype=None, *, keepdims=False, initial=None):
-    result = td.sum(tensor_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
+    result = td.sum(array_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
     return _with_initial(td.add, result, initial)
 
 
 @implements("prod", "product")
 def _prod(a, axis=None, dtype=None, *, keepdims=False, initial=None):
-    result = td.prod(tensor_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
+    result = td.prod(array_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
     return _with_initial(td.multiply, result, initial)
 
 
@@ -170,7 +169,7 @@ for _name in ("all", "any", "argmax", "argmin", "count_nonzero"):
 
 def _flat(x, axis):
     """(x, axis); where no axis is named, all elements in a row."""
-    x = tensor_of(x)
+    x = array_of(x)
     return (x.reshape(-1), 0) if axis is None else (x, axis)
 
 
@@ -189,7 +188,7 @@ def _cumprod(a, axis=None, dtype=None, *, include_initial=False):
 @implements("diff")
 def _diff(a, n=1, axis=-1, prepend=None, append=None):
     given = {"prepend": prepend, "append": append}
-    given = {name: tensor_of(value) for name, value in given.items() if value is not None}
+    given = {name: array_of(value) for name, value in given.items() if value is not None}
     return td.diff(a, axis=axis, n=n, **given)
 
 
@@ -198,7 +197,7 @@ def _diff(a, n=1, axis=-1, prepend=None, append=None):
 
 @implements("dot")
 def _dot(a, b):
-    a, b = tensor_of(a), tensor_of(b)
+    a, b = array_of(a), array_of(b)
     if not a.ndim or not b.ndim:
         return td.multiply(a, b)
     if b.ndim == 1 or a.ndim <= 2 >= b.ndim:
@@ -208,7 +207,7 @@ def _dot(a, b):
 
 @implements("inner")
 def _inner(a, b):
-    a, b = tensor_of(a), tensor_of(b)
+    a, b = array_of(a), array_of(b)
     if not a.ndim or not b.ndim:
         return td.multiply(a, b)
     return td.tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 1,)))
@@ -216,12 +215,12 @@ def _inner(a, b):
 
 @implements("vdot")
 def _vdot(a, b):
-    return td.vecdot(tensor_of(a).reshape(-1), tensor_of(b).reshape(-1))
+    return td.vecdot(array_of(a).reshape(-1), array_of(b).reshape(-1))
 
 
 @implements("outer")
 def _outer(a, b):
-    return td.multiply(tensor_of(a).reshape(-1, 1), tensor_of(b).reshape(1, -1))
+    return td.multiply(array_of(a).reshape(-1, 1), array_of(b).reshape(1, -1))
 
 
 @implements("tensordot")
@@ -241,33 +240,33 @@ def _einsum(subscripts, *operands, optimize=False):
 
 @implements("shape")
 def _shape(a):
-    return tensor_of(a).shape
+    return array_of(a).shape
 
 
 @implements("ndim")
 def _ndim(a):
-    return tensor_of(a).ndim
+    return array_of(a).ndim
 
 
 @implements("size")
 def _size(a, axis=None):
-    a = tensor_of(a)
+    a = array_of(a)
     return a.size if axis is None else a.shape[axis]
 
 
 @implements("transpose", "permute_dims")
 def _transpose(a, axes=None):
-    return tensor_of(a).transpose(*(() if axes is None else axes))
+    return array_of(a).transpose(*(() if axes is None else axes))
 
 
 @implements("matrix_transpose")
 def _matrix_transpose(x, /):
-    return tensor_of(x).mT
+    return array_of(x).mT
 
 
 @implements("swapaxes")
 def _swapaxes(a, axis1, axis2):
-    a = tensor_of(a)
+    a = array_of(a)
     order = list(range(a.ndim))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return a.permute_dims(order)
@@ -285,7 +284,7 @@ def _reshape(a, /, shape=None, newshape=None, *, copy=None):
 
 @implements("ravel")
 def _ravel(a):
-    return tensor_of(a).reshape(-1)
+    return array_of(a).reshape(-1)
 
 
 @implements("expand_dims")
@@ -295,7 +294,7 @@ def _expand_dims(a, axis):
 
 @implements("squeeze")
 def _squeeze(a, axis=None):
-    a = tensor_of(a)
+    a = array_of(a)
     if axis is None:
         axis = tuple(i for i, extent in enumerate(a.shape) if extent == 1)
     return td.squeeze(a, axis)
@@ -313,7 +312,7 @@ def _broadcast_arrays(*args):
 
 def _at_least(n, x):
     """Of n dimensions, as numpy adds them."""
-    x = tensor_of(x)
+    x = array_of(x)
     if x.ndim >= n:
         return x
     if n == 3:
@@ -340,7 +339,7 @@ for _n in (1, 2, 3):
 @implements("concatenate", "concat")
 def _concatenate(arrays, axis=0, *, dtype=None):
     if axis is None:
-        arrays, axis = [tensor_of(x).reshape(-1) for x in arrays], 0
+        arrays, axis = [array_of(x).reshape(-1) for x in arrays], 0
     result = td.concat(tuple(arrays), axis=axis)
     return result if dtype is None else result.astype(dtype)
 
@@ -369,13 +368,13 @@ def _dstack(tup):
 
 @implements("column_stack")
 def _column_stack(tup):
-    parts = [tensor_of(x) for x in tup]
+    parts = [array_of(x) for x in tup]
     return _concatenate([x if x.ndim >= 2 else x.reshape(-1, 1) for x in parts], 1)
 
 
 @implements("append")
 def _append(arr, values, axis=None):
-    return _concatenate((tensor_of(arr), tensor_of(values)), axis)
+    return _concatenate((array_of(arr), array_of(values)), axis)
 
 
 def _bounds(length, sections, is_even):
@@ -395,7 +394,7 @@ def _bounds(length, sections, is_even):
 
 
 def _parts(x, sections, axis, is_even=True):
-    x = tensor_of(x)
+    x = array_of(x)
     if not -x.ndim <= axis < x.ndim:
         raise error("bad_axis", f"split: shape {x.shape} has no axis {axis}")
     bounds = _bounds(x.shape[axis], sections, is_even)
@@ -420,7 +419,7 @@ def _vsplit(ary, indices_or_sections):
 
 @implements("hsplit")
 def _hsplit(ary, indices_or_sections):
-    return _parts(ary, indices_or_sections, 0 if tensor_of(ary).ndim == 1 else 1)
+    return _parts(ary, indices_or_sections, 0 if array_of(ary).ndim == 1 else 1)
 
 
 @implements("unstack")
@@ -459,7 +458,7 @@ def _tile(A, reps):  # noqa: N803, numpy's name
 @implements("repeat")
 def _repeat(a, repeats, axis=None):
     if not isinstance(repeats, (int, Operators)):
-        repeats = tensor_of(repeats)
+        repeats = array_of(repeats)
     return td.repeat(a, repeats, axis=axis)
 
 

@@ -8,8 +8,8 @@ import functools
 
 import numpy
 
+from ._array import array_of
 from ._array_functions import implements, td
-from ._functions import tensor_of
 from ._ufuncs import refused
 
 
@@ -86,7 +86,7 @@ def _lstsq(a, b, rcond=None):
 @_in_linalg("matrix_rank")
 def _matrix_rank(A, tol=None, *, rtol=None):  # noqa: N803
     if tol is not None:
-        above = td.greater(td.linalg.svdvals(A), tensor_of(tol)[..., None])
+        above = td.greater(td.linalg.svdvals(A), array_of(tol)[..., None])
         return td.count_nonzero(above, axis=-1)
     return td.linalg.matrix_rank(A, rtol=rtol)
 
@@ -103,7 +103,7 @@ def _multi_dot(arrays):
 
 @_in_linalg("norm")
 def _norm(x, ord=None, axis=None, keepdims=False):  # noqa: A002, numpy's name
-    x = tensor_of(x)
+    x = array_of(x)
     axes = (axis,) if isinstance(axis, int) else axis
     if axes is None:
         if ord is None:

@@ -6,8 +6,8 @@ They enter the table of the module `_array_functions`.
 
 import numpy
 
+from ._array import array_of
 from ._array_functions import _flat, implements, td
-from ._functions import tensor_of
 from ._operators import Operators
 from ._ufuncs import floating, refused, store
 
@@ -18,8 +18,8 @@ def _like(name):
     def function(a, dtype=None, *, shape=None, device=None):
         if shape is not None:
             plain = getattr(td, name.removesuffix("_like"))
-            return plain(shape, dtype=tensor_of(a).dtype if dtype is None else dtype)
-        return getattr(td, name)(tensor_of(a), dtype=dtype, device=device)
+            return plain(shape, dtype=array_of(a).dtype if dtype is None else dtype)
+        return getattr(td, name)(array_of(a), dtype=dtype, device=device)
 
     implements(name)(function)
 
@@ -31,8 +31,8 @@ for _name in ("zeros_like", "ones_like", "empty_like"):
 @implements("full_like")
 def _full_like(a, fill_value, dtype=None, *, shape=None, device=None):
     if shape is not None:
-        return td.full(shape, fill_value, dtype=tensor_of(a).dtype if dtype is None else dtype)
-    return td.full_like(tensor_of(a), fill_value, dtype=dtype, device=device)
+        return td.full(shape, fill_value, dtype=array_of(a).dtype if dtype is None else dtype)
+    return td.full_like(array_of(a), fill_value, dtype=dtype, device=device)
 
 
 @implements("copy")
@@ -49,7 +49,7 @@ def _astype(x, dtype, /, *, copy=True, device=None):
 def _copyto(dst, src):
     if not isinstance(src, Operators) and numpy.ndim(src) == 0:
         src = numpy.asarray(src, numpy.result_type(dst.dtype, src))
-    store(tensor_of(src), dst, "numpy.copyto")
+    store(array_of(src), dst, "numpy.copyto")
 
 
 # ---- dtypes ----
@@ -84,13 +84,13 @@ def _isrealobj(x):
 
 @implements("real")
 def _real(val):
-    val = tensor_of(val)
+    val = array_of(val)
     return td.real(val) if val.dtype.kind == "c" else val
 
 
 @implements("imag")
 def _imag(val):
-    val = tensor_of(val)
+    val = array_of(val)
     return td.imag(val) if val.dtype.kind == "c" else td.zeros_like(val)
 
 
@@ -104,13 +104,13 @@ def _angle(z, deg=False):
 @implements("clip")
 def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    result = td.clip(tensor_of(a), low, high)
+    result = td.clip(array_of(a), low, high)
     return result if dtype is None else result.astype(dtype)
 
 
 @implements("round", "around", "round_")
 def _round(a, decimals=0):
-    a = tensor_of(a)
+    a = array_of(a)
     if decimals == 0 or (decimals > 0 and a.dtype.kind in "biu"):
         return td.round(a) if a.dtype.kind in "fc" else a
     if a.dtype.kind in "biu":
@@ -121,9 +121,18 @@ def _round(a, decimals=0):
     return td.multiply(td.round(td.divide(a, scale)), scale)
 
 
+def _beside(a, b):
+    """Two arrays to be compared; those of two clients are compared by the first one's."""
+    a, b = array_of(a), array_of(b)
+    if None not in (a._client, b._client) and a._client is not b._client:
+        b = array_of(numpy.asarray(b))
+    return a, b
+
+
 @implements("isclose")
 def _isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
-    a, b = tensor_of(a), floating(b)
+    a, b = _beside(a, b)
+    b = floating(b)
     a = a.astype("float64") if a.dtype.kind == "b" else a
     near = td.less_equal(td.abs(td.subtract(a, b)), td.add(td.multiply(td.abs(b), rtol), atol))
     result = td.logical_or(td.logical_and(near, td.isfinite(b)), td.equal(a, b))
@@ -139,7 +148,7 @@ def _allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 @implements("array_equal")
 def _array_equal(a1, a2, equal_nan=False):
-    a1, a2 = tensor_of(a1), tensor_of(a2)
+    a1, a2 = _beside(a1, a2)
     if a1.shape != a2.shape:
         return False
     same = td.equal(a1, a2)
@@ -152,7 +161,7 @@ def _array_equal(a1, a2, equal_nan=False):
 
 @implements("array_equiv")
 def _array_equiv(a1, a2):
-    a1, a2 = tensor_of(a1), tensor_of(a2)
+    a1, a2 = _beside(a1, a2)
     try:
         numpy.broadcast_shapes(a1.shape, a2.shape)
     except ValueError:
@@ -166,10 +175,10 @@ def _array_equiv(a1, a2):
 @implements("where")
 def _where(condition, x=None, y=None, /):
     if x is None and y is None:
-        return td.nonzero(tensor_of(condition))
+        return td.nonzero(array_of(condition))
     if x is None or y is None:
         raise refused("numpy.where: takes both x and y, or neither")
-    condition = tensor_of(condition)
+    condition = array_of(condition)
     if condition.dtype.kind != "b":
         condition = td.not_equal(condition, 0)
     return td.where(condition, x, y)
@@ -182,7 +191,7 @@ def _nonzero(a):
 
 @implements("flatnonzero")
 def _flatnonzero(a):
-    return td.nonzero(tensor_of(a).reshape(-1))[0]
+    return td.nonzero(array_of(a).reshape(-1))[0]
 
 
 @implements("argwhere")

@@ -11,9 +11,8 @@ import sys
 
 import numpy
 
-from ._array import Array
+from ._array import Array, array_of
 from ._errors import classes, error
-from ._functions import tensor_of
 from ._operators import Operators
 
 td = sys.modules[__package__]  # complete by the time that anything here is called
@@ -63,7 +62,7 @@ def refused(message):
 
 def floating(x):
     """A real or complex array of whatever is one, of integers in float64."""
-    x = tensor_of(x)
+    x = array_of(x)
     return x if x.dtype.kind in "fc" else x.astype("float64")
 
 
@@ -118,7 +117,7 @@ def cast_to(x, dtype, what):
     """An operand in the dtype that dtype= asks for."""
     if type(x) in (bool, int, float, complex):
         return x
-    x = tensor_of(x)
+    x = array_of(x)
     if not numpy.can_cast(x.dtype, dtype, "same_kind"):
         raise refused(f"{what}: {x.dtype} is not cast to {numpy.dtype(dtype)}; use astype() first")
     return x.astype(dtype)
@@ -162,7 +161,7 @@ def _store_all(result, outs, what):
 def check_options(what, options):
     """Refuse options that would change what is computed; those that say how it lies are let be."""
     if options.pop("where", True) is not True:
-        raise refused(f"{what}: where= is not computed; use tensord.where(condition, {what}(...), y)")
+        raise refused(f"{what}: where= is not computed; use tensord.where(condition, x, y)")
     if options.pop("casting", "same_kind") not in ("same_kind", "unsafe", "safe"):
         raise refused(f"{what}: casting= other than 'same_kind' is not known here; use astype()")
     options.pop("subok", None)
@@ -195,7 +194,7 @@ def _method(ufunc, method, names, x, options):
     keywords = {"keepdims": options.pop("keepdims", False)} if method == "reduce" else {}
     initial = options.pop("initial", None)
     check_options(what, options)
-    x = tensor_of(x) if dtype is None else cast_to(x, dtype, what)
+    x = array_of(x) if dtype is None else cast_to(x, dtype, what)
     if dtype is not None and name in ("sum", "prod", "cumulative_sum", "cumulative_prod"):
         keywords["dtype"] = dtype
     result = getattr(td, name)(x, axis=axis, **keywords)
@@ -203,7 +202,7 @@ def _method(ufunc, method, names, x, options):
 
 
 def _outer(ufunc, x, y, options):
-    x, y = tensor_of(x), tensor_of(y)
+    x, y = array_of(x), array_of(y)
     return _call(ufunc, (x.reshape(x.shape + (1,) * y.ndim), y), options)
 
 

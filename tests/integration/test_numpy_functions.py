@@ -39,7 +39,8 @@ UFUNCS_2 = """add subtract multiply divide true_divide maximum minimum fmax fmin
     logaddexp copysign nextafter equal not_equal less less_equal greater greater_equal logical_and
     logical_or logical_xor""".split()
 UFUNCS_OF_INTEGERS = """bitwise_and bitwise_or bitwise_xor left_shift right_shift floor_divide
-    remainder mod power float_power add subtract multiply divide maximum minimum equal less""".split()
+    remainder mod power float_power add subtract multiply divide maximum minimum equal
+    less""".split()
 LINES = [
     *(f"np.{name}(a)" for name in UFUNCS_1),
     *(f"np.{name}(p + 1)" for name in UFUNCS_OF_POSITIVE),
@@ -101,7 +102,8 @@ LINES = [
     "np.argwhere(w); np.take(a, [0, 5]); np.take(a, [[0], [2]], axis=1); np.take(v, -1)",
     "np.take_along_axis(a, np.argsort(a, axis=1), 1); np.compress([True, False, True], a, axis=0)",
     "np.searchsorted(np.sort(v), u); np.searchsorted(np.sort(v), u, side='right')",
-    "np.sort(a); np.sort(a, axis=0); np.sort(a, axis=None); np.argsort(v); np.argsort(a, axis=None)",
+    "np.sort(a); np.sort(a, axis=0); np.sort(a, axis=None); np.argsort(v)",
+    "np.argsort(a, axis=None)",
     "np.sort(a, kind='stable'); np.isin(i, [1, 2]); np.isin(i, j, invert=True)",
     "np.unique(i); np.unique(n); np.unique(i, return_counts=True); np.unique(v, return_index=True)",
     "np.unique(n, return_index=True, return_counts=True); np.unique(n, equal_nan=False)",
@@ -285,6 +287,13 @@ def test_what_only_looks(client, tmp_path):
     assert numpy.loadtxt(tmp_path / "x.txt").tolist() == x.tolist()
     assert numpy.shares_memory(x, numpy.asarray(x)) and not numpy.may_share_memory(x, x.tolist())
     assert numpy.array2string(x[0]) == "[0. 1. 2.]"
+
+
+def test_comparing_arrays_of_two_clients(daemon, client):
+    with daemon.connect() as other:
+        x, y = client.put(numpy.arange(3000.0)), other.put(numpy.arange(3000.0))
+        assert numpy.array_equal(x, y) and numpy.allclose(x, y)
+        assert not numpy.array_equal(x, y + 1) and not numpy.array_equiv(x, y[:1])
 
 
 def test_lazy(client):
