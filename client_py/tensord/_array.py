@@ -125,10 +125,10 @@ def _met(args, promoted):
     return arrays, not strong
 
 
-def array_of(x):
+def array_of(x, client=None):
     """An array of whatever can be an operand; an array, or a value of a program, as it is."""
     x = as_operand(x)
-    return x if isinstance(x, Operators) else Array(None, _frozen(x, None))
+    return x if isinstance(x, Operators) else Array(client, _frozen(x, client))
 
 
 def _default_client():

@@ -15,10 +15,10 @@ import sys
 
 import numpy
 
-from ._array import Array, array_of
+from ._array import Array
 from ._errors import error
 from ._operators import Operators
-from ._ufuncs import check_options, floating, refused, store
+from ._ufuncs import array_of, called, check_options, floating, refused, store
 
 td = sys.modules[__package__]
 
@@ -77,7 +77,8 @@ def _array_function(self, function, types, args, options):
     if not all(issubclass(one, (Operators, numpy.ndarray, numpy.generic)) for one in types):
         return NotImplemented
     if function in _TABLE:
-        return _call(function, *_TABLE[function], args, options)
+        with called(self._client):
+            return _call(function, *_TABLE[function], args, options)
     if function.__name__ in _LOOKING:
         return function(*_look(args), **{name: _look(value) for name, value in options.items()})
     raise refused(

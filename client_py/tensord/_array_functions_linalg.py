@@ -8,9 +8,8 @@ import functools
 
 import numpy
 
-from ._array import array_of
 from ._array_functions import implements, td
-from ._ufuncs import refused
+from ._ufuncs import array_of, refused
 
 
 def _in_linalg(*names):

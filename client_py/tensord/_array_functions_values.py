@@ -6,10 +6,9 @@ They enter the table of the module `_array_functions`.
 
 import numpy
 
-from ._array import array_of
 from ._array_functions import _flat, implements, td
 from ._operators import Operators
-from ._ufuncs import floating, refused, store
+from ._ufuncs import array_of, floating, refused, store
 
 # ---- made ----
 
@@ -125,7 +124,7 @@ def _beside(a, b):
     """Two arrays to be compared; those of two clients are compared by the first one's."""
     a, b = array_of(a), array_of(b)
     if None not in (a._client, b._client) and a._client is not b._client:
-        b = array_of(numpy.asarray(b))
+        b = a._client.put(numpy.asarray(b))
     return a, b
 
 

@@ -6,12 +6,15 @@ A ufunc becomes the operation that stands for it, and of its methods ``reduce``,
 back, it is refused, and the message says what to write instead.
 """
 
+import contextlib
 import math
 import sys
+import threading
 
 import numpy
 
-from ._array import Array, array_of
+from . import _array
+from ._array import Array
 from ._errors import classes, error
 from ._operators import Operators
 
@@ -60,6 +63,30 @@ def refused(message):
     return NumpyRefused(message, "bad_arguments")
 
 
+class _Calling(threading.local):
+    """Of the array that numpy called upon: its client computes with what is no array yet."""
+
+    client = None
+
+
+_calling = _Calling()
+
+
+@contextlib.contextmanager
+def called(client):
+    """While it runs, `array_of` makes arrays of this client's."""
+    before, _calling.client = _calling.client, client
+    try:
+        yield
+    finally:
+        _calling.client = before
+
+
+def array_of(x):
+    """An array of whatever can be an operand; an array, or a value of a program, as it is."""
+    return _array.array_of(x, _calling.client)
+
+
 def floating(x):
     """A real or complex array of whatever is one, of integers in float64."""
     x = array_of(x)
@@ -72,10 +99,12 @@ def _float_power(x, y):
 
 
 def _fmax(x, y):
+    x, y = array_of(x), array_of(y)
     return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.maximum(x, y)))
 
 
 def _fmin(x, y):
+    x, y = array_of(x), array_of(y)
     return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.minimum(x, y)))
 
 
@@ -206,22 +235,26 @@ def _outer(ufunc, x, y, options):
     return _call(ufunc, (x.reshape(x.shape + (1,) * y.ndim), y), options)
 
 
+def _compute(ufunc, method, inputs, options):
+    if method == "__call__":
+        return _call(ufunc, inputs, options)
+    if method == "reduce" and len(inputs) == 1:
+        return _method(ufunc, method, REDUCTIONS, inputs[0], options)
+    if method == "accumulate" and len(inputs) == 1:
+        return _method(ufunc, method, ACCUMULATIONS, inputs[0], options)
+    if method == "outer" and len(inputs) == 2:
+        return _outer(ufunc, *inputs, options)
+    advice = "assign to x[...] instead" if method == "at" else "give it numpy.asarray(x)"
+    raise refused(f"numpy.{ufunc.__name__}.{method} is not computed by tensord; {advice}")
+
+
 def _array_ufunc(self, ufunc, method, *inputs, out=None, **options):
     """A ufunc of numpy's on this array among others; see the module `_ufuncs`."""
     for x in (*inputs, *(out or ())):
         if not isinstance(x, _KNOWN) and hasattr(x, "__array_ufunc__"):
             return NotImplemented
-    if method == "__call__":
-        result = _call(ufunc, inputs, options)
-    elif method == "reduce" and len(inputs) == 1:
-        result = _method(ufunc, method, REDUCTIONS, inputs[0], options)
-    elif method == "accumulate" and len(inputs) == 1:
-        result = _method(ufunc, method, ACCUMULATIONS, inputs[0], options)
-    elif method == "outer" and len(inputs) == 2:
-        result = _outer(ufunc, *inputs, options)
-    else:
-        advice = "assign to x[...] instead" if method == "at" else "give it numpy.asarray(x)"
-        raise refused(f"numpy.{ufunc.__name__}.{method} is not computed by tensord; {advice}")
+    with called(self._client):
+        result = _compute(ufunc, method, inputs, options)
     return _store_all(result, out, f"numpy.{ufunc.__name__}")
 
 

@@ -296,6 +296,20 @@ def test_comparing_arrays_of_two_clients(daemon, client):
         assert not numpy.array_equal(x, y + 1) and not numpy.array_equiv(x, y[:1])
 
 
+MIXED = """np.dot(y, x); np.tensordot(x, y); np.vstack([y, x]); np.maximum(y, x); np.inner(x, y)
+    np.where(y > 0, x, y); np.einsum('ij,ij->i', y, x); np.subtract.outer(y[0], x[0])
+    np.fmax(y, x); np.isclose(y, x); np.append(y, x); np.average(y, weights=x)"""
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in MIXED.replace("\n", ";").split(";")])
+def test_the_client_of_an_array_has_the_rest_too(client, monkeypatch, line):
+    monkeypatch.setenv("TENSORD_SOCKET", "/nonexistent/socket")  # nobody else computes
+    monkeypatch.setattr(tensord._default, "_default", None)
+    y = RANDOM.random((100, 100)) + 0.5
+    wanted = eval(line, {"np": np, "x": y + 1, "y": y})
+    same(eval(line, {"np": np, "x": client.put(y + 1), "y": y}), wanted)
+
+
 def test_lazy(client):
     x = client.put(numpy.ones(1000))
     y = numpy.sqrt(numpy.add(x, 3)) + numpy.sum(x)
