@@ -242,6 +242,7 @@ struct description {
         bool is_mutable;
         bool is_shared;
         bool is_evictable;
+        bool is_spilled;
         bool has_owner; /* it is another user's */
         uint32_t owner;
         const char *name; /* in the message, not NUL-terminated; NULL: none */

@@ -508,6 +508,8 @@ bool read_description(struct reader *reader, struct description *d)
                         d->is_shared = reader_bool(reader);
                 } else if (text_is(key, n_key, "evictable")) {
                         d->is_evictable = reader_bool(reader);
+                } else if (text_is(key, n_key, "spilled")) {
+                        d->is_spilled = reader_bool(reader);
                 } else if (text_is(key, n_key, "owner")) {
                         d->has_owner = true;
                         d->owner = (uint32_t)reader_uint(reader);

@@ -50,7 +50,8 @@ static int list_add(td_list *list, const struct description *d, td_error *error)
         memcpy(text->id, d->id, sizeof(text->id));
         list->rows[list->n_rows++] = (td_list_row){ .type = d->type,
                                                        .n_bytes = d->n_bytes,
-                                                       .is_evictable = d->is_evictable };
+                                                       .is_evictable = d->is_evictable,
+                                                       .is_spilled = d->is_spilled };
         return TD_OK;
 }
 

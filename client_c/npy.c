@@ -14,6 +14,7 @@
 
 #include "client.h"
 #include "infer.h"
+#include "tensord/npy.h"
 
 /* ---- the dictionary ---- */
 
@@ -224,23 +225,7 @@ int npy_parse(const uint8_t *bytes, size_t n, size_t n_file, struct npy *npy, td
 
 size_t npy_format(uint8_t *out, size_t n_out, const struct td_type *type, char order)
 {
-        char dictionary[768];
-        size_t n, n_all;
-
-        n = (size_t)snprintf(dictionary, sizeof(dictionary),
-                             "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }",
-                             td_dtype_info(type->dtype)->npy, order == 'F' ? "True" : "False",
-                             td_type_text(type).s);
-        n_all = (10 + n + 1 + 63) / 64 * 64;
-        if (n_all > n_out)
-                return 0;
-        memcpy(out, "\x93NUMPY\x01\x00", 8);
-        out[8] = (uint8_t)((n_all - 10) & 0xff);
-        out[9] = (uint8_t)((n_all - 10) >> 8);
-        memcpy(out + 10, dictionary, n);
-        memset(out + 10 + n, ' ', n_all - 10 - n);
-        out[n_all - 1] = '\n';
-        return n_all;
+        return td_npy_write(out, n_out, 64, type, order == 'F');
 }
 
 /* ---- files ---- */

@@ -52,7 +52,7 @@ static const char text_before[] =
         "\v"
         "Commands:\n"
         "  ping                  is a daemon there?\n"
-        "  ls [PREFIX]           names, dtypes, shapes and sizes\n"
+        "  ls [PREFIX]           names, dtypes, shapes and sizes (* spilled to a file)\n"
         "  stat [NAME]           figures of the daemon, or of one tensor\n"
         "  put FILE.npy NAME     store an array under a name (--replace: that may be in use)\n"
         "  get NAME FILE.npy     write a tensor to a file\n"
@@ -280,7 +280,8 @@ static void print_row_json(const td_list_row *row)
                 printf("%s%" PRId64, i ? ", " : "", row->type.shape[i]);
         printf("], \"nbytes\": %" PRIu64 ", \"id\": ", row->n_bytes);
         json_hex(stdout, row->id, 16);
-        fputs(row->is_evictable ? ", \"evictable\": true}" : "}", stdout);
+        fputs(row->is_evictable ? ", \"evictable\": true" : "", stdout);
+        fputs(row->is_spilled ? ", \"spilled\": true}" : "}", stdout);
 }
 
 static int do_ls(td_client *client, const struct arguments *arguments, td_error *error)
@@ -291,19 +292,18 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
 
         if (r)
                 return r;
-        if (arguments->is_json)
-                putchar('[');
+        fputs(arguments->is_json ? "[" : "", stdout);
         for (size_t i = 0; i < td_list_size(list); i++) {
                 const td_list_row *row = td_list_at(list, i);
 
                 if (arguments->is_json) {
                         fputs(i ? ",\n " : "", stdout);
                         print_row_json(row);
-                } else {
-                        printf("%-7s %14" PRIu64 "%c %-16s %s\n", td_dtype_name(row->type.dtype),
-                               row->n_bytes, row->is_evictable ? 'e' : ' ',
-                               td_type_text(&row->type).s, row->name);
+                        continue;
                 }
+                printf("%-7s %14" PRIu64 "%c %-16s %s\n", td_dtype_name(row->type.dtype),
+                       row->n_bytes, " e*"[row->is_spilled ? 2 : row->is_evictable],
+                       td_type_text(&row->type).s, row->name);
         }
         if (arguments->is_json)
                 fputs("]\n", stdout);

@@ -47,6 +47,8 @@ enum {
         OPTION_LOG_LEVEL,
         OPTION_SHM_DIRECTORY,
         OPTION_KERNEL_DIR,
+        OPTION_SPILL_DIR,
+        OPTION_SPILL_LIMIT,
         OPTION_ENGINE_TILE,
         OPTION_ENGINE_UNFUSED,
         OPTION_QUOTA, /* the first of as many as there are resources */
@@ -82,6 +84,15 @@ static const struct argp_option options[] = {
         { "kernel-dir", OPTION_KERNEL_DIR, "DIR", 0,
           "Load user kernels (*.so, see tensord/kernel.h) from DIR; it must belong to root or to "
           "the daemon's user, and nobody else may write to it",
+          0 },
+        { "spill-dir", OPTION_SPILL_DIR, "DIR", 0,
+          "Where memory runs out, move named tensors that nobody uses to .npy files in DIR, and "
+          "back when they are used; it must be the daemon's user's alone (0700), and is made if it "
+          "is not there",
+          0 },
+        { "spill-limit", OPTION_SPILL_LIMIT, "SIZE", 0,
+          "Never hold more than SIZE bytes there (default: as long as a tenth of its file system "
+          "is free)",
           0 },
 #define RESOURCE(sym, name, is_bytes, doc)                                                         \
         { "quota-" name, OPTION_QUOTA + RESOURCE_##sym, is_bytes ? "SIZE" : "N", 0,                \
@@ -209,6 +220,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         case OPTION_KERNEL_DIR:
                 arguments->kernel_dir = text;
                 return 0;
+        case OPTION_SPILL_DIR:
+                config->spill_directory = text;
+                return 0;
+        case OPTION_SPILL_LIMIT:
+                if (config_parse_size(text, &config->quotas.all[RESOURCE_SPILLED]))
+                        argp_error(state, "--spill-limit is a size such as 64M or 8G, not '%s'",
+                                   text);
+                return 0;
         case OPTION_SHM_DIRECTORY:
                 config->shm_directory = text;
                 return 0;
@@ -318,6 +337,14 @@ static int fill_in(struct arguments *arguments)
                         log_error("%s: %s", config->shm_directory, strerror(-r));
                         return EX_OSERR;
                 }
+        }
+        r = config->spill_directory ? config_make_spill(config->spill_directory,
+                                                        &config->quotas.all[RESOURCE_SPILLED],
+                                                        &config->spill_free)
+                                    : 0;
+        if (r) {
+                log_error("the spill directory %s: %s", config->spill_directory, strerror(-r));
+                return EX_CANTCREAT;
         }
         n_max = config_memory_max("/sys/fs/cgroup", "/proc/self/cgroup");
         if (config->memory_limit > n_max / 5 * 4)

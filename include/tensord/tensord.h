@@ -247,6 +247,7 @@ typedef struct td_list_row {
         uint64_t n_bytes;
         const uint8_t *id;
         bool is_evictable;
+        bool is_spilled; /* its bytes lie in a file of the daemon's until it is used */
 } td_list_row;
 /* All names of this uid with that prefix (NULL: all), in order, whatever their number. */
 TD_API int td_list_names(td_client *client, const char *prefix, td_list **list, td_error *error);

@@ -24,6 +24,7 @@ enum once_cause {
         ONCE_DEAF,       /* or did not read */
         ONCE_MEMORY,     /* there was no memory to answer it */
         ONCE_COMPACTION, /* the catalog stays as it is */
+        ONCE_SPILL,      /* the spill directory could not be used */
 };
 
 void once_log(enum log_level level, enum once_cause cause, uid_t uid, const char *format, ...)

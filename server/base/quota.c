@@ -77,6 +77,7 @@ int user_get(struct users *users, uid_t uid, struct user **userp)
                 user->users = users;
                 user->uid = uid;
                 work_queue_init(&user->works);
+                work_queue_init(&user->disk);
                 list_init(&user->spare.idle);
                 for (int i = 0; i < N_UNUSED_KINDS; i++)
                         list_init(&user->unused[i].tensors);

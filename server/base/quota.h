@@ -92,7 +92,8 @@ struct spare {
         uint64_t n_deaf;    /* and in vain */
 };
 
-enum unused_kind { UNUSED_KEPT, UNUSED_EVICTABLE, N_UNUSED_KINDS };
+/* May it move to a file, or be deleted, for its memory? */
+enum unused_kind { UNUSED_KEPT, UNUSED_SPILLABLE, UNUSED_EVICTABLE, N_UNUSED_KINDS };
 
 /* Of the tensors of a user: named ones that nobody uses. The store keeps it. */
 struct unused {
@@ -115,6 +116,7 @@ struct user {
         uint64_t n_loans;      /* tensors that are lent */
         uint64_t n_orphans;    /* requests under way whose connection ended */
         struct work_queue works;
+        struct work_queue disk; /* of its tensors, apart from those */
         UT_hash_handle hh;
 };
 

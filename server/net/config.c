@@ -196,6 +196,22 @@ uint64_t config_memory_max(const char *root, const char *path)
         return least;
 }
 
+int config_make_spill(const char *directory, uint64_t *n_bytesp, uint64_t *n_freep)
+{
+        struct statvfs file_system;
+
+        if (mkdir(directory, 0700) && errno != EEXIST)
+                return -errno;
+        if (*n_bytesp > 0)
+                return 0;
+        if (statvfs(directory, &file_system))
+                return -errno;
+        /* A tmpfs without a size has no blocks to tell of: no limit, then. */
+        *n_freep = (uint64_t)file_system.f_blocks * file_system.f_frsize / 10;
+        *n_bytesp = 9 * *n_freep;
+        return 0;
+}
+
 static uint64_t at_least(uint64_t n, uint64_t least)
 {
         return n > least ? n : least;

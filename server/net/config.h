@@ -30,6 +30,8 @@ struct config {
         struct quotas quotas;     /* what is said of none is 0 */
         uint64_t idle_exit_ms;    /* 0: never */
         const char *shm_directory;
+        const char *spill_directory; /* NULL: none */
+        uint64_t spill_free;         /* bytes of its file system that are left to others */
         const char *blas_core;
         const char *kernels;
         const char *cpu;
@@ -59,6 +61,12 @@ int config_make_directory(const char *socket_path, bool is_ours);
  * the control group may have. 0 or negative errno.
  */
 int config_default_memory(const char *directory, uint64_t *n_bytesp);
+/*
+ * The directory that tensors are spilled to, made (0700) if it is not there; and how much it may
+ * hold, if 0: nine tenths of its file system's size, of which a tenth stays free then, whoever took
+ * the rest. 0 or negative errno.
+ */
+int config_make_spill(const char *directory, uint64_t *n_bytesp, uint64_t *n_freep);
 /*
  * The bound that the process's control group, or one above it, sets to its memory, UINT64_MAX:
  * none. root: where the hierarchy is mounted; path: a file as /proc/self/cgroup.

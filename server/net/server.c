@@ -194,6 +194,8 @@ static int server_start_service(struct server *server, const char *prefix)
         struct service_config service_config = {
                 .prefix = prefix,
                 .directory = config->shm_directory,
+                .spill_directory = config->spill_directory,
+                .spill_free = config->spill_free,
                 .memory_limit = config->memory_limit,
                 .quotas = config->quotas,
                 .n_threads = config->n_threads,

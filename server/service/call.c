@@ -13,6 +13,7 @@
 #include "service/definition.h"
 #include "service/dispatch.h"
 #include "service/donate.h"
+#include "service/fetch.h"
 #include "service/progress.h"
 #include "service/starved.h"
 #include "service/waiters.h"
@@ -53,6 +54,8 @@ void call_count_bytes(struct call *call, uint64_t n_bytes)
 static void call_free(struct call *call)
 {
         assert(!call->repeat && !call->is_submitted);
+        starved_leave(call);
+        fetch_end(call);
         call_unpin(call);
         for (uint32_t i = 0; i < call->n_results; i++) {
                 reservation_free(call->reservations[i]);
@@ -66,7 +69,6 @@ static void call_free(struct call *call)
         call->user->n_orphans -= call->is_orphan;
         list_unlink(&call->link);
         waiters_remove(&call->service->waiters, call);
-        starved_leave(call);
         list_unlink(&call->queue);
         segment_unref(call->segment);
         heap_remove(&call->service->timed, &call->timed);
@@ -120,6 +122,14 @@ static int call_check_owner(struct call *call)
         return 0;
 }
 
+/* Of what it refers to. */
+static bool call_needs_bytes(const struct call *call)
+{
+        bool hides = call->request->method == METHOD_SHARE && !call->request->shared;
+
+        return !handlers[call->request->method].leaves_spilled && !hides;
+}
+
 void call_start(struct call *call)
 {
         assert(call->n_pending == 0);
@@ -147,8 +157,15 @@ void call_start(struct call *call)
                 }
                 pin->tensor = pin->wait.promise->tensor;
         }
+        /* What was to be fetched is not there. */
+        if (call->failure.code || call_check_owner(call)) {
+                call_fail(call);
+                return;
+        }
+        if (call_needs_bytes(call) && fetch_all(call))
+                return;
         /* What was promised may be mutable, and in use. */
-        if (call_check_owner(call) || claim_promised(call) || call_wait(call) ||
+        if (claim_promised(call) || call_wait(call) ||
             (!call->n_pending && claim_check(call)))
                 call_fail(call);
         else if (!call->n_pending)

@@ -80,6 +80,7 @@ struct call {
         bool is_trimming;              /* counted in service->n_trimming */
         uint64_t last_until_ms;        /* for what was on its way when its time was over; or 0 */
         bool is_kept_back;             /* from what another one waits for */
+        bool is_resting;               /* what it refers to may be spilled meanwhile */
 
         struct work work;
         bool is_submitted; /* the work is under way */

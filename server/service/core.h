@@ -20,9 +20,13 @@
 /* A run estimated below this is computed at once on the loop thread. */
 #define TINY_NS 20000
 
-/* How long a request waits for idle memory that clients were asked to give back. */
+/* How long a request waits for idle memory that clients were asked to give back, */
 #define STARVED_MS 1000
-/* And one whose wait_ms is over, for what is on its way then. */
+/* where tensors may be spilled instead (those who do not answer are asked twice, a second each), */
+#define STARVED_SPILLS_MS 2500
+/* for what is being written to the disk, */
+#define SPILLING_MS 120000
+/* and one whose wait_ms is over, for what is on its way then. */
 #define STARVED_LAST_MS 250
 /* How long one that waits for memory stays the first of those of its user. */
 #define FRONT_MS 10000
@@ -62,6 +66,10 @@ struct service {
         struct service_config config;
         struct store *store;
         struct workers *workers;
+        struct workers *disk; /* threads that wait for it, apart from those that compute; NULL:
+                                 nothing is spilled */
+        const struct call *keeper; /* waits for memory, or did, and keeps what it refers to there;
+                                      NULL: none, compared only */
         struct repeats repeats;
         struct list clients;
         struct list orphans;       /* calls whose client is gone and that still finish */

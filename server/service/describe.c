@@ -5,6 +5,7 @@
 
 #include "service/core.h"
 #include "store/lease.h"
+#include "store/spill.h"
 
 /* One that was to be mapped, but got no segment, comes with its bytes. */
 static bool has_data(const struct tensor *tensor, enum describe_mode mode)
@@ -12,7 +13,7 @@ static bool has_data(const struct tensor *tensor, enum describe_mode mode)
         if (mode == DESCRIBE_MAP)
                 return tensor->heap && !tensor->segment;
         return mode == DESCRIBE_DATA && tensor->state == TENSOR_SEALED &&
-               (tensor->heap || tensor->n_bytes == 0);
+               (tensor->heap || tensor_n_bytes(tensor) == 0);
 }
 
 static bool has_place(const struct tensor *tensor, enum describe_mode mode)
@@ -26,10 +27,10 @@ int describe_promote(struct call *call, struct tensor *tensor)
         bool is_ready;
         int r;
 
-        if (tensor->segment || tensor->n_bytes == 0 || tensor->user != call->user)
+        if (tensor->segment || tensor_n_bytes(tensor) == 0 || tensor->user != call->user)
                 return 0;
-        r = store_reserve(call->service->store, tensor->user, NULL, tensor->n_bytes, &segment,
-                          &is_ready);
+        r = store_reserve(call->service->store, tensor->user, NULL, tensor_n_bytes(tensor),
+                          &segment, &is_ready);
         if (!r && !is_ready)
                 r = segment_allocate(segment);
         if (r)
@@ -89,6 +90,7 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
 
         n_keys += is_shared;
         n_keys += name && tensor->is_evictable;
+        n_keys += tensor_is_spilled(tensor);
         n_keys += !is_own;
         n_keys += name != NULL;
         n_keys += has_data(tensor, mode);
@@ -101,7 +103,7 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
         reply_str(reply, td_dtype_info(type->dtype)->name);
         describe_extents(reply, "shape", type->shape, type->ndim);
         describe_extents(reply, "strides", tensor->desc.strides, type->ndim);
-        reply_key_uint(reply, "nbytes", tensor->n_bytes);
+        reply_key_uint(reply, "nbytes", tensor_n_bytes(tensor));
         reply_key(reply, "id");
         reply_bin(reply, tensor->id, sizeof(tensor->id));
         reply_key(reply, "state");
@@ -123,12 +125,16 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
                 reply_key(reply, "shared");
                 reply_bool(reply, true);
         }
+        if (tensor_is_spilled(tensor)) {
+                reply_key(reply, "spilled");
+                reply_bool(reply, true);
+        }
         if (!is_own) {
                 reply_key_uint(reply, "owner", tensor->user->uid);
         }
         if (has_data(tensor, mode)) {
                 reply_key(reply, "data");
-                reply_bin(reply, tensor->heap, tensor->n_bytes);
+                reply_bin(reply, tensor->heap, tensor_n_bytes(tensor));
         }
         if (has_place(tensor, mode)) {
                 reply_key_uint(reply, "segment", segment_id(tensor->segment));
@@ -163,7 +169,7 @@ int describe_begin(struct call *call, struct tensor *tensor, enum describe_mode 
         if (mode == DESCRIBE_MAP)
                 r = describe_promote(call, tensor);
         if (r) {
-                call_fail_store(call, r, "tensor", tensor->n_bytes);
+                call_fail_store(call, r, "tensor", tensor_n_bytes(tensor));
                 return r;
         }
         reply = call_begin_reply(call);

@@ -15,6 +15,7 @@ struct handler {
         bool refers;         /* request->ref is a tensor that must exist, */
         bool is_owners;      /* and be the asker's own */
         bool administers;    /* for administrators it may be anybody's */
+        bool leaves_spilled; /* needs no bytes of it */
 };
 
 extern const struct handler handlers[N_METHODS];

@@ -87,8 +87,8 @@ void failure_from_store(struct failure *failure, int r, struct store *store, con
                 return;
         case STORE_E_LOST:
                 failure_set(failure, TD_E_LOST,
-                            "the memory of '%s' was missing or different when the daemon started; "
-                            "delete or replace it",
+                            "the memory of '%s' was missing or different when the daemon started, "
+                            "or wanted it back from a file; delete or replace it",
                             what);
                 return;
         case STORE_E_TAKEN:

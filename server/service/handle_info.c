@@ -166,7 +166,7 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
                          uint64_t n_scratch)
 {
         reply_key(reply, "memory");
-        reply_map(reply, 10);
+        reply_map(reply, 11);
         reply_key_uint(reply, "limit", figures->limit);
         reply_key_uint(reply, "used", figures->used);
         reply_key_uint(reply, "live", figures->live);
@@ -177,6 +177,7 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
         reply_key_uint(reply, "heap", figures->heap);
         reply_key_uint(reply, "evictable", figures->evictable);
         reply_key_uint(reply, "scratch", n_scratch);
+        reply_key_uint(reply, "spilled", figures->spilled);
 }
 
 static void write_user(struct reply *reply, const struct user *user)

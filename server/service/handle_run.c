@@ -168,7 +168,7 @@ static int run_open(struct call *call)
         for (uint32_t i = 0; i < request->n_inputs; i++)
                 call->run->takes[i] = call->pins[i].is_taken &&
                                       (uint64_t)desc_n_bytes(&call->run->descs[i]) ==
-                                              call->pins[i].tensor->n_bytes;
+                                              tensor_n_bytes(call->pins[i].tensor);
         return 0;
 }
 

@@ -47,7 +47,7 @@ static void share_finish(struct call *call, struct segment *copy)
         int r = store_share(call->service->store, tensor, call->request->shared, copy);
 
         if (r)
-                call_fail_store(call, r, call->request->ref.name, tensor->n_bytes);
+                call_fail_store(call, r, call->request->ref.name, tensor_n_bytes(tensor));
         else
                 describe_and_finish(call, tensor, DESCRIBE_PLACE, false);
 }
@@ -103,7 +103,8 @@ static void copy_done(struct call *call)
         if (share_ended(call))
                 return;
         if (call->result)
-                call_fail_store(call, call->result, "the tensor", call->pins[0].tensor->n_bytes);
+                call_fail_store(call, call->result, "the tensor",
+                                tensor_n_bytes(call->pins[0].tensor));
         else
                 share_finish(call, steal_ptr(&sharing->to));
 }
@@ -115,14 +116,14 @@ static void share_copy(struct call *call)
         struct sharing *sharing = call->sharing;
         int r;
 
-        r = store_reserve(call->service->store, call->user, NULL, tensor->n_bytes, &sharing->to,
-                          &sharing->is_ready);
+        r = store_reserve(call->service->store, call->user, NULL, tensor_n_bytes(tensor),
+                          &sharing->to, &sharing->is_ready);
         if (r) {
                 sharing->to = NULL;
-                call_fail_store(call, r, "tensor", tensor->n_bytes);
-        } else if (tensor->n_bytes > SMALL_BYTES) {
-                service_submit(call->service, call, tensor->n_bytes / COPY_BYTES_PER_NS, copy_run,
-                               copy_done);
+                call_fail_store(call, r, "tensor", tensor_n_bytes(tensor));
+        } else if (tensor_n_bytes(tensor) > SMALL_BYTES) {
+                service_submit(call->service, call, tensor_n_bytes(tensor) / COPY_BYTES_PER_NS,
+                               copy_run, copy_done);
         } else {
                 copy_run(&call->work);
                 copy_done(call);
@@ -161,8 +162,8 @@ static void share_freeze(struct call *call)
         }
         call->sharing->n_hidden = tensor->n_hidden;
         call->sharing->from = segment_ref(tensor->segment);
-        if (tensor->n_bytes > SMALL_BYTES) {
-                service_submit(call->service, call, tensor->n_bytes / UNMAP_BYTES_PER_NS,
+        if (tensor_n_bytes(tensor) > SMALL_BYTES) {
+                service_submit(call->service, call, tensor_n_bytes(tensor) / UNMAP_BYTES_PER_NS,
                                freeze_run, freeze_done);
         } else {
                 freeze_run(&call->work);

@@ -9,6 +9,7 @@
 #include "service/core.h"
 #include "service/describe.h"
 #include "service/dispatch.h"
+#include "service/fetch.h"
 #include "service/starved.h"
 
 static void request_desc(struct desc *desc, const struct request *request)
@@ -85,7 +86,7 @@ void handle_create(struct call *call)
                 create_finish(call);
                 return;
         }
-        r = starved_reserve(call, call->client ? &call->client->holder : NULL, n_bytes,
+        r = starved_reserve(call, call->user, call->client ? &call->client->holder : NULL, n_bytes,
                             &call->segment, &is_ready);
         if (r) {
                 call->segment = NULL;
@@ -189,7 +190,8 @@ void handle_wait(struct call *call)
         if (!r) {
                 if (!pin->tensor)
                         pin->tensor = tensor_ref(tensor);
-                open_tensor(call, pin->tensor);
+                if (!fetch_all(call))
+                        open_tensor(call, pin->tensor);
         } else if (r != STORE_E_NOT_FOUND) {
                 call_fail_store(call, r, call->request->ref.name, 0);
         } else if (!call->request->has_deadline) {

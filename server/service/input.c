@@ -36,12 +36,12 @@ int input_desc(struct call *call, uint32_t i, const struct tensor *tensor, struc
                         return refuse_input(call, TD_E_BAD_VIEW, i,
                                             "the offset is not a multiple of the item size");
         }
-        if (desc_check(desc, tensor->n_bytes)) {
+        if (desc_check(desc, tensor_n_bytes(tensor))) {
                 failure_set(&call->failure, TD_E_BAD_VIEW,
                             "%s: input %u: shape %s with its strides and offset %lld reaches "
                             "outside of the tensor's %llu bytes",
                             method_name(call->request->method), i, td_type_text(&desc->type).s,
-                            (long long)desc->offset, (unsigned long long)tensor->n_bytes);
+                            (long long)desc->offset, (unsigned long long)tensor_n_bytes(tensor));
                 return -1;
         }
         return 0;

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "service/core.h"
+#include "service/fetch.h"
 
 /* What workers take longer, less what they gain: to wake up, to share a job, to wake the loop. */
 #define WAKE_NS 100000
@@ -49,6 +50,7 @@ void service_submit(struct service *service, struct call *call, uint64_t cost_ns
 {
         bool is_alone = service->n_jobs == 0 && workers_n_busy(service->workers) == 0;
 
+        fetch_end(call);
         service->n_jobs++;
         call->done = done;
         call->result = -ECANCELED;

@@ -109,14 +109,14 @@ void promise_fulfil(struct promise *promise, struct tensor *tensor)
                 return;
         client = promise_client(promise);
         stake_join(promise, client, tensor);
-        client->n_referred += tensor->n_bytes;
+        client->n_referred += tensor_n_bytes(tensor);
         /* only who made it and this handle refer to it: neither a name, nor others, nor a loan */
         if (tensor->n_refs != 2 || tensor->name)
                 return;
         promise->stake->returning = promise;
-        client->n_returning += tensor->n_bytes;
+        client->n_returning += tensor_n_bytes(tensor);
         if (client->has_left)
-                store_expect(tensor->store, client->user, tensor->n_bytes);
+                store_expect(tensor->store, client->user, tensor_n_bytes(tensor));
 }
 
 /* What left is to be gone soon, and is not looked at again. */
@@ -128,7 +128,7 @@ void promise_named(const struct tensor *tensor)
         if (!stake || !stake->returning || stake->client->has_left)
                 return;
         stake->returning = NULL;
-        stake->client->n_returning -= tensor->n_bytes;
+        stake->client->n_returning -= tensor_n_bytes(tensor);
 }
 
 struct client *promise_client(const struct promise *promise)
@@ -144,11 +144,12 @@ void promise_unlink(struct promise *promise)
         assert(promise->table);
         client = promise_client(promise);
         if (promise->stake->n_promises > 0) {
-                client->n_referred -= tensor->n_bytes;
+                client->n_referred -= tensor_n_bytes(tensor);
                 if (promise->stake->returning == promise) {
-                        client->n_returning -= tensor->n_bytes;
+                        client->n_returning -= tensor_n_bytes(tensor);
                         if (client->has_left)
-                                store_expect_no_more(tensor->store, client->user, tensor->n_bytes);
+                                store_expect_no_more(tensor->store, client->user,
+                                                     tensor_n_bytes(tensor));
                 }
         }
         stake_leave(promise);

@@ -14,7 +14,6 @@ static void describe_output(struct reply *reply, const struct call *call, uint32
 {
         struct tensor value = { .state = TENSOR_SEALED,
                                 .user = call->user,
-                                .n_bytes = call->run->areas[i].n_bytes,
                                 .heap = call->run->areas[i].data };
 
         run_output_desc(call->run, i, &value.desc);

@@ -136,7 +136,8 @@ static int area_reserve(struct call *call, struct area *area, bool is_scratch)
                 area->is_ready = true;
                 return 0;
         }
-        r = starved_reserve(call, call->client && !is_scratch ? &call->client->holder : NULL,
+        r = starved_reserve(call, call->user,
+                            call->client && !is_scratch ? &call->client->holder : NULL,
                             area->n_bytes, &area->segment, &area->is_ready);
         if (r) {
                 area->segment = NULL;
@@ -152,7 +153,7 @@ static int input_pin(struct run_state *run, const struct tensor *tensor, uint32_
 {
         int r;
 
-        if (tensor->n_bytes == 0)
+        if (tensor_n_bytes(tensor) == 0)
                 return 0;
         if (tensor->heap) {
                 run->inputs[i] = tensor->heap;
@@ -301,8 +302,8 @@ const struct segment *run_find_segment(const struct call *call, const char *at)
         for (uint32_t i = 0; i < call->run->n_pinned; i++) {
                 const struct segment *segment = call->run->segments[i];
 
-                if (segment &&
-                    (size_t)(at - (char *)segment_data(segment)) < call->pins[i].tensor->n_bytes)
+                if (segment && (size_t)(at - (char *)segment_data(segment)) <
+                                       tensor_n_bytes(call->pins[i].tensor))
                         return segment;
         }
         for (uint32_t i = 0; i < call->run->n_areas; i++) {

@@ -13,8 +13,15 @@
 #include "service/claims.h"
 #include "service/core.h"
 #include "service/dispatch.h"
+#include "service/fetch.h"
 #include "service/progress.h"
 #include "service/starved.h"
+#include "store/spill.h"
+
+/* One that writes, one that reads, and the one of small works. */
+#define DISK_THREADS 2
+/* As fast as a disk may be: what is small for it is small for a slow one, too. */
+#define READ_BYTES_PER_NS 1
 
 /* ---- jobs of the store ---- */
 
@@ -69,6 +76,34 @@ static void on_named(void *ctx, const struct tensor *tensor)
         waiters_wake(&service->waiters, tensor, &service->ready);
 }
 
+static void disk_run(struct work *work)
+{
+        spill_job_run(container_of(work, struct spill_job, work));
+}
+
+static void disk_done(struct work *work)
+{
+        spill_job_done(container_of(work, struct spill_job, work));
+}
+
+static void on_disk(void *ctx, struct spill_job *job)
+{
+        struct service *service = ctx;
+
+        work_init(&job->work, disk_run, disk_done);
+        job->work.queue = &job->user->disk;
+        if (job->kind == SPILL_REMOVE)
+                job->work.cost_ns = 0;
+        else if (job->kind == SPILL_BACK)
+                job->work.cost_ns = job->place.n_bytes / READ_BYTES_PER_NS;
+        workers_submit(service->disk, &job->work);
+}
+
+static void on_fetched(void *ctx, struct tensor *tensor, struct list *waits, int r)
+{
+        fetch_done(ctx, tensor, waits, r);
+}
+
 static void compaction_run(struct work *work)
 {
         struct service *service = container_of(work, struct service, compaction);
@@ -117,6 +152,10 @@ int service_new(struct service **servicep, const struct service_config *config, 
                 .dispose = on_dispose,
                 .freed = on_freed,
                 .named = on_named,
+                .spill_directory = config->spill_directory,
+                .disk = on_disk,
+                .fetched = on_fetched,
+                .spill_free = config->spill_free,
         };
         int r;
 
@@ -140,6 +179,8 @@ int service_new(struct service **servicep, const struct service_config *config, 
         if (getrandom(service->epoch, sizeof(service->epoch), 0) != sizeof(service->epoch))
                 return error_origin(-errno);
         r = workers_new(&service->workers, config->n_threads, config->wake, config->ctx);
+        if (!r && config->spill_directory)
+                r = workers_new(&service->disk, DISK_THREADS, config->wake, config->ctx);
         if (r)
                 return r;
         r = store_new(&service->store, &store_config, message);
@@ -175,9 +216,12 @@ static void service_drain(struct service *service)
 {
         uint64_t end_ms = clock_now_ms() + DRAIN_MS, now_ms;
 
+        store_stop_spilling(service->store);
         do {
                 service_pump(service);
                 service_give_kept(service);
+                if (service->disk)
+                        workers_drain(service->disk);
                 if (workers_n_busy(service->workers) == 0)
                         starved_refuse_all(service);
                 now_ms = clock_now_ms();
@@ -188,6 +232,8 @@ static void service_drain(struct service *service)
         } while (!list_is_empty(&service->orphans));
         /* What the last calls gave back is on its way through the workers. */
         workers_drain(service->workers);
+        if (service->disk)
+                workers_drain(service->disk);
 }
 
 void service_stop(struct service *service)
@@ -212,6 +258,7 @@ struct service *service_free(struct service *service)
         nodes_cache_deinit(&service->nodes);
         store_free(service->store);
         workers_free(service->workers);
+        workers_free(service->disk);
         free(service);
         return NULL;
 }
@@ -485,6 +532,8 @@ unsigned service_reap(struct service *service)
 
         service_enter(service);
         n = workers_reap(service->workers);
+        if (service->disk)
+                n += workers_reap(service->disk);
         service_pump(service);
         compact(service);
         service_leave(service);

@@ -27,6 +27,8 @@ struct user_kernels;
 struct service_config {
         const char *prefix;    /* of shm objects */
         const char *directory; /* "/dev/shm" */
+        const char *spill_directory; /* for tensors that nobody uses; NULL: they stay in memory */
+        uint64_t spill_free;   /* bytes of its file system that are left to others */
         uint64_t memory_limit; /* bytes */
         struct quotas quotas;  /* of everything else; and whether several uids may connect */
         unsigned n_threads;

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "service/core.h"
+#include "service/fetch.h"
+#include "store/spill.h"
 
 /* Of those who wait behind the first one of a line: so many are looked at, and tried, at a time. */
 #define BEHIND_LOOKED 256
@@ -119,11 +121,16 @@ static uint64_t patience_until_ms(struct call *call, int r, uint64_t now_ms)
 {
         uint64_t until_ms = is_patient(call, now_ms) ? call->blocked_until_ms : 0;
         uint64_t began_ms = call->starved_ms ? call->starved_ms : now_ms;
+        uint64_t spilling_ms = store_spilling_ms(call->service->store);
 
         if (r != STORE_E_TRIMMING)
                 return until_ms;
-        if (began_ms + STARVED_MS > until_ms)
-                until_ms = began_ms + STARVED_MS;
+        /* What goes to a disk takes its time; the others' begins behind that. */
+        if (spilling_ms > began_ms && now_ms - began_ms < SPILLING_MS)
+                began_ms = spilling_ms;
+        began_ms += call->service->disk ? STARVED_SPILLS_MS : STARVED_MS;
+        if (began_ms > until_ms)
+                until_ms = began_ms;
         if (until_ms <= now_ms && call->request->wait_ms) {
                 if (!call->last_until_ms)
                         call->last_until_ms = now_ms + STARVED_LAST_MS;
@@ -166,6 +173,7 @@ bool starved_wait(struct call *call, int r, uint64_t asked)
         call->line = line;
         call->is_trimming = r == STORE_E_TRIMMING;
         service->n_trimming += call->is_trimming;
+        fetch_rest(call);
         call_set_timer(call, until_ms);
         line_first(line, now_ms);
         service->has_starved = true;
@@ -179,6 +187,7 @@ void starved_leave(struct call *call)
         if (!line)
                 return;
         call->line = NULL;
+        fetch_rest_over(call);
         call->service->n_trimming -= call->is_trimming;
         call->is_trimming = false;
         call_stop_waiting(call);
@@ -213,6 +222,7 @@ bool starved_want_ticks(const struct service *service)
 static bool line_try(struct service *service, struct line *line, struct call *call)
 {
         call->line = NULL;
+        fetch_rest_over(call);
         service->n_trimming -= call->is_trimming;
         call->is_trimming = false;
         call_stop_waiting(call);
@@ -345,18 +355,18 @@ void starved_refuse_all(struct service *service)
 
 /* ---- overtaking ---- */
 
-int starved_reserve(struct call *call, struct holder *holder, uint64_t n_bytes,
+int starved_reserve(struct call *call, struct user *user, struct holder *holder, uint64_t n_bytes,
                     struct segment **segmentp, bool *is_readyp)
 {
         struct service *service = call->service;
-        struct line *line = line_of(service, call->user);
+        struct line *line = line_of(service, user);
         bool is_later = line && line->first && line->first != call;
         int r;
 
         call->is_kept_back = is_later && line_is_kept(line);
         if (call->is_kept_back)
                 return STORE_E_LIMIT;
-        r = store_reserve(service->store, call->user, holder, n_bytes, segmentp, is_readyp);
+        r = store_reserve(service->store, user, holder, n_bytes, segmentp, is_readyp);
         if (!r && is_later)
                 line->n_overtaken += n_bytes;
         return r;

@@ -3,16 +3,17 @@
  * Starved
  *
  * Requests that wait for memory: for what clients were asked to give back, or is being evicted, for
- * STARVED_MS at most; with wait_ms as long as they said, for whatever comes free. What is on its
- * way when that time is over they wait for STARVED_LAST_MS longer. What they could not have if it
- * were all free is refused at once.
+ * STARVED_MS at most, or while tensors are written to files; with wait_ms as long as they said, for
+ * whatever comes free. What is on its way when that time is over they wait for STARVED_LAST_MS
+ * longer. What they could not have if it were all free is refused at once.
  *
  * Those with wait_ms stand in lines, one for each user, in the order in which they came. When
  * memory came free the first of each line is tried, and if it does not get through a few behind it
  * that ask for less; the line that got some goes behind the others. So memory that comes free in
  * many small pieces costs a few attempts each, however many wait. Those without wait_ms stand
  * beside their user's line, and have a few attempts, too. One that waits holds no memory; what it
- * had reserved before it came to what is missing it gave back.
+ * had reserved before it came to what is missing it gave back, and what it refers to may be spilled
+ * (fetch.h).
  *
  * Neither large nor small ones starve. Those behind it, beside it, and who come later and find room
  * at once overtake, until so many bytes went past the first one of their user as it asks for; then
@@ -58,8 +59,8 @@ bool starved_want_ticks(const struct service *service);
 void starved_refuse_all(struct service *service);
 
 /*
- * store_reserve() for a call, of its user, in its turn. STORE_E_LIMIT also where what is free is
- * kept for another.
+ * store_reserve() for a call, in its turn among those of the user: its own, or whose tensor it
+ * fetches. STORE_E_LIMIT also where what is free is kept for another.
  */
-int starved_reserve(struct call *call, struct holder *holder, uint64_t n_bytes,
+int starved_reserve(struct call *call, struct user *user, struct holder *holder, uint64_t n_bytes,
                     struct segment **segmentp, bool *is_readyp);

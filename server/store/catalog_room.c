@@ -14,6 +14,10 @@
  *
  * Beyond the limit it is also made anew where that at least halves it.
  *
+ * What moves to a file, or back (spill.h), has room made for its records before it begins to, and
+ * says them beyond the limit if need be: as often out as back, and nothing sets out to come back
+ * while it is beyond.
+ *
  * Loop thread only, but for store_compaction_copy().
  */
 #include "store/state.h"
@@ -170,8 +174,9 @@ int store_compaction_begin(struct store *store)
         if (store->compaction)
                 store_compaction_drop(store);
         r = compaction_begin(store, 0, &store->compaction);
-        if (r == STORE_E_LIMIT)
-                catalog_halve(store, 0); /* or it stays as it is */
+        /* Or it stays as it is; what is written to a disk lets it grow a little. */
+        if (r == STORE_E_LIMIT && catalog_halve(store, 0) == STORE_E_LIMIT)
+                memory_relieve(store, NULL, CATALOG_MIN, false);
         return r;
 }
 
@@ -253,6 +258,17 @@ int catalog_make_room(struct store *store, uint64_t n_bytes)
                 return 0;
         store->n_refused = n_growth > 0 ? n_growth : n_bytes;
         return r;
+}
+
+int catalog_await_room(struct store *store, uint64_t n_bytes)
+{
+        int r = catalog_make_room(store, n_bytes);
+
+        if (r != STORE_E_LIMIT)
+                return r;
+        n_bytes += CATALOG_RESERVE;
+        r = memory_relieve(store, NULL, catalog_growth_least(&store->catalog, n_bytes), false);
+        return r ? r : catalog_make_room(store, n_bytes - CATALOG_RESERVE);
 }
 
 int catalog_lend_room(struct store *store, uint64_t n_bytes)

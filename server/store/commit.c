@@ -163,8 +163,8 @@ int name_show(struct store *store, struct name *name, bool is_shown)
         return 0;
 }
 
-void name_assign(struct store *store, struct name *name, struct tensor *tensor,
-                 struct outcome *outcome, struct charge *record)
+/* It means nothing any more: what it meant, and the reference to that, or NULL. */
+static struct tensor *name_empty(struct store *store, struct name *name)
 {
         struct tensor *before = steal_ptr(&name->tensor);
 
@@ -177,6 +177,23 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                 name->user->n_names--;
                 store->n_named--;
         }
+        return before;
+}
+
+void name_lose(struct store *store, struct name *name)
+{
+        struct tensor *before = name_empty(store, name);
+
+        name->is_lost = true;
+        store->n_lost++;
+        tensor_unref(before);
+}
+
+void name_assign(struct store *store, struct name *name, struct tensor *tensor,
+                 struct outcome *outcome, struct charge *record)
+{
+        struct tensor *before = name_empty(store, name);
+
         if (name->is_lost) {
                 name->is_lost = false;
                 store->n_lost--;
@@ -227,11 +244,20 @@ static void record_of_tensor(struct record *record, const struct name *name,
                                    .is_mutable = tensor->mutable,
                                    .is_shared = name->shown && name->tensor == tensor,
                                    .is_evictable = tensor->is_evictable,
-                                   .n_data = tensor->n_bytes,
+                                   .n_data = tensor_n_bytes(tensor),
                                    .data = tensor->heap };
         memcpy(record->tensor_id, tensor->id, sizeof(record->tensor_id));
         if (segment)
                 record_place(record, segment);
+        if (tensor->spilled) {
+                const struct spill_place *place = &tensor->spilled->place;
+
+                record->has_segment = false;
+                record->is_spilled = true;
+                memcpy(record->random, place->random, sizeof(record->random));
+                record->file_bytes = place->n_bytes;
+                record->check = place->check;
+        }
 }
 
 static uint32_t commit_n_bytes(const struct commit *commit)
@@ -432,7 +458,7 @@ int store_delete(struct store *store, uid_t uid, const char *name, const struct 
         return 0;
 }
 
-/* ---- sharing ---- */
+/* ---- saying again ---- */
 
 /* A name's record once more, as that of the operation that gave it its value. */
 static void record_again(struct record *record, const struct name *name)
@@ -449,6 +475,33 @@ static void record_again(struct record *record, const struct name *name)
         /* Which of those that it named is not known any more, but whether it was the first. */
         record->op_index = memcmp(outcome->tensor_id, record->tensor_id, 16) != 0;
 }
+
+/* There is room for it, as r says. */
+static int catalog_say(struct store *store, const struct record *record, int r)
+{
+        if (r)
+                return r;
+        catalog_stage(&store->catalog, record);
+        return catalog_publish(&store->catalog);
+}
+
+int name_say_again(struct store *store, const struct name *name)
+{
+        struct record record;
+
+        record_again(&record, name);
+        return catalog_say(store, &record, catalog_lend_room(store, record_n_bytes(&record)));
+}
+
+uint32_t name_again_bytes(const struct name *name)
+{
+        struct record record;
+
+        record_again(&record, name);
+        return record_n_bytes(&record);
+}
+
+/* ---- sharing ---- */
 
 /* Those who map the old one go on showing the same values there, until they let go of it. */
 static void tensor_move(struct tensor *tensor, struct segment *to)
@@ -479,11 +532,7 @@ int store_share(struct store *store, struct tensor *tensor, bool is_shared, stru
         record.is_shared = is_shared;
         if (copy)
                 record_place(&record, copy);
-        r = catalog_make_room(store, record_n_bytes(&record));
-        if (!r) {
-                catalog_stage(&store->catalog, &record);
-                r = catalog_publish(&store->catalog);
-        }
+        r = catalog_say(store, &record, catalog_make_room(store, record_n_bytes(&record)));
         if (!r && copy)
                 tensor_move(tensor, steal_ptr(&owned));
         if (!r && !tensor->heap && tensor->segment && is_shared)

@@ -4,7 +4,8 @@
  *
  * A record counts if it is the last that was said of its name and names a tensor. Of the others,
  * those with a young operation id are replaced by an OUTCOME at the same place in the order, so
- * that a repeated request is still answered. The records up to the fixed tail never change any
+ * that a repeated request is still answered; one of each operation, the last: what it named may be
+ * said again and again. The records up to the fixed tail never change any
  * more, which is why another thread may read them.
  */
 #include "store/catalog.h"
@@ -66,7 +67,9 @@ struct entry {
         const char *name;
         uid_t uid;
         enum record_type type;
+        struct op_id op_id; /* set: it says what became of that */
         bool is_current;
+        bool is_said_again; /* what became of it, later */
 };
 
 struct entries {
@@ -94,6 +97,8 @@ static int entries_add(void *ctx, const struct record *record, const uint8_t *by
                                                       .n_name = record->n_name,
                                                       .uid = record->uid,
                                                       .type = record->type };
+        if (record->op_index == 0)
+                entries->rows[entries->n - 1].op_id = record->op_id;
         return 0;
 }
 
@@ -103,29 +108,53 @@ static bool is_same_name(const struct entry *a, const struct entry *b)
                memcmp(a->name, b->name, a->n_name) == 0;
 }
 
-/* From the last to the first: of each name the one that is met first was said last. */
+static bool is_same_op(const struct entry *a, const struct entry *b)
+{
+        return a->uid == b->uid && memcmp(a->op_id.bytes, b->op_id.bytes, 16) == 0;
+}
+
+/* Is it the first that is met, of those that are the same? It begins at the slot of its hash. */
+static bool entry_is_first(struct entry **met, size_t n_slots, struct entry *entry, uint64_t hash,
+                           bool (*is_same)(const struct entry *a, const struct entry *b))
+{
+        size_t slot = (hash + entry->uid) % n_slots;
+
+        while (met[slot] && !is_same(met[slot], entry))
+                slot = (slot + 1) % n_slots;
+        if (met[slot])
+                return false;
+        met[slot] = entry;
+        return true;
+}
+
+/*
+ * From the last to the first: of each name, and of each operation, the one that is met first was
+ * said last.
+ */
 static int entries_mark(struct entries *entries)
 {
-        _cleanup_(freep) struct entry **met = NULL;
+        _cleanup_(freep) struct entry **met = NULL, **met_ops = NULL;
         size_t n_slots = 16;
 
         while (n_slots < 2 * entries->n)
                 n_slots *= 2;
         met = calloc(n_slots, sizeof(struct entry *));
-        if (!met)
+        met_ops = calloc(n_slots, sizeof(struct entry *));
+        if (!met || !met_ops)
                 return -ENOMEM;
         for (size_t i = entries->n; i-- > 0;) {
                 struct entry *entry = &entries->rows[i];
-                size_t slot = table_hash(entry->name, entry->n_name) + entry->uid;
 
-                if (entry->type == RECORD_OUTCOME)
-                        continue;
-                for (slot %= n_slots; met[slot] && !is_same_name(met[slot], entry);)
-                        slot = (slot + 1) % n_slots;
-                if (met[slot])
-                        continue;
-                met[slot] = entry;
-                entry->is_current = entry->type == RECORD_COMMIT;
+                if (entry->type != RECORD_OUTCOME)
+                        entry->is_current =
+                                entry_is_first(met, n_slots, entry,
+                                               table_hash(entry->name, entry->n_name),
+                                               is_same_name) &&
+                                entry->type == RECORD_COMMIT;
+                if (entry->op_id.is_set)
+                        entry->is_said_again =
+                                !entry_is_first(met_ops, n_slots, entry,
+                                                table_hash(entry->op_id.bytes, 16), is_same_op);
         }
         return 0;
 }
@@ -146,6 +175,8 @@ static int compaction_put(struct compaction *compaction, const struct entry *ent
                 compaction->to_end = at + entry->n_bytes;
                 return 0;
         }
+        if (entry->is_said_again)
+                return 0;
 
         if (record_read(entry->bytes, entry->n_bytes,
                         (uint64_t)(entry->bytes - compaction->from->map), &record, &n_bytes))

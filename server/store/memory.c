@@ -348,5 +348,6 @@ uint32_t store_retry_held(struct store *store)
                 segment = list_first(&store->held, struct segment, link);
                 memory_settle(segment);
         }
+        spill_retry_removing(store);
         return (uint32_t)store->n_state[SEGMENT_HELD];
 }

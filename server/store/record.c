@@ -29,7 +29,7 @@ struct record_value {
 struct record_place {
         uint8_t random[SHM_RANDOM];
         uint64_t file_bytes;
-        uint64_t inode;
+        uint64_t mark; /* inode or check */
 };
 
 enum {
@@ -38,7 +38,8 @@ enum {
         FLAG_MUTABLE = 4,
         FLAG_SHARED = 8,
         FLAG_EVICTABLE = 16,
-        FLAGS = 31
+        FLAG_SPILLED = 32,
+        FLAGS = 63
 };
 
 static_assert(sizeof(struct record_head) == 64, "no padding");
@@ -53,13 +54,18 @@ static uint64_t record_check(const uint8_t *bytes, uint32_t n_bytes, uint64_t of
         return XXH3_64bits_withSeed(bytes + n_check, n_bytes - n_check, offset);
 }
 
+static bool record_has_place(const struct record *record)
+{
+        return record->has_segment || record->is_spilled;
+}
+
 uint32_t record_n_bytes(const struct record *record)
 {
         uint64_t n = sizeof(struct record_head) + record->n_name;
 
         if (record->type == RECORD_COMMIT) {
                 n += sizeof(struct record_value) + record->desc.type.ndim * 2 * sizeof(int64_t);
-                n += record->has_segment ? sizeof(struct record_place) : record->n_data;
+                n += record_has_place(record) ? sizeof(struct record_place) : record->n_data;
         }
         return (uint32_t)((n + 7) / 8 * 8);
 }
@@ -84,7 +90,8 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                                     (record->has_segment ? FLAG_SEGMENT : 0) |
                                     (record->is_mutable ? FLAG_MUTABLE : 0) |
                                     (record->is_shared ? FLAG_SHARED : 0) |
-                                    (record->is_evictable ? FLAG_EVICTABLE : 0)),
+                                    (record->is_evictable ? FLAG_EVICTABLE : 0) |
+                                    (record->is_spilled ? FLAG_SPILLED : 0)),
                 .op_index = record->op_index,
                 .time_ms = record->time_ms,
         };
@@ -98,14 +105,14 @@ void record_write(uint8_t *bytes, uint64_t offset, const struct record *record)
                                               .dtype = record->desc.type.dtype,
                                               .ndim = record->desc.type.ndim };
                 struct record_place place = { .file_bytes = record->file_bytes,
-                                              .inode = record->inode };
+                                              .mark = record->inode };
 
                 memcpy(place.random, record->random, sizeof(place.random));
                 p = put(p, &value, sizeof(value));
                 p = put(p, record->desc.type.shape, n_axes);
                 p = put(p, record->desc.strides, n_axes);
-                p = record->has_segment ? put(p, &place, sizeof(place))
-                                        : put(p, record->data, record->n_data);
+                p = record_has_place(record) ? put(p, &place, sizeof(place))
+                                             : put(p, record->data, record->n_data);
         }
         p = put(p, record->name, record->n_name);
         assert(p <= bytes + n_bytes && n_bytes - (size_t)(p - bytes) < 8);
@@ -122,6 +129,28 @@ void record_move(uint8_t *to, uint64_t to_offset, const uint8_t *from, uint32_t 
         memcpy(to, from, n_record_bytes);
         check = record_check(to, n_record_bytes, to_offset);
         memcpy(to, &check, sizeof(check));
+}
+
+/* Where the data is, in a segment or a file: that has room for it. */
+static bool record_read_place(const uint8_t *p, uint64_t left, uint16_t flags,
+                              struct record *record, const uint8_t **endp)
+{
+        struct record_place place;
+
+        if (left < sizeof(place))
+                return false;
+        memcpy(&place, p, sizeof(place));
+        memcpy(record->random, place.random, sizeof(place.random));
+        record->file_bytes = place.file_bytes;
+        record->inode = place.mark;
+        record->has_segment = flags & FLAG_SEGMENT;
+        record->is_spilled = flags & FLAG_SPILLED;
+        *endp = p + sizeof(place);
+        if (place.file_bytes < TD_HEADER_BYTES || place.file_bytes > INT64_MAX)
+                return false;
+        if (record->has_segment)
+                return !record->is_spilled && place.file_bytes - TD_HEADER_BYTES >= record->n_data;
+        return record->n_data > 0 && place.file_bytes - TD_HEADER_BYTES == record->n_data;
 }
 
 /* The part of a COMMIT between head and name; the bytes left are counted down. */
@@ -163,21 +192,8 @@ static bool record_read_value(const uint8_t *p, uint64_t left, uint16_t flags,
              (n_data > 0 && !(flags & FLAG_SEGMENT))))
                 return false;
 
-        if (flags & FLAG_SEGMENT) {
-                struct record_place place;
-
-                if (left < sizeof(place))
-                        return false;
-                memcpy(&place, p, sizeof(place));
-                memcpy(record->random, place.random, sizeof(place.random));
-                record->file_bytes = place.file_bytes;
-                record->inode = place.inode;
-                record->has_segment = true;
-                *endp = p + sizeof(place);
-                return place.file_bytes >= TD_HEADER_BYTES &&
-                       place.file_bytes - TD_HEADER_BYTES >= n_data &&
-                       place.file_bytes <= INT64_MAX;
-        }
+        if (flags & (FLAG_SEGMENT | FLAG_SPILLED))
+                return record_read_place(p, left, flags, record, endp);
         if (n_data > TD_INLINE_MAX || left < n_data)
                 return false;
         record->data = p;

@@ -10,6 +10,7 @@
  *            u16 op_index | u64 time_ms | u8 op_id[16] | u8 tensor_id[16]
  *   COMMIT   u64 n_data | u8 dtype | u8 ndim | u8 zero[6] | i64 shape[ndim] | i64 strides[ndim]
  *            in a segment: u8 random[16] | u64 file_bytes | u64 inode
+ *            in a file that it was spilled to: u8 random[16] | u64 file_bytes | u64 check
  *            else: u8 data[n_data]
  *   all      u8 name[n_name] | zeros up to a multiple of 8
  *
@@ -40,11 +41,15 @@ struct record {
         bool is_shared;
         bool is_evictable;
         uint64_t n_data;
-        const uint8_t *data; /* NULL: in the segment */
+        const uint8_t *data; /* NULL: in the segment, or the file */
         bool has_segment;
-        uint8_t random[SHM_RANDOM];
+        bool is_spilled;
+        uint8_t random[SHM_RANDOM]; /* in the name of one or the other */
         uint64_t file_bytes;
-        uint64_t inode;
+        union {
+                uint64_t inode; /* of the segment */
+                uint64_t check; /* of the data in the file */
+        };
 };
 
 uint32_t record_n_bytes(const struct record *record);

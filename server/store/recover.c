@@ -6,7 +6,7 @@
  * any of it is wrong, nothing was changed yet and nothing is: the daemon refuses to start. Then
  * every name's last record is held against its file: it agrees and is adopted, or the name is lost.
  * Then the ledger (recover_ledger.c). Last, segments that no name claims are removed, or held where
- * somebody still maps them.
+ * somebody still maps them, and files that no name claims are removed (recover_spill.c).
  *
  * Only these last steps change files, one by one, so recovery can be killed anywhere and begun
  * anew.
@@ -214,9 +214,11 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
         return 0;
 }
 
-static int adopt_name(struct store *store, struct name *name, struct found *founds)
+static int adopt_name(struct store *store, struct name *name, struct found *founds,
+                      struct spill_found *spills, char message[256])
 {
         struct segment *segment = NULL;
+        struct spilled *spilled = NULL;
         struct tensor *tensor;
         struct record record;
         uint32_t n_record_bytes;
@@ -230,19 +232,20 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         charge_adopt(&name->record, name->user, RESOURCE_RECORDS, n_record_bytes);
         store->n_record_bytes += n_record_bytes;
         HASH_FIND(hh, store->tensors, record.tensor_id, sizeof(record.tensor_id), tensor);
-        if (record.has_segment && !tensor) {
+        if (record.has_segment && !tensor)
                 r = adopt_segment(store, name->user, &record, founds, &segment);
-                if (r)
-                        return r;
-        }
-        if (tensor || (record.has_segment && !segment)) {
+        else if (record.is_spilled && !tensor)
+                r = spill_adopt(store, name->user, &record, spills, &spilled, message);
+        if (r)
+                return r;
+        if (tensor || (record.has_segment && !segment) || (record.is_spilled && !spilled)) {
                 log_warning("uid %u, \"%s\": its memory is missing or was changed, it is lost",
                             name->user->uid, name_text(name));
                 name->is_lost = true;
                 store->n_lost++;
                 return 0;
         }
-        r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, record.data,
+        r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, spilled, record.data,
                          record.tensor_id);
         if (r)
                 return r; /* its segment is left as it is */
@@ -292,14 +295,20 @@ static int recover_refuse(const struct store *store, char message[256], const ch
         return STORE_E_CATALOG;
 }
 
-static int recover_catalog(struct store *store, struct found *founds, char message[256])
+static int recover_catalog(struct store *store, struct found *founds, struct spill_found *spills,
+                           char message[256])
 {
         char what[256];
-        int r;
+        int r, e;
 
         r = catalog_open(&store->catalog, &store->shm, what);
         if (r == CATALOG_E_DAMAGED)
                 return recover_refuse(store, message, what);
+        if (r >= 0) {
+                e = spill_check_owner(store, spills, r == 0, message);
+                if (e)
+                        return e;
+        }
         if (r == CATALOG_E_ABSENT) {
                 if (founds)
                         return recover_refuse(
@@ -359,6 +368,7 @@ static int recover_upgrade(struct store *store, char message[256])
 int store_recover(struct store *store, char message[256])
 {
         _cleanup_(found_freep) struct found *founds = NULL;
+        _cleanup_(spill_found_freep) struct spill_found *spills = NULL;
         struct found *found;
         char what[256];
         uint64_t damaged_at;
@@ -370,7 +380,9 @@ int store_recover(struct store *store, char message[256])
         if (!r)
                 r = recover_walk(store, recover_look, &founds);
         if (!r)
-                r = recover_catalog(store, founds, message);
+                r = spill_look_around(store, &spills);
+        if (!r)
+                r = recover_catalog(store, founds, spills, message);
         if (r)
                 return r;
         r = record_scan(store->catalog.file->map + CATALOG_RECORDS,
@@ -382,7 +394,7 @@ int store_recover(struct store *store, char message[256])
                 return recover_refuse(store, message, what);
         }
         for (struct name *name = store->names.first[0]; name && !r; name = name->next[0])
-                r = adopt_name(store, name, founds);
+                r = adopt_name(store, name, founds, spills, message);
         if (!r)
                 r = unused_recover(store);
         if (r)
@@ -398,5 +410,9 @@ int store_recover(struct store *store, char message[256])
         for (found = founds; found && !r; found = found->hh.next)
                 if (!found->is_claimed)
                         r = recover_stray(store, found);
+        if (!r) {
+                spill_remove_strays(store, spills);
+                spill_own(store);
+        }
         return r;
 }

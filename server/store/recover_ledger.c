@@ -56,7 +56,7 @@ static bool region_is_possible(const struct tensor *tensor, const struct desc *r
         for (unsigned i = 0; i < type->ndim; i++)
                 if (type->shape[i] < 0 || region->strides[i] % n_item)
                         return false;
-        return !desc_check(region, tensor->n_bytes);
+        return !desc_check(region, tensor_n_bytes(tensor));
 }
 
 static int on_slot(void *ctx, uint32_t slot, enum ledger_kind kind,

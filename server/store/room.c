@@ -280,6 +280,11 @@ int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, boo
         return r;
 }
 
+int store_make_room(struct store *store, struct user *user, uint64_t n_bytes)
+{
+        return memory_relieve(store, user, n_bytes, false);
+}
+
 /* ---- reserving ---- */
 
 /*

@@ -34,7 +34,7 @@ void shm_name(const struct shm *shm, const char *suffix, char name[SHM_NAME_MAX]
         snprintf(name, SHM_NAME_MAX, "%s.%s", shm->prefix, suffix);
 }
 
-static void shm_put_hex(char *p, const uint8_t random[SHM_RANDOM])
+void shm_put_hex(char *p, const uint8_t random[SHM_RANDOM])
 {
         for (unsigned i = 0; i < SHM_RANDOM; i++) {
                 *p++ = "0123456789abcdef"[random[i] >> 4];
@@ -54,6 +54,18 @@ static int shm_hex(char c)
         return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+bool shm_take_hex(const char *text, uint8_t random[SHM_RANDOM])
+{
+        for (unsigned i = 0; i < SHM_RANDOM; i++) {
+                int high = shm_hex(text[2 * i]), low = high < 0 ? -1 : shm_hex(text[2 * i + 1]);
+
+                if (low < 0)
+                        return false;
+                random[i] = (uint8_t)(high << 4 | low);
+        }
+        return true;
+}
+
 bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp,
                        uint8_t random[SHM_RANDOM])
 {
@@ -65,15 +77,9 @@ bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp,
         if (strncmp(name, shm->prefix, n) != 0 || name[n] != '.' || strlen(name) >= SHM_NAME_MAX)
                 return false;
         uid = strtoul(name + n + 1, &end, 10);
-        if (*end != '.' || strlen(end + 1) != 2 * SHM_RANDOM || uid > UINT32_MAX)
+        if (*end != '.' || strlen(end + 1) != 2 * SHM_RANDOM || uid > UINT32_MAX ||
+            !shm_take_hex(end + 1, random))
                 return false;
-        for (unsigned i = 0; i < SHM_RANDOM; i++) {
-                int high = shm_hex(end[1 + 2 * i]), low = shm_hex(end[2 + 2 * i]);
-
-                if (high < 0 || low < 0)
-                        return false;
-                random[i] = (uint8_t)(high << 4 | low);
-        }
         *uidp = (uid_t)uid;
 
         /* One object has one spelling: signs, blanks and leading zeros are not ours. */

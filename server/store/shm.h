@@ -39,6 +39,9 @@ void shm_segment_name(const struct shm *shm, uid_t uid, const uint8_t random[SHM
 /* Is this the name of a segment under the prefix? */
 bool shm_parse_segment(const struct shm *shm, const char *name, uid_t *uidp,
                        uint8_t random[SHM_RANDOM]);
+/* 16 random bytes as a name has them, terminated; and are these, at the start of text? */
+void shm_put_hex(char *p, const uint8_t random[SHM_RANDOM]);
+bool shm_take_hex(const char *text, uint8_t random[SHM_RANDOM]);
 /* The number of a segment of that name. */
 uint64_t shm_segment_id(const uint8_t random[SHM_RANDOM]);
 

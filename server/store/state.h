@@ -4,8 +4,8 @@
  *
  * For the files of this room alone. Who changes what: memory.c and room.c the segments and the
  * pool, holder.c the grants, tensor.c the tensors, lease.c what is leased and torn, and the ledger,
- * commit.c the names and the catalog, unused.c the order of use, recover.c all of it once, before
- * anyone else is there.
+ * commit.c the names and the catalog, unused.c the order of use, spill.c what lies in files,
+ * recover.c all of it once, before anyone else is there.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "store/outcome.h"
 #include "store/pool.h"
 #include "store/segment.h"
+#include "store/spill.h"
 #include "store/store.h"
 
 /* Idle and parked bytes, of the limit. */
@@ -50,6 +51,23 @@ struct grant {
         struct list segment_link;
         struct charge charge; /* of the object itself */
         UT_hash_handle hh;
+};
+
+struct spill {
+        struct spill_dir dir;
+        bool is_ours; /* it says so: else nothing is spilled */
+        atomic_bool is_stopping;
+        atomic_bool has_failed; /* a job that wrote; those behind it do not try */
+        unsigned n_out;         /* jobs that write, or wait for that: */
+        struct list waiting;    /* one at a time does, the rest of the disk is for those who read */
+        bool is_writing;
+        const struct user *writer; /* whose tensor was written last; compared only */
+        uint64_t n_record_bytes; /* that jobs under way are going to say in the catalog */
+        struct list unremoved;   /* jobs whose file could not be removed */
+        uint64_t remove_ms;     /* when they are tried again */
+        uint64_t retry_ms;      /* not before */
+        uint64_t wait_ms;       /* how long that was put off last; 0: the last one went well */
+        uint64_t ended_ms;      /* when the last of them did */
 };
 
 struct store {
@@ -95,6 +113,7 @@ struct store {
         uint64_t n_refused; /* bytes that catalog or ledger lacked, when that was refused last */
         struct ledger ledger;
         struct list recovered; /* leases that an earlier daemon had granted */
+        struct spill spill;
 
         uint8_t random[1024];
         size_t n_random; /* bytes of it that are still fresh */
@@ -161,8 +180,8 @@ enum {
 };
 
 /*
- * Where what is idle or parked does not do: delete what is evictable and unused, so that it does.
- * 0: some was, look again; EVICT_E_*.
+ * Where what is idle or parked does not do: delete what is evictable and unused, or have what may
+ * be spilled written to files, so that it does. 0: some is, look again; EVICT_E_*.
  */
 int memory_evict(const struct want *want);
 
@@ -173,11 +192,16 @@ void grants_trim(struct segment *segment, uint64_t now_ms);
 
 /* ---- tensor.c ---- */
 
-/* Of a known id, and charged whatever the limit: recovery. */
+/*
+ * Of a known id, and charged whatever the limit: recovery. In a segment, which is taken over on
+ * success, in a file (spilled, taken over), or with data in the heap.
+ */
 int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user,
-                 const struct desc *desc, struct segment *segment, const void *data,
-                 const uint8_t id[16]);
+                 const struct desc *desc, struct segment *segment, struct spilled *spilled,
+                 const void *data, const uint8_t id[16]);
 
+/* The segment is as it was reserved, and gets its header. 0, STORE_E_POISONED or negative errno. */
+int tensor_publish(const struct tensor *tensor, struct segment *segment);
 /* Mutable, with nothing in the ledger yet. 0 or -ENOMEM. */
 int tensor_make_mutable(struct tensor *tensor);
 /*
@@ -212,6 +236,15 @@ int outcome_of_charge(int r, enum resource resource);
  */
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, struct charge *record);
+/* What it meant is lost, and stays so until the name is deleted or replaced. */
+void name_lose(struct store *store, struct name *name);
+/*
+ * The catalog is told where the name's tensor lies now; whatever the limit, as room was made before
+ * it moved. 0, STORE_E_FULL or negative errno.
+ */
+int name_say_again(struct store *store, const struct name *name);
+/* What that takes. */
+uint32_t name_again_bytes(const struct name *name);
 /* Everybody sees what it means, or its owner alone. 0 or -ENOMEM. */
 int name_show(struct store *store, struct name *name, bool is_shown);
 
@@ -235,8 +268,66 @@ int catalog_make_room(struct store *store, uint64_t n_bytes);
  * STORE_E_FULL or negative errno.
  */
 int catalog_lend_room(struct store *store, uint64_t n_bytes);
+/*
+ * The same as catalog_make_room() for who can wait: what may be spilled goes for it, too.
+ * STORE_E_TRIMMING: soon.
+ */
+int catalog_await_room(struct store *store, uint64_t n_bytes);
 /* Write the catalog anew, in the version of this daemon. 0, or as store_compaction_begin(). */
 int catalog_renew(struct store *store);
+
+/* ---- spill.c ---- */
+
+/* When the disk may be tried: 0: now; UINT64_MAX: there is none. */
+uint64_t spill_ready_in_ms(const struct store *store, uint64_t now_ms);
+/* If it had a name and nobody used it. */
+bool tensor_is_spillable(const struct tensor *tensor);
+/* Would a file of so much data fit into what the user may have of them? */
+bool spill_has_share(struct user *user, uint64_t n_bytes);
+/* One that nobody uses (unused_clear()) is on its way out; false: it stays. */
+bool spill_begin(struct store *store, struct tensor *tensor);
+/* Files that could not be removed are tried again; and, at the end, left to the next start. */
+bool spill_has_unremoved(const struct store *store);
+void spill_retry_removing(struct store *store);
+void spill_forget_unremoved(struct store *store);
+/* A spilled tensor ends, and its file with it. */
+void spill_drop(struct tensor *tensor);
+/* The file stays. */
+struct spilled *spilled_new(void);
+struct spilled *spilled_free(struct spilled *spilled);
+
+/* ---- recover_spill.c ---- */
+
+/* A file of the spill directory, while recovering. */
+struct spill_found {
+        uint8_t random[SHM_RANDOM];
+        bool is_whole; /* one has the name that it gets last, */
+        bool is_part;  /* one another */
+        bool is_claimed;
+        UT_hash_handle hh;
+};
+
+/* All that are ours by their names. 0 or negative errno. */
+int spill_look_around(struct store *store, struct spill_found **foundsp);
+/*
+ * Are these the files of this catalog (has_catalog: there is one), or nobody's? 0, STORE_E_CATALOG
+ * with a message, or negative errno.
+ */
+int spill_check_owner(struct store *store, const struct spill_found *founds, bool has_catalog,
+                      char message[256]);
+/*
+ * The file that a record speaks of: *spilledp, or NULL: it is missing, another, or cannot be read.
+ * 0, STORE_E_CATALOG (nothing is spilled by this daemon) or -ENOMEM.
+ */
+int spill_adopt(struct store *store, struct user *user, const struct record *record,
+                struct spill_found *founds, struct spilled **spilledp, char message[256]);
+/* Those that no record speaks of go. */
+void spill_remove_strays(struct store *store, struct spill_found *founds);
+void spill_found_freep(struct spill_found **foundsp);
+/* The directory is this catalog's from now on, if that can be written. */
+void spill_own(struct store *store);
+/* Nothing is named any more, and the catalog goes: no file is left. */
+void spill_disown(struct store *store);
 
 /* ---- recover.c ---- */
 

@@ -145,6 +145,8 @@ static void store_leave_names(struct store *store)
                         tensor_ref(tensor);
                 if (tensor && tensor->segment && !tensor->heap)
                         store_leave_segment(store, steal_ptr(&tensor->segment));
+                if (tensor)
+                        tensor->spilled = spilled_free(tensor->spilled);
                 name_assign(store, name, NULL, NULL, NULL);
                 names_settle(&store->names, name);
                 tensor_unref(tensor);
@@ -167,11 +169,14 @@ static struct store *store_end(struct store *store, bool is_recovered)
 
         store->config.dispose = NULL;
         store->config.freed = NULL;
+        store->config.disk = NULL;
+        assert(store->spill.n_out == 0);
         compaction_free(store->compaction);
         /* What it says of those that are left behind stays said. */
         ledger_close(&store->ledger);
         store_forget_recovered(store);
         store_leave_names(store);
+        spill_forget_unremoved(store);
         assert(!store->tensors && !store->grants);
         assert(store->n_state_bytes[SEGMENT_DISPOSING] == 0);
         HASH_ITER (hh, store->segments, segment, next) {
@@ -183,6 +188,7 @@ static struct store *store_end(struct store *store, bool is_recovered)
         }
         catalog_close(&store->catalog);
         if (is_recovered && is_empty) {
+                spill_disown(store);
                 store_unlink(store, "ledger");
                 store_unlink(store, "catalog");
                 store_unlink(store, "lock");
@@ -196,6 +202,7 @@ static struct store *store_end(struct store *store, bool is_recovered)
         users_deinit(&store->users);
         if (store->lock_fd >= 0)
                 close(store->lock_fd);
+        spill_dir_close(&store->spill.dir);
         shm_deinit(&store->shm);
         free(store);
         return NULL;
@@ -245,7 +252,16 @@ static void store_read_huge_pages(const struct store *store, char value[16])
 
 bool store_has_held(const struct store *store)
 {
-        return !list_is_empty(&store->held);
+        return !list_is_empty(&store->held) || spill_has_unremoved(store);
+}
+
+static int store_open_spill(struct store *store, const struct store_config *config,
+                            char message[256])
+{
+        int r = spill_dir_open(&store->spill.dir, config->spill_directory, config->spill_free,
+                               message);
+
+        return r == SPILL_E_REFUSED ? STORE_E_CATALOG : r;
 }
 
 int store_new(struct store **storep, const struct store_config *config, char message[256])
@@ -270,7 +286,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         if (r)
                 return r;
         store = steal_ptr(&bare);
-        store->lock_fd = store->ledger.fd = -1;
+        store->lock_fd = store->ledger.fd = store->spill.dir.fd = -1;
         store->config = *config;
         store_read_huge_pages(store, store->huge_pages);
         users_init(&store->users, config->limit);
@@ -283,6 +299,8 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         list_init(&store->left);
         list_init(&store->recovered);
         list_init(&store->asked);
+        list_init(&store->spill.waiting);
+        list_init(&store->spill.unremoved);
         list_init(&store->aside);
         names_init(&store->names, seeds[0]);
         names_init(&store->shown, seeds[0] ^ seeds[1]);
@@ -290,6 +308,8 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         r = user_get(&store->users, geteuid(), &store->self);
         if (!r)
                 r = store_lock(store, message);
+        if (!r && config->spill_directory)
+                r = store_open_spill(store, config, message);
         if (r)
                 return r;
 
@@ -300,7 +320,7 @@ int store_new(struct store **storep, const struct store_config *config, char mes
         if (r)
                 return r;
         store->config = *config;
-        store->config.prefix = store->config.directory = NULL;
+        store->config.prefix = store->config.directory = store->config.spill_directory = NULL;
         store->config.quotas = NULL;
         *storep = steal_ptr(&store);
         return 0;
@@ -345,6 +365,7 @@ void store_figures(struct store *store, struct store_figures *figures)
                 .evictable = unused_total(store, UNUSED_EVICTABLE),
                 .refused = store->n_refused,
                 .n_evicted = store->n_evicted,
+                .spilled = store->users.totals[RESOURCE_SPILLED].n,
                 .n_tensors = HASH_COUNT(store->tensors),
                 .n_names = store->n_named,
                 .n_lost = store->n_lost,

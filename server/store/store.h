@@ -25,6 +25,8 @@ struct store;
 struct segment;
 struct tensor;
 struct reservation;
+struct spill_job;
+struct spilled;
 
 enum store_outcome {
         STORE_E_NOT_FOUND = 1,
@@ -80,6 +82,19 @@ struct store_config {
          * within. May be NULL.
          */
         void (*named)(void *ctx, const struct tensor *tensor);
+        /* Where tensors are spilled to, if memory runs out; NULL: nowhere. See spill.h. */
+        const char *spill_directory;
+        uint64_t spill_free; /* bytes of its file system that are left to others */
+        /*
+         * Have spill_job_run() called on a thread that may wait for the disk, then spill_job_done()
+         * on the loop thread. NULL: the store does both at once.
+         */
+        void (*disk)(void *ctx, struct spill_job *job);
+        /*
+         * What store_fetch() was asked for: 0, it is in memory; STORE_E_LOST, STORE_E_FULL, ..., or
+         * negative errno: it is not. Of waits (struct spilled) none may be left. May be NULL.
+         */
+        void (*fetched)(void *ctx, struct tensor *tensor, struct list *waits, int r);
 };
 
 /* ---- life ---- */
@@ -220,13 +235,13 @@ struct mutable {
 struct tensor {
         struct store *store;
         uint32_t n_refs;
-        enum tensor_state state;
-        struct user *user; /* owned reference */
+        uint32_t n_resting; /* of these: requests that wait, and would bring it back from a file */
+        struct user *user;  /* owned reference */
         struct desc desc;  /* offset 0 */
-        uint64_t n_bytes;  /* of data */
         uint8_t id[16];
         uint8_t *heap;           /* small: bytes below (NULL: they lie in the segment alone) */
         struct segment *segment; /* may stand beside heap: a promoted mapping, a cache of it */
+        struct spilled *spilled; /* owned: its bytes lie in a file instead */
         struct charge charge;    /* of the heap block */
         struct charge counted;   /* among the tensors of its user */
         struct mutable *mutable; /* owned; NULL: it is, or will be, sealed */
@@ -235,15 +250,22 @@ struct tensor {
         struct list stakes;      /* of connections that have handles of it; the service's */
         struct list unused_link; /* its user's, while nobody uses it */
         uint64_t used;           /* then: the how many-th use of any tensor was its last */
-        bool is_evictable;       /* a cache: deleted before anyone is refused memory */
-        bool is_asked;           /* who maps it was asked to let go; not listed meanwhile */
-        bool is_aside;           /* though somebody who is not known maps it; not listed */
-        bool is_taken;           /* a job writes over it: found by nobody */
+        enum tensor_state state : 8;
+        bool is_evictable : 1;   /* a cache: deleted before anyone is refused memory */
+        bool is_asked : 1;       /* who maps it was asked to let go; not listed meanwhile */
+        bool is_aside : 1;       /* though somebody who is not known maps it; not listed */
+        bool is_taken : 1;       /* a job writes over it: found by nobody */
         uint32_t n_hidden;       /* how often it was hidden, or lost its name: what is on the way to
                                     share it is overtaken */
         UT_hash_handle hh;       /* by id */
         _Alignas(16) uint8_t bytes[];
 };
+
+/* Of data. */
+static inline uint64_t tensor_n_bytes(const struct tensor *tensor)
+{
+        return (uint64_t)desc_n_bytes(&tensor->desc);
+}
 
 /*
  * A tensor over a segment (its reference is taken over, whatever the outcome) or over a heap copy
@@ -418,7 +440,14 @@ void store_settle(struct store *store);
 bool store_has_left(const struct store *store);
 
 /*
- * Try held segments again; returns how many are still held. Call now and then while there are any.
+ * What is idle goes, or what may be evicted or spilled, until the user may have n_bytes of data
+ * more: 0, STORE_E_LIMIT, STORE_E_QUOTA, STORE_E_TRIMMING (soon). Nothing is reserved.
+ */
+int store_make_room(struct store *store, struct user *user, uint64_t n_bytes);
+
+/*
+ * Try held segments again, and files that could not be removed; returns how many segments are still
+ * held. Call now and then while there are any of either.
  */
 uint32_t store_retry_held(struct store *store);
 bool store_has_held(const struct store *store);
@@ -430,10 +459,11 @@ bool store_has_aside(const struct store *store);
 
 struct store_figures {
         uint64_t limit, used, live, idle, parked, held, catalog,
-                heap;  /* bytes; used = the sum of these but limit */
+                heap;       /* bytes; used = the sum of these but limit */
         uint64_t evictable; /* of these: what is, and is used by nobody */
         uint64_t refused;   /* that catalog or ledger lacked, when it was refused last */
-        uint64_t peak; /* the most that used ever was */
+        uint64_t peak;      /* the most that used ever was */
+        uint64_t spilled;   /* bytes of files, beside all that */
         uint64_t n_tensors, n_names, n_lost, n_held, n_evicted;
         uint64_t shm_free;
         char huge_pages[16]; /* what the mount says: "never", "always", ... */

@@ -24,12 +24,12 @@ static int tensor_make(struct tensor **tensorp, struct store *store, struct user
                        const struct desc *desc, const void *data, const uint8_t id[16],
                        struct charge *charge, struct charge *counted)
 {
-        uint64_t n_bytes = (uint64_t)desc_n_bytes(desc), n_heap = data ? n_bytes : 0;
+        uint64_t n_heap = data ? (uint64_t)desc_n_bytes(desc) : 0;
         struct tensor *tensor = calloc(1, sizeof(*tensor) + n_heap);
 
         if (!tensor)
                 return -ENOMEM;
-        tensor->n_bytes = n_bytes;
+
         if (n_heap > 0) {
                 tensor->heap = tensor->bytes;
                 memcpy(tensor->heap, data, n_heap);
@@ -149,23 +149,26 @@ int tensor_set_mutable(struct tensor *tensor)
 }
 
 int tensor_adopt(struct tensor **tensorp, struct store *store, struct user *user,
-                 const struct desc *desc, struct segment *segment, const void *data,
-                 const uint8_t id[16])
+                 const struct desc *desc, struct segment *segment, struct spilled *spilled,
+                 const void *data, const uint8_t id[16])
 {
+        bool is_heap = !segment && !spilled;
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
         struct charge charge = { 0 }, counted = { 0 };
         int r;
 
-        if (!segment && n_bytes > 0)
+        if (is_heap && n_bytes > 0)
                 charge_adopt(&charge, user, RESOURCE_BYTES, n_bytes);
         charge_adopt(&counted, user, RESOURCE_TENSORS, 1);
-        r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge, &counted);
+        r = tensor_make(tensorp, store, user, desc, is_heap ? data : NULL, id, &charge, &counted);
         if (r) {
                 charge_drop(&charge);
                 charge_drop(&counted);
+                spilled_free(spilled);
                 return r;
         }
         (*tensorp)->segment = segment;
+        (*tensorp)->spilled = spilled;
         return 0;
 }
 
@@ -183,7 +186,7 @@ int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user
                 r = memory_relieve(store, user, n_bytes - n_before, false);
         if (!r)
                 r = store_random(store, id);
-        return r ? r : tensor_adopt(tensorp, store, user, desc, NULL, data, id);
+        return r ? r : tensor_adopt(tensorp, store, user, desc, NULL, NULL, data, id);
 }
 
 struct tensor *tensor_ref(struct tensor *tensor)
@@ -219,6 +222,8 @@ struct tensor *tensor_unref(struct tensor *tensor)
         charge_drop(&tensor->charge);
         charge_drop(&tensor->counted);
         segment_unref(tensor->segment);
+        if (tensor->spilled)
+                spill_drop(tensor);
         user = tensor->user;
         free(tensor);
         user_unref(user);
@@ -244,8 +249,7 @@ static int segment_outcome(struct segment *segment, int r)
         return segment_is_poisoned(segment) ? STORE_E_POISONED : 0;
 }
 
-/* The segment is as it was reserved, and gets its header. */
-static int tensor_publish(const struct tensor *tensor, struct segment *segment)
+int tensor_publish(const struct tensor *tensor, struct segment *segment)
 {
         uint8_t header[TD_HEADER_BYTES];
         int r;
@@ -326,7 +330,7 @@ int tensor_copy(const struct tensor *tensor, struct segment *from, struct segmen
         if (r)
                 return r;
         ++*n_pinnedp;
-        memcpy(segment_data(to), segment_data(from), tensor->n_bytes);
+        memcpy(segment_data(to), segment_data(from), tensor_n_bytes(tensor));
         return segment_is_poisoned(from) ? STORE_E_POISONED : tensor_publish(tensor, to);
 }
 
@@ -335,11 +339,12 @@ int tensor_promote(struct tensor *tensor, struct segment *segment)
         _cleanup_(segment_unrefp) struct segment *owned = segment;
         int r;
 
-        assert(tensor->heap && !tensor->segment && tensor->n_bytes <= segment_n_bytes(segment));
+        assert(tensor->heap && !tensor->segment &&
+               tensor_n_bytes(tensor) <= segment_n_bytes(segment));
         r = segment_pin(segment);
         if (r)
                 return r;
-        memcpy(segment_data(segment), tensor->heap, tensor->n_bytes);
+        memcpy(segment_data(segment), tensor->heap, tensor_n_bytes(tensor));
         segment_unpin(segment);
         r = tensor_publish(tensor, segment);
         if (r)

@@ -7,9 +7,17 @@
 
 #include "store/state.h"
 
+/* Nothing of what it depends on changes while the tensor has its name. */
+static enum unused_kind unused_kind(const struct tensor *tensor)
+{
+        if (tensor->is_evictable)
+                return UNUSED_EVICTABLE;
+        return tensor_is_spillable(tensor) ? UNUSED_SPILLABLE : UNUSED_KEPT;
+}
+
 static struct unused *unused_of(const struct tensor *tensor)
 {
-        return &tensor->user->unused[tensor->is_evictable ? UNUSED_EVICTABLE : UNUSED_KEPT];
+        return &tensor->user->unused[unused_kind(tensor)];
 }
 
 uint64_t unused_n_bytes(const struct tensor *tensor)
@@ -35,7 +43,7 @@ static void unused_add(struct tensor *tensor)
         tensor->used = ++tensor->store->n_uses;
         tensor->is_aside = false;
         /* It could be had from now on. */
-        if (tensor->is_evictable)
+        if (unused_kind(tensor) != UNUSED_KEPT)
                 memory_freed(tensor->store);
 }
 
@@ -85,7 +93,11 @@ static void unused_return(struct tensor *tensor)
 void unused_update(struct tensor *tensor)
 {
         bool was_unused = !list_is_empty(&tensor->unused_link);
-        bool is_unused = tensor->name && !tensor->name->reservation && tensor->n_refs == 1;
+        uint32_t n_resting = tensor->n_resting > 0 && unused_kind(tensor) == UNUSED_SPILLABLE
+                                     ? tensor->n_resting
+                                     : 0;
+        bool is_unused = tensor->name && !tensor->name->reservation && !tensor->spilled &&
+                         tensor->n_refs == 1 + n_resting;
 
         if (was_unused && !is_unused) {
                 unused_remove(tensor);
@@ -95,6 +107,12 @@ void unused_update(struct tensor *tensor)
                 if (tensor->segment)
                         tensor->segment->asked_ms = 0;
         }
+}
+
+void tensor_rest(struct tensor *tensor, bool is_resting)
+{
+        tensor->n_resting += is_resting ? 1 : -1U;
+        unused_update(tensor);
 }
 
 static int used_compare(const void *ap, const void *bp)
@@ -152,6 +170,11 @@ struct tensor *unused_walk_next(struct unused_walk *walk, struct user *user, uin
         if (first)
                 first->user->unused[walk->kind].at = first->unused_link.next;
         return first;
+}
+
+void unused_walk_leave(struct unused_walk *walk, struct user *user)
+{
+        user->unused[walk->kind].at = &user->unused[walk->kind].tensors;
 }
 
 /* Is one of those who map it not worth asking? */

@@ -4,12 +4,14 @@
  *
  * Tensors that have a name and that nothing else in the daemon refers to: no handle, request, job,
  * loan or lease, and no write under way has reserved the name. Their memory can be had where there
- * is no other: an evictable one is deleted for it. They are kept by user and by kind, in the order
- * in which they were used last. Used is what a request refers to, from its arrival until the last
- * reference ends; it costs two links each time.
+ * is no other: an evictable one is deleted for it, one that may be spilled moves to a file. They
+ * are kept by user and by kind, in the order in which they were used last. Used is what a request
+ * refers to, from its arrival until the last reference ends; it costs two links each time.
  *
  * Invariant: a tensor is listed, asked for, or set aside, if, and only if, it has a name that is
- * not reserved, and one reference. What is listed keeps its segment.
+ * not reserved, one reference, and does not lie in a file already. What is listed keeps its
+ * segment. References of requests that wait for memory, and would have it fetched (spill.h), do not
+ * count if it may be spilled.
  *
  * Loop thread only.
  */
@@ -38,6 +40,9 @@ void unused_walk_begin(struct unused_walk *walk, struct store *store, enum unuse
  * none. It may be deleted, or used, before the walk goes on; no other may.
  */
 struct tensor *unused_walk_next(struct unused_walk *walk, struct user *user, uint64_t n_at_least);
+
+/* It meets none of the user's any more. */
+void unused_walk_leave(struct unused_walk *walk, struct user *user);
 
 /* What it takes of the bytes of its user. */
 uint64_t unused_n_bytes(const struct tensor *tensor);

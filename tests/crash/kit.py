@@ -101,6 +101,10 @@ class Daemon(daemons.Daemon):
         if "--busy-poll-us" not in options:
             options = ("--busy-poll-us", "0", *options)
         super().__init__(directory, *options, env=env)
+        self.spill_directory = None
+        for option, value in zip(options, options[1:]):
+            if option == "--spill-dir":
+                self.spill_directory = Path(value)
 
     def start(self):
         began = time.monotonic()
@@ -124,9 +128,26 @@ class Daemon(daemons.Daemon):
             except FileNotFoundError:
                 continue  # one went in between
 
+    def spilled(self):
+        """The files that it spilled tensors to, finished or not: {name: os.stat_result}"""
+        if not self.spill_directory:
+            return {}
+        while True:
+            try:
+                return {path.name: path.stat() for path in self.spill_directory.iterdir()
+                        if not path.name.startswith(".tensord")}
+            except FileNotFoundError:
+                continue  # one went in between
+
     def bounds(self, is_warm=False):
         """What it has now, at rest, to compare with later."""
         return Bounds(self, is_warm)
+
+
+def spilling(report):
+    """Options of a daemon that spills, to a directory of its own, on however full a disk."""
+    directory = report.directory / f"spill{len(report.daemons)}"
+    return "--spill-dir", str(directory), "--spill-limit", "1G"
 
 
 # ---- conservation ----
@@ -136,7 +157,8 @@ PLACES = ("live", "idle", "parked", "held", "catalog")
 
 def unbalanced(daemon):
     """What is not conserved, as text; empty if all is."""
-    stat, objects, again = daemon.stat(), daemon.objects(), daemon.stat()
+    stat, objects, files = daemon.stat(), daemon.objects(), daemon.spilled()
+    again = daemon.stat()
     if stat["memory"] != again["memory"]:
         return "it moves"
     memory, wrong = stat["memory"], []
@@ -148,6 +170,9 @@ def unbalanced(daemon):
         wrong.append(f"files {size}, reserved {reserved}, said to be in files {in_files}")
     if memory["used"] != in_files + memory["heap"] + memory["scratch"]:
         wrong.append(f"used is not the sum of its parts: {memory}")
+    spilled = sum(one.st_size for one in files.values())
+    if not spilled == memory["spilled"] == sum(row["spilled"] for row in stat["users"]):
+        wrong.append(f"files {sorted(files)} of {spilled}, said to be spilled {memory['spilled']}")
     if charged != memory["used"]:
         wrong.append(f"charged to users {charged}, used {memory['used']}")
     if sum(row["tensors"] for row in stat["users"]) != stat["tensors"]:

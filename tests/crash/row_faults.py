@@ -70,7 +70,8 @@ class Faults:
 
     def begin(self):
         """A daemon that was never told to fail."""
-        self.daemon = self.report.daemon(*OPTIONS, kind=faults.FaultyDaemon)
+        self.daemon = self.report.daemon(*OPTIONS, *kit.spilling(self.report),
+                                         kind=faults.FaultyDaemon)
         self.bounds = self.daemon.bounds()
         self.rss = self.daemon.resident()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""kill -9 at the system calls of fourteen stories: before and behind each one, of every thread."""
+"""kill -9 at the system calls of short stories: before and behind each one, of every thread."""
 import random
 import subprocess
 
@@ -14,7 +14,7 @@ FULL = {"points": None}
 LIMIT_S = (120, 3600)
 SANITIZED = False  # what is killed cannot report
 
-# The story of what is given back needs a daemon that is soon full.
+# The stories of what is given back need a daemon that is soon full.
 OPTIONS = ("--memory", "16M", "--threads", "2")
 
 
@@ -59,7 +59,7 @@ def run(counts, seed, report):
     (what,) = counts
     step = 1 if report.is_full else 7
     chance = random.Random(seed)
-    daemon = report.daemon(*OPTIONS)
+    daemon = report.daemon(*OPTIONS, *kit.spilling(report))
     calls, n_behind = set(), 0
     for name, story in scenarios.STORIES.items():
         ledger, words = live(daemon, story, 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fourteen short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
+"""Short stories of a daemon, for the rows that kill it, or starve it, anywhere in them.
 
 Each is a generator ``story(daemon, raw, ledger)``: what comes before its only ``yield`` is
 preparation, what comes behind it is what the row interferes with. All that a client may count on is
@@ -264,6 +264,32 @@ def shutdown(daemon, raw, ledger):
     daemon.process.wait(20)
 
 
+def spill(daemon, raw, ledger):
+    """Named tensors move to files and back; one is replaced there, one deleted."""
+    names = [f"s{i}" for i in range(6)]
+
+    def store(name_, number):
+        with ledger.writing(**{name_: pattern(number, 3 * MIB)}):
+            kit.store(raw, name_, pattern(number, 3 * MIB))
+
+    for i, name_ in enumerate(names[:5]):
+        store(name_, i)
+    yield
+    store(names[5], 5)  # there is room for five
+    spilled = [row["name"] for row in raw.call("list")["tensors"] if row.get("spilled")]
+    if not spilled:
+        raise kit.NotReached("nothing was spilled")
+    for name_ in names[:2]:
+        with ledger.writing():
+            if kit.load(raw, name_) != pattern(int(name_[1:]), 3 * MIB):
+                raise AssertionError(f"{name_} is another")
+    spilled = [row["name"] for row in raw.call("list")["tensors"] if row.get("spilled")]
+    with ledger.writing(**{spilled[0]: None}):
+        raw.call("delete", name=spilled[0])
+    store(names[0], 7)
+    store("more", 8)
+
+
 STORIES = {story.__name__: story for story in (
     create, put, seal, run, in_place, name, replace, delete, lease, reclaim, evict, grow,
-    compaction, shutdown)}
+    compaction, spill, shutdown)}

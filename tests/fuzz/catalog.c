@@ -442,18 +442,19 @@ static void check_tensor(struct tensor *tensor, const struct record *record, uns
 
         must(td_type_same(&tensor->desc.type, &record->desc.type));
         must(memcmp(tensor->id, record->tensor_id, 16) == 0);
-        must(tensor->n_bytes == record->n_data);
+        must(tensor_n_bytes(tensor) == record->n_data);
         must((tensor->state == TENSOR_MUTABLE) == record->is_mutable);
         must(tensor_is_shared(tensor) == record->is_shared);
         must(tensor->is_evictable == record->is_evictable);
         must((tensor->segment != NULL) == record->has_segment);
         if (!record->has_segment) {
-                must(tensor->n_bytes == 0 || memcmp(bytes, record->data, tensor->n_bytes) == 0);
+                must(tensor_n_bytes(tensor) == 0 ||
+                     memcmp(bytes, record->data, tensor_n_bytes(tensor)) == 0);
                 return;
         }
         must(segment_pin(tensor->segment) == 0);
         bytes = segment_data(tensor->segment);
-        for (uint64_t k = 0; k < tensor->n_bytes; k++)
+        for (uint64_t k = 0; k < tensor_n_bytes(tensor); k++)
                 must(bytes[k] == pattern(i_file, TD_HEADER_BYTES + k), "byte %" PRIu64, k);
         segment_unpin(tensor->segment);
 }
@@ -561,7 +562,7 @@ static void look(struct store *store, bool with_ops, struct dump *dump)
                 dump_number(dump, tensor_is_shared(tensor));
                 dump_number(dump, tensor->segment ? segment_id(tensor->segment) : 0);
                 if (tensor->heap)
-                        dump_raw(dump, tensor->heap, tensor->n_bytes);
+                        dump_raw(dump, tensor->heap, tensor_n_bytes(tensor));
         }
         /* Where nothing is named a store leaves nothing, and what became of operations neither. */
         for (unsigned i = 0; i < N_UIDS * N_RECORDS && figures.n_names > 0 && with_ops; i++) {

@@ -96,7 +96,8 @@ ssize_t __wrap_getrandom(void *bytes, size_t n_bytes, unsigned flags)
 
 static uint64_t sum_of(const struct tensor *tensor)
 {
-        return tensor->heap ? XXH3_64bits(tensor->heap, tensor->n_bytes) : tensor->n_bytes;
+        return tensor->heap ? XXH3_64bits(tensor->heap, tensor_n_bytes(tensor))
+                            : tensor_n_bytes(tensor);
 }
 
 /* Take over what the store says, as an answer just told. */
@@ -160,7 +161,7 @@ static void check_put(const struct peer *peer, const struct asked *asked)
         must(store_find(service->store, peer_uids[peer->uid_index], names[asked->name], &tensor) ==
              0);
         must(td_type_same(&tensor->desc.type, asked->type));
-        for (uint64_t i = 0; i < tensor->n_bytes; i++)
+        for (uint64_t i = 0; i < tensor_n_bytes(tensor); i++)
                 must(tensor->heap[i] == asked->fill, "not what was put");
 }
 

@@ -278,6 +278,57 @@ START_TEST(test_what_a_record_may_be)
 }
 END_TEST
 
+/* In a file: sealed, shared or not, of some elements, and just as many bytes behind the header. */
+START_TEST(test_what_may_be_spilled)
+{
+        const struct td_type type = { TD_INT64, 2, { 20, 3 } };
+        struct log log;
+        struct record read, record;
+        uint32_t n_bytes;
+
+        /* 0: as it is, 1: shared, 2: in a segment, too, 3: mutable, 4: longer, 5: shorter,
+         * 6: shorter than a header, 7: longer than any file, 8: without elements, 9: cut */
+        for (unsigned i = 0; i < 10; i++) {
+                record = record_commit("it", type, NULL);
+                record.has_segment = i == 2;
+                record.is_spilled = true;
+                record.is_shared = i == 1;
+                record.is_mutable = i == 3;
+                record.check = UINT64_C(0x123456789abcdef0);
+                if (i == 8) {
+                        record.desc.type.shape[0] = 0;
+                        record.n_data = 0;
+                }
+                record.file_bytes = TD_HEADER_BYTES + record.n_data;
+                if (i == 4)
+                        record.file_bytes++;
+                else if (i == 5)
+                        record.file_bytes--;
+                else if (i == 6)
+                        record.file_bytes = TD_HEADER_BYTES - 1;
+                else if (i == 7)
+                        record.file_bytes = (uint64_t)INT64_MAX + 1;
+                log = (struct log){ 0 };
+                log_add(&log, &record);
+                if (i == 9) {
+                        n_bytes = 64 + 16 + 2 * 16 + 24;
+                        memcpy(log.bytes + 8, &n_bytes, sizeof(n_bytes));
+                        record_move(log.bytes, LOG_BASE, log.bytes, n_bytes);
+                }
+                ck_assert_int_eq(record_read(log.bytes, log.n_bytes, LOG_BASE, &read, &n_bytes),
+                                 i < 2 ? 0 : RECORD_E_DAMAGED);
+                if (i > 1)
+                        continue;
+                ck_assert(read.is_spilled && !read.has_segment && !read.data);
+                ck_assert(read.is_shared == (i == 1) && !read.is_mutable);
+                ck_assert_uint_eq(read.check, record.check);
+                ck_assert_uint_eq(read.file_bytes, TD_HEADER_BYTES + 480);
+                ck_assert_uint_eq(read.random[3], 0xa5);
+                ck_assert_uint_eq(n_bytes, log.n_bytes);
+        }
+}
+END_TEST
+
 START_TEST(test_names_are_bounded)
 {
         static const uint8_t data[8];
@@ -343,6 +394,7 @@ int main(void)
         tcase_add_test(tcase, test_forged_records);
         tcase_add_test(tcase, test_shapes_that_overflow);
         tcase_add_test(tcase, test_what_a_record_may_be);
+        tcase_add_test(tcase, test_what_may_be_spilled);
         tcase_add_test(tcase, test_names_are_bounded);
         tcase_add_test(tcase, test_walk_ends);
         suite_add_tcase(suite, tcase);

@@ -38,20 +38,6 @@ static void forget(struct store *store)
         ck_assert_uint_eq(kit_files("", NULL), 0);
 }
 
-static char *first_file(const char *containing, char path[320])
-{
-        DIR *dir = opendir(kit_directory);
-        struct dirent *entry;
-
-        path[0] = '\0';
-        while ((entry = readdir(dir)))
-                if (strstr(entry->d_name, containing))
-                        snprintf(path, 320, "%s/%s", kit_directory, entry->d_name);
-        closedir(dir);
-        ck_assert_str_ne(path, "");
-        return path;
-}
-
 /* A daemon that names, keeps unnamed and idle ones, and is gone without a word. */
 static void live_and_die(void)
 {
@@ -101,7 +87,7 @@ START_TEST(test_mapped_strays_are_held)
 
         KIT_FORKED(live_and_die());
         /* Map all three, as clients do; the named one stays a tensor, the others are nobody's. */
-        fd = open(first_file("1000.", path), O_RDWR);
+        fd = open(kit_first("1000.", path), O_RDWR);
         ck_assert_int_eq(fstat(fd, &st), 0);
         map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
         close(fd);
@@ -140,7 +126,7 @@ START_TEST(test_lost_is_told)
         ck_assert_int_eq(kit_name(store, kit_small(store, user, 2), "small", NULL), 0);
         user_unref(user);
         store_free(store);
-        first_file("1000.", path);
+        kit_first("1000.", path);
         if (_i == 0) {
                 ck_assert_int_eq(unlink(path), 0);
         } else if (_i == 1) {
@@ -196,7 +182,7 @@ START_TEST(test_refuses_and_changes_nothing)
         int fd, r;
 
         KIT_FORKED(live_and_die());
-        fd = open(first_file(".catalog", path), O_RDWR);
+        fd = open(kit_first(".catalog", path), O_RDWR);
         ck_assert_int_eq(pread(fd, kept, CATALOG_MIN, 0), CATALOG_MIN);
         memcpy(bytes, kept, CATALOG_MIN);
         if (_i == 0)

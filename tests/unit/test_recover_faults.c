@@ -11,13 +11,11 @@
 
 #include "base/error.h"
 #include "store/lease.h"
-#include "store_kit.h"
+#include "spill_kit.h"
 
-#define LIMIT (64 * KIT_MIB)
-#define UID 1000
 #define OTHER 1001
 
-static const struct op_id put = { true, "it was put here" }, both = { true, "a group of two." },
+static const struct op_id once = { true, "it was put here" }, both = { true, "a group of two." },
                           gone = { true, "it was deleted." };
 
 static struct tensor *committed(struct store *store, struct tensor *tensor, const char *name)
@@ -63,7 +61,7 @@ static void name_mutable(struct store *store, struct user *user)
 /* A catalog that holds every kind of record, and segments. */
 static void first_life(void)
 {
-        struct store *store = kit_store(LIMIT);
+        struct store *store = spilling();
         struct user *user = kit_user(store, UID), *other = kit_user(store, OTHER);
         char path[200], random[2 * SHM_RANDOM + 1] = "";
         struct tensor *tensor;
@@ -80,9 +78,11 @@ static void first_life(void)
         ck_assert_int_eq(store_share(store, tensor, true, NULL), 0);
         committed(store, kit_small(store, other, 7), "theirs");
         committed(store, kit_small(store, user, 8), "small");
-        ck_assert_int_eq(kit_name(store, kit_small(store, user, 2), "small", &put), 0);
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 2), "small", &once), 0);
         committed(store, kit_small(store, user, 9), "late");
         ck_assert_int_eq(store_delete(store, UID, "late", NULL), 0);
+        put(store, "spilled", 11);
+        out(store, "spilled");
         tensor = committed(store, kit_tensor(store, user, 2000, 4), "lost");
         for (unsigned i = 0; i < SHM_RANDOM; i++)
                 sprintf(random + 2 * i, "%02x", tensor->segment->random[i]);
@@ -93,7 +93,7 @@ static void first_life(void)
         store_free(store);
 }
 
-static bool is_there(struct store *store, uid_t uid, const char *name, double seed)
+static bool is_as_it_was(struct store *store, uid_t uid, const char *name, double seed)
 {
         struct tensor *tensor;
 
@@ -107,9 +107,9 @@ static void check_all(struct store *store, bool has_ledger)
         struct store_figures figures = kit_check(store);
         struct tensor *tensor;
 
-        ck_assert(is_there(store, UID, "small", 2) && is_there(store, UID, "large", 5) &&
-                  is_there(store, UID, "pair", 6) && is_there(store, UID, "shared", 3) &&
-                  is_there(store, OTHER, "theirs", 7));
+        ck_assert(is_as_it_was(store, UID, "small", 2) && is_as_it_was(store, UID, "large", 5) &&
+                  is_as_it_was(store, UID, "pair", 6) && is_as_it_was(store, UID, "shared", 3) &&
+                  is_as_it_was(store, OTHER, "theirs", 7));
         ck_assert_int_eq(store_find_shared(store, UID, "shared", &tensor), 0);
         ck_assert_int_eq(store_find_shared(store, UID, "large", &tensor), STORE_E_NOT_FOUND);
         ck_assert_int_eq(store_find(store, UID, "mutable", &tensor), 0);
@@ -119,12 +119,14 @@ static void check_all(struct store *store, bool has_ledger)
         ck_assert_int_eq(store_find(store, UID, "late", &tensor), STORE_E_NOT_FOUND);
         ck_assert_int_eq(store_recall(store, UID, &gone, &tensor), 0);
         ck_assert_ptr_null(tensor);
-        ck_assert_int_eq(store_recall(store, UID, &put, &tensor), 0);
+        ck_assert_int_eq(store_recall(store, UID, &once, &tensor), 0);
         ck_assert_str_eq(tensor_name(tensor), "small");
         ck_assert_int_eq(store_recall(store, UID, &both, &tensor), 0);
         ck_assert_str_eq(tensor_name(tensor), "large");
         ck_assert_str_eq(tensor_name(store_recall_name(store, UID, &both, "pair")), "pair");
-        ck_assert_uint_eq(figures.n_names, 6);
+        ck_assert(tensor_is_spilled(find(store, "spilled")));
+        ck_assert_uint_eq(kit_spilled(""), 1);
+        ck_assert_uint_eq(figures.n_names, 7);
         ck_assert_uint_eq(figures.n_lost, 1);
         ck_assert_uint_eq(figures.held, 0);
         ck_assert_uint_eq(kit_files(".new", NULL), 0);
@@ -198,6 +200,8 @@ static void prepare(enum kind kind)
         leave_file("1002.1123456789abcdef0123456789abcdef", 8192);
         leave_file("new.0123456789abcdef0123456789abcdef", 8192);
         leave_file("new.ffffffffffffffffffffffffffffffff", 8192);
+        kit_spill_make("tensord.0123456789abcdef0123456789abcdef.npy");
+        kit_spill_make("tensord.0123456789abcdef0123456789abcdef.part");
         if (kind == OLD)
                 make_old();
 }
@@ -207,6 +211,7 @@ static bool start_without(long n, enum kind kind, unsigned *n_refusedp)
 {
         struct store_config config = { .prefix = KIT_PREFIX,
                                        .directory = kit_directory,
+                                       .spill_directory = kit_spill,
                                        .limit = LIMIT };
         unsigned n_open, n_mapped;
         struct store *store = NULL;
@@ -248,13 +253,13 @@ START_TEST(test_every_call_fails)
                 first_life();
         /* what is made once in a process */
         error_origin(-faults_error);
-        store_free(kit_store(LIMIT));
+        store_free(spilling());
         for (n = 0; has_failed; n++) {
                 struct store *store;
 
                 ck_assert_int_lt(n, 10000);
                 has_failed = start_without(n, kind, &n_refused);
-                store = kit_store(LIMIT);
+                store = spilling();
                 if (kind == EMPTY)
                         ck_assert_uint_eq(kit_check(store).n_names, 0);
                 else
@@ -264,6 +269,7 @@ START_TEST(test_every_call_fails)
         printf("recover: %ld calls failed, %u starts refused\n", n - 1, n_refused);
         ck_assert_uint_ge(n_refused, kind == EMPTY ? 10 : 50);
         kit_clear();
+        clear_spill();
 }
 END_TEST
 
@@ -288,7 +294,7 @@ START_TEST(test_what_is_left_alone)
         ck_assert_int_eq(unlink(link), 0);
         ck_assert_uint_eq(kit_files("0123456789abcdef", NULL), 1);
         ck_assert_uint_eq(kit_files(".00000000000000000000000000000000", NULL), 1);
-        ck_assert(is_there(store, store->self->uid, "it", 1));
+        ck_assert(is_as_it_was(store, store->self->uid, "it", 1));
         ck_assert_uint_eq(kit_check(store).n_lost, 0);
         store_free(store);
         kit_clear();
@@ -300,6 +306,7 @@ int main(void)
         Suite *suite = suite_create("recover_faults");
         TCase *tcase = tcase_create("recover_faults");
 
+        tcase_add_checked_fixture(tcase, kit_spill_begin, kit_spill_end);
         tcase_set_timeout(tcase, 60);
         if (FAULTS_WORK)
                 tcase_add_loop_test(tcase, test_every_call_fails, 0, 6);

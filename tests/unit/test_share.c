@@ -41,8 +41,9 @@ static struct segment *copied(struct store *store, struct tensor *tensor)
         unsigned n_pinned;
         bool is_ready;
 
-        ck_assert_int_eq(store_reserve(store, tensor->user, NULL, tensor->n_bytes, &to, &is_ready),
-                         0);
+        ck_assert_int_eq(
+                store_reserve(store, tensor->user, NULL, tensor_n_bytes(tensor), &to, &is_ready),
+                0);
         ck_assert_int_eq(tensor_copy(tensor, tensor->segment, to, is_ready, &n_pinned), 0);
         ck_assert_uint_eq(n_pinned, 2);
         segment_unpin(tensor->segment);

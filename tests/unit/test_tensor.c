@@ -12,7 +12,7 @@ START_TEST(test_small_lives_in_the_heap)
         uint64_t id;
 
         ck_assert_int_eq(tensor->state, TENSOR_SEALED);
-        ck_assert_ptr_nonnull(tensor->heap);
+        ck_assert(tensor->heap);
         ck_assert_ptr_null(tensor->segment);
         ck_assert_uint_eq(kit_check(store).heap, 8);
         ck_assert_uint_eq(user->used[RESOURCE_BYTES], 8);
@@ -48,7 +48,7 @@ START_TEST(test_of_no_elements)
         store_free(store);
         store = kit_store(LIMIT);
         ck_assert_int_eq(store_find(store, 1000, "none", &tensor), 0);
-        ck_assert_uint_eq(tensor->n_bytes, 0);
+        ck_assert_uint_eq(tensor_n_bytes(tensor), 0);
         ck_assert_int_eq(tensor->desc.type.ndim, 1);
         ck_assert_int_eq(store_delete(store, 1000, "none", NULL), 0);
         store_free(store);
