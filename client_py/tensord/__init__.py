@@ -49,7 +49,9 @@ from ._data_types import can_cast, finfo, iinfo, isdtype, result_type
 from ._define import Function
 from ._errors import TensordError
 from ._einsum import einsum
-from ._files import read_csv
+from ._csv import csv_batches, read_csv
+from ._files import save, savez
+from ._json import from_json, to_json
 from ._elementwise import (
     abs,
     add,

@@ -352,28 +352,40 @@ class Client:
         return Tensor(self, native)._map(_MODES[mode], True)
 
     def load(self, path, name=None, replace=False, evictable=False):
-        """Store the array of an ``.npy`` file.
+        """Store the array of an ``.npy`` file, or those of an ``.npz`` file.
 
         Parameters
         ----------
         path : str or path
         name, replace, evictable
-            As for `put`.
+            As for `put`; an ``.npz`` file has names of its own, which are none here.
 
         Returns
         -------
-        Array
+        Array, or dict of str to Array
+            Of an ``.npz`` file a dict; one array after the other is read and stored.
 
         Raises
         ------
         FileError
-            The file is no whole ``.npy`` file, or holds objects.
+            The file is no whole one of numpy's, or holds objects.
+        ArgumentError
+            A name for an ``.npz`` file: give the arrays names, ``put(arrays["a"], name)``.
         DtypeError
             Its dtype is not kept.
         OSError
             It cannot be read.
         """
-        return self.put(_files.open_npy(path), name, replace, evictable=evictable)
+        found = _files.open_arrays(path)
+        if isinstance(found, numpy.ndarray):
+            return self.put(found, name, replace, evictable=evictable)
+        if name is not None:
+            raise error(
+                "bad_arguments",
+                f"load: {os.fspath(path)} has several arrays, so {name!r} names none of them; "
+                "give each its own with put()",
+            )
+        return {key: self.put(array, evictable=evictable) for key, array in found}
 
     # ---- names ----
 

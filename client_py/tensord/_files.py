@@ -1,104 +1,137 @@
 # SPDX-License-Identifier: MIT
-"""Files: ``.npy`` and CSV."""
+"""Files of numpy's: ``.npy`` and ``.npz``.
 
-import csv
+What is written appears under its name when it is complete, or not at all.
+"""
+
+import contextlib
 import os
+import secrets
+import zipfile
+import zlib
 
 import numpy
 
+from ._array import Array
+from ._dtypes import native_array
 from ._errors import error
 
+_ZIP = b"PK\x03\x04", b"PK\x05\x06"  # the second: without members
 
-def open_npy(path):
-    """The array of an ``.npy`` file, mapped; see `Client.load`."""
+
+def open_arrays(path):
+    """What `Client.load` stores: the array of an ``.npy`` file, mapped; of an ``.npz`` file,
+    (name, array) of each, one after the other.
+    """
+    where = os.fspath(path)
+    prefix = numpy.lib.format.MAGIC_PREFIX
     with open(path, "rb") as file:
-        magic = file.read(len(numpy.lib.format.MAGIC_PREFIX))
-    if magic != numpy.lib.format.MAGIC_PREFIX:
-        raise error("bad_file", f"{os.fspath(path)} is no .npy file")
+        magic = file.read(len(prefix))
+    if magic.startswith(_ZIP):
+        return _members(path, where)
+    if magic != prefix:
+        raise error("bad_file", f"{where} is no .npy file, and no .npz file")
     try:
         return numpy.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as problem:
-        raise error("bad_file", f"{os.fspath(path)}: {problem}") from None
+        raise error("bad_file", f"{where}: {problem}") from None
 
 
-def read_csv(path, columns=None):
-    """Columns of numbers from a CSV file whose first row names them.
+def _members(path, where):
+    try:
+        with numpy.load(path, allow_pickle=False) as file:
+            for name in file.files:
+                try:
+                    yield name, file[name]
+                except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as problem:
+                    raise error("bad_file", f"{where}: array {name!r}: {problem}") from None
+    except (zipfile.BadZipFile, EOFError) as problem:
+        raise error("bad_file", f"{where}: {problem}") from None
+
+
+@contextlib.contextmanager
+def _complete(path, suffix):
+    """A file to be written, which gets the name at the end of the block."""
+    path = os.fspath(path)
+    if not path.endswith(suffix):
+        path += suffix
+    made = os.path.join(os.path.dirname(path), f".tensord.{secrets.token_hex(8)}")
+    fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(fd)
+        os.replace(made, path)
+    except BaseException:
+        os.unlink(made)
+        raise
+
+
+def _ndarray(x):
+    return numpy.asarray(x) if isinstance(x, Array) else native_array(x)[0]
+
+
+def save(file, x):
+    """Write an array to an ``.npy`` file, from its memory, without a copy.
 
     Parameters
     ----------
-    path : str or path
-        UTF-8, comma-separated, quoted as usual; blank lines are skipped.
-    columns : sequence of str, optional
-        Which columns, in this order; all, as they stand, where it is left out.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        One array of shape (rows,), float64, for each column.
+    file : str, path, or file opened to write bytes
+        Of a path, ``.npy`` is appended where it does not end in it. The file is there when it is
+        complete; one that was there before is replaced.
+    x : Array or array_like
 
     Raises
     ------
-    FileError
-        A row has not as many fields as there are names, a field of a wanted column is no number, a
-        name is missing or stands twice, or the file is empty or no text. The message names row
-        (from 1, the header being row 1) and column.
+    DtypeError
     OSError
-        It cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile, tensord
+    >>> path = os.path.join(tempfile.mkdtemp(), "x.npy")
+    >>> tensord.save(path, tensord.arange(3.0))
+    >>> tensord.load(path)
+    Array([0., 1., 2.], shape=(3,), dtype=float64, 24 bytes)
     """
-    where = os.fspath(path)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, None)
-            if not header:
-                raise error("bad_file", f"{where}: there is no header in row 1")
-            wanted = _find_columns(where, header, columns)
-            rows = [_read_row(where, reader.line_num, header, wanted, row) for row in reader if row]
-    except UnicodeDecodeError as problem:
-        raise error("bad_file", f"{where} is no UTF-8 text: {problem}") from None
-    except csv.Error as problem:
-        raise error("bad_file", f"{where}: row {reader.line_num}: {problem}") from None
-    values = numpy.array(rows, dtype=numpy.float64).reshape(len(rows), len(wanted))
-    return {
-        header[column]: numpy.ascontiguousarray(values[:, i]) for i, column in enumerate(wanted)
-    }
+    array = _ndarray(x)
+    with contextlib.nullcontext(file) if hasattr(file, "write") else _complete(file, ".npy") as to:
+        numpy.save(to, array, allow_pickle=False)
 
 
-def _find_columns(where, header, columns):
-    for name in header:
-        if header.count(name) > 1:
-            raise error("bad_file", f"{where}: row 1 has column {name!r} twice")
-    if columns is None:
-        return list(range(len(header)))
-    for name in columns:
-        if name not in header:
-            raise error(
-                "bad_file", f"{where}: row 1 has no column {name!r}, but {', '.join(header)}"
-            )
-    return [header.index(name) for name in columns]
+def savez(file, *arrays, compress=False, **named):
+    """Write arrays to an ``.npz`` file, each under a name.
 
+    Parameters
+    ----------
+    file : str, path, or file opened to write bytes
+        As for `save`, with ``.npz``.
+    *arrays : Array or array_like
+        Named ``arr_0``, ``arr_1``, and so on.
+    compress : bool
+    **named : Array or array_like
 
-def _read_row(where, number, header, wanted, row):
-    if len(row) < len(header):
-        raise error(
-            "bad_file",
-            f"{where}: row {number} has {len(row)} fields, not {len(header)}: "
-            f"column {header[len(row)]!r} is missing",
-        )
-    if len(row) > len(header):
-        raise error(
-            "bad_file",
-            f"{where}: row {number} has {len(row)} fields, not {len(header)}: "
-            f"{row[len(header)]!r} follows column {header[-1]!r}",
-        )
-    values = []
-    for column in wanted:
-        try:
-            values.append(float(row[column]))
-        except ValueError:
-            raise error(
-                "bad_file",
-                f"{where}: row {number}, column {header[column]!r}: "
-                f"{row[column]!r} is no number",
-            ) from None
-    return values
+    Raises
+    ------
+    ArgumentError
+        Two arrays of one name.
+    DtypeError
+    OSError
+
+    Examples
+    --------
+    >>> import os, tempfile, tensord
+    >>> path = os.path.join(tempfile.mkdtemp(), "both.npz")
+    >>> tensord.savez(path, a=tensord.arange(3.0), b=tensord.ones(2))
+    >>> tensord.load(path)["b"]
+    Array([1., 1.], shape=(2,), dtype=float64, 16 bytes)
+    """
+    members = {f"arr_{i}": array for i, array in enumerate(arrays)}
+    for name in named:
+        if name in members:
+            raise error("bad_arguments", f"savez: two arrays are named {name!r}")
+    members = {name: _ndarray(array) for name, array in (members | named).items()}
+    write = numpy.savez_compressed if compress else numpy.savez
+    with contextlib.nullcontext(file) if hasattr(file, "write") else _complete(file, ".npz") as to:
+        write(to, **members)

@@ -412,14 +412,13 @@ def test_load(client, tmp_path, order):
 def test_load_refused(client, tmp_path):
     numpy.save(tmp_path / "objects.npy", numpy.array([{}, []], dtype=object), allow_pickle=True)
     numpy.save(tmp_path / "half.npy", numpy.ones(3, "float16"))
-    numpy.savez(tmp_path / "zip.npz", a=numpy.arange(3))
     numpy.save(tmp_path / "whole.npy", numpy.arange(1000.0))
     whole = (tmp_path / "whole.npy").read_bytes()
     (tmp_path / "cut.npy").write_bytes(whole[:-8])
     (tmp_path / "head.npy").write_bytes(whole[:20])
     (tmp_path / "text.npy").write_text("not an array")
     (tmp_path / "empty.npy").write_bytes(b"")
-    for name in ("objects.npy", "zip.npz", "cut.npy", "head.npy", "text.npy", "empty.npy"):
+    for name in ("objects.npy", "cut.npy", "head.npy", "text.npy", "empty.npy"):
         with pytest.raises(tensord.FileError) as caught:
             client.load(tmp_path / name, "x")
         assert name in str(caught.value)
