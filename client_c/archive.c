@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "client.h"
-#include "infer.h"
+#include "tensord/infer_client.h"
 #include "npy.h"
 
 #define MANIFEST "MANIFEST"

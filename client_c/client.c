@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "infer.h"
+#include "tensord/infer_client.h"
 
 #define TIMEOUT_MS 5000
 

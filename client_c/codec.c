@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "infer.h"
+#include "tensord/infer_client.h"
 #include "tensord/order.h"
 
 static const char *const method_names[] = {

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "infer.h"
+#include "tensord/infer_client.h"
 #include "tensord/order.h"
 
 #define SQUARE 32

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "infer.h"
+#include "tensord/infer_client.h"
 
 static uint64_t big_endian(const uint8_t *bytes, unsigned n)
 {

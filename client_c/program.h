@@ -9,7 +9,7 @@
 #pragma once
 
 #include "client.h"
-#include "infer.h"
+#include "tensord/infer_client.h"
 
 struct builder_input {
         td_tensor *tensor; /* borrowed; NULL: an immediate or a parameter */

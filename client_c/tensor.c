@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "infer.h"
+#include "tensord/infer_client.h"
 
 /* ---- life ---- */
 

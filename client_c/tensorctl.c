@@ -21,7 +21,7 @@
 
 #include "archive.h"
 #include "client.h"
-#include "infer.h"
+#include "tensord/infer_client.h"
 #include "json.h"
 #include "npy.h"
 #include "tensord/prefix.h"

@@ -17,12 +17,12 @@ import numpy
 from . import _native
 from ._dtypes import DTYPES
 from ._errors import error
-from ._force import force, may_fail, track
-from ._graph import Input, Node, Value, infer, innermost, lookup, user_place, values_of
+from ._force import PENDING_MAX, force, may_fail, track
+from ._graph import OPS, Input, Node, Value, infer, innermost, lookup, user_place, values_of
 from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._naming import how_named
-from ._operands import Constant, Scalar, as_operand, weak_number
+from ._operands import Constant, Scalar, as_operand, operand_for, weak_number, weak_numbers
 from ._operators import Operators
 from ._tensor import Tensor
 from ._timeouts import milliseconds
@@ -40,20 +40,16 @@ def _count_references():
 _ALONE = _count_references()
 
 
-def compute(op, args, attrs=None, client=None):
-    """The results of an operation, pending: an array, or a tuple of them if it has several.
+#: The results of an operation, pending: an array, or a tuple of them if it has several. What may
+#: fail on its data is computed now, and so is what has a shape that depends on them.
+#:
+#: compute(op, args, attrs=None, client=None): operands (arrays, numbers, arrays of numpy's) in a
+#: tuple; the client is who computes, where no array says it; without, the default one.
+compute = _native.compute
 
-    What may fail on its data is computed now, and so is what has a shape that depends on them.
 
-    Parameters
-    ----------
-    op : str
-    args : sequence of operand
-        Arrays, numbers, arrays of numpy's.
-    attrs : dict, optional
-    client : Client, optional
-        Who computes, where no array says it; without, the default one.
-    """
+def _compute_any(op, args, attrs, client):
+    """The same for what `_native.compute` leaves to Python."""
     client = client_of(args, client)
     if any(isinstance(arg, TracedNumber) for arg in args):
         args, is_number = _met(args, args[1:] if op == "where" else args)
@@ -175,7 +171,7 @@ def evaluate(*arrays):
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-class Array(Operators):
+class Array(_native.Array, Operators):
     """An array that the daemon computes, and keeps.
 
     It has the operators and methods of numpy's arrays and of the array API standard. What they
@@ -196,18 +192,7 @@ class Array(Operators):
     dtype : numpy.dtype
     """
 
-    __slots__ = (
-        "_client",
-        "shape",
-        "_number",
-        "_value",
-        "_base",
-        "_step",
-        "_seen",
-        "_lies",
-        "_is_fixed",
-        "__weakref__",
-    )
+    __slots__ = ("__weakref__",)
     _rank = 1
     node = None
 
@@ -216,29 +201,24 @@ class Array(Operators):
         self.shape = value.shape
         self._number = value._number
         self._value = value
-        self._base = self._step = self._seen = None
         self._lies = None  # a view that lost its base: strides in elements; None: in C order
         self._is_fixed = False  # others know its value by a name, so it is not assigned to
 
     # ---- its value ----
 
-    def _operand(self):
+    def _operand_of_view(self):
+        """What stands for a view in a program; ``_operand`` asks it."""
         base = self._base
-        if base is None:
-            value = self._value
-        else:
-            value = self._look(base)
-            if base._base is None and sys.getrefcount(base) <= _ALONE:
-                # Nobody can write the base any more, or see it.
-                self._lies = self._element_strides()
-                self._value, self._is_fixed = value, not self._is_writable
-                self._base = self._step = self._seen = None
+        value = self._look(base)
+        if base._base is None and sys.getrefcount(base) <= _ALONE:
+            # Nobody can write the base any more, or see it.
+            self._lies = self._element_strides()
+            self._value, self._is_fixed = value, not self._is_writable
+            self._base = self._step = self._seen = None
+            return self._operand()
         if type(value) is not Value or value.node is not None:
             return value
-        if self._base is None:
-            self._value = value.leaf
-        else:
-            self._seen = self._seen[0], value.leaf
+        self._seen = self._seen[0], value.leaf
         return value.leaf
 
     def _look(self, base):
@@ -270,8 +250,7 @@ class Array(Operators):
             self._seen = self._seen[0], tensor
         return tensor
 
-    def _make(self, op, args, attrs=None):
-        return compute(op, args, attrs)
+    _make = staticmethod(compute)
 
     def _copy(self):
         """Another array of the same value, which two share until one of them is assigned to. That
@@ -648,3 +627,20 @@ def opened(tensor, is_fixed):
     array = Array(None, tensor)
     array._is_fixed = is_fixed and not tensor.is_mutable
     return array
+
+
+_native.set_package(
+    {
+        "Node": Node,
+        "Value": Value,
+        "Array": Array,
+        "Tensor": Tensor,
+        "Scalar": Scalar,
+        "numbers": OPS,
+        "operators": Operators,
+        "compute": _compute_any,
+        "operand_for": operand_for,
+        "weak": weak_numbers(),
+        "pending_max": PENDING_MAX,
+    }
+)

@@ -11,7 +11,6 @@ does not depend on the step stays outside of the loop by itself; what a body use
 becomes the loop's captures.
 """
 
-import itertools
 import os
 import sys
 
@@ -20,13 +19,13 @@ from ._errors import TensordError, error
 from ._operands import Parameter
 from ._operators import Operators
 
-_OPS = {name: (number, n_results) for name, number, n_results, _, _ in _native.OPS}
+OPS = {name: (number, n_results) for name, number, n_results, _, _ in _native.OPS}
 
 
 def lookup(op):
     """(number, number of results) of an operation."""
     try:
-        return _OPS[op]
+        return OPS[op]
     except (KeyError, TypeError):
         raise error("unknown_op", f"there is no operation {op!r}") from None
 
@@ -66,7 +65,6 @@ def innermost(operands):
     return found
 
 
-_serials = itertools.count()
 _here = os.path.dirname(__file__)
 
 
@@ -78,11 +76,18 @@ def user_place():
     return frame.f_code.co_filename, frame.f_lineno
 
 
-class Node:
+class Node(_native.Node):
     """One operation on operands; op None: a value that a loop hands to its body.
 
     Attributes
     ----------
+    op : str or None
+    args : tuple of operand
+    attrs : dict or None
+    block : Block or None
+    loop : Loop or None
+    serial : int
+        Above those of its operands' nodes.
     results : list of weak reference to Value, or None
         Of a node with several results.
     run : Run or None
@@ -91,7 +96,7 @@ class Node:
         File and line that wrote it, where it may fail and runs later.
     """
 
-    __slots__ = ("op", "args", "attrs", "block", "loop", "serial", "results", "run", "place")
+    __slots__ = ("__weakref__",)
 
     def __init__(self, op, args=(), attrs=None, block=None, loop=None):
         self.op = op
@@ -99,8 +104,6 @@ class Node:
         self.attrs = attrs
         self.block = block
         self.loop = loop
-        self.serial = next(_serials)  # above those of its operands' nodes
-        self.results = self.run = self.place = None
 
 
 class Loop:
@@ -119,26 +122,35 @@ class Loop:
     )
 
 
-class Value(Operators):
+class Value(_native.Value, Operators):
     """What an operation of a program will yield; operators on it add operations.
 
     Attributes
     ----------
+    node : Node or None
+        None: it exists, as leaf.
+    leaf : operand or None
+    index : int
+        Among the results of its node.
+    cost : int
+        Nodes that have to be computed for it: at most so many.
+    was_live : bool
+        Was it computed before, but not kept?
     shape : tuple of (int or None)
         None: an extent that depends on data. Such a value can only be an output.
     dtype : numpy.dtype
     """
 
-    __slots__ = ("node", "key", "shape", "_number", "leaf", "cost", "was_live", "__weakref__")
+    __slots__ = ("__weakref__",)
     _rank = 2
 
-    def __init__(self, node, key, type_, leaf=None):
-        self.node = node  # None: it exists, as leaf
-        self.key = key
+    def __init__(self, node, index, type_, leaf=None):
+        if node is not None:
+            self.node = node
+            self.serial = node.serial
+            self.index = index
         self._number, self.shape = type_
         self.leaf = leaf
-        self.cost = 0  # nodes that have to be computed for it: at most so many
-        self.was_live = False  # was it computed before, but not kept?
 
     def __repr__(self):
         return f"<tensord.Value shape={self.shape} dtype={self.dtype}>"
@@ -167,7 +179,7 @@ class Input(Value):
     __slots__ = ()
 
     def __init__(self, leaf):
-        super().__init__(None, id(self), (leaf._number, leaf.shape), leaf)
+        super().__init__(None, 0, (leaf._number, leaf.shape), leaf)
 
 
 def apply(op, args, attrs=None, beside=()):
@@ -179,13 +191,13 @@ def apply(op, args, attrs=None, beside=()):
     node = Node(op, args, attrs, innermost((*args, *beside) if beside else args))
     types = infer(node)
     if len(types) == 1:
-        return Value(node, (node.serial, 0), types[0])
+        return Value(node, 0, types[0])
     return values_of(node, types)
 
 
 def values_of(node, types):
     """The results of a node, of these types."""
-    return tuple([Value(node, (node.serial, i), type_) for i, type_ in enumerate(types)])
+    return tuple([Value(node, i, type_) for i, type_ in enumerate(types)])
 
 
 def unknown_shape(op):

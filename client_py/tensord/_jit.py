@@ -175,7 +175,7 @@ class _Trace:
             operand = as_operand(leaf)
             kind, type_ = Array, (operand._number, operand.shape)
         node = Node(None, block=block)
-        value = Value(node, (node.serial, 0), type_)
+        value = Value(node, 0, type_)
         self._parameters.append(value)
         return kind(client, value)
 

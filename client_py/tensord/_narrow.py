@@ -93,7 +93,7 @@ def _make_part(value, index, parts, is_alone):
     value.was_live = True
     if node.op in ELEMENTWISE:
         new = Node(node.op, tuple(parts), node.attrs)
-        return Value(new, (new.serial, 0), (value._number, count))
+        return Value(new, 0, (value._number, count))
     if node.op in _FILLED:
         return apply(node.op, (), {**node.attrs, "shape": count})
     if node.op == "permute_dims":

@@ -8,7 +8,7 @@
  *
  * The module's objects are process-wide: one interpreter.
  */
-#include "_native.h"
+#include "_native_lazy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -294,6 +294,9 @@ static PyMethodDef module_methods[] = {
         { "infer", (PyCFunction)(void (*)(void))native_infer, METH_FASTCALL,
           "What an operation yields, as [(dtype, shape), ...]." },
         { "lend", native_lend, METH_VARARGS, "A DLPack capsule over an array's memory." },
+        { "compute", (PyCFunction)(void (*)(void))lazy_compute, METH_FASTCALL,
+          "The results of an operation, pending." },
+        { "set_package", lazy_set_package, METH_O, "Classes and functions, by name." },
         { NULL, NULL, 0, NULL },
 };
 
@@ -314,7 +317,7 @@ PyMODINIT_FUNC PyInit__native(void)
                 return NULL;
         if (!native_client_add(module) || !native_tensor_add(module) ||
             !native_builder_add(module) || !native_function_add(module) ||
-            !native_pending_add(module) ||
+            !native_pending_add(module) || !lazy_add(module) ||
             !add_table(module, "DTYPES", fill_dtypes) ||
             !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||

@@ -99,6 +99,9 @@ PyObject *native_define(PyObject *object, PyObject *const *args, Py_ssize_t n_ar
 bool native_attrs(PyObject *object, struct td_attrs *attrs);
 /* (dtype, shape); an extent that depends on data is None. */
 PyObject *native_type_tuple(const struct td_type *type);
+/* Set the exception for what the inference refuses; NULL. */
+struct td_refusal;
+PyObject *native_refuse(const struct td_refusal *refusal);
 /* infer(number of the operation, operands, attributes or None) -> [(dtype, shape), ...] */
 PyObject *native_infer(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
 

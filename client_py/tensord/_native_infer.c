@@ -2,10 +2,13 @@
 /*
  * Inference
  *
- * What an operation yields, asked when a program is written: a builder with a parameter for each
- * operand and this one operation, thrown away.
+ * What an operation yields, asked when a program is written.
  */
 #include "_native.h"
+
+#include <stdio.h>
+
+#include "tensord/infer_client.h"
 
 PyObject *native_type_tuple(const struct td_type *type)
 {
@@ -26,82 +29,75 @@ PyObject *native_type_tuple(const struct td_type *type)
         return shape ? Py_BuildValue("iN", (int)type->dtype, shape) : NULL;
 }
 
-/* The results that begin with that value. */
-static PyObject *types_from(const td_builder *builder, int value)
+/* An object with attributes `_number` and `shape`, the shape known. */
+static bool read_operand(PyObject *operand, struct td_type *typep)
 {
-        PyObject *list = PyList_New(0);
-        const struct td_type *type;
+        PyObject *dtype = PyObject_GetAttrString(operand, "_number");
+        PyObject *shape = PyObject_GetAttrString(operand, "shape");
+        struct td_refusal refusal;
+        bool ok = dtype && shape && native_type(dtype, shape, typep);
 
-        while (list && (type = td_builder_type(builder, value++))) {
-                PyObject *item = native_type_tuple(type);
+        if (ok && td_check_type_of("input", typep, &refusal)) {
+                native_refuse(&refusal);
+                ok = false;
+        }
+        Py_XDECREF(dtype);
+        Py_XDECREF(shape);
+        return ok;
+}
 
-                if (!item || PyList_Append(list, item))
+static PyObject *types_list(const struct td_type *types, int n)
+{
+        PyObject *list = PyList_New(n);
+
+        for (int i = 0; list && i < n; i++) {
+                PyObject *item = native_type_tuple(&types[i]);
+
+                if (item)
+                        PyList_SetItem(list, i, item);
+                else
                         Py_CLEAR(list);
-                Py_XDECREF(item);
         }
         return list;
 }
 
-/* One parameter for each operand: an object with attributes `_number` and `shape`. */
-static bool add_operands(td_builder *builder, PyObject *operands, int *values, size_t *np)
+PyObject *native_refuse(const struct td_refusal *refusal)
 {
-        Py_ssize_t n = PyTuple_Size(operands);
+        td_error error = { .code = refusal->code, .node = -1 };
 
-        if (n < 0)
-                return false;
-        if (n > TD_ARGS_MAX) {
-                native_raise_code(TD_E_BAD_PROGRAM, "%zd values are more than the limit of %d", n,
-                                  TD_ARGS_MAX);
-                return false;
-        }
-        for (Py_ssize_t i = 0; i < n; i++) {
-                PyObject *operand = PyTuple_GetItem(operands, i);
-                PyObject *dtype = PyObject_GetAttrString(operand, "_number");
-                PyObject *shape = PyObject_GetAttrString(operand, "shape");
-                struct td_type type;
-                bool ok = dtype && shape && native_type(dtype, shape, &type);
-
-                Py_XDECREF(dtype);
-                Py_XDECREF(shape);
-                if (!ok)
-                        return false;
-                values[i] = td_builder_parameter(builder, &type);
-        }
-        *np = (size_t)n;
-        return true;
+        snprintf(error.message, sizeof(error.message), "%s", refusal->message);
+        return native_raise(&error);
 }
 
 PyObject *native_infer(PyObject *module, PyObject *const *args, Py_ssize_t n_args)
 {
+        struct td_type types[TD_ARGS_MAX], results[TD_RESULTS_MAX];
         struct td_attrs attrs = { .set = 0 };
-        int values[TD_ARGS_MAX], first;
-        td_builder *builder;
-        PyObject *result = NULL;
-        td_error error;
-        size_t n_values;
+        struct td_refusal refusal;
+        Py_ssize_t n;
         long op;
 
         (void)module;
-        if (n_args != 3) {
+        if (n_args != 3 || !PyTuple_Check(args[1])) {
                 PyErr_SetString(PyExc_TypeError, "infer(number, operands, attributes)");
                 return NULL;
         }
         op = PyLong_AsLong(args[0]);
         if ((op == -1 && PyErr_Occurred()) || !native_attrs(args[2], &attrs))
                 return NULL;
-        builder = td_builder_new();
-        if (!builder)
-                return PyErr_NoMemory();
-        if (add_operands(builder, args[1], values, &n_values)) {
-                first = td_builder_op(builder, (enum td_op)op, &attrs, values, n_values, NULL);
-                if (first >= 0) {
-                        result = types_from(builder, first);
-                } else {
-                        td_builder_check(builder, &error);
-                        error.node = -1; /* of this trial */
-                        native_raise(&error);
-                }
-        }
-        td_builder_free(builder);
-        return result;
+        n = PyTuple_Size(args[1]);
+        if (n > TD_ARGS_MAX)
+                return native_raise_code(TD_E_BAD_PROGRAM,
+                                         "%zd values are more than the limit of %d", n,
+                                         TD_ARGS_MAX);
+        for (Py_ssize_t i = 0; i < n; i++)
+                if (!read_operand(PyTuple_GetItem(args[1], i), &types[i]))
+                        return NULL;
+        if (op < 0 || op >= TD_N_OPS || td_op_has_body((enum td_op)op) || op == TD_OP_USER)
+                return native_raise_code(TD_E_BAD_PROGRAM,
+                                         "operation %ld with %zd arguments is not to be had", op,
+                                         n);
+        if (td_infer((enum td_op)op, &attrs, (uint32_t)n, types, results, &refusal))
+                return native_refuse(&refusal);
+        return types_list(results, td_op_info((enum td_op)op)->n_results);
 }

@@ -46,10 +46,10 @@ def fits(value, number):
     return bounds is None or bounds[0] <= value <= bounds[1]
 
 
-class Scalar:
+class Scalar(_native.Scalar):
     """A Python number that was given a dtype."""
 
-    __slots__ = ("value", "_number")
+    __slots__ = ()
     node = _source = None
     shape = ()
 
@@ -133,6 +133,14 @@ def weak_number(own, like):
     if "biufc".index(KINDS[like]) >= "bifc".index(KINDS[own]) + (own not in (BOOL, INT64)):
         return like
     return COMPLEX64 if own == COMPLEX128 and like == FLOAT32 else own
+
+
+def weak_numbers():
+    """What `weak_number` says, for a bool, an int, a float, a complex and each dtype, as bytes."""
+    numbers = range(len(DTYPES))
+    return bytes(
+        weak_number(own, like) for own in (BOOL, INT64, FLOAT64, COMPLEX128) for like in numbers
+    )
 
 
 def _scalar(x, number):

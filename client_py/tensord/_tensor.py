@@ -12,7 +12,7 @@ from ._graph import Input
 from ._index import c_strides, normal_axes
 
 
-class Tensor:
+class Tensor(_native.Strided):
     """What lies in the daemon: all of a tensor, or a part by strides.
 
     It stays there as long as this object, one made from it, or its name does.
@@ -22,18 +22,13 @@ class Tensor:
     client : Client
     shape : tuple of int
     is_mutable : bool
+    _strides : tuple of int or None
+        None: the whole tensor, as it lies.
+    _offset : int
+        Of a view.
     """
 
-    __slots__ = (
-        "client",
-        "_handle",
-        "_number",
-        "shape",
-        "is_mutable",
-        "_strides",
-        "_offset",
-        "__weakref__",
-    )
+    __slots__ = ("__weakref__",)
     node = None
 
     def __init__(self, client, handle):
@@ -42,8 +37,6 @@ class Tensor:
         self._number = handle.dtype
         self.shape = handle.shape
         self.is_mutable = handle.is_mutable
-        self._strides = None  # the whole tensor, as it lies
-        self._offset = 0
 
     @property
     def name(self):
