@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "client.h"
-#include "tensord/npy.h"
 #include "tensord/infer_client.h"
+#include "tensord/npy.h"
 
 /* ---- the dictionary ---- */
 

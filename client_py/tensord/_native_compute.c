@@ -506,13 +506,6 @@ PyObject *lazy_nb_matmul(PyObject *left, PyObject *right)
         return binary(TD_OP_MATMUL, "__matmul__", "__rmatmul__", left, right);
 }
 
-PyObject *lazy_nb_power(PyObject *left, PyObject *right, PyObject *modulus)
-{
-        if (modulus != Py_None)
-                Py_RETURN_NOTIMPLEMENTED;
-        return binary(TD_OP_POW, "__pow__", "__rpow__", left, right);
-}
-
 PyObject *lazy_nb_negative(PyObject *object)
 {
         return unary(TD_OP_NEGATIVE, "__neg__", object);

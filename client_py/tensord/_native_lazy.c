@@ -272,7 +272,6 @@ static PyType_Slot array_slots[] = {
         { Py_nb_true_divide, lazy_nb_divide },
         { Py_nb_floor_divide, lazy_nb_floor_divide },
         { Py_nb_remainder, lazy_nb_remainder },
-        { Py_nb_power, lazy_nb_power },
         { Py_nb_matrix_multiply, lazy_nb_matmul },
         { Py_nb_negative, lazy_nb_negative },
         { Py_nb_absolute, lazy_nb_absolute },

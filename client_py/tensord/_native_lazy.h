@@ -93,7 +93,6 @@ PyObject *lazy_nb_multiply(PyObject *left, PyObject *right);
 PyObject *lazy_nb_divide(PyObject *left, PyObject *right);
 PyObject *lazy_nb_floor_divide(PyObject *left, PyObject *right);
 PyObject *lazy_nb_remainder(PyObject *left, PyObject *right);
-PyObject *lazy_nb_power(PyObject *left, PyObject *right, PyObject *modulus);
 PyObject *lazy_nb_matmul(PyObject *left, PyObject *right);
 PyObject *lazy_nb_negative(PyObject *object);
 PyObject *lazy_nb_absolute(PyObject *object);
