@@ -30,6 +30,7 @@ from . import (
 )
 from ._array import Array, evaluate as eval
 from ._client import Client, Record, connect
+from ._columns import from_arrow, from_frame
 from ._conversion import asarray, astype, from_dlpack, reshape
 from ._default import default_client
 from ._creation import (

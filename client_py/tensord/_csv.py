@@ -17,6 +17,19 @@ from ._errors import error
 MISSING = frozenset(("", "NA", "N/A", "NULL", "null", "None"))
 
 
+def check_missing(missing):
+    """Refuse what is no policy for missing values."""
+    if not isinstance(missing, (int, float)) and missing not in ("raise", "nan", "skip"):
+        raise error(
+            "bad_arguments", f"missing is 'raise', 'nan', 'skip' or a number, not {missing!r}"
+        )
+
+
+def filled_with(missing):
+    """What stands for a missing value."""
+    return float("nan") if missing == "nan" else missing
+
+
 class _Table:
     """What is read of a file: which columns, and what becomes of what is missing."""
 
@@ -25,7 +38,7 @@ class _Table:
         self.header = header
         self.wanted = _find_columns(where, header, columns)
         self.policy = missing
-        self.fill = float("nan") if missing == "nan" else missing
+        self.fill = filled_with(missing)
 
     def new_batch(self):
         return [array.array("d") for _ in self.wanted]
@@ -117,11 +130,7 @@ def _read(path, columns, n_rows, missing, delimiter):
 
 
 def _check(missing, delimiter):
-    is_number = isinstance(missing, (int, float))
-    if not is_number and missing not in ("raise", "nan", "skip"):
-        raise error(
-            "bad_arguments", f"missing is 'raise', 'nan', 'skip' or a number, not {missing!r}"
-        )
+    check_missing(missing)
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise error("bad_arguments", f"delimiter is one character, not {delimiter!r}")
 
