@@ -21,9 +21,12 @@ from . import (
     _data_types,
     _default,
     _errors,
+    _following,
     _functions,
     _native,
+    _notebook,
     _protocols,
+    aio,
     fft,
     linalg,
     random,
@@ -163,7 +166,9 @@ from ._namespace import (
     newaxis,
     pi,
 )
+from ._memory import Memory
 from ._program import Program
+from ._progress import progress
 from ._searching import nonzero, searchsorted
 from ._sets import isin, unique_all, unique_counts, unique_inverse, unique_values
 from ._sorting import argsort, sort, topk

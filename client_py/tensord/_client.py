@@ -22,6 +22,7 @@ from ._define import (
 from ._errors import error
 from ._force import Readers, force
 from ._graph import Value, emit, emit_definition, sort_outputs
+from ._memory import memory_of
 from ._naming import how_named
 from ._operands import Constant
 from ._array import Array, opened
@@ -189,6 +190,33 @@ class Client:
         array, number = native_array(array)
         handle = self._put_native(array, number, name, how)
         return opened(Tensor(self, handle), name is not None)
+
+    def publish(self, name, x, replace=False, mutable=False, evictable=False):
+        """Give what was computed a name, under which other processes `open` it or `wait` for it.
+
+        What is pending is computed and named in one request; nothing is copied where that is
+        possible.
+
+        Parameters
+        ----------
+        name : str
+        x : Array or array_like
+        replace, mutable, evictable : bool
+            As for `put`, and so is what it raises.
+
+        Returns
+        -------
+        Array
+            The named one.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> x = tensord.arange(3.0)
+        >>> tensord.publish("twice", 2 * x, replace=True)
+        Array([0., 2., 4.], shape=(3,), dtype=float64, name='twice', 24 bytes)
+        """
+        return self.put(x, name, replace, mutable, evictable)
 
     def _named(self, array, name, how):
         """A tensor of this client's that has an array's value and the name; None: copy it."""
@@ -500,6 +528,22 @@ class Client:
     def _call(self, method, params=None):
         return _msgpack.unpack(self._native.call(method, _msgpack.pack(params) if params else None))
 
+    def memory(self, limit=20):
+        """Who holds what, as a table: ``print`` it, or look at it in a notebook.
+
+        Parameters
+        ----------
+        limit : int
+            So many named tensors at most, the largest.
+
+        Returns
+        -------
+        Memory
+            ``tensors``, ``connections`` (lists of dicts) and ``memory`` (a dict, in bytes) are what
+            it shows.
+        """
+        return memory_of(self, limit)
+
     def stat(self, name=None):
         """Figures of the daemon, or of one tensor.
 
@@ -610,10 +654,12 @@ class Client:
         targets = [None if array is None else array._tensor() for array in into]
         self._readers.finish(targets)
         builder, numbers, places = emit(self, values, donated_tensors(donate), targets)
-        watch_over(builder, timeout, threads, progress)
+        watch = watch_over(builder, timeout, threads, progress)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
-        return tensors_of(self, self._native.run(builder, rows), into)
+        with watch:
+            handles = self._native.run(builder, rows)
+        return tensors_of(self, handles, into)
 
     def define(self, program, *values):
         """Have the daemon check a program once and keep it, to be called with other arrays.

@@ -61,6 +61,7 @@ FUNCTIONS = {
     name: _of_default_client(name)
     for name in (
         "put",
+        "publish",
         "get",
         "open",
         "open_id",
@@ -72,6 +73,7 @@ FUNCTIONS = {
         "wait",
         "holders",
         "cancel",
+        "memory",
         "stat",
         "ops",
         "ping",

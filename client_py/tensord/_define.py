@@ -2,6 +2,7 @@
 """Functions: programs that the daemon checked once and keeps, and what runs and calls share."""
 
 import operator
+from contextlib import nullcontext
 
 from . import _native
 from ._dtypes import DTYPES
@@ -11,10 +12,9 @@ from ._naming import how_named
 from ._operands import as_operand
 from ._array import Array, opened
 from ._program import Program
+from ._progress import EVERY_MS, shown
 from ._tensor import Tensor
 from ._timeouts import milliseconds
-
-PROGRESS_MS = 100  # how often a run tells how far it is
 
 
 class Function:
@@ -74,10 +74,11 @@ class Function:
         """
         names = names_of(names, self._n_results)
         builder = self._build(arrays, tuple(donate))
-        watch_over(builder, timeout, threads, progress)
         how = how_named(replace, evictable)
         rows = tuple([(i, name, how, False) for i, name in enumerate(names)])
-        return tensors_of(self._client, self._native.call(builder, rows))
+        with watch_over(builder, timeout, threads, progress):
+            handles = self._native.call(builder, rows)
+        return tensors_of(self._client, handles)
 
     def _build(self, arrays, donate):
         if len(arrays) != len(self._parameters):
@@ -139,14 +140,16 @@ def names_of(names, n):
 
 
 def watch_over(builder, timeout, threads, progress):
-    """Bounds of a run, and who is told how far it is."""
+    """Set bounds of a run, and who is told how far it is; to be entered while it runs."""
     ms = milliseconds(timeout, -1)
     if threads is not None and not 1 <= threads < 2**32:
         raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
     if timeout is not None or threads is not None:
         builder.limit(ms, 0 if threads is None else operator.index(threads))
-    if progress is not None:
-        builder.progress(progress, PROGRESS_MS)
+    if progress is None:
+        return shown(builder)
+    builder.progress(progress, EVERY_MS)
+    return nullcontext()
 
 
 def tensors_of(client, handles, into=()):

@@ -26,6 +26,7 @@ from ._errors import TensordError, classes, error
 from ._graph import emit_node
 from ._narrow import ELEMENTWISE, narrowed
 from ._operands import Scalar
+from ._progress import shown
 from ._tensor import Tensor
 
 #: So many pending nodes at most; then they are sent, without waiting.
@@ -189,7 +190,7 @@ def _traced(value):
 class Run:
     """A request for some values, from the marking of its nodes until they are tensors."""
 
-    __slots__ = ("client", "wanted", "plan", "pending", "pid", "_marked", "_lock")
+    __slots__ = ("client", "wanted", "plan", "pending", "pid", "_marked", "_lock", "_shown")
 
     def __init__(self, client, wanted, plan):
         self.client = client
@@ -233,7 +234,8 @@ class Run:
                     builder, rows = self._emit(name, how)
                     if watch is not None:
                         watch(builder)
-                    handles = self.client._native.run(builder, rows)
+                    with shown(builder):
+                        handles = self.client._native.run(builder, rows)
                 except TensordError as problem:
                     is_useful = self.plan.extra or isinstance(problem, MemoryError)
                     if is_alone or not is_useful or not isinstance(problem, _OF_VALUES):
@@ -252,7 +254,9 @@ class Run:
         """Send it and come back. What fails shows where a value is needed."""
         try:
             try:
-                self.pending = self.client._native.submit(*self._emit(None, 0))
+                builder, rows = self._emit(None, 0)
+                self._shown = shown(builder)
+                self.pending = self.client._native.submit(builder, rows)
             except BaseException as problem:
                 self._unmark()
                 if not isinstance(problem, TensordError):
@@ -267,7 +271,9 @@ class Run:
             if pending is None:
                 return
             try:
-                self._settle(pending.wait())
+                with self._shown:
+                    handles = pending.wait()
+                self._settle(handles)
             except TensordError:
                 pass  # it is pending as before
             finally:
@@ -384,7 +390,15 @@ class Readers:
 
     def lease(self, tensor, is_write, n):
         """A lease begins (n = 1) or ends (n = -1)."""
-        self.finish([tensor])
+        try:
+            self.finish([tensor])
+        except BaseException:
+            if n < 0:  # it ends all the same
+                self._count(tensor, is_write, n)
+            raise
+        self._count(tensor, is_write, n)
+
+    def _count(self, tensor, is_write, n):
         if is_write:
             self._n_writes[tensor.id] += n
             if not self._n_writes[tensor.id]:

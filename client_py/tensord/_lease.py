@@ -54,5 +54,7 @@ class Lease:
         native, array = self._native, self._array
         self._native = self._array = None
         array.flags.writeable = False
-        self._tensor.client._readers.lease(self._tensor, self._write, -1)
-        native.end()
+        try:
+            self._tensor.client._readers.lease(self._tensor, self._write, -1)
+        finally:
+            native.end()

@@ -317,7 +317,7 @@ PyMODINIT_FUNC PyInit__native(void)
                 return NULL;
         if (!native_client_add(module) || !native_tensor_add(module) ||
             !native_builder_add(module) || !native_function_add(module) ||
-            !native_pending_add(module) || !lazy_add(module) ||
+            !native_pending_add(module) || !native_stop_add(module) || !lazy_add(module) ||
             !add_table(module, "DTYPES", fill_dtypes) ||
             !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||

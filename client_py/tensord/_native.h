@@ -2,9 +2,9 @@
 /*
  * The native part of the Python package
  *
- * Seven types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function,
- * Pending - without any policy: arguments are positional, dtypes and operations are numbers, shapes
- * are tuples. The Python files beside it make it pleasant.
+ * Eight types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function,
+ * Pending, Stop - without any policy: arguments are positional, dtypes and operations are numbers,
+ * shapes are tuples. The Python files beside it make it pleasant.
  *
  * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
  * buffer protocol alone. The GIL protects the objects; it is released around every call that may
@@ -80,6 +80,9 @@ PyObject *native_int64_tuple(const int64_t *values, size_t n);
 td_client *native_client_enter(struct native_client *self);
 void native_client_leave(struct native_client *self);
 
+/* Did another thread stop the call that this one is in? Needs no GIL. */
+bool native_is_stopped(void);
+
 /* A tuple of value numbers. */
 bool native_values(PyObject *tuple, int *values, size_t max, size_t *np);
 /*
@@ -118,3 +121,4 @@ bool native_tensor_add(PyObject *module);
 bool native_builder_add(PyObject *module);
 bool native_function_add(PyObject *module);
 bool native_pending_add(PyObject *module);
+bool native_stop_add(PyObject *module);

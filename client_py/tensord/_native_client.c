@@ -41,8 +41,8 @@ void native_client_leave(struct native_client *self)
 }
 
 /*
- * Ctrl-C, on the one thread on which Python handles signals. The exception stays set, for whoever
- * waited.
+ * A call that was stopped (Stop); or Ctrl-C, on the one thread on which Python handles signals: the
+ * exception stays set, for whoever waited.
  */
 static bool is_interrupted(void *ctx)
 {
@@ -50,6 +50,8 @@ static bool is_interrupted(void *ctx)
         bool is;
 
         (void)ctx;
+        if (native_is_stopped())
+                return true;
         if (gettid() != getpid())
                 return false;
         state = PyGILState_Ensure();

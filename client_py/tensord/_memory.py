@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Who holds what of the daemon's memory, as tables."""
+
+from . import _tables
+from ._errors import classes
+
+_HEADS = {
+    "name": "name",
+    "shape": "shape",
+    "dtype": "dtype",
+    "nbytes": "bytes",
+    "holders": "held by",
+    "client": "client",
+    "pid": "pid",
+    "references": "tensors",
+    "bytes": "bytes",
+    "leases": "leases",
+    "requests": "requests",
+}
+
+
+class Memory:
+    """What `Client.memory` found, as it was then.
+
+    Attributes
+    ----------
+    address : str
+        Of the daemon.
+    memory : dict
+        Bytes: ``limit used live idle parked held`` and so on, as ``memory`` of `Client.stat`.
+    tensors : list of dict
+        ``name shape dtype nbytes holders``, the largest first; holders is a list of dicts as of
+        `Client.holders`.
+    n_named : int
+        How many named tensors there are.
+    connections : list of dict
+        As of `Client.holders`.
+    """
+
+    def __init__(self, address, memory, tensors, n_named, connections):
+        self.address = address
+        self.memory = memory
+        self.tensors = tensors
+        self.n_named = n_named
+        self.connections = connections
+
+    def _title(self):
+        memory = self.memory
+        kinds = ", ".join(
+            f"{_tables.size(memory[kind])} {kind}"
+            for kind in ("live", "idle", "parked", "held", "evictable")
+            if memory.get(kind)
+        )
+        used, limit = _tables.size(memory["used"]), _tables.size(memory["limit"])
+        return f"tensord at {self.address}: {used} of {limit} used" + (kinds and f" ({kinds})")
+
+    def _grids(self):
+        """The two tables, each a list of rows, the first its head."""
+        keys = ("name", "shape", "dtype", "nbytes", "holders")
+        tensors = [[_HEADS[key] for key in keys]]
+        for row in self.tensors:
+            held = ", ".join(map(_holder, row["holders"])) or "-"
+            shape = "x".join(map(str, row["shape"])) or "()"
+            nbytes = _tables.size(row["nbytes"])
+            tensors.append([row["name"], shape, str(row["dtype"]), nbytes, held])
+        left = self.n_named - len(self.tensors)
+        if left:
+            tensors.append([f"and {left} more", "", "", "", ""])
+        keys = ("client", "pid", "references", "bytes", "leases", "requests")
+        connections = [[_HEADS[key] for key in keys]]
+        for row in self.connections:
+            cells = (row["client"] or "-", row["pid"], row["references"])
+            cells += (_tables.size(row["bytes"]), row["leases"], row["requests"])
+            connections.append(list(map(str, cells)))
+        return tensors, connections
+
+    def __repr__(self):
+        return "\n\n".join([self._title(), *map(_tables.text, self._grids())])
+
+    def _repr_html_(self):
+        parts = [f"<p>{_tables.escape(self._title())}</p>", *map(_tables.html, self._grids())]
+        return "".join(parts)
+
+
+def _holder(row):
+    who = f"{row['client'] or 'process'} {row['pid']}"
+    leases = f", {row['leases']} leases" if row["leases"] else ""
+    maps = "maps" if row["maps"] else "refers"
+    return f"{who} ({maps}{leases})"
+
+
+def memory_of(client, limit):
+    """What the daemon of a client tells now."""
+    records = sorted(client.list(), key=lambda record: (-record.nbytes, record.name))
+    tensors = []
+    for record in records[:limit]:
+        try:
+            holders = client.holders(record.name)["holders"]
+        except classes["NotFound"]:
+            continue  # deleted meanwhile
+        tensors.append(
+            {
+                "name": record.name,
+                "shape": record.shape,
+                "dtype": record.dtype,
+                "nbytes": record.nbytes,
+                "holders": holders,
+            }
+        )
+    memory = client.stat()["memory"]
+    connections = client.holders()["connections"]
+    return Memory(client.address, memory, tensors, len(records), connections)
