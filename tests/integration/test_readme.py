@@ -9,8 +9,8 @@ import sys
 import kit
 
 
-def blocks(language):
-    text = (kit.TOP / "README.md").read_text()
+def blocks(language, path="README.md"):
+    text = (kit.TOP / path).read_text()
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
@@ -26,6 +26,11 @@ def run(command, daemon):
 def test_python_block(daemon):
     (block,) = blocks("python")
     run([sys.executable, "-c", block], daemon)
+
+
+def test_blocks_of_the_python_package(own_daemon):
+    """One after the other, as one reads them."""
+    run([sys.executable, "-c", "\n".join(blocks("python", "client_py/README.md"))], own_daemon)
 
 
 def test_tensorctl_block(own_daemon):
