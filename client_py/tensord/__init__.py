@@ -23,6 +23,7 @@ from . import (
     _errors,
     _following,
     _functions,
+    _methods,
     _native,
     _notebook,
     _protocols,

@@ -72,13 +72,18 @@ def _call(function, implementation, signature, args, options):
     return result if out is None else store(result, out, what)
 
 
+def compute_function(array, function, args, options):
+    """A function of numpy's that is in the table, by the client of an array among its arguments."""
+    with called(array._client):
+        return _call(function, *_TABLE[function], args, options)
+
+
 def _array_function(self, function, types, args, options):
     """A function of numpy's on this array among others; see the module `_array_functions`."""
     if not all(issubclass(one, (Operators, numpy.ndarray, numpy.generic)) for one in types):
         return NotImplemented
     if function in _TABLE:
-        with called(self._client):
-            return _call(function, *_TABLE[function], args, options)
+        return compute_function(self, function, args, options)
     if function.__name__ in _LOOKING:
         return function(*_look(args), **{name: _look(value) for name, value in options.items()})
     raise refused(

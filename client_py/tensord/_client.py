@@ -404,15 +404,9 @@ class Client:
         OSError
             It cannot be read.
         """
-        found = _files.open_arrays(path)
+        found = _files.open_arrays(path, name)
         if isinstance(found, numpy.ndarray):
             return self.put(found, name, replace, evictable=evictable)
-        if name is not None:
-            raise error(
-                "bad_arguments",
-                f"load: {os.fspath(path)} has several arrays, so {name!r} names none of them; "
-                "give each its own with put()",
-            )
         return {key: self.put(array, evictable=evictable) for key, array in found}
 
     # ---- names ----

@@ -19,15 +19,21 @@ from ._errors import error
 _ZIP = b"PK\x03\x04", b"PK\x05\x06"  # the second: without members
 
 
-def open_arrays(path):
-    """What `Client.load` stores: the array of an ``.npy`` file, mapped; of an ``.npz`` file,
-    (name, array) of each, one after the other.
+def open_arrays(path, name=None):
+    """What `Client.load` stores under a name: the array of an ``.npy`` file, mapped; of an ``.npz``
+    file, for which there is no name, (its own name, array) of each, one after the other.
     """
     where = os.fspath(path)
     prefix = numpy.lib.format.MAGIC_PREFIX
     with open(path, "rb") as file:
         magic = file.read(len(prefix))
     if magic.startswith(_ZIP):
+        if name is not None:
+            raise error(
+                "bad_arguments",
+                f"load: {where} has several arrays, so {name!r} names none of them; give each its "
+                "own with put()",
+            )
         return _members(path, where)
     if magic != prefix:
         raise error("bad_file", f"{where} is no .npy file, and no .npz file")

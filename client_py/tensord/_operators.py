@@ -53,11 +53,20 @@ def reduction_attrs(axis, keepdims, correction=0):
     return attrs
 
 
-def _reduction(op, doc, has_correction=False):
+def _reduction(op, doc, has_correction=False, has_dtype=False):
     if has_correction:
 
-        def method(self, axis=None, correction=0.0, keepdims=False):
+        def method(self, axis=None, correction=0.0, keepdims=False, *, ddof=None):
+            correction = correction if ddof is None else ddof
             return self._make(op, (self,), reduction_attrs(axis, keepdims, correction))
+
+    elif has_dtype:
+
+        def method(self, axis=None, keepdims=False, *, dtype=None):
+            attrs = reduction_attrs(axis, keepdims)
+            if dtype is None:
+                return self._make(op, (self,), attrs)
+            return self._make(op, (self.astype(dtype),), attrs).astype(dtype)
 
     else:
 
@@ -67,7 +76,10 @@ def _reduction(op, doc, has_correction=False):
     method.__name__ = op
     correction_doc = """
         correction : int or float
-            The divisor is the number of elements less this."""
+            The divisor is the number of elements less this; numpy's ``ddof`` means the same."""
+    dtype_doc = """
+        dtype : str or numpy.dtype, optional
+            In which to compute, and of the result."""
     method.__doc__ = f"""{doc}
 
         Parameters
@@ -75,7 +87,7 @@ def _reduction(op, doc, has_correction=False):
         axis : int or tuple of int, optional
             Along which to reduce; all where it is left out.{correction_doc * has_correction}
         keepdims : bool
-            Keep the reduced axes, with extent 1.
+            Keep the reduced axes, with extent 1.{dtype_doc * has_dtype}
         """
     return method
 
@@ -144,8 +156,10 @@ class Operators:
     def __pos__(self):
         return self._copy()
 
-    sum = _reduction("sum", "Sum of the elements; integers and bool in 64 bits.")
-    prod = _reduction("prod", "Product of the elements; integers and bool in 64 bits.")
+    sum = _reduction("sum", "Sum of the elements; integers and bool in 64 bits.", has_dtype=True)
+    prod = _reduction(
+        "prod", "Product of the elements; integers and bool in 64 bits.", has_dtype=True
+    )
     mean = _reduction("mean", "Arithmetic mean; NaN of nothing.")
     var = _reduction("var", "Variance, by the number of elements less the correction.", True)
     std = _reduction("std", "Standard deviation, the root of the variance.", True)
@@ -156,7 +170,7 @@ class Operators:
     any = _reduction("any", "Is any element not 0?")
     all = _reduction("all", "Is no element 0?")
 
-    def astype(self, dtype):
+    def astype(self, dtype, *, copy=True):
         """The same values in another dtype.
 
         Parameters
@@ -164,10 +178,12 @@ class Operators:
         dtype : str or numpy.dtype
             Integers wrap, floats are cut off towards 0, of complex numbers the real part is
             taken. NaN and floats out of range become the most negative int64 or int32.
+        copy : bool
+            False: the array itself where it has that dtype.
         """
         number = number_of(dtype)
         if number == self._number:
-            return self._copy()
+            return self._copy() if copy else self
         return self._make("astype", (self,), {"dtype": number})
 
     def reshape(self, *shape):

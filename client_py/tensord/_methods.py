@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Methods that numpy's arrays have beside those of the standard, on arrays of tensord's.
+
+Most are numpy's functions of the same name, with the same parameters: see `_array_functions`. As in
+numpy, `sort` and `fill` change the array itself; what `ravel` and `squeeze` yield are views where
+that is possible, and `copy` and `flatten` make arrays of their own.
+"""
+
+import numpy
+
+from . import _array_functions_values  # noqa: F401, the table is complete then
+from ._array import Array
+from ._array_functions import compute_function
+from ._errors import error
+
+_AS_FUNCTIONS = """argsort clip cumprod cumsum diagonal dot nonzero ptp ravel repeat round
+    searchsorted squeeze swapaxes take trace""".split()
+
+
+def _as_function(name):
+    function = getattr(numpy, name)
+
+    def method(self, *args, **options):
+        return compute_function(self, function, (self, *args), options)
+
+    method.__name__ = name
+    method.__qualname__ = f"Array.{name}"
+    method.__doc__ = f"``numpy.{name}`` of this array, computed by the daemon."
+    return method
+
+
+def _compress(self, condition, axis=None):
+    """Parts along an axis where a condition holds; see ``numpy.compress``."""
+    return compute_function(self, numpy.compress, (condition, self, axis), {})
+
+
+def _copy(self):
+    """An array of its own with the same elements."""
+    return compute_function(self, numpy.copy, (self,), {})
+
+
+def _flatten(self):
+    """A copy with all elements in a row, in C order."""
+    return _copy(self).reshape(-1)
+
+
+def _conj(self):
+    """The complex conjugate; of a real array, the array itself."""
+    return numpy.conjugate(self) if self.dtype.kind == "c" else self
+
+
+def _real(self):
+    """The real part; of a real array, the array itself."""
+    return compute_function(self, numpy.real, (self,), {})
+
+
+def _imag(self):
+    """The imaginary part; of a real array, zeros."""
+    return compute_function(self, numpy.imag, (self,), {})
+
+
+def _sort(self, axis=-1, kind=None):
+    """Sort it in place; see ``numpy.sort``, which yields another array.
+
+    Parameters
+    ----------
+    axis : int
+    kind : str, optional
+        Equal elements always keep their order.
+    """
+    self[...] = compute_function(self, numpy.sort, (self, axis), {})
+
+
+def _fill(self, value):
+    """Have all elements be a number."""
+    self[...] = value
+
+
+def _tobytes(self, order="C"):
+    """The elements' bytes in C order.
+
+    Parameters
+    ----------
+    order : {"C"}
+    """
+    if order != "C":
+        raise error("bad_arguments", f"tobytes: order is 'C', not {order!r}; use x.T for 'F'")
+    return self._read().tobytes()
+
+
+def _divmod(self, other):
+    return numpy.divmod(self, other)
+
+
+def _rdivmod(self, other):
+    return numpy.divmod(other, self)
+
+
+def _contains(self, value):
+    return bool((self == value).any())
+
+
+def _format(self, spec):
+    """Of an array without axes, its number by the format; of others, as `str` without one."""
+    if not spec:
+        return str(self)
+    if self.shape == ():
+        return format(self.item(), spec)
+    raise TypeError(
+        f"an array of shape {self.shape} has no format {spec!r}; numpy.array2string() takes one"
+    )
+
+
+def _deepcopy(self, memo):
+    return _copy(self)
+
+
+for _name in _AS_FUNCTIONS:
+    setattr(Array, _name, _as_function(_name))
+for _name, _method in {
+    "compress": _compress,
+    "conj": _conj,
+    "conjugate": _conj,
+    "copy": _copy,
+    "fill": _fill,
+    "flatten": _flatten,
+    "sort": _sort,
+    "tobytes": _tobytes,
+    "__contains__": _contains,
+    "__copy__": _copy,
+    "__deepcopy__": _deepcopy,
+    "__divmod__": _divmod,
+    "__format__": _format,
+    "__rdivmod__": _rdivmod,
+}.items():
+    setattr(Array, _name, _method)
+    _method.__name__ = _name
+Array.real = property(_real)
+Array.imag = property(_imag)
+Array.itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes of one element.")
