@@ -152,7 +152,7 @@ def broadcast_arrays(*arrays):
 
 
 def meshgrid(*arrays, indexing="xy"):
-    """Coordinates of a grid, as views that repeat them.
+    """Coordinates of a grid; repeated without memory until they are written.
 
     Parameters
     ----------
@@ -179,6 +179,7 @@ def meshgrid(*arrays, indexing="xy"):
     return [
         expand_dims(x[None] if x.ndim == 0 else x, axis=tuple(k for k in range(n) if order[k] != i))
         ._broadcast(shape)
+        ._copy()
         for i, x in enumerate(arrays)
     ]
 
@@ -328,7 +329,7 @@ def repeat(x, repeats, /, *, axis=None):
     many = x[_key(x.ndim + 1, axis + 1, None)]
     shape = x.shape[: axis + 1] + (n,) + x.shape[axis + 1 :]
     result = x.shape[:axis] + (x.shape[axis] * n,) + x.shape[axis + 1 :]
-    return many._broadcast(shape).reshape(result)
+    return many._broadcast(shape).reshape(result)._copy()
 
 
 def tile(x, repetitions, /):
@@ -367,7 +368,7 @@ def _tiled(x, counts):
         key.append(slice(None))
         shape.append(extent)
         result.append(n * extent)
-    return x[tuple(key)]._broadcast(tuple(shape)).reshape(tuple(result))
+    return x[tuple(key)]._broadcast(tuple(shape)).reshape(tuple(result))._copy()
 
 
 def tril(x, /, *, k=0):

@@ -93,6 +93,15 @@ def raw_run(connection, values, **output):
         "outputs": [{"value": 1, **output}]})
 
 
+def test_others_lie_as_they_would_alone(client):
+    x = numpy.asfortranarray(numpy.arange(6.0).reshape(2, 3))
+    p = tensord.Program()
+    scan = tensord.cumulative_sum(p.input(client.put(x)), axis=1)
+    got, places = client.run(p, scan, p.op("nonzero", scan.reshape(-1)))
+    assert got.strides == (8, 16) and places.tolist() == [[1, 2, 3, 4, 5]]
+    assert got.tolist() == x.cumsum(axis=1).tolist()
+
+
 def test_inline(daemon):
     with Raw(daemon.socket) as raw:
         got = raw_run(raw, [0, 2, 1])["outputs"][0]

@@ -110,7 +110,7 @@ int plan_run(const struct plan *plan, const struct run *run, const void *const *
 uint32_t plan_n_counts(const struct plan *plan);
 /* counts has room for plan_n_counts(). */
 void plan_counts(const struct plan *plan, const void *scratch, int64_t *counts);
-/* plan_output() with the extents that were counted. */
+/* plan_output() with the extents that were counted, if there are such; these are in C order. */
 void plan_counted_output(const struct plan *plan, uint32_t i, const int64_t *counts,
                          struct desc *desc);
 int plan_finish(const struct plan *plan, const struct run *run, const void *const *inputs,

@@ -69,6 +69,10 @@ void plan_counted_output(const struct plan *plan, uint32_t i, const int64_t *cou
 {
         struct td_type type = plan->outputs[i].type;
 
+        if (td_type_is_known(&type)) {
+                *desc = plan->outputs[i];
+                return;
+        }
         for (unsigned d = 0; d < type.ndim; d++)
                 if (type.shape[d] == TD_UNKNOWN)
                         type.shape[d] = counts[plan->output_counts[i]];
