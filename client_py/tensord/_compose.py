@@ -4,7 +4,7 @@
 import functools
 
 from ._array import array_of, client_of
-from ._graph import Input, Value
+from ._graph import Value, value_of
 from ._operands import as_operands
 
 
@@ -18,7 +18,7 @@ def compose(function, *operands):
     """
     operands = as_operands(operands)
     if any(isinstance(x, Value) for x in operands):
-        return function(*(x if isinstance(x, Value) else Input(x._operand()) for x in operands))
+        return function(*map(value_of, operands))
     client = client_of(operands)
     return function(*(array_of(x, client) for x in operands))
 

@@ -182,6 +182,12 @@ class Input(Value):
         super().__init__(None, 0, (leaf._number, leaf.shape), leaf)
 
 
+def value_of(operand):
+    """What an operand is in a program: a value, pending or not."""
+    operand = operand._operand()
+    return operand if isinstance(operand, Value) else Input(operand)
+
+
 def apply(op, args, attrs=None, beside=()):
     """Value of an operation on operands; a tuple of values if the operation has several results.
 

@@ -13,7 +13,7 @@ from ._compose import compose
 from ._errors import error
 from ._elementwise import not_equal, subtract, where
 from ._functions import call, array_of
-from ._graph import Input, Value
+from ._graph import Value, value_of
 from ._index import Advanced, Index, axes_of, axis_of, integers_of
 from ._operands import as_operand, as_operands
 from ._operators import Operators
@@ -44,7 +44,7 @@ def arrays_of(xs):
     """The same of several: arrays become tensors of the client that the tensors belong to."""
     xs = list(map(as_operand, xs))
     if any(isinstance(x, Value) for x in xs):
-        return [x if isinstance(x, Value) else Input(x._operand()) for x in xs]
+        return [*map(value_of, xs)]
     return list(map(array_of, xs))
 
 
@@ -530,8 +530,7 @@ def fill(x, value):
     value = as_operand(value, x._number)
     if value.shape:
         value = _aligned(value, Index(x.shape, ...))
-    value = value if isinstance(value, Value) else Input(value._operand())
-    return value.astype(x.dtype)._broadcast(x.shape)
+    return value_of(value).astype(x.dtype)._broadcast(x.shape)
 
 
 def _assign_part(x, index, value):

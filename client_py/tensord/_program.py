@@ -6,7 +6,19 @@ import operator
 from . import _native
 from ._dtypes import INT64, number_of
 from ._errors import error
-from ._graph import Block, Input, Loop, Node, Value, apply, infer, innermost, sort, values_of
+from ._graph import (
+    Block,
+    Input,
+    Loop,
+    Node,
+    Value,
+    apply,
+    infer,
+    innermost,
+    sort,
+    value_of,
+    values_of,
+)
 from ._operands import Parameter, as_operand, as_operands
 
 
@@ -40,8 +52,7 @@ class Program:
         -------
         Value
         """
-        operand = as_operand(x)
-        return operand if isinstance(operand, Value) else Input(operand._operand())
+        return value_of(as_operand(x))
 
     def parameter(self, shape, dtype="float64"):
         """A value for what calls will bring, once the program is defined (`Client.define`).

@@ -231,6 +231,19 @@ def test_threads_that_force_the_same(client):
     assert all((r == results[0]).all() for r in results)
 
 
+def test_what_is_pending_goes_into_programs_and_loops(client, x):
+    y, small = x + 1, x[0] + 1
+    p = tensord.Program()
+    with Counted(client) as c:
+        got = client.run(p, p.input(y) * p.input(x))
+    assert c.n == 1
+    assert got.tolist() == ((numpy.arange(12.0) + 1) * numpy.arange(12.0)).reshape(3, 4).tolist()
+    turns = tensord.while_loop(lambda v: v.sum() < 100, lambda v: v * small, small)
+    assert turns.tolist() == [1, 8, 27, 64]
+    assert tensord.fori_loop(0, 2, lambda i, v: v * small + i, small).tolist() == [2, 9, 28, 65]
+    assert y.tolist() == (numpy.arange(12.0) + 1).reshape(3, 4).tolist()
+
+
 # ---- assignment ----
 
 
@@ -374,7 +387,9 @@ def _step(rng, pairs):
         pairs.append((ours[key], theirs[key]))
     elif what == 1:
         axes = rng.sample(range(theirs.ndim), theirs.ndim)
-        pairs.append((ours.transpose(*axes), theirs.transpose(*axes)) if axes else (ours[...], theirs))
+        is_one = not axes  # transpose() of numpy's refuses ()
+        pairs.append((ours[...], theirs) if is_one else
+                     (ours.transpose(*axes), theirs.transpose(*axes)))
     elif what == 2:
         value = rng.randint(-9, 9)
         key = _random_key(rng, theirs.shape)
