@@ -8,7 +8,7 @@ import numpy
 import tensord
 
 import worker
-from programs import PROGRAMS
+from programs import PROGRAMS, links_chained
 from theirs import (CONDUCTION, HEAT, cold_rod, decomposed, factors, integers, links, of_function,
                     random, reducible, rod_matrix, system, unsorted)
 
@@ -26,7 +26,7 @@ def connect(address):
 
 def roundtrip(address):
     x = connect(address).put(numpy.array([1.0]))
-    return lambda: x + 1.0
+    return lambda: tensord.eval(x + 1.0)
 
 
 def store(address, name, n_bytes):
@@ -78,6 +78,58 @@ def lookup(address, prefix, n):
     return lambda: client.open(next(names))
 
 
+# ---- what Python takes ----
+
+def per_call(function, n=2000):
+    """Seconds that a call takes, of many."""
+    begin = time.perf_counter()
+    for _ in range(n):
+        function()
+    return (time.perf_counter() - begin) / n
+
+
+def note(address):
+    """Note an operation, and forget it."""
+    x, y = (connect(address).put(numpy.ones((3, 3))) for _ in range(2))
+
+    def seconds():
+        return per_call(lambda: x + y)
+    return seconds
+
+
+def tiny(address):
+    """One operation on one element, and its value."""
+    x = connect(address).put(numpy.array([1.0]))
+    assert float(x + 1.0) == 2
+    return lambda: float(x + 1.0)
+
+
+def show(address):
+    """A resident array as one of numpy's: what it takes beyond numpy.frombuffer."""
+    x, memory = connect(address).put(numpy.ones(1000)), bytes(8000)
+    numpy.asarray(x)
+
+    def seconds():
+        return (per_call(lambda: numpy.asarray(x))
+                - per_call(lambda: numpy.frombuffer(memory)))
+    return seconds
+
+
+def element(address):
+    """An element of a resident array, as a number."""
+    x = connect(address).put(numpy.ones((30, 30)))
+
+    def seconds():
+        return per_call(lambda: float(x[3, 4]))
+    return seconds
+
+
+def chain_source(address, n):
+    """numpy's source of the chain, with tensord for numpy."""
+    a, b, c = map(connect(address).put, links(int(n)))
+    return warm(lambda: links_chained(tensord, a, b, c))
+
+
 # ---- computing ----
 
 def matmul(address, dtype, n):
@@ -127,12 +179,20 @@ def linalg(address, work, n):
 
 
 def warm(function):
-    """Called three times, or twice if that takes long: from then on in memory that it had."""
+    """What computes the function's results: called three times, or twice if that takes long, and
+    from then on in memory that it had.
+    """
+    def compute():
+        results = function()
+        tensord.eval(*results if isinstance(results, tuple) else (results,))
+        return results
+    if hasattr(function, "result"):
+        compute.result = function.result
     begin = time.perf_counter()
     for i in range(3):
         if i < 2 or time.perf_counter() - begin < 1:
-            function()
-    return function
+            compute()
+    return compute
 
 
 def chain(address, n):
@@ -142,7 +202,7 @@ def chain(address, n):
     def compute():
         program = tensord.Program()
         a, b, c = map(program.input, tensors)
-        return client.run(program, tensord.sqrt(a * a + b * b) * c - a / 2)
+        return client.run(program, links_chained(tensord, a, b, c))
     return warm(compute)
 
 
@@ -323,7 +383,8 @@ def facts(address):
 if __name__ == "__main__":
     worker.serve({
         "roundtrip": roundtrip, "store": store, "get": get, "put": put, "put_cold": put_cold,
-        "lease": lease, "lookup": lookup,
+        "lease": lease, "lookup": lookup, "note": note, "tiny": tiny, "show": show,
+        "element": element, "chain_source": chain_source,
         "matmul": matmul, "matmul_at_b": matmul_at_b, "matmul_batch": matmul_batch,
         "matmul_integers": matmul_integers, "matmul_tall": matmul_tall, "linalg": linalg,
         "chain": chain, "reduce": reduce, "exp": exp,

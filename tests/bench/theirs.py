@@ -8,7 +8,7 @@ from multiprocessing import resource_tracker, shared_memory
 import numpy
 
 import worker
-from programs import PROGRAMS
+from programs import PROGRAMS, links_chained
 
 HEAT = numpy.array([[1, 0, 0, 0, 0], [.25, .5, .25, 0, 0], [0, .25, .5, .25, 0],
                     [0, 0, .25, .5, .25], [0, 0, 0, 0, 1]])
@@ -192,7 +192,7 @@ def links(n):
 
 def chain(n):
     a, b, c = links(int(n))
-    return lambda: numpy.sqrt(a * a + b * b) * c - a / 2
+    return lambda: links_chained(numpy, a, b, c)
 
 
 def chain_out(n):
