@@ -39,6 +39,9 @@ def _count_references():
 
 _ALONE = _count_references()
 
+# Of a base with so few bytes all is computed for a view: that is no more work, and done once.
+_SMALL = 4096
+
 
 #: The results of an operation, pending: an array, or a tuple of them if it has several. What may
 #: fail on its data is computed now, and so is what has a shape that depends on them.
@@ -240,6 +243,11 @@ class Array(_native.Array, Operators):
         if self._client is None:
             self._client = _default_client()
         if type(value) is Value:
+            if self._base is not None and self._base.nbytes <= _SMALL:
+                self._base._tensor()
+                value = self._operand()
+                if type(value) is Tensor:
+                    return value
             force(self._client, (value,))
             tensor = value.leaf
         else:
@@ -436,7 +444,7 @@ class Array(_native.Array, Operators):
             raise TypeError(
                 f"only an array of one element becomes {to}, this has shape {self.shape}"
             )
-        return self._read().item()
+        return self._tensor()._item()
 
     def item(self):
         """The only element, as a Python number."""

@@ -201,6 +201,18 @@ class Run:
         self._lock.acquire()
         self._begin(plan)
 
+    @classmethod
+    def of_one(cls, value):
+        """A run of one value's node, without a plan; see `_compute_one`."""
+        run = cls.__new__(cls)
+        run.pending = None
+        run.pid = os.getpid()
+        run._lock = threading.Lock()
+        run._lock.acquire()
+        run._marked = (value.node,)
+        value.node.run = run
+        return run
+
     def _begin(self, plan):
         self.plan = plan
         n_extra = max(_native.OUTPUTS_MAX - len(self.wanted), 0)
@@ -299,10 +311,7 @@ class Run:
     def _settle(self, handles):
         with _lock:  # whoever plans meets all of it or nothing
             for value, handle in zip(self._outputs(), handles):
-                tensor = value.leaf = Tensor(self.client, handle)
-                value._number, value.shape = tensor._number, tensor.shape
-                value.cost = 0
-                value.node = None
+                value.settle(Tensor(self.client, handle))
 
     def _unmark(self):
         for node in self._marked:
@@ -322,6 +331,25 @@ def _begin(client, values):
         plan.busy.finish()
 
 
+def _compute_one(client, value):
+    """Have a value be a tensor whose node needs nothing that is pending, and nothing that could be
+    given away; false: that takes a plan.
+    """
+    with _lock:
+        if value.node is None or value.node.run is not None:
+            return False
+        run = Run.of_one(value)
+    try:
+        tensor = _native.run_one(client, value, _DONATED_MIN)
+        if tensor is not None:
+            with _lock:
+                value.settle(tensor)
+    finally:
+        run._unmark()
+        run._lock.release()
+    return tensor is not None
+
+
 def force(client, values, name=None, how=0, watch=None):
     """Have values be tensors.
 
@@ -335,6 +363,8 @@ def force(client, values, name=None, how=0, watch=None):
     watch : callable, optional
         Called with the builder of the request, to set bounds.
     """
+    if len(values) == 1 and name is None and watch is None and _compute_one(client, values[0]):
+        return
     values = list(values)
     for i in range(0, len(values), _native.OUTPUTS_MAX):
         run = _begin(client, values[i : i + _native.OUTPUTS_MAX])

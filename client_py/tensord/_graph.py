@@ -152,6 +152,13 @@ class Value(_native.Value, Operators):
         self._number, self.shape = type_
         self.leaf = leaf
 
+    def settle(self, tensor):
+        """From now on it exists, as a tensor."""
+        self.leaf = tensor
+        self._number, self.shape = tensor._number, tensor.shape
+        self.cost = 0
+        self.node = None
+
     def __repr__(self):
         return f"<tensord.Value shape={self.shape} dtype={self.dtype}>"
 

@@ -296,6 +296,8 @@ static PyMethodDef module_methods[] = {
         { "lend", native_lend, METH_VARARGS, "A DLPack capsule over an array's memory." },
         { "compute", (PyCFunction)(void (*)(void))lazy_compute, METH_FASTCALL,
           "The results of an operation, pending." },
+        { "run_one", (PyCFunction)(void (*)(void))lazy_run_one, METH_FASTCALL,
+          "The tensor that a value of one operation is; None: not without a plan." },
         { "set_package", lazy_set_package, METH_O, "Classes and functions, by name." },
         { NULL, NULL, 0, NULL },
 };

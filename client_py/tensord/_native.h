@@ -44,6 +44,7 @@ struct native_builder {
         PyObject *tell;    /* callable, told of progress; NULL: none */
 };
 
+extern PyTypeObject *native_client_type;
 extern PyTypeObject *native_tensor_type;
 extern PyTypeObject *native_mapping_type;
 extern PyTypeObject *native_builder_type;
@@ -98,6 +99,8 @@ PyObject *native_submit(PyObject *object, PyObject *const *args, Py_ssize_t n_ar
 /* Client.define */
 PyObject *native_define(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
 
+/* A number as one of that dtype; false with an exception. */
+bool native_scalar(PyObject *number, long dtype, union td_scalar *scalarp);
 /* A dict, or None for no attributes. */
 bool native_attrs(PyObject *object, struct td_attrs *attrs);
 /* (dtype, shape); an extent that depends on data is None. */

@@ -168,7 +168,7 @@ static bool integer_of(PyObject *number, unsigned dtype, union td_scalar *scalar
         return fits;
 }
 
-static bool scalar_of(PyObject *number, long dtype, union td_scalar *scalarp)
+bool native_scalar(PyObject *number, long dtype, union td_scalar *scalarp)
 {
         double parts[2] = { 0, 0 };
         int truth;
@@ -225,7 +225,7 @@ static PyObject *builder_scalar(PyObject *object, PyObject *const *args, Py_ssiz
                 return NULL;
         }
         dtype = PyLong_AsLong(args[0]);
-        if ((dtype == -1 && PyErr_Occurred()) || !scalar_of(args[1], dtype, &scalar))
+        if ((dtype == -1 && PyErr_Occurred()) || !native_scalar(args[1], dtype, &scalar))
                 return NULL;
         type.dtype = (uint8_t)dtype;
         return builder_value(self, td_builder_immediate(self->builder, &type, &scalar));

@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-static PyTypeObject *client_type;
+PyTypeObject *native_client_type;
 
 td_client *native_client_enter(struct native_client *self)
 {
@@ -86,7 +86,7 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
         Py_END_ALLOW_THREADS
         if (r)
                 return native_raise(&error);
-        self = PyObject_New(struct native_client, client_type);
+        self = PyObject_New(struct native_client, native_client_type);
         if (!self) {
                 td_close(client);
                 return NULL;
@@ -546,6 +546,6 @@ static PyMethodDef connect_methods[] = {
 
 bool native_client_add(PyObject *module)
 {
-        return native_add_type(module, &client_spec, &client_type) &&
+        return native_add_type(module, &client_spec, &native_client_type) &&
                PyModule_AddFunctions(module, connect_methods) == 0;
 }

@@ -76,9 +76,6 @@ struct operation {
         long cost;
 };
 
-/* ORDINARY means yes; FAILED, that an exception is set. */
-enum answer { FAILED = -1, OTHER, ORDINARY };
-
 static void operation_deinit(struct operation *operation)
 {
         for (uint32_t i = 0; i < operation->n; i++)
@@ -87,51 +84,51 @@ static void operation_deinit(struct operation *operation)
 }
 
 /* dtype and shape: what is no shape of known extents is not ordinary. */
-static enum answer read_type(int dtype, PyObject *shape, struct td_type *typep)
+static enum lazy_answer read_type(int dtype, PyObject *shape, struct td_type *typep)
 {
         Py_ssize_t n = shape && PyTuple_Check(shape) ? PyTuple_Size(shape) : -1;
 
         if (n < 0 || n > TD_NDIM_MAX || dtype < 0 || dtype >= TD_N_DTYPES)
-                return OTHER;
+                return LAZY_OTHER;
         typep->dtype = (uint8_t)dtype;
         typep->ndim = (uint8_t)n;
         for (Py_ssize_t i = 0; i < n; i++) {
                 PyObject *extent = PyTuple_GetItem(shape, i);
 
                 if (!PyLong_CheckExact(extent))
-                        return OTHER;
+                        return LAZY_OTHER;
                 typep->shape[i] = PyLong_AsLongLong(extent);
                 if (typep->shape[i] < 0) {
                         PyErr_Clear();
-                        return OTHER;
+                        return LAZY_OTHER;
                 }
         }
-        return td_check_type(typep, NULL) ? OTHER : ORDINARY;
+        return td_check_type(typep, NULL) ? LAZY_OTHER : LAZY_ORDINARY;
 }
 
-static enum answer add_tensor(struct operation *operation, const struct lazy_tensor *tensor)
+static enum lazy_answer add_tensor(struct operation *operation, const struct lazy_tensor *tensor)
 {
         if (tensor->is_mutable)
-                return OTHER;
+                return LAZY_OTHER;
         operation->shapes[operation->n] = tensor->shape;
         return read_type(tensor->dtype, tensor->shape, &operation->types[operation->n]);
 }
 
-static enum answer add_value(struct operation *operation, const struct lazy_value *value)
+static enum lazy_answer add_value(struct operation *operation, const struct lazy_value *value)
 {
         const struct lazy_node *node = (const struct lazy_node *)value->node;
 
         if (!lazy_has(value->node) || lazy_has(node->block))
-                return OTHER;
+                return LAZY_OTHER;
         operation->shapes[operation->n] = value->shape;
         operation->cost += value->cost;
         return read_type(value->dtype, value->shape, &operation->types[operation->n]);
 }
 
 /* What stands for an argument in the program; takes it over. */
-static enum answer add_operand(struct operation *operation, PyObject *operand)
+static enum lazy_answer add_operand(struct operation *operation, PyObject *operand)
 {
-        enum answer answer = OTHER;
+        enum lazy_answer answer = LAZY_OTHER;
 
         if (Py_TYPE(operand) == lazy.tensor) {
                 answer = add_tensor(operation, (struct lazy_tensor *)operand);
@@ -143,34 +140,34 @@ static enum answer add_operand(struct operation *operation, PyObject *operand)
                 operation->shapes[operation->n] = NULL;
                 type->dtype = (uint8_t)((struct lazy_scalar *)operand)->dtype;
                 type->ndim = 0;
-                answer = ORDINARY;
+                answer = LAZY_ORDINARY;
         }
         operation->operands[operation->n++] = operand; /* released by operation_deinit() */
         return answer;
 }
 
-static enum answer add_array(struct operation *operation, struct lazy_array *array)
+static enum lazy_answer add_array(struct operation *operation, struct lazy_array *array)
 {
         PyObject *operand;
 
         if (lazy_has(array->client) && operation->client != array->client) {
                 if (operation->client)
-                        return OTHER;
+                        return LAZY_OTHER;
                 operation->client = array->client;
                 Py_INCREF(operation->client);
         }
         operand = lazy_operand(array);
-        return operand ? add_operand(operation, operand) : FAILED;
+        return operand ? add_operand(operation, operand) : LAZY_FAILED;
 }
 
-static enum answer add_argument(struct operation *operation, PyObject *argument)
+static enum lazy_answer add_argument(struct operation *operation, PyObject *argument)
 {
         if (operation->n == TD_ARGS_MAX)
-                return OTHER;
+                return LAZY_OTHER;
         if (Py_TYPE(argument) == lazy.array)
                 return add_array(operation, (struct lazy_array *)argument);
         if (Py_TYPE(argument) != lazy.scalar)
-                return OTHER;
+                return LAZY_OTHER;
         Py_INCREF(argument);
         return add_operand(operation, argument);
 }
@@ -197,9 +194,9 @@ static bool is_small(PyObject *integer)
         return !overflow && value >= 0 && value <= INT8_MAX;
 }
 
-/* A number beside a dtype, as an operand; OTHER for what is no number. */
-static enum answer add_number(struct operation *operation, enum td_op op, PyObject *number,
-                              int like)
+/* A number beside a dtype, as an operand; LAZY_OTHER for what is no number. */
+static enum lazy_answer add_number(struct operation *operation, enum td_op op, PyObject *number,
+                                   int like)
 {
         int kind = kind_of(number);
         struct lazy_scalar *scalar;
@@ -207,16 +204,16 @@ static enum answer add_number(struct operation *operation, enum td_op op, PyObje
         unsigned dtype;
 
         if (kind < 0)
-                return OTHER;
+                return LAZY_OTHER;
         dtype = lazy.weak[kind * TD_N_DTYPES + like];
         if (kind == LAZY_INT && td_dtype_is_integer(dtype) && !is_small(number)) {
                 operand = PyObject_CallFunction(lazy.operand_for, "sOi", td_op_info(op)->name,
                                                 number, like);
-                return operand ? add_operand(operation, operand) : FAILED;
+                return operand ? add_operand(operation, operand) : LAZY_FAILED;
         }
         scalar = lazy_new(lazy.scalar);
         if (!scalar)
-                return FAILED;
+                return LAZY_FAILED;
         Py_INCREF(number);
         scalar->value = number;
         scalar->dtype = (int)dtype;
@@ -332,8 +329,8 @@ static bool op_is_ordinary(enum td_op op)
 }
 
 /* Note an operation whose operands are there: *resultp is an array, or a tuple of them. */
-static enum answer note(const struct operation *operation, PyObject *name, enum td_op op,
-                        PyObject *attrs_object, PyObject **resultp)
+static enum lazy_answer note(const struct operation *operation, PyObject *name, enum td_op op,
+                             PyObject *attrs_object, PyObject **resultp)
 {
         struct td_attrs attrs = { .set = 0 };
         struct td_type types[TD_RESULTS_MAX];
@@ -342,30 +339,29 @@ static enum answer note(const struct operation *operation, PyObject *name, enum 
         int n_results;
 
         if (operation->cost > lazy.n_pending_max)
-                return OTHER;
+                return LAZY_OTHER;
         if (!native_attrs(attrs_object, &attrs))
-                return FAILED;
+                return LAZY_FAILED;
         if (td_infer(op, &attrs, operation->n, operation->types, types, &refusal)) {
                 native_refuse(&refusal);
-                return FAILED;
+                return LAZY_FAILED;
         }
         node = node_of(operation, name, attrs_object);
         if (!node)
-                return FAILED;
+                return LAZY_FAILED;
         n_results = td_op_info(op)->n_results;
         *resultp = n_results == 1 ? array_of(operation, node, 0, types)
                                   : arrays_of(operation, node, n_results, types);
         Py_DECREF(node);
-        return *resultp ? ORDINARY : FAILED;
+        return *resultp ? LAZY_ORDINARY : LAZY_FAILED;
 }
 
-/* The number of an operation by its name; -1: none, or not an ordinary one. */
-static int ordinary_op(PyObject *name)
+int lazy_op_number(PyObject *name)
 {
-        PyObject *number = PyDict_GetItem(lazy.numbers, name);
+        PyObject *number = name ? PyDict_GetItem(lazy.numbers, name) : NULL;
         long op = number ? PyLong_AsLong(PyTuple_GetItem(number, 0)) : -1;
 
-        return op >= 0 && op_is_ordinary((enum td_op)op) ? (int)op : -1;
+        return op < 0 || td_op_has_body((enum td_op)op) || op == TD_OP_USER ? -1 : (int)op;
 }
 
 PyObject *lazy_compute(PyObject *module, PyObject *const *args, Py_ssize_t n_args)
@@ -373,7 +369,7 @@ PyObject *lazy_compute(PyObject *module, PyObject *const *args, Py_ssize_t n_arg
         PyObject *attrs = n_args > 2 ? args[2] : Py_None, *client = n_args > 3 ? args[3] : Py_None;
         struct operation operation = { .cost = 1 };
         PyObject *result = NULL;
-        enum answer answer;
+        enum lazy_answer answer;
         int op;
 
         (void)module;
@@ -381,20 +377,22 @@ PyObject *lazy_compute(PyObject *module, PyObject *const *args, Py_ssize_t n_arg
                 PyErr_SetString(PyExc_TypeError, "compute(op, operands, attributes, client)");
                 return NULL;
         }
-        op = ordinary_op(args[0]);
-        answer = op >= 0 && PyTuple_CheckExact(args[1]) ? ORDINARY : OTHER;
+        op = lazy_op_number(args[0]);
+        answer = op >= 0 && op_is_ordinary((enum td_op)op) && PyTuple_CheckExact(args[1])
+                         ? LAZY_ORDINARY
+                         : LAZY_OTHER;
         if (client != Py_None) {
                 Py_INCREF(client);
                 operation.client = client;
         }
-        for (Py_ssize_t i = 0; answer == ORDINARY && i < PyTuple_Size(args[1]); i++)
+        for (Py_ssize_t i = 0; answer == LAZY_ORDINARY && i < PyTuple_Size(args[1]); i++)
                 answer = add_argument(&operation, PyTuple_GetItem(args[1], i));
-        if (answer == ORDINARY && (attrs == Py_None || PyDict_CheckExact(attrs)))
+        if (answer == LAZY_ORDINARY && (attrs == Py_None || PyDict_CheckExact(attrs)))
                 answer = note(&operation, args[0], (enum td_op)op, attrs, &result);
-        else if (answer == ORDINARY)
-                answer = OTHER;
+        else if (answer == LAZY_ORDINARY)
+                answer = LAZY_OTHER;
         operation_deinit(&operation);
-        if (answer == OTHER)
+        if (answer == LAZY_OTHER)
                 return PyObject_CallFunctionObjArgs(lazy.compute, args[0], args[1], attrs, client,
                                                     NULL);
         return result;
@@ -426,35 +424,36 @@ static PyObject *binary(enum td_op op, const char *method, const char *reflected
 {
         bool has_left = Py_TYPE(left) == lazy.array, has_right = Py_TYPE(right) == lazy.array;
         struct operation operation = { .cost = 1 };
-        enum answer answer = has_left || has_right ? ORDINARY : OTHER;
+        enum lazy_answer answer = has_left || has_right ? LAZY_ORDINARY : LAZY_OTHER;
         PyObject *result = NULL;
 
-        if (answer == ORDINARY)
+        if (answer == LAZY_ORDINARY)
                 answer = has_left ? add_argument(&operation, left)
                                   : add_number(&operation, op, left,
                                                ((struct lazy_array *)right)->dtype);
-        if (answer == ORDINARY)
+        if (answer == LAZY_ORDINARY)
                 answer = has_right ? add_argument(&operation, right)
                                    : add_number(&operation, op, right,
                                                 ((struct lazy_array *)left)->dtype);
-        if (answer == ORDINARY)
+        if (answer == LAZY_ORDINARY)
                 answer = op_is_ordinary(op) ? note(&operation, op_name(op), op, Py_None, &result)
-                                            : OTHER;
+                                            : LAZY_OTHER;
         operation_deinit(&operation);
-        return answer == OTHER ? call_method(method, reflected, left, right) : result;
+        return answer == LAZY_OTHER ? call_method(method, reflected, left, right) : result;
 }
 
 static PyObject *unary(enum td_op op, const char *method, PyObject *object)
 {
         struct operation operation = { .cost = 1 };
         PyObject *result = NULL;
-        enum answer answer;
+        enum lazy_answer answer;
 
         answer = add_argument(&operation, object);
-        if (answer == ORDINARY)
+        if (answer == LAZY_ORDINARY)
                 answer = note(&operation, op_name(op), op, Py_None, &result);
         operation_deinit(&operation);
-        return answer == OTHER ? PyObject_CallMethod(lazy.operators, method, "O", object) : result;
+        return answer == LAZY_OTHER ? PyObject_CallMethod(lazy.operators, method, "O", object)
+                                    : result;
 }
 
 PyObject *lazy_compare(PyObject *left, PyObject *right, int how)

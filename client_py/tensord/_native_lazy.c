@@ -246,6 +246,12 @@ static PyMethodDef array_methods[] = {
         { NULL, NULL, 0, NULL },
 };
 
+static PyGetSetDef array_getset[] = {
+        { "__array_struct__", lazy_array_struct, NULL,
+          "Its memory as numpy takes it fastest: a capsule over a PyArrayInterface.", NULL },
+        { NULL, NULL, NULL, NULL, NULL },
+};
+
 static PyMemberDef array_members[] = {
         { "_client", T_OBJECT, offsetof(struct lazy_array, client), 0, NULL },
         { "shape", T_OBJECT, offsetof(struct lazy_array, shape), 0, NULL },
@@ -265,6 +271,7 @@ static PyType_Slot array_slots[] = {
         { Py_tp_clear, array_clear },
         { Py_tp_members, array_members },
         { Py_tp_methods, array_methods },
+        { Py_tp_getset, array_getset },
         { Py_tp_richcompare, lazy_compare },
         { Py_nb_add, lazy_nb_add },
         { Py_nb_subtract, lazy_nb_subtract },

@@ -70,6 +70,9 @@ static inline bool lazy_has(const PyObject *object)
         return object && object != Py_None;
 }
 
+/* ORDINARY: it is done; OTHER: it is not for C; FAILED: an exception is set. */
+enum lazy_answer { LAZY_FAILED = -1, LAZY_OTHER, LAZY_ORDINARY };
+
 /* A new object of one of the classes, without __init__. */
 void *lazy_new(PyTypeObject *type);
 /* The next node's number: above those of the nodes that there are. */
@@ -83,6 +86,8 @@ bool lazy_add(PyObject *module);
 
 /* set_package(dict): what struct lazy_package has, by name */
 PyObject *lazy_set_package(PyObject *module, PyObject *dict);
+/* The number of an operation that has neither a body nor a kernel of its user's; -1: other. */
+int lazy_op_number(PyObject *name);
 /* compute(op, operands, attributes or None, client or None) */
 PyObject *lazy_compute(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
 
@@ -96,3 +101,13 @@ PyObject *lazy_nb_remainder(PyObject *left, PyObject *right);
 PyObject *lazy_nb_matmul(PyObject *left, PyObject *right);
 PyObject *lazy_nb_negative(PyObject *object);
 PyObject *lazy_nb_absolute(PyObject *object);
+
+/* ---- _native_force.c ---- */
+
+/* run_one(client, value, bytes) -> Tensor; None: it takes a plan, or an operand of so many bytes */
+PyObject *lazy_run_one(PyObject *module, PyObject *const *args, Py_ssize_t n_args);
+
+/* ---- _native_show.c ---- */
+
+/* Array.__array_struct__ */
+PyObject *lazy_array_struct(PyObject *object, void *unused);

@@ -8,6 +8,8 @@
  */
 #include "_native.h"
 
+#include <string.h>
+
 PyTypeObject *native_tensor_type;
 PyTypeObject *native_mapping_type;
 static PyTypeObject *native_lease_type;
@@ -176,6 +178,72 @@ static PyObject *tensor_map(PyObject *object, PyObject *args)
         result->mapping = mapping;
         result->is_writable = mode != TD_MAP_READ;
         return (PyObject *)result;
+}
+
+static PyObject *element_of(const void *at, unsigned dtype)
+{
+        static const size_t sizes[] = {
+#define TD_DTYPE(sym, name, kind, ctype, size, npy) size,
+#include "tensord/dtypes.def"
+#undef TD_DTYPE
+        };
+        union td_scalar scalar;
+
+        memcpy(&scalar, at, sizes[dtype]);
+        switch (dtype) {
+        case TD_BOOL:
+                return PyBool_FromLong(scalar.b);
+        case TD_INT8:
+                return PyLong_FromLong(scalar.i8);
+        case TD_INT16:
+                return PyLong_FromLong(scalar.i16);
+        case TD_INT32:
+                return PyLong_FromLong(scalar.i32);
+        case TD_INT64:
+                return PyLong_FromLongLong(scalar.i);
+        case TD_UINT8:
+                return PyLong_FromLong(scalar.u8);
+        case TD_UINT16:
+                return PyLong_FromLong(scalar.u16);
+        case TD_UINT32:
+                return PyLong_FromUnsignedLongLong(scalar.u32);
+        case TD_UINT64:
+                return PyLong_FromUnsignedLongLong(scalar.u);
+        case TD_FLOAT32:
+                return PyFloat_FromDouble((double)scalar.f);
+        case TD_FLOAT64:
+                return PyFloat_FromDouble(scalar.d);
+        case TD_COMPLEX64:
+                return PyComplex_FromDoubles((double)scalar.c[0], (double)scalar.c[1]);
+        case TD_COMPLEX128:
+                return PyComplex_FromDoubles(scalar.z[0], scalar.z[1]);
+        }
+        PyErr_SetString(PyExc_SystemError, "a dtype without elements");
+        return NULL;
+}
+
+/* item(offset): the element there, as a number; it is the caller's that it is one of the tensor's */
+static PyObject *tensor_item(PyObject *object, PyObject *offset_object)
+{
+        struct native_tensor *self = (struct native_tensor *)object;
+        long long offset = PyLong_AsLongLong(offset_object);
+        td_mapping *mapping = NULL;
+        PyObject *element;
+        td_error error;
+        int r;
+
+        if ((offset == -1 && PyErr_Occurred()) || !native_client_enter(self->client))
+                return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_map(self->tensor, TD_MAP_READ, false, &mapping, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(self->client);
+        if (r)
+                return native_raise(&error);
+        element = element_of((const char *)td_mapping_data(mapping) + offset,
+                             td_tensor_type(self->tensor)->dtype);
+        td_mapping_free(mapping);
+        return element;
 }
 
 static PyObject *ask(PyObject *object, int (*request)(td_tensor *, td_error *))
@@ -388,6 +456,7 @@ static PyObject *tensor_get_is_evictable(PyObject *object, void *unused)
 
 static PyMethodDef tensor_methods[] = {
         { "map", tensor_map, METH_VARARGS, NULL },
+        { "item", tensor_item, METH_O, NULL },
         { "seal", tensor_seal, METH_NOARGS, NULL },
         { "lease", tensor_lease, METH_VARARGS, NULL },
         { "set_name", tensor_set_name, METH_VARARGS, NULL },

@@ -9,6 +9,10 @@ from ._index import Advanced, Index, integers_of, is_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand, operand_for
 
 
+# Items of a key that take no array into account.
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
 def make(op, args, attrs=None):
     """The result of an operation on operands (at least one of them a tensor or a value).
 
@@ -222,6 +226,8 @@ class Operators:
         return self.permute_dims(axes)
 
     def __getitem__(self, key):
+        if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
+            return self._at(Index(self.shape, key))
         if is_mask(key):
             return make("mask", (self, as_operand(key)))
         advanced = Advanced.of(self.shape, key)

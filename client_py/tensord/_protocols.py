@@ -133,7 +133,7 @@ Array.__dlpack_device__ = _dlpack_device
 Array.__dlpack__ = _dlpack
 Array.__array_interface__ = property(_array_interface)
 # numpy would hold the mapping alone then, and seal() could not see that it does.
-Unsealed.__array_interface__ = property(_no_interface)
+Unsealed.__array_interface__ = Unsealed.__array_struct__ = property(_no_interface)
 
 for _method in (_array_namespace, _to_device, _dlpack_device, _dlpack, _array_interface):
     _method.__name__ = f"__{_method.__name__.lstrip('_')}__"

@@ -106,6 +106,10 @@ class Tensor(_native.Strided):
         """An array to read values from, which need not be the shared memory."""
         return self._map(_native.MAP_READ, False)
 
+    def _item(self):
+        """The only element, as a Python number."""
+        return self._handle.item(self._offset)
+
     def __array__(self, dtype=None, copy=None):
         """The tensor's memory as a read-only numpy.ndarray.
 

@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 import tensord
-from tensord import _force
+from tensord import _force, _native
 
 SIDE = 128  # a matrix of 128 KiB: large enough to be given away
 
@@ -234,6 +234,103 @@ def test_threads_that_note_operations_on_one_array(x):
         thread.join(60)
     for i, result in enumerate(results):
         assert numpy.allclose(numpy.asarray(result), of(x) + 1 + 50 * i)
+
+
+# ---- small requests: one operation on what exists ----
+
+@pytest.fixture
+def n_small(monkeypatch):
+    """How many operations were computed without a plan: a list that grows."""
+    run_one, done = _native.run_one, []
+
+    def counted(*args):
+        tensor = run_one(*args)
+        if tensor is not None:
+            done.append(tensor.shape)
+        return tensor
+
+    monkeypatch.setattr(_native, "run_one", counted)
+    return done
+
+
+@pytest.mark.parametrize("operation", [
+    lambda x: x + 1, lambda x: x + x, lambda x: x[1:] * x[:-1], lambda x: x.sum(axis=0),
+    lambda x: x.nonzero()[0] if isinstance(x, numpy.ndarray) else tensord.nonzero(x)[0],
+    lambda x: x.astype("int8"), lambda x: x ** 2.0,
+], ids=["number", "twice", "views", "reduction", "counted", "converted", "power"])
+def test_one_operation_on_small_tensors_takes_no_plan(client, plans, n_small, operation):
+    values = numpy.arange(9.0)
+    result = numpy.asarray(operation(client.put(values)))
+    assert result.dtype == operation(values).dtype
+    assert numpy.array_equal(result, operation(values))
+    assert len(n_small) == 1 and not plans
+
+
+def test_what_is_no_small_request_takes_a_plan(client, x, plans, n_small):
+    small = client.put(numpy.arange(9.0))
+    mutable = client.put(numpy.arange(9.0), mutable=True)
+    values = tensord.topk(small, 2)[0]
+    for y in x + 1, (small + 1) * 2, mutable + 1, values:
+        tensord.eval(y)
+    assert len(plans) == 4 and not n_small
+
+
+def test_a_small_operation_on_arrays_of_two_clients_is_refused(daemon, client):
+    with daemon.connect() as other:
+        with pytest.raises(tensord.ArgumentError, match="two clients"):
+            client.put(numpy.ones(3)) + other.put(numpy.ones(3))
+
+
+def test_a_small_operation_that_fails_is_pending_as_before(client):
+    index = client.put(numpy.array([7]))
+    with pytest.raises(tensord.OutOfRange):
+        tensord.take(client.put(numpy.arange(3.0)), index)
+    singular = client.put(numpy.zeros((2, 2)))
+    with pytest.raises(numpy.linalg.LinAlgError):
+        tensord.linalg.inv(singular)
+    assert (numpy.asarray(singular + 1) == 1).all()
+
+
+def test_threads_that_force_one_small_value(client, n_small):
+    x = client.put(numpy.arange(9.0))
+    for turn in range(50):
+        y = x + turn
+        barrier, sums = threading.Barrier(4), []
+
+        def force(y=y, barrier=barrier, sums=sums):
+            barrier.wait(30)
+            sums.append(float(numpy.asarray(y).sum()))
+
+        threads = [threading.Thread(target=force) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert sums == [36.0 + 9 * turn] * 4
+    assert len(n_small) == 50  # once each
+
+
+def test_what_numpy_sees_stays_when_the_array_is_assigned_to(client):
+    x = tensord.eval(client.put(numpy.arange(9.0)) + 1)
+    whole, part = numpy.asarray(x), numpy.asarray(x[2:5])
+    x[:] = 0
+    assert float(x.sum()) == 0
+    del x
+    gc.collect()
+    assert whole.tolist() == list(range(1, 10)) and part.tolist() == [3, 4, 5]
+    assert not whole.flags.writeable and not part.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "uint64", "int64", "float32",
+                                   "float64", "complex64", "complex128"])
+def test_an_element_as_a_number(client, dtype):
+    values = (numpy.arange(12) * 21).reshape(3, 4).astype(dtype)
+    if dtype.startswith("complex"):
+        values += 1j
+    x = client.put(values)
+    for key in (1, 2), (-1, 0), (0, -3):
+        got, wanted = x.T.T[key], values[key]
+        assert got.item() == wanted.item() and type(got.item()) is type(wanted.item())
 
 
 # ---- the collector ----

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arrays as numpy takes them
+ *
+ * `__array_struct__`, numpy's oldest and shortest way to the memory of others: a capsule over a
+ * struct that numpy's documentation fixes. The struct holds the mapping, and the ndarray the
+ * capsule, so that memory stays as long as it is seen, whatever becomes of the array.
+ */
+#include "_native_lazy.h"
+
+/* numpy's PyArrayInterface */
+struct interface {
+        int two;
+        int ndim;
+        char kind;
+        int item_size;
+        int flags;
+        Py_ssize_t *shape;
+        Py_ssize_t *strides;
+        void *data;
+        PyObject *description;
+};
+
+enum { ALIGNED = 0x100, NOT_SWAPPED = 0x200 };
+
+struct shown {
+        struct interface interface;
+        td_mapping *mapping;
+        struct td_type type;
+        int64_t strides[TD_NDIM_MAX];
+};
+
+static void shown_free(struct shown *shown)
+{
+        td_mapping_free(shown->mapping);
+        PyMem_Free(shown);
+}
+
+static void capsule_free(PyObject *capsule)
+{
+        shown_free(PyCapsule_GetPointer(capsule, NULL));
+}
+
+static bool read_layout(const struct lazy_tensor *tensor, const td_tensor *handle,
+                        struct shown *shown)
+{
+        const int64_t *strides = td_tensor_strides(handle);
+
+        if (lazy_has(tensor->strides))
+                return native_view(handle, tensor->shape, tensor->strides, &shown->type,
+                                   shown->strides);
+        shown->type = *td_tensor_type(handle);
+        for (unsigned i = 0; i < shown->type.ndim; i++)
+                shown->strides[i] = strides[i];
+        return true;
+}
+
+static bool map(const struct native_tensor *tensor, bool share, td_mapping **mappingp)
+{
+        td_error error;
+        int r;
+
+        if (!native_client_enter(tensor->client))
+                return false;
+        Py_BEGIN_ALLOW_THREADS
+        r = td_map(tensor->tensor, TD_MAP_READ, share, mappingp, &error);
+        Py_END_ALLOW_THREADS
+        native_client_leave(tensor->client);
+        if (r)
+                native_raise(&error);
+        return !r;
+}
+
+static void describe(struct shown *shown, int64_t offset)
+{
+        static const struct {
+                char kind;
+                int size;
+        } rows[] = {
+#define TD_DTYPE(sym, name, kind, ctype, size, npy) { npy[1], size },
+#include "tensord/dtypes.def"
+#undef TD_DTYPE
+        };
+
+        static_assert(sizeof(Py_ssize_t) == sizeof(int64_t), "numpy's extents are 64-bit");
+        shown->interface = (struct interface){
+                .two = 2,
+                .ndim = shown->type.ndim,
+                .kind = rows[shown->type.dtype].kind,
+                .item_size = rows[shown->type.dtype].size,
+                .flags = ALIGNED | NOT_SWAPPED,
+                .shape = (Py_ssize_t *)shown->type.shape,
+                .strides = (Py_ssize_t *)shown->strides,
+                .data = (char *)td_mapping_data(shown->mapping) + offset,
+        };
+}
+
+/* The capsule for a tensor; of a named one, the memory that others see. */
+static PyObject *capsule_of(const struct lazy_tensor *tensor)
+{
+        const struct native_tensor *native = (struct native_tensor *)tensor->handle;
+        struct shown *shown;
+        PyObject *capsule;
+        bool share;
+
+        if (Py_TYPE(tensor->handle) != native_tensor_type) {
+                PyErr_SetString(PyExc_TypeError, "a tensor without a handle");
+                return NULL;
+        }
+        shown = PyMem_Malloc(sizeof(*shown));
+        if (!shown)
+                return PyErr_NoMemory();
+        share = !lazy_has(tensor->strides) && td_tensor_name(native->tensor);
+        shown->mapping = NULL;
+        if (!read_layout(tensor, native->tensor, shown) || !map(native, share, &shown->mapping)) {
+                shown_free(shown);
+                return NULL;
+        }
+        describe(shown, tensor->offset);
+        capsule = PyCapsule_New(&shown->interface, NULL, capsule_free);
+        if (!capsule)
+                shown_free(shown);
+        return capsule;
+}
+
+PyObject *lazy_array_struct(PyObject *object, void *unused)
+{
+        PyObject *operand = lazy_operand((struct lazy_array *)object), *capsule = NULL;
+
+        (void)unused;
+        if (operand && Py_TYPE(operand) != lazy.tensor) {
+                Py_DECREF(operand);
+                operand = PyObject_CallMethod(object, "_tensor", NULL);
+        }
+        if (operand && Py_TYPE(operand) == lazy.tensor)
+                capsule = capsule_of((struct lazy_tensor *)operand);
+        else if (operand)
+                PyErr_SetString(PyExc_TypeError, "no tensor");
+        Py_XDECREF(operand);
+        return capsule;
+}
