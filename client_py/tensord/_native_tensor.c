@@ -222,7 +222,7 @@ static PyObject *element_of(const void *at, unsigned dtype)
         return NULL;
 }
 
-/* item(offset): the element there, as a number; it is the caller's that it is one of the tensor's */
+/* item(offset): the element there, as a number; the caller says that there is one */
 static PyObject *tensor_item(PyObject *object, PyObject *offset_object)
 {
         struct native_tensor *self = (struct native_tensor *)object;

@@ -248,7 +248,7 @@ def test_a_lease_that_came_too_late_is_given_back(daemon, client):
             return (await other.stat("t"))["leases"] == 2
 
         for _ in range(3):
-            with t.write():
+            with t.write(timeout=10):  # until the one before is back
                 task = asyncio.create_task(take())
                 await until(wanted, "it waits for the lease")
                 task.cancel()
