@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import kit
+import pytest
 
 
 def blocks(language, path="README.md"):
@@ -28,9 +29,12 @@ def test_python_block(daemon):
     run([sys.executable, "-c", block], daemon)
 
 
-def test_blocks_of_the_python_package(own_daemon):
+@pytest.mark.parametrize("page", ["README.md", "COMING_FROM.md"])
+def test_blocks_of_the_python_package(own_daemon, page):
     """One after the other, as one reads them."""
-    run([sys.executable, "-c", "\n".join(blocks("python", "client_py/README.md"))], own_daemon)
+    found = blocks("python", f"client_py/{page}")
+    assert len(found) > 5
+    run([sys.executable, "-c", "\n".join(found)], own_daemon)
 
 
 def test_tensorctl_block(own_daemon):
