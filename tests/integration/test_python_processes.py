@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT
+"""Pending arrays beside threads, processes that are started in every way, and ends of processes."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy
+import pytest
+
+import tensord
+from sanitized import SLOWER
+
+# ---- threads ----
+
+
+def in_threads(n, work):
+    """Call work(i) in n threads that begin at once; what it raised is raised."""
+    begin, problems = threading.Barrier(n), []
+
+    def run(i):
+        begin.wait()
+        try:
+            work(i)
+        except BaseException as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60 * SLOWER)
+        assert not thread.is_alive()
+    if problems:
+        raise problems[0]
+
+
+@pytest.fixture
+def often():
+    """Threads take turns as often as can be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def test_all_want_the_same(client, often):
+    """Eight threads look at one graph, at other parts of it, and at views: each sees its value."""
+    array = numpy.arange(5000.0)
+    for turn in range(20):
+        x = client.put(array)
+        base = x * 2 + turn
+        total = base.sum()
+        root = tensord.sqrt(base)
+        expected = array * 2 + turn
+
+        def work(i):
+            if i % 4 == 0:
+                assert float(total) == expected.sum()
+            elif i % 4 == 1:
+                assert (numpy.asarray(root) == numpy.sqrt(expected)).all()
+            elif i % 4 == 2:
+                assert (numpy.asarray(base[::-1][:100]) == expected[::-1][:100]).all()
+            else:
+                assert (numpy.asarray(base) == expected).all()
+
+        in_threads(8, work)
+
+
+def test_threads_extend_and_force(client, often):
+    """Each builds upon what others force at that moment, more than what may be pending at once."""
+    x = client.put(numpy.ones(2000))
+    shared = [x + 0]
+
+    def work(i):
+        own = shared[0]
+        for step in range(150):
+            own = own + shared[0] * (i + 1)
+            if step % 37 == i:
+                assert own[0].item() == 1 + (step + 1) * (i + 1)
+        assert (numpy.asarray(own) == 1 + 150 * (i + 1)).all()
+
+    in_threads(6, work)
+
+
+def test_threads_fail_apart(client, often):
+    """A run that fails is the one's who asked for it; what is shared is computed all the same."""
+    x = client.put(numpy.eye(3))
+    for _ in range(10):
+        good = x * 3
+
+        def work(i):
+            if i % 2:
+                with pytest.raises(tensord.LinAlgError):
+                    tensord.linalg.inv(good * 0)
+            else:
+                assert numpy.asarray(good).trace() == 9
+
+        in_threads(6, work)
+
+
+def test_threads_assign_and_drop(client, often):
+    """Arrays go, with what they are of, while other threads force."""
+    x = client.put(numpy.arange(3000.0))
+
+    def work(i):
+        for n in range(40):
+            y = x + n
+            y[i] = 7
+            z, _dropped = y * 2, y - 1
+            if n % 3 == 0:
+                del y
+            assert z[i].item() == 14
+            assert z[-1].item() == 2 * (2999 + n)
+
+    in_threads(6, work)
+
+
+# ---- processes ----
+
+START = """
+import multiprocessing, sys, numpy, tensord
+
+def work(x, pending, turn):
+    own = tensord.put([1.0, 2.0]) + 1            # a client of its own
+    assert own.tolist() == [2, 3]
+    assert (numpy.asarray(x * 2) == numpy.arange(5000.0) * 2).all()
+    assert (numpy.asarray(pending) == numpy.arange(5000.0) + 1).all()
+    return float((x + pending).sum()) + turn
+
+if __name__ == "__main__":
+    method = sys.argv[1]
+    x = tensord.put(numpy.arange(5000.0))
+    pending, kept = x + 1, tensord.sqrt(x)
+    context = multiprocessing.get_context(method)
+    with context.Pool(3) as pool:
+        got = pool.starmap(work, [(x, pending, turn) for turn in range(6)])
+        pool.close()
+        pool.join()
+    assert got == [float(2 * 12497500 + 5000) + turn for turn in range(6)], got
+    assert (numpy.asarray(kept) == numpy.sqrt(numpy.arange(5000.0))).all()   # as before
+    print("done")
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_arrays_go_to_processes(daemon, client, tmp_path, method):
+    """Pending ones are computed by who sends them; all begin with pending arrays alive."""
+    script = tmp_path / "work.py"
+    script.write_text(START)
+    result = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", str(script), method],
+        env=daemon.env, capture_output=True, text=True, timeout=120 * SLOWER, check=False,
+    )
+    assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
+
+
+FORK_PENDING = """
+import os, sys, threading, numpy, tensord
+x = tensord.put(numpy.zeros(100_000))
+slow = tensord.fori_loop(0, 3000, lambda i, u: tensord.exp(u * 0), x)
+pending, sent = x + 1, x
+for _ in range(300):
+    sent = sent + 1                               # some of it is under way
+thread = threading.Thread(target=lambda: tensord.eval(slow))
+thread.start()
+while not tensord.stat()["jobs"]:
+    pass
+pid = os.fork()
+if pid == 0:
+    for array in pending, sent, slow, slow + 1:   # of a connection that is the parent's
+        try:
+            tensord.eval(array)
+            os._exit(1)
+        except tensord.Closed:
+            pass
+    assert tensord.eval(tensord.put([1.0]) + 1).tolist() == [2]
+    del pending, sent, slow, array
+    sys.exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+thread.join()
+assert (pending[0].item(), sent[0].item(), slow[0].item()) == (1, 300, 1)
+"""
+
+
+def test_fork_with_pending_arrays(daemon, client):
+    """The child neither waits for a run of the parent's nor spoils it."""
+    daemon.python(FORK_PENDING, timeout=60 * SLOWER)
+
+
+# ---- ends ----
+
+ENDS = """
+import atexit, sys, threading, time, numpy, tensord
+from tensord import aio
+n = int(sys.argv[1])
+x = tensord.put(numpy.arange(100_000.0))
+keep = [x, x + 1, (x * 2)[::-1], tensord.get(tensord.publish("x", x, replace=True).name),
+        numpy.asarray(x + 2),
+        tensord.put([1.0], mutable=True), tensord.create((1000,)), tensord.sqrt(x).sum()]
+slow = tensord.fori_loop(0, 200_000, lambda i, u: tensord.exp(u * 0), x)
+sent = x
+for _ in range(300):
+    sent = sent + 1
+cycle = [slow, sent]
+cycle.append(cycle)
+class Late:
+    def __del__(self, keep=keep):
+        self.seen = keep[4][0]
+cycle.append(Late())
+if n % 2:
+    threading.Thread(target=tensord.eval, args=(slow,), daemon=True).start()
+    while not tensord.stat()["jobs"]:
+        time.sleep(0.001)
+if n % 3 == 0:
+    held = keep[5].write()
+    held.__enter__()
+if n % 5 == 0:
+    atexit.register(lambda: keep[1][0].item())
+if n % 7 == 0:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("first", range(0, 50, 10))
+def test_ends_with_everything_alive(daemon, client, first):
+    """Pending arrays, mappings, a lease, a run on another thread, cycles: no crash, no hang."""
+    for n in range(first, first + 10):
+        result = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(ENDS), str(n)],
+            env=daemon.env, capture_output=True, text=True, timeout=60 * SLOWER, check=False,
+        )
+        assert (result.returncode, result.stderr) == (7 if n % 7 == 0 else 0, ""), (n, result)
