@@ -311,7 +311,7 @@ class Run:
     def _settle(self, handles):
         with _lock:  # whoever plans meets all of it or nothing
             for value, handle in zip(self._outputs(), handles):
-                value.settle(Tensor(self.client, handle))
+                value._settle(Tensor(self.client, handle))
 
     def _unmark(self):
         for node in self._marked:
@@ -343,7 +343,7 @@ def _compute_one(client, value):
         tensor = _native.run_one(client, value, _DONATED_MIN)
         if tensor is not None:
             with _lock:
-                value.settle(tensor)
+                value._settle(tensor)
     finally:
         run._unmark()
         run._lock.release()

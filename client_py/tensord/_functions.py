@@ -39,10 +39,32 @@ def matmul(x1, x2, /):
 
 
 def permute_dims(x, /, axes):
-    """The axes in the order given; negative ones count from the end. A view of a tensor."""
+    """The axes in another order. A view of a tensor.
+
+    Parameters
+    ----------
+    x : array_like or Value
+    axes : tuple of int
+        Each axis once; negative ones count from the end.
+
+    Raises
+    ------
+    AxisError
+    """
     return array_of(x).permute_dims(axes)
 
 
 def broadcast_to(x, /, shape):
-    """A view of x repeated to a shape, by numpy's rule."""
+    """A view of x repeated to a shape, by numpy's rule; not to be written.
+
+    Parameters
+    ----------
+    x : array_like or Value
+    shape : int or tuple of int
+        Each of the last axes has the extent that x has there, or x has 1.
+
+    Raises
+    ------
+    ShapeError
+    """
     return array_of(x)._broadcast(integers_of(shape))

@@ -152,7 +152,7 @@ class Value(_native.Value, Operators):
         self._number, self.shape = type_
         self.leaf = leaf
 
-    def settle(self, tensor):
+    def _settle(self, tensor):
         """From now on it exists, as a tensor."""
         self.leaf = tensor
         self._number, self.shape = tensor._number, tensor.shape

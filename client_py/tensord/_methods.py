@@ -30,7 +30,14 @@ def _as_function(name):
 
 
 def _compress(self, condition, axis=None):
-    """Parts along an axis where a condition holds; see ``numpy.compress``."""
+    """Parts along an axis where a condition holds; see ``numpy.compress``.
+
+    Parameters
+    ----------
+    condition : (n,) array_like of bool
+    axis : int, optional
+        All elements in a row where it is left out.
+    """
     return compute_function(self, numpy.compress, (condition, self, axis), {})
 
 
@@ -72,7 +79,12 @@ def _sort(self, axis=-1, kind=None):
 
 
 def _fill(self, value):
-    """Have all elements be a number."""
+    """Have all elements be a number.
+
+    Parameters
+    ----------
+    value : number
+    """
     self[...] = value
 
 

@@ -79,8 +79,8 @@ def _reduction(op, doc, has_correction=False, has_dtype=False):
 
     method.__name__ = op
     correction_doc = """
-        correction : int or float
-            The divisor is the number of elements less this; numpy's ``ddof`` means the same."""
+        correction, ddof : int or float
+            The divisor is the number of elements less this; ddof is numpy's name of it."""
     dtype_doc = """
         dtype : str or numpy.dtype, optional
             In which to compute, and of the result."""
@@ -203,13 +203,25 @@ class Operators:
         return self._reshape(tuple(map(operator.index, shape)))
 
     def transpose(self, *axes):
-        """The axes in another order; without arguments, reversed. No bytes move."""
+        """The axes in another order; without arguments, reversed. No bytes move.
+
+        Parameters
+        ----------
+        *axes : int
+            Or one tuple; negative ones count from the end.
+        """
         if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
             axes = axes[0]
         return self.permute_dims(axes or tuple(reversed(range(self.ndim))))
 
     def permute_dims(self, axes):
-        """The axes in the order given; negative ones count from the end. No bytes move."""
+        """The axes in another order. No bytes move.
+
+        Parameters
+        ----------
+        axes : sequence of int
+            Each axis once; negative ones count from the end.
+        """
         return self._permute(tuple(axes))
 
     @property

@@ -374,7 +374,17 @@ def matrix_rank(x, /, *, rtol=None):
 
 
 def matrix_transpose(x, /):
-    """The last two axes exchanged; a view of a tensor."""
+    """The last two axes exchanged; a view of a tensor.
+
+    Parameters
+    ----------
+    x : (..., m, n) array_like or Value
+
+    Raises
+    ------
+    ShapeError
+        x has less than two axes.
+    """
     x = array_of(x)
     _matrix("matrix_transpose", x)
     return x.mT

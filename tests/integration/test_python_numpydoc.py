@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Docstrings name the parameters that there are, and no others.
+
+A docstring has a section "Parameters", or sends the reader to public functions (in backquotes) that
+have one with these names; or to a function of numpy's, where it passes on what it gets.
+"""
+
+import inspect
+import re
+
+import pytest
+
+import tensord
+
+MODULES = {"": tensord, "linalg.": tensord.linalg, "fft.": tensord.fft,
+           "random.": tensord.random, "aio.": tensord.aio}
+
+
+def members(prefix, kind):
+    for name in dir(kind):
+        thing = inspect.getattr_static(kind, name)
+        if not name.startswith("_") and inspect.isfunction(thing):
+            yield f"{prefix}{name}", thing
+
+
+def functions():
+    for prefix, module in MODULES.items():
+        for name in getattr(module, "__all__", None) or dir(module):
+            thing = getattr(module, name)
+            if name.startswith("_") or inspect.ismodule(thing) or not callable(thing):
+                continue
+            if not inspect.isclass(thing):
+                yield prefix + name, thing
+            elif not issubclass(thing, (Exception, tuple)):
+                yield from members(f"{prefix}{name}.", thing)
+
+
+def parameters(thing):
+    names = list(inspect.signature(thing).parameters)
+    return [name for name in names if name != "self"]
+
+
+def documented(thing):
+    """The names in the section "Parameters"."""
+    doc = inspect.getdoc(thing) or ""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", doc, re.S | re.M)
+    names = []
+    for line in section[1].splitlines() if section else ():
+        if line and not line[0].isspace():
+            names += [name.strip().lstrip("*") for name in line.split(" : ")[0].split(",")]
+    return names
+
+
+def referred(name, thing):
+    """The functions that a docstring names."""
+    module = MODULES.get(name.rpartition(".")[0] + ".", tensord)
+    for path in re.findall(r"(?<!`)`([\w.]+)`", inspect.getdoc(thing) or ""):
+        for root in (inspect.getmodule(thing), module, tensord, tensord.Array):
+            found = root
+            for part in path.removeprefix("tensord.").split("."):
+                found = getattr(found, part, None)
+            if found is not None and found is not thing and callable(found):
+                yield found
+
+
+def undocumented(name, thing, depth=3):
+    missing = set(parameters(thing)) - set(documented(thing))
+    if missing <= {"args", "options"} and "``numpy." in (inspect.getdoc(thing) or ""):
+        return set()
+    for other in referred(name, thing) if missing and depth else ():
+        known = set(documented(other))
+        if not known and not inspect.isclass(other):
+            known = set(parameters(other)) - undocumented(name, other, depth - 1)
+        missing -= known | {"args", "keywords"}
+    return missing
+
+
+FUNCTIONS = dict(functions())
+
+
+def test_all_are_looked_at():
+    assert len(FUNCTIONS) > 300
+    for name in ("add", "linalg.svd", "fft.rfft", "random.normal", "Array.sum", "Client.put",
+                 "aio.eval"):
+        assert name in FUNCTIONS
+
+
+def test_what_is_wrong_is_found():
+    def function(x, y):
+        """Something; see `add`.
+
+        Parameters
+        ----------
+        x, z : int
+            Of all kinds: any.
+        """
+
+    assert documented(function) == ["x", "z"] and undocumented("function", function) == {"y"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_parameters(name):
+    thing = FUNCTIONS[name]
+    assert set(documented(thing)) <= set(parameters(thing)), "documents what there is not"
+    assert undocumented(name, thing) == set(), "are not documented"
