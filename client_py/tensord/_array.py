@@ -7,6 +7,10 @@ assignment replaces; or it is a view of another array, its base (module `_views`
 
 What the value of an array is, ``_operand()`` says: a `Tensor` where it lies in the daemon, a
 `Value` while it is pending, or the number or small array that it was made of.
+
+Ordinary operations are noted natively, in `_native_compute.c`, which says what those are; all
+others come to `_compute_any`. The rules - whose client, what a number becomes, what is traced or
+computed at once - are written in Python only.
 """
 
 import sys

@@ -12,6 +12,8 @@ Threads. Nodes that are being computed are marked with their `Run`; whoever meet
 that run. `_lock` covers finding and marking, never a request. A run that was sent ahead, because
 too much was pending, is waited for by whoever needs something of it; what fails in it is pending as
 before, and shows where it is needed.
+
+One operation on what exists needs no plan: it is marked here, and computed by `_native_force.c`.
 """
 
 import collections

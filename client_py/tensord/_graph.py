@@ -6,6 +6,9 @@ is sent before `emit` writes what some values need into a builder of libtensord.
 be - dtype and shape - is asked of the same inference that the daemon uses, when the value is made,
 so that a mistake is raised on its own line.
 
+The fields of nodes and values are those of the native types they derive from, where ordinary
+operations on arrays make them without these constructors (`_native_compute.c`).
+
 A loop's body is a block. A node belongs to the innermost block among those of its operands, so what
 does not depend on the step stays outside of the loop by itself; what a body uses of the outside
 becomes the loop's captures.

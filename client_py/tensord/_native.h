@@ -4,11 +4,12 @@
  *
  * Eight types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function,
  * Pending, Stop - without any policy: arguments are positional, dtypes and operations are numbers,
- * shapes are tuples. The Python files beside it make it pleasant.
+ * shapes are tuples. The Python files beside it make it pleasant. What every operation on arrays
+ * goes through is here, too: _native_lazy.h.
  *
  * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
- * buffer protocol alone. The GIL protects the objects; it is released around every call that may
- * wait for the daemon.
+ * buffer protocol and its array interface alone. The GIL protects the objects; it is released
+ * around every call that may wait for the daemon.
  */
 #pragma once
 

@@ -321,6 +321,22 @@ def test_what_numpy_sees_stays_when_the_array_is_assigned_to(client):
     assert not whole.flags.writeable and not part.flags.writeable
 
 
+def test_numpy_holds_the_mapping(client):
+    shown = numpy.asarray(client.put(numpy.arange(9.0)))
+    held = shown.base if isinstance(shown.base, tuple) else [shown.base]
+    assert any(type(one).__name__ == "PyCapsule" for one in held)
+
+
+def test_what_is_wrong_shows_when_numpy_asks(daemon):
+    with daemon.connect() as client:
+        x = client.put(numpy.arange(9.0))
+        y = x + 1
+    with pytest.raises(tensord.Closed):
+        numpy.asarray(x)
+    with pytest.raises(tensord.Closed):
+        numpy.asarray(y)
+
+
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "uint64", "int64", "float32",
                                    "float64", "complex64", "complex128"])
 def test_an_element_as_a_number(client, dtype):
