@@ -358,7 +358,7 @@ class Array(_native.Array, Operators):
 
         Returns
         -------
-        Tensor
+        Array
             This one.
 
         Raises
@@ -391,7 +391,7 @@ class Array(_native.Array, Operators):
 
         Returns
         -------
-        Tensor
+        Array
 
         Raises
         ------
