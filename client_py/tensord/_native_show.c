@@ -8,6 +8,8 @@
  */
 #include "_native_lazy.h"
 
+#include "tensord/infer_client.h"
+
 /* numpy's PyArrayInterface */
 struct interface {
         int two;
@@ -20,6 +22,8 @@ struct interface {
         void *data;
         PyObject *description;
 };
+
+#define KEPT_MAX 32768 /* bytes: well below what _force.py gives away */
 
 enum { ALIGNED = 0x100, NOT_SWAPPED = 0x200 };
 
@@ -123,6 +127,31 @@ static PyObject *capsule_of(const struct lazy_tensor *tensor)
         return capsule;
 }
 
+/*
+ * The same, kept with the tensor where its memory neither changes nor is ever given away: what is
+ * mapped is not.
+ */
+static PyObject *kept_capsule(struct lazy_tensor *tensor)
+{
+        PyObject *capsule;
+
+        if (lazy_has(tensor->shown)) {
+                Py_INCREF(tensor->shown);
+                return tensor->shown;
+        }
+        capsule = capsule_of(tensor);
+        if (capsule && !lazy_has(tensor->shown)) { /* another thread may have been faster */
+                const td_tensor *handle = ((struct native_tensor *)tensor->handle)->tensor;
+
+                if (!tensor->is_mutable && td_tensor_is_sealed(handle) &&
+                    td_type_n_bytes(td_tensor_type(handle)) <= KEPT_MAX) {
+                        Py_INCREF(capsule);
+                        tensor->shown = capsule;
+                }
+        }
+        return capsule;
+}
+
 PyObject *lazy_array_struct(PyObject *object, void *unused)
 {
         PyObject *operand = lazy_operand((struct lazy_array *)object), *capsule = NULL;
@@ -133,7 +162,7 @@ PyObject *lazy_array_struct(PyObject *object, void *unused)
                 operand = PyObject_CallMethod(object, "_tensor", NULL);
         }
         if (operand && Py_TYPE(operand) == lazy.tensor)
-                capsule = capsule_of((struct lazy_tensor *)operand);
+                capsule = kept_capsule((struct lazy_tensor *)operand);
         else if (operand)
                 PyErr_SetString(PyExc_TypeError, "no tensor");
         Py_XDECREF(operand);
