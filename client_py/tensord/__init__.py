@@ -14,6 +14,8 @@ Array([[ 6., 15.],
 The functions here use one client, connected by the first of them; `connect` makes others.
 """
 
+import sys as _sys
+
 from . import (
     _array_functions_linalg,
     _array_functions_values,
@@ -24,9 +26,12 @@ from . import (
     _following,
     _functions,
     _methods,
+    _lease,
     _native,
     _notebook,
+    _operators,
     _protocols,
+    _traceback,
     aio,
     fft,
     linalg,
@@ -202,3 +207,10 @@ globals().update(_data_types.BY_NAME)  # bool, int8, ..., as the standard has th
 # All names of the standard, as numpy's; but nobody's `open` and `list` are hidden by "import *".
 __all__ = [name for name in globals() if name[0] != "_" and name not in ("list", "open")]
 __all__ += ["__array_api_version__", "__array_namespace_info__"]
+
+# What a mistake shows ends where the user called one of these.
+for _owner in (
+    *(_sys.modules[__name__], linalg, fft, random),
+    *(Array, Client, Function, Program, Unsealed, _lease.Lease, _operators.Operators),
+):
+    _traceback.make_public(_owner)

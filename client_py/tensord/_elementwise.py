@@ -8,9 +8,11 @@ what it meets, where its kind fits (NumPy 2's rule). Shapes broadcast.
 import numpy
 
 from ._dtypes import BOOL
+from ._errors import TensordError
 from ._functions import _named, call, array_of
 from ._operands import as_operand, as_operands, fits
 from ._operators import Operators
+from ._traceback import cut, cuts
 
 _OPERANDS_DOC = """{doc}
 
@@ -22,15 +24,23 @@ _OPERANDS_DOC = """{doc}
 
 
 def _unary(op, doc):
+    @cuts
     def function(x, /):
-        return call(op, (x,))
+        try:
+            return call(op, (x,))
+        except TensordError as problem:
+            raise cut(problem)
 
     return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x", shapes="Of any shape."))
 
 
 def _binary(op, doc):
+    @cuts
     def function(x1, x2, /):
-        return call(op, (x1, x2))
+        try:
+            return call(op, (x1, x2))
+        except TensordError as problem:
+            raise cut(problem)
 
     shapes = "Their shapes broadcast."
     return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x1, x2", shapes=shapes))

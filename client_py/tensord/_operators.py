@@ -5,8 +5,10 @@ import math
 import operator
 
 from ._dtypes import DTYPES, number_of
+from ._errors import TensordError
 from ._index import Advanced, Index, integers_of, is_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand, operand_for
+from ._traceback import cut, cuts
 
 
 # Items of a key that take no array into account.
@@ -237,15 +239,19 @@ class Operators:
             axes[-2:] = axes[-1], axes[-2]
         return self.permute_dims(axes)
 
+    @cuts
     def __getitem__(self, key):
-        if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
-            return self._at(Index(self.shape, key))
-        if is_mask(key):
-            return make("mask", (self, as_operand(key)))
-        advanced = Advanced.of(self.shape, key)
-        if advanced is None:
-            return self._at(Index(self.shape, key))
-        return self._at_arrays(advanced)
+        try:
+            if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
+                return self._at(Index(self.shape, key))
+            if is_mask(key):
+                return make("mask", (self, as_operand(key)))
+            advanced = Advanced.of(self.shape, key)
+            if advanced is None:
+                return self._at(Index(self.shape, key))
+            return self._at_arrays(advanced)
+        except TensordError as problem:
+            raise cut(problem)
 
     def __len__(self):
         if not self.shape:
