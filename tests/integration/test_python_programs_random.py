@@ -20,9 +20,9 @@ N_STEPS, N_ARRAYS = 40, 10
 class Program:
     """A program as it was made up, and what it yields if it is evaluated after each step."""
 
-    def __init__(self, client, seed):
+    def __init__(self, client, seed, without=()):
         self.client = client
-        self.maker = Maker(seed)
+        self.maker = Maker(seed, without)
         self.is_mutable = seed % 4 == 3  # is the first of its arrays?
         self.leaves = {}
         self.steps = []  # (step, number of what it makes, numbers of what is let go then)
@@ -97,9 +97,9 @@ def run_step(arrays, step, number):
         arrays[number] = result
 
 
-def run_lazily(program, look=None):
+def run_lazily(program, look=None, arrays=None):
     """Its arrays, after all steps; look: called with what there is after each of them."""
-    arrays = program.begin()
+    arrays = program.begin() if arrays is None else dict(arrays)
     for step, number, gone in program.steps:
         run_step(arrays, step, number)
         for i in gone:
@@ -136,6 +136,18 @@ def test_as_numpy_and_as_when_evaluated_each_step(client, monkeypatch, seed):
     same(program, run_lazily(program, look))
     for snapshot, copy in zip(shown[::2], shown[1::2]):  # of a mutable one it is none
         assert program.is_mutable or bits(snapshot) == bits(copy)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1040, 2))
+def test_as_a_function_that_is_traced(client, seed):
+    """All of it is one call; what it assigns to is its own."""
+    program = Program(client, seed, without=["make_chosen"])
+    function = tensord.jit(lambda arrays: run_lazily(program, arrays=arrays))
+    leaves = program.begin()
+    for _ in range(2):
+        same(program, function(leaves))
+    for number, leaf in program.leaves.items():
+        assert bits(leaves[number]) == bits(leaf)
 
 
 def test_programs_are_of_all_kinds(client):
