@@ -28,6 +28,7 @@ from . import (
     _methods,
     _lease,
     _native,
+    _sharing,
     _notebook,
     _operators,
     _protocols,

@@ -21,27 +21,35 @@ import numpy
 from . import _native
 from ._dtypes import DTYPES
 from ._errors import error
-from ._force import PENDING_MAX, force, may_fail, track
-from ._graph import OPS, Input, Node, Value, infer, innermost, lookup, user_place, values_of
+from ._force import PENDING_MAX, force, may_fail, track, without_tracing
+from ._graph import (
+    OPS,
+    Input,
+    Node,
+    Value,
+    infer,
+    innermost,
+    lookup,
+    open_blocks,
+    user_place,
+    values_of,
+)
 from ._index import c_strides, normal_axes
 from ._lease import Lease
-from ._naming import how_named
 from ._operands import Constant, Scalar, as_operand, operand_for, weak_number, weak_numbers
 from ._operators import Operators
 from ._tensor import Tensor
-from ._timeouts import milliseconds
-from ._users import depart
 from ._views import Broadcast, Diagonal, Part, Permuted, Reshaped
 
 def _count_references():
-    """To something that one object refers to, as `Array._operand` counts them."""
+    """To something that one object refers to, as `Array._operand_of_view` counts them."""
     holder = Exception()
     holder.base = object()
     base = holder.base
     return sys.getrefcount(base)
 
 
-_ALONE = _count_references()
+_ALONE = without_tracing(_count_references)
 
 # Of a base with so few bytes all is computed for a view: that is no more work, and done once.
 _SMALL = 4096
@@ -79,7 +87,7 @@ def compute_node(node, client):
         node.place = user_place()
     arrays = pending_arrays(values, client)
     if is_now and node.block is None:
-        force(client or _default_client(), values)
+        force(client or default_client(), values)
         for array, value in zip(arrays, values):
             array.shape = value.shape
     return arrays[0] if len(arrays) == 1 else arrays
@@ -87,6 +95,9 @@ def compute_node(node, client):
 
 def pending_arrays(values, client):
     """An array for each of the values, the results of one node."""
+    if client is None:
+        tensors = (arg._source for arg in values[0].node.args)
+        client = next((x.client for x in tensors if type(x) is Tensor), None)
     for value in values:
         track(value, client)
     if len(values) > 1:
@@ -134,10 +145,11 @@ def array_of(x, client=None):
     return x if isinstance(x, Operators) else Array(client, _frozen(x, client))
 
 
-def _default_client():
-    from ._default import default_client
+def default_client():
+    """The client of the module's functions: `_default` has it, and stands on this module."""
+    from . import _default
 
-    return default_client()
+    return _default.default_client()
 
 
 def _frozen(leaf, client):
@@ -146,7 +158,7 @@ def _frozen(leaf, client):
         return leaf
     if leaf.array.nbytes <= _native.INLINE_MAX:
         return Constant(leaf.array.copy("K"))
-    return (client or _default_client())._put(leaf)
+    return (client or default_client())._put(leaf)
 
 
 def evaluate(*arrays):
@@ -169,9 +181,11 @@ def evaluate(*arrays):
     """
     clients = {}
     for array in arrays:
+        if not isinstance(array, Array):
+            raise TypeError(f"eval() wants arrays, one after the other, not {type(array).__name__}")
         value = array._operand()
         if type(value) is Value:
-            client = array._client or _default_client()
+            client = array._client or default_client()
             clients.setdefault(id(client), (client, []))[1].append(value)
     for client, values in clients.values():
         force(client, values)
@@ -199,17 +213,27 @@ class Array(_native.Array, Operators):
     dtype : numpy.dtype
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("_block", "_is_made", "__weakref__")
     _rank = 1
     node = None
 
     def __init__(self, client, value):
+        self._is_made = type(value) is not Value  # not a result; of one that exists, without axes
+        blocks = open_blocks()
+        if blocks:
+            self._block = blocks[-1][0]
         self._client = value.client if type(value) is Tensor else client
         self.shape = value.shape
         self._number = value._number
         self._value = value
         self._lies = None  # a view that lost its base: strides in elements; None: in C order
         self._is_fixed = False  # others know its value by a name, so it is not assigned to
+
+    @property
+    def _is_number(self):
+        """Would it be a number of numpy's, no array: a result, or an element, without axes?"""
+        is_view = self._base is not None or self._lies is not None
+        return not (self.shape or is_view or getattr(self, "_is_made", False))
 
     # ---- its value ----
 
@@ -221,7 +245,7 @@ class Array(_native.Array, Operators):
             # Nobody can write the base any more, or see it.
             self._lies = self._element_strides()
             self._value, self._is_fixed = value, not self._is_writable
-            self._base = self._step = self._seen = None
+            self._base = self._steps = self._seen = None
             return self._operand()
         if type(value) is not Value or value.node is not None:
             return value
@@ -232,12 +256,18 @@ class Array(_native.Array, Operators):
         """What the view sees of its base."""
         of = base._operand()
         if self._seen is None or self._seen[0] is not of:
-            source = of if isinstance(of, (Value, Tensor)) else Input(of)
-            value = self._step.get(source)
+            self._seen = of, self._levels(of)[-1]
+        return self._seen[1]
+
+    def _levels(self, of):
+        """What is seen of the base's value after none of the steps, the first, and so on."""
+        levels = [of if isinstance(of, (Value, Tensor)) else Input(of)]
+        for step in self._steps:
+            value = step.get(levels[-1])
             if type(value) is Value:
                 track(value, self._client)
-            self._seen = of, value
-        return self._seen[1]
+            levels.append(value)
+        return levels
 
     def _tensor(self):
         """The tensor that its value is, computed first where it is pending."""
@@ -245,7 +275,7 @@ class Array(_native.Array, Operators):
         if type(value) is Tensor:
             return value
         if self._client is None:
-            self._client = _default_client()
+            self._client = default_client()
         if type(value) is Value:
             if self._base is not None and self._base.nbytes <= _SMALL:
                 self._base._tensor()
@@ -287,7 +317,7 @@ class Array(_native.Array, Operators):
     def client(self):
         """The `Client` that it belongs to."""
         if self._client is None:
-            self._client = _default_client()
+            self._client = default_client()
         return self._client
 
     @property
@@ -342,85 +372,6 @@ class Array(_native.Array, Operators):
     def owner(self):
         """Uid of the user whose it is; None: one's own."""
         return self._tensor()._handle.owner
-
-    # ---- for others ----
-
-    def share(self, shared=True):
-        """Let every user who may connect read this tensor under its name; they cannot write it.
-
-        Nothing is copied where nobody can write its memory any more; this process gives that up.
-        It lasts as long as the name means this tensor.
-
-        Parameters
-        ----------
-        shared : bool
-            False: nobody else opens it any more; who has it keeps it.
-
-        Returns
-        -------
-        Array
-            This one.
-
-        Raises
-        ------
-        ArgumentError
-            It has no name, or is a view.
-        MutableTensor
-            It is mutable: share a `snapshot`.
-        NotOwner
-            It is another user's.
-        """
-        tensor = self._tensor()
-        if tensor._is_view:
-            raise error("bad_arguments", "a view is not shared, only a whole array")
-        tensor._handle.share(shared)
-        return self
-
-    def snapshot(self, name=None, replace=False, timeout=None, evictable=False):
-        """A sealed copy of what a tensor, mutable or not, holds now.
-
-        Parameters
-        ----------
-        name : str, optional
-        replace : bool
-            The name may be in use.
-        timeout : float, optional
-            How long to wait for those that write, and for memory, in seconds; see `read`.
-        evictable : bool
-            It may be deleted for its memory, see `Client.put`.
-
-        Returns
-        -------
-        Array
-
-        Raises
-        ------
-        LeaseConflict, Torn, NameTaken, OutOfMemory
-
-        Examples
-        --------
-        >>> import tensord
-        >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
-        >>> before = t.snapshot()
-        >>> t[0] = 9
-        >>> before
-        Array([1., 2., 3.], shape=(3,), dtype=float64, 24 bytes)
-        """
-        tensor = self._tensor()
-        if tensor._is_view:
-            raise error("bad_arguments", "of a view compute an array; a snapshot is of a whole one")
-        how = how_named(replace, evictable)
-        handle = tensor._handle.snapshot(name, how, milliseconds(timeout, 0))
-        return opened(Tensor(self.client, handle), name is not None)
-
-    def lend(self):
-        """Have it live for a minute more, even if nobody refers to it: time for another process of
-        this user to `open_id` it. Pickling an unnamed tensor does it. Begins anew with each call.
-        """
-        self._tensor()._handle.lend()
-
-    def __reduce__(self):
-        return depart(self._tensor())
 
     # ---- memory ----
 
@@ -566,26 +517,45 @@ class Array(_native.Array, Operators):
     @property
     def _is_writable(self):
         """May it be assigned to?"""
-        array = self
-        while array._base is not None:
-            if array._step.put is None:
-                return False
-            array = array._base
-        return not array._is_fixed
+        if self._base is None:
+            return not self._is_fixed
+        return not self._base._is_fixed and all(step.put is not None for step in self._steps)
 
     def _store(self, new):
         """Have it hold another array's value, of its shape and dtype; views of it see that."""
-        if self._base is None:
-            self._value, self._client = new._operand(), new._client
-        else:
-            self._base._store(self._step.put(self._base, new))
+        base = self if self._base is None else self._base
+        if self._base is not None:
+            levels = self._levels(base._operand())
+            for step, level in zip(reversed(self._steps), reversed(levels[:-1])):
+                new = step.put(Array(self._client, level), new)
+        base._check_leak(new)
+        base._value, base._client = new._operand(), new._client
+
+    def _check_leak(self, new):
+        """Refuse what is being traced for an array that is there beyond the trace."""
+        value = new._operand()
+        if type(value) is not Value or value.node.block is None:
+            return
+        block, own = value.node.block, self._value
+        is_inside = type(own) is Value and own.node is not None and own.node.serial > block.serial
+        made_in = getattr(self, "_block", None)
+        if not is_inside and (made_in is None or not made_in.is_inside(block)):
+            raise error(
+                "bad_program",
+                f"an array of shape {self.shape} from outside of what is being traced is assigned "
+                "a value that is traced; return it, or carry it, instead",
+            )
 
     # ---- views ----
 
     def _element_strides(self):
         """Of numpy's array in this one's place: see `_views`."""
         if self._base is not None:
-            return self._step.strides(self._base.shape, self._base._element_strides())
+            shape, strides = self._base.shape, self._base._element_strides()
+            for step in self._steps:
+                strides = step.strides(shape, strides)
+                shape = step.shape_of(shape)
+            return strides
         return c_strides(self.shape, 1) if self._lies is None else self._lies
 
     def _view(self, step, shape):
@@ -594,14 +564,18 @@ class Array(_native.Array, Operators):
         view.shape = shape
         view._number = self._number
         view._value = view._seen = None
-        view._base = self
-        view._step = step
+        view._base = self if self._base is None else self._base
+        view._steps = (step,) if self._base is None else (*self._steps, step)
         view._lies = None
         view._is_fixed = False
         return view
 
     def _at(self, index):
-        return self._view(Part(index), index.shape)
+        view = self._view(Part(index), index.shape)
+        if index.is_element and not self.is_mutable:
+            view = Array(self._client, view._operand())  # as numpy's scalars, no view
+            view._is_made = False
+        return view
 
     def _permute(self, axes):
         order = normal_axes(axes, self.ndim)

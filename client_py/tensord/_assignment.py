@@ -38,11 +38,10 @@ def _check_writable(array):
 
 def _is_that_part(value, array, key):
     """Is it ``array[key]`` itself, as at the end of ``array[key] += ...``?"""
-    return (
-        isinstance(value, Array)
-        and value._base is array
-        and value._step == Part(Index(array.shape, key))
-    )
+    if not isinstance(value, Array) or value._base is None:
+        return False
+    base, steps = (array, ()) if array._base is None else (array._base, array._steps)
+    return value._base is base and value._steps == (*steps, Part(Index(array.shape, key)))
 
 
 def _set_item(self, key, value):
@@ -78,6 +77,8 @@ def _in_place(name):
         if isinstance(other, Value):
             return NotImplemented  # ``x = op(x, other)`` then
         is_mutable = self.is_mutable
+        if self._is_number and not is_mutable:
+            return op(self, other)  # its name means another one then
         if not is_mutable:
             _check_writable(self)
         new = op(Input(self._tensor()) if is_mutable else self, other)

@@ -4,6 +4,7 @@
 import collections
 import os
 import warnings
+import weakref
 
 import numpy
 
@@ -20,8 +21,8 @@ from ._define import (
     watch_over,
 )
 from ._errors import error
-from ._force import Readers, force
-from ._graph import Value, emit, emit_definition, sort_outputs
+from ._force import Readers, force, outputs_of
+from ._graph import Value, emit, emit_definition
 from ._memory import memory_of
 from ._naming import how_named
 from ._operands import Constant
@@ -102,6 +103,7 @@ class Client:
     def __init__(self, native):
         self._native = native
         self._readers = Readers(self)
+        self._traces = weakref.WeakKeyDictionary()  # of jit's functions
         self._warns = True
         remember(self)
 
@@ -640,14 +642,14 @@ class Client:
             It was not done within `timeout`.
         LeaseConflict, Sealed
             What it reads or writes of a mutable tensor is leased; what it writes is not mutable.
-        OutOfMemory, NameTaken, ...
         """
         values = values_of("run", program, outputs)
         names = names_of(names, len(outputs))
         into = targets_of(into, len(outputs))
         targets = [None if array is None else array._tensor() for array in into]
         self._readers.finish(targets)
-        builder, numbers, places = emit(self, values, donated_tensors(donate), targets)
+        donate = donated_tensors(donate)
+        builder, numbers, places = emit(self, values, *outputs_of(values), donate, targets)
         watch = watch_over(builder, timeout, threads, progress)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
@@ -690,6 +692,6 @@ class Client:
         """
         values = values_of("define", program, values)
         parameters = tuple(program._parameters)
-        builder, numbers, bound = emit_definition(parameters, *sort_outputs(values), values)
+        builder, numbers, bound = emit_definition(parameters, *outputs_of(values), values)
         native = self._native.define(builder, tuple(numbers))
         return Function(self, native, parameters, bound, len(numbers))

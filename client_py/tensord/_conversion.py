@@ -97,7 +97,7 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
         array, own = native_array(obj)
         if number not in (None, own) and not is_array:
             array = _converted(array, number)
-        x = (client or default_client()).put(array)
+        x = array_of(array, client)
     return x if number in (None, x._number) else x.astype(DTYPES[number])
 
 

@@ -25,7 +25,7 @@ import weakref
 from . import _native
 from ._dtypes import KINDS
 from ._errors import TensordError, classes, error
-from ._graph import emit_node
+from ._graph import emit_node, sort_outputs
 from ._narrow import ELEMENTWISE, narrowed
 from ._operands import Scalar
 from ._progress import shown
@@ -51,12 +51,47 @@ _OF_VALUES = tuple(
 # Memory of smaller ones is not worth asking who else refers to it.
 _DONATED_MIN = 65536
 
-_lock = threading.Lock()
+
+class _Lock:
+    """A lock that a thread cannot wait for itself for.
+
+    A finalizer may come in between at any time, also while its thread holds the lock.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._owner = None
+
+    def __enter__(self):
+        if self._owner == threading.get_ident():
+            raise error(
+                "bad_arguments",
+                "a finalizer wants the value of an array while this thread plans what to compute",
+            )
+        self._lock.acquire()
+        self._owner = threading.get_ident()
+
+    def __exit__(self, *exception):
+        self._owner = None
+        self._lock.release()
+
+
+_lock = _Lock()
 
 
 def _n_references(held):
     """How many references there are to what a loop has in hand, beside the loop's."""
     return sys.getrefcount(held) - _own_references
+
+
+def without_tracing(count):
+    """What a function counts; a debugger that looks on may refer to what is counted itself."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return min(count() for _ in range(3))
+    finally:
+        sys.settrace(trace)
 
 
 def _count_own_references():
@@ -65,20 +100,27 @@ def _count_own_references():
 
 
 _own_references = 0
-_own_references = _count_own_references()
+_own_references = without_tracing(_count_own_references)
 
 
 def _renew_lock():
     global _lock
-    _lock = threading.Lock()
+    _lock = _Lock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def is_under_way(node):
-    """Is it computed by a run? One that another process began before it forked does not count."""
-    return node.run is not None and node.run.pid == os.getpid()
+def run_of(node):
+    """The run that computes a node, or None.
+
+    One that another process began before it forked does not count, nor one that an exception ended
+    before it had begun.
+    """
+    run = node.run
+    if type(run) is weakref.ref:
+        run = run()
+    return run if run is not None and run.pid == os.getpid() else None
 
 
 def may_fail(node, number):
@@ -115,8 +157,8 @@ class _Plan:
         self.busy = None
         self.leaves, self.extra, self.donated = [], [], []
         for value in wanted:
-            if is_under_way(value.node):
-                self.busy = value.node.run
+            self.busy = run_of(value.node)
+            if self.busy is not None:
                 return
         nodes = {}
         self.roots = [narrowed(value, is_alone) for value in wanted]
@@ -125,8 +167,8 @@ class _Plan:
             node = operand.node
             if node is None:
                 continue
-            if is_under_way(node):
-                self.busy = node.run
+            self.busy = run_of(node)
+            if self.busy is not None:
                 return
             if node.serial not in nodes:
                 if node.block is not None:
@@ -192,27 +234,39 @@ def _traced(value):
 class Run:
     """A request for some values, from the marking of its nodes until they are tensors."""
 
-    __slots__ = ("client", "wanted", "plan", "pending", "pid", "_marked", "_lock", "_shown")
+    __slots__ = (
+        "client",
+        "wanted",
+        "plan",
+        "pending",
+        "pid",
+        "_thread",
+        "_marked",
+        "_lock",
+        "_shown",
+        "__weakref__",
+    )
 
     def __init__(self, client, wanted, plan):
         self.client = client
         self.wanted = wanted
         self.pending = None  # of a request that was sent ahead: what to wait for
+        self._take()
+        self._begin(plan)
+
+    def _take(self):
         self.pid = os.getpid()
+        self._thread = threading.get_ident()
         self._lock = threading.Lock()  # held while the thread that forces is at it
         self._lock.acquire()
-        self._begin(plan)
 
     @classmethod
     def of_one(cls, value):
         """A run of one value's node, without a plan; see `_compute_one`."""
         run = cls.__new__(cls)
         run.pending = None
-        run.pid = os.getpid()
-        run._lock = threading.Lock()
-        run._lock.acquire()
-        run._marked = (value.node,)
-        value.node.run = run
+        run._take()
+        run._mark((value.node,))
         return run
 
     def _begin(self, plan):
@@ -221,9 +275,13 @@ class Run:
         if len(plan.extra) > n_extra:
             del plan.extra[n_extra:]
             plan.donated = []  # what is not an output needs them again
-        self._marked = [*plan.nodes, *(value.node for value in self.wanted)]
-        for node in self._marked:
-            node.run = self
+        self._mark([*plan.nodes, *(value.node for value in self.wanted)])
+
+    def _mark(self, nodes):
+        self._marked = nodes
+        ref = weakref.ref(self)  # if it ends before it began, the marks are void
+        for node in nodes:
+            node.run = ref
 
     def _plan_alone(self):
         """Plan anew what the wanted values need, and no more; false: nothing any more."""
@@ -271,6 +329,8 @@ class Run:
                 builder, rows = self._emit(None, 0)
                 self._shown = shown(builder)
                 self.pending = self.client._native.submit(builder, rows)
+                for node in self._marked:
+                    node.run = self  # they keep it until somebody waits for it
             except BaseException as problem:
                 self._unmark()
                 if not isinstance(problem, TensordError):
@@ -280,7 +340,15 @@ class Run:
 
     def finish(self):
         """Wait until another thread, or the daemon, is done with it."""
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            if self._thread == threading.get_ident():
+                raise error(
+                    "bad_arguments",
+                    "a signal handler or a callback wants the value of an array that this thread "
+                    "is computing",
+                )
+            self._lock.acquire()
+        try:
             pending, self.pending = self.pending, None
             if pending is None:
                 return
@@ -292,6 +360,8 @@ class Run:
                 pass  # it is pending as before
             finally:
                 self._unmark()
+        finally:
+            self._lock.release()
 
     def _outputs(self):
         return self.wanted + self.plan.extra
@@ -317,7 +387,23 @@ class Run:
 
     def _unmark(self):
         for node in self._marked:
-            node.run = None
+            run = node.run
+            if run is self or (type(run) is weakref.ref and run() is self):
+                node.run = None
+
+
+def outputs_of(values):
+    """What values need, as `sort_outputs` has it, when no run is under way that would change it.
+
+    Who has it refers to the leaves, so that nobody gives them away.
+    """
+    while True:
+        with _lock:
+            leaves, nodes = sort_outputs(values)
+            busy = next((run for node in nodes if (run := run_of(node)) is not None), None)
+            if busy is None:
+                return leaves, nodes
+        busy.finish()
 
 
 def _begin(client, values):
@@ -338,7 +424,7 @@ def _compute_one(client, value):
     given away; false: that takes a plan.
     """
     with _lock:
-        if value.node is None or value.node.run is not None:
+        if value.node is None or run_of(value.node) is not None:
             return False
         run = Run.of_one(value)
     try:
@@ -395,7 +481,9 @@ class Readers:
 
     def __init__(self, client):
         self._client = weakref.ref(client)
-        self._values = collections.defaultdict(list)  # of weak references
+        self._lock = _Lock()
+        self._values = {}  # id -> list of weak references
+        self._n_added = 0  # since it was pruned
         self._n_writes = collections.Counter()  # leases to write that are held here
 
     def add(self, tensor, value):
@@ -406,19 +494,38 @@ class Readers:
                 f"shape {tensor.shape} is read while this process holds a lease to write the "
                 "tensor; leave the block of write() first, or use its array",
             )
-        refs = self._values[tensor.id]
-        if len(refs) > 16 and not len(refs) & (len(refs) - 1):
-            refs[:] = [ref for ref in refs if ref() is not None and ref().node is not None]
-        refs.append(weakref.ref(value))
+        with self._lock:
+            self._put(tensor.id, [weakref.ref(value)])
+            self._n_added += 1
+            if self._n_added >= 2 * len(self._values) + 64:
+                self._prune()
+
+    def _put(self, id_, refs):
+        self._values.setdefault(id_, []).extend(refs)
+
+    def _prune(self):
+        """Forget what nobody has any more."""
+        self._n_added = 0
+        for id_, refs in list(self._values.items()):
+            refs = [ref for ref in refs if (value := ref()) is not None and value.node is not None]
+            if refs:
+                self._values[id_] = refs
+            else:
+                del self._values[id_]
 
     def finish(self, tensors):
         """Compute what is still to be read of tensors."""
         for tensor in tensors:
             if tensor is not None and self._values:
-                refs = self._values.get(tensor.id, ())
+                with self._lock:
+                    refs = self._values.pop(tensor.id, ())
                 values = [value for ref in refs if (value := ref()) is not None]
-                force(self._client(), [value for value in values if value.node is not None])
-                self._values.pop(tensor.id, None)  # where that failed, they are still to be read
+                try:
+                    force(self._client(), [value for value in values if value.node is not None])
+                except BaseException:
+                    with self._lock:
+                        self._put(tensor.id, refs)  # they are still to be read
+                    raise
 
     def lease(self, tensor, is_write, n):
         """A lease begins (n = 1) or ends (n = -1)."""
@@ -443,9 +550,10 @@ def track(value, client):
     if value.node.block is not None:
         return  # what it is a part of counts
     for arg in value.node.args:
-        if type(arg) is Tensor:
-            if arg.is_mutable:
-                arg.client._readers.add(arg, value)
+        tensor = arg._source
+        if type(tensor) is Tensor:
+            if tensor.is_mutable:
+                tensor.client._readers.add(tensor, value)
         elif arg.node is not None:
             cost += arg.cost
     value.cost = cost

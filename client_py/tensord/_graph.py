@@ -16,6 +16,7 @@ becomes the loop's captures.
 
 import os
 import sys
+import threading
 
 from . import _native
 from ._errors import TensordError, error
@@ -33,14 +34,27 @@ def lookup(op):
         raise error("unknown_op", f"there is no operation {op!r}") from None
 
 
+_local = threading.local()
+
+
+def open_blocks():
+    """The blocks that this thread is writing, innermost last, each with what it watches."""
+    try:
+        return _local.blocks
+    except AttributeError:
+        _local.blocks = []
+        return _local.blocks
+
+
 class Block:
     """The body of a loop while it is written, and after."""
 
-    __slots__ = ("parent", "is_open")
+    __slots__ = ("parent", "is_open", "serial")
 
     def __init__(self, parent):
         self.parent = parent
         self.is_open = True
+        self.serial = Node(None).serial  # below those of the nodes that are written while it is
 
     def is_inside(self, other):
         """Is it the other block, or within it? None is the outermost."""
@@ -320,13 +334,13 @@ def sort_outputs(values):
     return sort(values, None)
 
 
-def emit(client, values, donate=(), into=()):
+def emit(client, values, leaves, nodes, donate=(), into=()):
     """A builder that computes the values, their numbers in it, and those of what they go into.
 
+    `leaves` and `nodes` are what the values need.
     The tensors in `donate`, each of them an input, are given away. Those in `into` are inputs of
     their own; -1 for None.
     """
-    leaves, nodes = sort_outputs(values)
     builder = _native.Builder()
     numbers = {}
     for leaf in leaves:

@@ -18,19 +18,23 @@ class Index:
         One entry per axis: ``count`` elements from ``start`` on, ``step`` apart.
     axes : list of (int or None)
         Axes of the result: an axis of what was indexed, or None for a new one of extent 1.
+    is_element : bool
+        An integer for each axis, and no ``...``: numpy yields a number, not a view.
     """
 
-    __slots__ = ("start", "count", "step", "axes")
+    __slots__ = ("start", "count", "step", "axes", "is_element")
 
     def __init__(self, shape, key):
         self.start, self.count, self.step, self.axes = [], [], [], []
-        for item in _expand(key if isinstance(key, tuple) else (key,), len(shape)):
+        items = key if isinstance(key, tuple) else (key,)
+        for item in _expand(items, len(shape)):
             if item is None:
                 self.axes.append(None)
             elif isinstance(item, slice):
                 self._add_slice(shape, item)
             else:
                 self._add_integer(shape, item)
+        self.is_element = not self.axes and all(item is not Ellipsis for item in items)
 
     def _add_slice(self, shape, item):
         axis = len(self.start)

@@ -3,10 +3,8 @@
 
 import functools
 import inspect
-import threading
-import weakref
 
-from ._array import Array, TracedNumber, client_of, evaluate, is_traced
+from ._array import Array, TracedNumber, client_of, default_client, evaluate, is_traced
 from ._define import Function
 from ._errors import TensordError
 from ._force import force
@@ -91,8 +89,6 @@ class _Traced:
         self._function = function
         self._numbers = static_numbers
         self._names = set(static_names)
-        self._traces = weakref.WeakKeyDictionary()  # client -> key -> _Trace
-        self._lock = threading.RLock()
         if static_names or static_numbers:
             try:
                 parameters = list(inspect.signature(function).parameters)
@@ -113,32 +109,34 @@ class _Traced:
             args, keywords = unflatten(structure, tree)
             return self._function(*args, **keywords)  # a part of what is being traced
         key = structure, tuple([_key_of(leaf) for leaf in leaves])
-        client = client_of(leaves) or _default_client()
-        with self._lock:
-            traces = self._traces.setdefault(client, {})
-            trace = traces.pop(key, None)
-            if trace is None:
-                trace = _Trace(client, self._function, leaves, structure)
-                if len(traces) >= _TRACES_MAX:
-                    del traces[next(iter(traces))]
-            traces[key] = trace
+        client = client_of(leaves) or default_client()
+        traces = client._traces.setdefault(self, {})  # by key, the one used longest ago first
+        trace = traces.pop(key, None)
+        if trace is None:
+            trace = _Trace(client, self._function, leaves, structure)
+        traces[key] = trace
+        if len(traces) > _TRACES_MAX:
+            traces.pop(next(iter(traces)), None)
         return trace.call(leaves)
-
-
-def _default_client():
-    from ._default import default_client
-
-    return default_client()
 
 
 def _is_number(leaf):
     return type(leaf) in (bool, int, float, complex)
 
 
+def _typed(value):
+    """What tells a static argument apart from others: 1 from 1.0 and True, 0.0 from -0.0."""
+    if isinstance(value, tuple):
+        return type(value), tuple(map(_typed, value))
+    if isinstance(value, frozenset):
+        return type(value), frozenset(map(_typed, value))
+    return type(value), repr(value) if isinstance(value, (float, complex)) else value
+
+
 def _key_of(leaf):
     """What a trace depends on."""
     if isinstance(leaf, _Static):
-        return _Static, type(leaf.value), leaf.value
+        return _Static, _typed(leaf.value)
     if _is_number(leaf):
         return type(leaf)
     operand = as_operand(leaf)

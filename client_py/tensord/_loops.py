@@ -6,24 +6,15 @@ yet. What it does to them becomes the body of a loop of the program.
 """
 
 import operator
-import threading
 
-from ._array import Array, TracedNumber, client_of, pending_arrays
+from ._array import Array, TracedNumber, array_of, client_of, pending_arrays
 from ._errors import error
+from ._graph import open_blocks
 from ._operands import as_operand
 from ._program import Program
 from ._tree import flatten, unflatten
 
-_local = threading.local()
-
 MAX_STEPS = 2**31 - 1
-
-
-def open_blocks():
-    """The blocks that this thread is writing, innermost last, each with what it watches."""
-    if not hasattr(_local, "blocks"):
-        _local.blocks = []
-    return _local.blocks
 
 
 def _program():
@@ -34,7 +25,7 @@ def _program():
 
 def _carried(init):
     leaves, structure = flatten(init)
-    return [as_operand(leaf) for leaf in leaves], structure
+    return [array_of(leaf) for leaf in leaves], structure  # as they are now
 
 
 def _leaves_of(tree, structure, what):
@@ -87,7 +78,7 @@ def fori_loop(lower, upper, body, init):
         return _leaves_of(body(step + lower if lower else step, tree), structure, "the body")
 
     if upper <= lower or not carried:
-        return unflatten(structure, [Array(client, x._operand()) for x in carried])
+        return unflatten(structure, [x._copy() for x in carried])
     results = _program().loop(upper - lower, turn, *carried)
     results = results if isinstance(results, tuple) else (results,)
     return unflatten(structure, pending_arrays(results, client))

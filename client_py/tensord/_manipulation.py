@@ -94,7 +94,7 @@ def squeeze(x, /, axis):
     for i in axes:
         if x.shape[i] != 1:
             raise error("shape_mismatch", f"squeeze: axis {i} of shape {x.shape} is not 1")
-    return x[tuple(0 if i in axes else slice(None) for i in range(x.ndim))]
+    return x[(*(0 if i in axes else slice(None) for i in range(x.ndim)), ...)]  # a view
 
 
 def flip(x, /, *, axis=None):
@@ -108,7 +108,7 @@ def flip(x, /, *, axis=None):
     """
     x = array_of(x)
     axes = range(x.ndim) if axis is None else axes_of("flip", axis, x.ndim)
-    return x[tuple(slice(None, None, -1 if i in axes else 1) for i in range(x.ndim))]
+    return x[(*(slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)), ...)]
 
 
 def moveaxis(x, source, destination, /):

@@ -257,7 +257,7 @@ static PyMemberDef array_members[] = {
         { "shape", T_OBJECT, offsetof(struct lazy_array, shape), 0, NULL },
         { "_value", T_OBJECT, offsetof(struct lazy_array, value), 0, NULL },
         { "_base", T_OBJECT, offsetof(struct lazy_array, base), 0, NULL },
-        { "_step", T_OBJECT, offsetof(struct lazy_array, step), 0, NULL },
+        { "_steps", T_OBJECT, offsetof(struct lazy_array, steps), 0, NULL },
         { "_seen", T_OBJECT, offsetof(struct lazy_array, seen), 0, NULL },
         { "_lies", T_OBJECT, offsetof(struct lazy_array, lies), 0, NULL },
         { "_number", T_INT, offsetof(struct lazy_array, dtype), 0, NULL },

@@ -30,7 +30,7 @@ struct lazy_value {
 
 struct lazy_array {
         PyObject_HEAD
-        PyObject *client, *shape, *value, *base, *step, *seen, *lies;
+        PyObject *client, *shape, *value, *base, *steps, *seen, *lies;
         int dtype;
         char is_fixed;
 };

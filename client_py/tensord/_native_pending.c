@@ -84,8 +84,10 @@ static void pending_dealloc(PyObject *object)
         PyTypeObject *type = Py_TYPE(object);
 
         if (self->pending) {
+                PyObject *type_of, *value, *traceback;
                 int r;
 
+                PyErr_Fetch(&type_of, &value, &traceback); /* waiting may look for signals */
                 Py_BEGIN_ALLOW_THREADS
                 td_cancel(self->pending);
                 r = td_wait(self->pending, NULL);
@@ -93,6 +95,7 @@ static void pending_dealloc(PyObject *object)
                 for (size_t i = 0; !r && i < self->n; i++)
                         td_tensor_free(self->tensors[i]);
                 native_client_leave(self->client);
+                PyErr_Restore(type_of, value, traceback);
         }
         Py_DECREF((PyObject *)self->client);
         PyObject_Free(object);

@@ -59,8 +59,9 @@ class Scalar(_native.Scalar):
 
     @property
     def key(self):
-        """Equal for equal numbers, so that a program has each once; 0.0 is not -0.0."""
-        return self._number, self.value or repr(self.value)
+        """Equal for the same numbers, so that a program has each once; 0.0 is not -0.0."""
+        value = self.value
+        return self._number, value if isinstance(value, int) else repr(value)
 
     def _operand(self):
         return self

@@ -8,7 +8,8 @@ def flatten(tree):
     Parameters
     ----------
     tree : object
-        Tuples (named ones too), lists and dicts are looked into; anything else is a leaf.
+        Tuples (named ones too), lists and dicts are looked into, None stays; anything else is a
+        leaf.
 
     Returns
     -------
@@ -21,6 +22,8 @@ def flatten(tree):
 
 
 def _structure(tree, leaves):
+    if tree is None:
+        return type(None), None, ()
     if type(tree) is dict:
         return dict, tuple(tree), tuple([_structure(x, leaves) for x in tree.values()])
     if isinstance(tree, (tuple, list)):
@@ -38,6 +41,8 @@ def _build(structure, leaves):
     if structure is None:
         return next(leaves)
     kind, keys, parts = structure
+    if kind is type(None):
+        return None
     items = [_build(part, leaves) for part in parts]
     if kind is dict:
         return dict(zip(keys, items))

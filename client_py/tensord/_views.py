@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Views: what an array sees of another one, and what writing through it makes of that one.
 
-A view is one step away from the array that it was taken of, its base, which may be a view itself.
-`get` yields what the view sees of a tensor (another tensor, by strides: no request) or of a value
-(an operation more); `put` yields the base as it is after the view was written. So a view needs no
-memory to exist, and sees every later assignment to its base, as in numpy. `strides` are those that
-numpy's view would have, in elements, where the outermost base lies in C order: a reshaped array is
+A view has a base, which is no view itself, and the steps that lead from there to it. `get` yields
+what a step sees of a tensor (another tensor, by strides: no request) or of a value (an operation
+more); `put` yields what was before the step as it is after what is behind it was written. So a view
+needs no memory to exist, and sees every later assignment to its base, as in numpy. `strides` are
+those that numpy's view would have, in elements, where the base lies in C order: a reshaped array is
 a view just where numpy's is.
 """
 
@@ -46,6 +46,9 @@ class Part:
         attrs = {"start": index.start, "shape": index.count, "step": index.step}
         return base._make("assign", (base, new), attrs)
 
+    def shape_of(self, shape):
+        return self.index.shape
+
     def strides(self, shape, strides):
         index = self.index
         return tuple(
@@ -68,6 +71,9 @@ class Permuted:
         places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return new.permute_dims(tuple(places))
 
+    def shape_of(self, shape):
+        return tuple([shape[axis] for axis in self.axes])
+
     def strides(self, shape, strides):
         return tuple([strides[axis] for axis in self.axes])
 
@@ -85,6 +91,9 @@ class Reshaped:
 
     def put(self, base, new):
         return new.reshape(base.shape)
+
+    def shape_of(self, shape):
+        return self.shape
 
     def strides(self, shape, strides):
         """None: numpy would copy."""
@@ -116,6 +125,9 @@ class Broadcast:
     def get(self, base):
         return base._broadcast(self.shape)
 
+    def shape_of(self, shape):
+        return self.shape
+
     def strides(self, shape, strides):
         n_new = len(self.shape) - len(shape)
         pairs = zip(shape, self.shape[n_new:], strides)
@@ -136,6 +148,11 @@ class Diagonal:
         if type(base) is Tensor:
             return base._diagonal(self.offset)
         return self.of_value(base, self.offset)
+
+    def shape_of(self, shape):
+        m, n = shape[-2:]
+        count = min(m, n - self.offset) if self.offset >= 0 else min(m + self.offset, n)
+        return (*shape[:-2], max(count, 0))
 
     def strides(self, shape, strides):
         return (*strides[:-2], strides[-2] + strides[-1])

@@ -370,7 +370,8 @@ class Maker:
     def make_in_place(self):
         name = self.random.choice(list(IN_PLACE))
         kinds, in_place, apart = IN_PLACE[name]
-        i, x = self.pick(kinds, is_written=True)
+        # What is computed and has no axes is a number of numpy's: its name would mean another one.
+        i, x = self.pick(kinds, is_written=True, fits=lambda a: a.ndim > 0)
         if x is None:
             return None
         j, y = self.like(x, kinds, goes_into=True)

@@ -2,6 +2,8 @@
 """jit and loops: what is traced, when, and what it yields."""
 
 import functools
+import gc
+import weakref
 
 import numpy
 import pytest
@@ -96,6 +98,64 @@ def test_assignments_stay_inside(client, x):
 
     a, b = tensord.jit(f)(x)
     assert a.tolist() == [9, 2, 3, 4] and b.tolist() == [4, 6, 8] and x.tolist() == [0, 1, 2, 3]
+
+
+def test_assignments_to_what_is_outside_are_refused(client, x):
+    out = client.put([0.0, 0.0])
+
+    def f(a):
+        own = tensord.zeros(2)
+        own[0] = a[1]
+        kept = tensord.asarray([0.0, 0.0])
+        kept[1] = a[2]
+        again = own + 1
+        again[0] = a[3]
+        return own, kept, again
+
+    assert [v.tolist() for v in tensord.jit(f)(x)] == [[1, 0], [0, 2], [3, 1]]
+
+    @tensord.jit
+    def g(a):
+        out[0] = a[0]
+        return a
+
+    with pytest.raises(tensord.ArgumentError, match="outside"):
+        g(x)
+    with pytest.raises(tensord.ArgumentError, match="outside"):
+        tensord.fori_loop(0, 2, lambda i, v: out.__setitem__(0, v[0]) or v, x)
+
+    @tensord.jit
+    def h(a):
+        return tensord.fori_loop(0, 2, lambda i, v: a.__setitem__(0, v[0]) or v, a)
+
+    with pytest.raises(tensord.ArgumentError, match="outside"):
+        h(x)
+    assert out.tolist() == [0, 0] and x.tolist() == [0, 1, 2, 3]
+
+
+def test_static_arguments_by_type(client, x):
+    f, traces = traced(lambda x, n: x * n[0], static_argnames="n")
+    assert f(x, (1,)).dtype == f(x, (1.0,)).dtype == numpy.float64
+    f(x, (True,))
+    f(x, (-0.0,))
+    f(x, (0.0,))
+    assert len(traces) == 5
+
+
+def test_nothing(client, x):
+    assert tensord.jit(lambda a: None)(x) is None
+    assert tensord.jit(lambda a, b: (a, b))(x, None)[1] is None
+
+
+def test_clients_are_let_go(daemon):
+    client = daemon.connect()
+    f = tensord.jit(lambda a: a + 1)
+    f(client.put([1.0]))
+    ref = weakref.ref(client)
+    client.close()
+    del client
+    gc.collect()
+    assert ref() is None and f is not None
 
 
 def test_arrays_of_outside(client, x):
@@ -230,6 +290,21 @@ def test_loops_in_loops_and_in_jit(client, x):
         for j in range(2):
             want = want + numpy.arange(4.0) + i * j + 1.5
     assert f(x, 1.5).tolist() == want.tolist()
+
+
+def test_what_loops_begin_with_is_as_it_was(client):
+    a = numpy.array([1.0, 2.0])
+    m = client.put([1.0, 2.0], mutable=True)
+    results = [
+        tensord.fori_loop(0, 2, lambda i, v: v * 2, a),
+        tensord.while_loop(lambda v: v[0] < 4, lambda v: v * 2, a),
+        tensord.fori_loop(0, 2, lambda i, v: v * 2, m),
+        tensord.while_loop(lambda v: v[0] < 4, lambda v: v * 2, m),
+        tensord.fori_loop(0, 0, lambda i, v: v * 2, m) * 4,
+    ]
+    a[:] = 100
+    m[:] = 100
+    assert [r.tolist() for r in results] == [[4, 8]] * 5
 
 
 def test_mutable_tensors_in_loops(client, x):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Arrays are lazy: when requests are made, what views and assignments see, what failures do."""
 
+import os
 import random
+import signal
 import threading
 
 import numpy
@@ -322,6 +324,115 @@ def test_in_place_in_the_memory_of_the_old_value(client):
     assert x[0].item() == kept[0] + 1 and kept[0] == 6
 
 
+def test_elements_are_numbers(client):
+    """As numpy's: what is one integer for each axis is no view."""
+    x = client.put([1.0, 2.0, 3.0])
+    x[0], x[1] = x[1], x[0]
+    assert x.tolist() == [2, 1, 3]
+    best = x[0]
+    x[0] += 5
+    assert float(best) == 2 and x.tolist() == [7, 1, 3]
+    history, total = [], x.sum()
+    for _ in range(3):
+        history.append(total)
+        total += 1
+    assert [float(v) for v in history] == [11, 12, 13] and float(total) == 14
+    view = x[0, ...]
+    view += 1
+    assert x.tolist() == [8, 1, 3]
+    t = client.put([1.0, 2.0], mutable=True)
+    first = t[0]
+    first += 1
+    assert t.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("step", [lambda x: x[1:], lambda x: x[:, None, :][:, 0], lambda x: x.T,
+                                  lambda x: x.reshape(-1)[::-1].reshape(x.shape)], ids=range(4))
+def test_views_of_views_of_views(client, step):
+    """As many as one likes."""
+    x, a = client.put(numpy.arange(2200.0).reshape(1100, 2)), numpy.arange(2200.0).reshape(1100, 2)
+    v, w = x, a
+    for _ in range(1000):
+        v, w = step(v), step(w)
+    v[0] = 5
+    w[0] = 5
+    assert v.tolist() == w.tolist() and x.tolist() == a.tolist()
+
+
+def test_numbers_that_are_equal_and_not_the_same(client):
+    """-1-0j has another root than -1+0j; one request has both."""
+    x = client.put(numpy.ones(1, "complex128"))
+    roots = tensord.concat([tensord.sqrt(x * complex(-1, sign)) for sign in (0.0, -0.0)])
+    numbers = [numpy.sqrt(numpy.ones(1, "complex128") * complex(-1, sign)) for sign in (0.0, -0.0)]
+    assert roots.tolist() == numpy.concatenate(numbers).tolist()
+
+
+# ---- one thread and others ----
+
+
+def test_a_program_beside_a_run_that_gives_memory_away(client):
+    """What `run` needs of pending arrays is not given away meanwhile."""
+    for _ in range(10):
+        x = client.put(numpy.random.default_rng(1).standard_normal((400, 400)))
+        y = x
+        for _ in range(10):
+            y = tensord.tanh(y @ x)
+        del x
+        results = []
+        thread = threading.Thread(target=lambda: results.append(tensord.eval(y)))
+        thread.start()
+        got = client.run(tensord.Program(), y)
+        thread.join()
+        assert numpy.array_equal(got, results[0])
+
+
+def test_a_handler_that_looks_at_what_is_computed(client):
+    """It is refused; its thread cannot wait for itself."""
+    x = client.put(numpy.random.default_rng(1).standard_normal((500, 500)))
+    y = x
+    for _ in range(60):
+        y = tensord.tanh(y @ x)
+    caught = []
+
+    def look(*_):
+        try:
+            float(y[0, 0])
+        except tensord.ArgumentError as problem:
+            caught.append(problem)
+
+    before = signal.signal(signal.SIGUSR1, look)
+    timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+    try:
+        timer.start()
+        tensord.eval(y)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not caught or "is computing it" in str(caught[0]) or "computing" in str(caught[0])
+    assert numpy.isfinite(float(y[0, 0]))
+
+
+def test_what_is_read_is_counted_rightly_under_a_debugger(daemon):
+    """One that looks at local variables refers to them."""
+    program = """
+import sys
+def trace(frame, event, arg):
+    frame.f_locals
+    return trace
+sys.settrace(trace)
+import numpy, tensord
+sys.settrace(None)
+client = tensord.connect()
+x = client.put(numpy.zeros(100000)) + 1
+tensord.eval(x)
+y = x + 1
+tensord.eval(y)
+print(float(x[0]), float(y[0]))
+client.close()
+"""
+    assert daemon.python(program) == "1.0 2.0\n"
+
+
 def test_masks_and_indices(client, x):
     a = numpy.arange(12.0).reshape(3, 4)
     for key, value in ((a > 5, 0.0), (([0, 2], [1, 3]), [7.0, 8.0]), (slice(1), 3.0),
@@ -399,7 +510,7 @@ def _step(rng, pairs):
         value = rng.randint(-9, 9)
         ours += value
         theirs += value
-    elif what == 4:
+    elif what == 4 and theirs.ndim:  # numpy's would be a number
         pairs.append((ours * 2 + 1, numpy.ascontiguousarray(theirs * 2 + 1).reshape(theirs.shape)))
     elif what == 5:
         pairs.append((ours.reshape(-1), theirs.reshape(-1)))

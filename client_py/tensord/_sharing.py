@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Methods by which arrays come to others: other users, other processes.
+
+Arrays get them here.
+"""
+
+from ._array import Array, opened
+from ._errors import error
+from ._naming import how_named
+from ._tensor import Tensor
+from ._timeouts import milliseconds
+from ._users import depart
+
+
+def share(self, shared=True):
+    """Let every user who may connect read this tensor under its name; they cannot write it.
+
+    Nothing is copied where nobody can write its memory any more; this process gives that up.
+    It lasts as long as the name means this tensor.
+
+    Parameters
+    ----------
+    shared : bool
+        False: nobody else opens it any more; who has it keeps it.
+
+    Returns
+    -------
+    Array
+        This one.
+
+    Raises
+    ------
+    ArgumentError
+        It has no name, or is a view.
+    MutableTensor
+        It is mutable: share a `snapshot`.
+    NotOwner
+        It is another user's.
+    """
+    tensor = self._tensor()
+    if tensor._is_view:
+        raise error("bad_arguments", "a view is not shared, only a whole array")
+    tensor._handle.share(shared)
+    return self
+
+
+def snapshot(self, name=None, replace=False, timeout=None, evictable=False):
+    """A sealed copy of what a tensor, mutable or not, holds now.
+
+    Parameters
+    ----------
+    name : str, optional
+    replace : bool
+        The name may be in use.
+    timeout : float, optional
+        How long to wait for those that write, and for memory, in seconds; see `read`.
+    evictable : bool
+        It may be deleted for its memory, see `Client.put`.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    LeaseConflict, Torn, NameTaken, OutOfMemory
+
+    Examples
+    --------
+    >>> import tensord
+    >>> t = tensord.put([1.0, 2.0, 3.0], mutable=True)
+    >>> before = t.snapshot()
+    >>> t[0] = 9
+    >>> before
+    Array([1., 2., 3.], shape=(3,), dtype=float64, 24 bytes)
+    """
+    tensor = self._tensor()
+    if tensor._is_view:
+        raise error("bad_arguments", "of a view compute an array; a snapshot is of a whole one")
+    how = how_named(replace, evictable)
+    handle = tensor._handle.snapshot(name, how, milliseconds(timeout, 0))
+    return opened(Tensor(self.client, handle), name is not None)
+
+
+def lend(self):
+    """Have it live for a minute more, even if nobody refers to it: time for another process of
+    this user to `open_id` it. Pickling an unnamed tensor does it. Begins anew with each call.
+    """
+    self._tensor()._handle.lend()
+
+
+def _reduce(self):
+    return depart(self._tensor())
+
+
+for _method in (share, snapshot, lend):
+    setattr(Array, _method.__name__, _method)
+    _method.__qualname__ = f"Array.{_method.__name__}"
+Array.__reduce__ = _reduce
