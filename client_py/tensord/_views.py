@@ -9,9 +9,6 @@ those that numpy's view would have, in elements, where the base lies in C order:
 a view just where numpy's is.
 """
 
-import numpy
-from numpy.lib.stride_tricks import as_strided
-
 from ._index import c_strides
 
 from ._tensor import Tensor
@@ -96,21 +93,28 @@ class Reshaped:
         return self.shape
 
     def strides(self, shape, strides):
-        """None: numpy would copy."""
+        """None: numpy would copy.
+
+        Axes that lie as one in C order are taken as one block; each new axis must be a part of one.
+        """
         if 0 in shape:
             return c_strides(self.shape, 1)
-        view = as_strided(_ELEMENT, shape, strides)
-        try:
-            if _HAS_COPY:
-                return view.reshape(self.shape, copy=False).strides
-            view.shape = self.shape
-        except (AttributeError, ValueError):
-            return None
-        return view.strides
-
-
-_ELEMENT = numpy.zeros(1, "int8")
-_HAS_COPY = tuple(map(int, numpy.__version__.split(".")[:2])) >= (2, 1)
+        blocks = []  # (extent, stride)
+        for extent, stride in zip(shape, strides):
+            if blocks and blocks[-1][1] == extent * stride:
+                blocks[-1] = blocks[-1][0] * extent, stride
+            elif extent != 1:
+                blocks.append((extent, stride))
+        result, left, stride = [], 1, 1
+        for extent in reversed(self.shape):
+            if left == 1 and extent != 1:
+                left, stride = blocks.pop()
+            if left % extent:
+                return None
+            result.append(stride)
+            left //= extent
+            stride *= extent
+        return tuple(reversed(result))
 
 
 class Broadcast:
