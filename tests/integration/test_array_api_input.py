@@ -11,6 +11,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture(scope="module")
 def client(daemon):

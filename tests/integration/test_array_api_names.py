@@ -13,6 +13,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 UNARY = """abs acos acosh asin asinh atan atanh bitwise_invert ceil conj cos cosh exp expm1 floor
     imag isfinite isinf isnan log log1p log2 log10 logical_not negative positive real reciprocal
     round sign signbit sin sinh square sqrt tan tanh trunc

@@ -14,6 +14,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 FLOATS = ["float32", "float64"]
 COMPLEX = ["complex64", "complex128"]

@@ -15,6 +15,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 NUMPY_2 = numpy.lib.NumpyVersion(numpy.__version__) >= "2.1.0"  # reads capsules with a version
 
 ATTRIBUTES = "dtype device mT ndim shape size T".split()

@@ -16,6 +16,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 RANDOM = numpy.random.default_rng(11)
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 RANDOM = numpy.random.default_rng(5)
 M = RANDOM.standard_normal((4, 4)).round(3)
 VALUES = {

@@ -8,6 +8,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 RANDOM = numpy.random.default_rng(9)
 A = RANDOM.standard_normal((3, 4)).round(2)
 C = A + 1j * A[::-1]

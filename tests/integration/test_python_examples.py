@@ -12,6 +12,8 @@ import kit
 import numpy
 import pytest
 
+pytestmark = pytest.mark.plain
+
 EXAMPLES = kit.TOP / "client_py" / "examples"
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 DTYPES = "bool int8 uint64 int64 float32 float64 complex64 complex128".split()
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 MODULES = {"": tensord, "linalg.": tensord.linalg, "fft.": tensord.fft,
            "random.": tensord.random, "aio.": tensord.aio}
 

@@ -12,6 +12,8 @@ import pytest
 import tensord
 from sanitized import SLOWER
 
+pytestmark = pytest.mark.plain
+
 # ---- threads ----
 
 

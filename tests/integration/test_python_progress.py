@@ -17,6 +17,8 @@ import tensord
 from sanitized import SLOWER
 from tensord import _progress, aio
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture
 def x(client):

@@ -10,6 +10,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.plain
+
 
 class Cells(HTMLParser):
     """The cells of all tables, row by row; every element must be closed."""

@@ -9,6 +9,8 @@ import sys
 import kit
 import pytest
 
+pytestmark = pytest.mark.plain
+
 
 def blocks(language, path="README.md"):
     text = (kit.TOP / path).read_text()
