@@ -19,12 +19,12 @@
 #include "store/record.h"
 
 /*
- * 1: without ledger. 2: beside a ledger; tensors may be shared. 3: they may be evictable, or lie in
- * files that they were spilled to, and the object may be larger than it was made, by a multiple of
- * CATALOG_MIN. A daemon adopts one of an earlier version, and refuses one of a later, which says
- * what it would not understand.
+ * 1: without ledger. 2: beside a ledger; tensors may be shared. 3: they may be evictable, and the
+ * object may be larger than it was made, by a multiple of CATALOG_MIN. 4: they may lie in files that
+ * they were spilled to. A daemon adopts one of an earlier version, and refuses one of a later, which
+ * says what it would not understand.
  */
-#define CATALOG_VERSION 3
+#define CATALOG_VERSION 4
 #define CATALOG_VERSION_LEDGER 2
 #define CATALOG_VERSION_GROWN 3
 #define CATALOG_PAGE 4096

@@ -127,6 +127,13 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
                          user->uid, record->name);
                 return STORE_E_CATALOG;
         }
+        if (!store->spill.is_ours) {
+                snprintf(message, 256,
+                         "uid %u, \"%.60s\" was spilled to a file, and %.60s is not this catalog's "
+                         "spill directory (is the disk there?); nothing was changed",
+                         user->uid, record->name, store->config.spill_directory);
+                return STORE_E_CATALOG;
+        }
         HASH_FIND(hh, founds, record->random, SHM_RANDOM, found);
         if (!found || !found->is_whole || found->is_claimed)
                 return 0;

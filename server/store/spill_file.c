@@ -150,19 +150,28 @@ static ssize_t read_all(int fd, uint8_t *bytes, size_t n_bytes)
         return (ssize_t)n_read;
 }
 
+static int spill_sync_range(int fd, uint64_t at, unsigned how)
+{
+        if (sync_file_range(fd, (off_t)at, SPILL_SYNC, how) == 0 || errno == ENOSYS ||
+            errno == EINVAL || errno == ESPIPE)
+                return 0; /* where it is not to be had, fsync() does all */
+        return errno == ENOSPC || errno == EDQUOT ? SPILL_E_FULL : error_origin(-errno);
+}
+
 /*
  * n_at bytes were written. The disk begins with the last of them, and is waited for until those
- * before are there: an error is told again by the fsync() at the end.
+ * before are there. An error that is met here is told once, and no more by the fsync() at the end.
  */
-static void spill_push(int fd, uint64_t n_at)
+static int spill_push(int fd, uint64_t n_at)
 {
-        uint64_t n_before = n_at / SPILL_SYNC * SPILL_SYNC;
+        int r;
 
-        if (n_at == 0 || n_before != n_at)
-                return;
-        sync_file_range(fd, (off_t)(n_at - SPILL_SYNC), SPILL_SYNC, SYNC_FILE_RANGE_WRITE);
-        if (n_at > SPILL_SYNC)
-                sync_file_range(fd, (off_t)(n_at - 2 * SPILL_SYNC), SPILL_SYNC,
+        if (n_at == 0 || n_at % SPILL_SYNC != 0)
+                return 0;
+        r = spill_sync_range(fd, n_at - SPILL_SYNC, SYNC_FILE_RANGE_WRITE);
+        if (r || n_at == SPILL_SYNC)
+                return r;
+        return spill_sync_range(fd, n_at - 2 * SPILL_SYNC,
                                 SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
                                         SYNC_FILE_RANGE_WAIT_AFTER);
 }
@@ -195,7 +204,7 @@ static int spill_copy(int from, int to, uint64_t n_bytes, uint64_t *checkp, cons
                 r = write_all(to, piece, n);
                 left -= n;
                 if (!r && left > 0)
-                        spill_push(to, n_bytes - left);
+                        r = spill_push(to, n_bytes - left);
         }
         *checkp = XXH3_64bits_digest(hash);
         return r;

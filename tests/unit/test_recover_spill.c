@@ -320,6 +320,30 @@ START_TEST(test_of_another_catalog)
 }
 END_TEST
 
+/* A disk that is not there: nothing is lost, and nothing written where it should be. */
+START_TEST(test_of_another_directory)
+{
+        struct store_config config = { .prefix = KIT_PREFIX,
+                                       .directory = kit_directory,
+                                       .limit = LIMIT };
+        char message[256], empty[] = "/tmp/tensord-empty-XXXXXX", owner[64];
+        struct store *store;
+
+        spill_a();
+        ck_assert_ptr_nonnull(mkdtemp(empty));
+        snprintf(owner, sizeof(owner), "%s/.tensord", empty);
+        config.spill_directory = empty;
+        ck_assert_int_eq(start(&config, message), STORE_E_CATALOG);
+        ck_assert_ptr_nonnull(strstr(message, "not this catalog's spill directory"));
+        ck_assert_ptr_nonnull(strstr(message, "\"a\""));
+        ck_assert_int_lt(access(owner, F_OK), 0);
+        ck_assert_int_eq(rmdir(empty), 0);
+        store = spilling();
+        ck_assert(is_there(store, "a", 1));
+        forget(store);
+}
+END_TEST
+
 /* Nor is what this one named, if it is gone; of another boot nothing can be named any more. */
 START_TEST(test_without_its_catalog)
 {
@@ -561,6 +585,7 @@ int main(void)
         tcase_add_test(tcase, test_renamed);
         tcase_add_test(tcase, test_refusals);
         tcase_add_loop_test(tcase, test_of_another_catalog, 0, 4);
+        tcase_add_test(tcase, test_of_another_directory);
         tcase_add_test(tcase, test_without_its_catalog);
         tcase_add_test(tcase, test_locked);
         tcase_add_test(tcase, test_unreadable);
