@@ -20,9 +20,9 @@
 
 /*
  * 1: without ledger. 2: beside a ledger; tensors may be shared. 3: they may be evictable, and the
- * object may be larger than it was made, by a multiple of CATALOG_MIN. 4: they may lie in files that
- * they were spilled to. A daemon adopts one of an earlier version, and refuses one of a later, which
- * says what it would not understand.
+ * object may be larger than it was made, by a multiple of CATALOG_MIN. 4: they may lie in files to
+ * which they were spilled. A daemon adopts one of an earlier version, and refuses one of a later,
+ * which says what it would not understand.
  */
 #define CATALOG_VERSION 4
 #define CATALOG_VERSION_LEDGER 2
