@@ -8,6 +8,8 @@ import pytest
 
 import tensord
 
+pytestmark = pytest.mark.values
+
 DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
 COMPLEX = ["complex64", "complex128"]
 SHAPES = [(0,), (1,), (30,), (3, 5), (0, 4), (4, 0), (2, 3, 4), (70_001,), (3, 1000), (2, 50_000)]

@@ -6,6 +6,8 @@ import numpy
 import pytest
 import tensord
 
+pytestmark = pytest.mark.values
+
 DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
           "float32", "float64", "complex64", "complex128"]
 REALS = [dtype for dtype in DTYPES if not dtype.startswith("complex")]
