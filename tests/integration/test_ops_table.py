@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from ops_kit import Operands, run_row
 
+pytestmark = pytest.mark.values
+
 FAMILIES = sorted(
     path.stem for path in Path(__file__).parent.glob("ops_*.py") if path.stem != "ops_kit"
 )
