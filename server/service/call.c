@@ -122,6 +122,26 @@ static int call_check_owner(struct call *call)
         return 0;
 }
 
+/*
+ * What it names of another user's may be unshared while it waits. By a handle it stays to be had.
+ * 0, or -1 and the call's failure is set.
+ */
+static int call_check_shared(struct call *call)
+{
+        for (uint32_t i = 0; i < call->n_pins; i++) {
+                const struct tensor *tensor = call->pins[i].tensor;
+
+                if (!tensor || call->pins[i].wait.promise || tensor->user == call->user ||
+                    tensor_is_shared(tensor) || call_is_administrators(call))
+                        continue;
+                failure_set(&call->failure, TD_E_NOT_FOUND,
+                            "%s: uid %u does not share the tensor any more",
+                            method_name(call->request->method), (unsigned)tensor->user->uid);
+                return -1;
+        }
+        return 0;
+}
+
 /* Of what it refers to. */
 static bool call_needs_bytes(const struct call *call)
 {
@@ -158,7 +178,7 @@ void call_start(struct call *call)
                 pin->tensor = pin->wait.promise->tensor;
         }
         /* What was to be fetched is not there. */
-        if (call->failure.code || call_check_owner(call)) {
+        if (call->failure.code || call_check_owner(call) || call_check_shared(call)) {
                 call_fail(call);
                 return;
         }

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import kit
+import users
 from raw import Raw, Refused, eventually
 
 MIB = 1 << 20
@@ -263,6 +264,41 @@ def test_killed(daemon, directory):
                 row.get("spilled", False) for row in raw.call("list")["tensors"])
             for i in range(N_NAMES):
                 check(raw, i)
+
+
+@users.takes_root
+@pytest.mark.parametrize("how", ["open", "wait"])
+def test_unshared_while_it_comes_back(make_own_daemon, directory, how):
+    """Once its owner was told that it is not shared any more, no other user is given it."""
+    large = 20 * N  # 160 MiB: it takes a while
+    daemon = users.open_to_all(
+        make_own_daemon("--memory", "480M", "--socket-mode", "0666", *spilling(directory)))
+    with users.connect_as(users.ALICE, daemon.path, timeout=60) as alice:
+        for _ in range(20):
+            make(alice, 0, large, replace=True)
+            alice.call("share", name="a0")
+            while not listed(alice)["a0"]:
+                make(alice, 1, large, replace=True)
+                make(alice, 2, large, replace=True)
+            with users.connect_as(users.BOB, daemon.path, timeout=60) as bob:
+                keys = {"wait_ms": 60_000} if how == "wait" else {}
+                asked = bob.send(how, name="a0", owner=users.ALICE, handle=1, map=True, **keys)
+                ping = bob.send("ping")
+                first = bob.receive()
+                if first[1] != ping:
+                    assert first[2] is None, first
+                    continue  # it was back before that
+                alice.call("share", name="a0", shared=False)
+                with pytest.raises(Refused) as refused:
+                    bob.wait(asked)
+                assert refused.value.code == "not_found" and not bob.fds
+                break
+        else:
+            raise AssertionError("each came back at once")
+        for i in range(3):
+            alice.call("delete", name=f"a{i}")
+    daemon.finish()
+    daemon.has_ended = True
 
 
 def test_started_without_it(daemon):
