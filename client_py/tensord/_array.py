@@ -392,7 +392,7 @@ class Array(_native.Array, Operators):
         copy : bool, optional
             True: always copy. False: refuse (ValueError) where a copy would be needed.
         """
-        return self._tensor().__array__(dtype, copy)
+        return self._tensor()._ndarray(dtype, copy)
 
     def _item(self, to):
         if self.size != 1:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Arrays of others made tensors, and tensors copied.
+"""Arrays of others made arrays of ours, and ours copied, cast and reshaped.
 
-What belongs to this process is copied into the daemon's memory: once, by `asarray` and
-`from_dlpack`; a tensor stays what it is, unless a copy is asked for.
+What belongs to this process is copied once, by `asarray` and `from_dlpack`; an array of ours stays
+what it is, unless a copy is asked for.
 """
 
 import numpy

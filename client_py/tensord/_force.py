@@ -5,12 +5,14 @@ What is computed with the wanted values. Of the nodes that they need, some have 
 else still refers to: an array of the user's, or a node that is not needed now. Where such a node
 ends a region of the engine (a matmul, a sort, a reduction, ...), its value is an output too, since
 it lies in memory anyway; where it is element by element, it is recomputed the first time, and kept
-from the second time on. Who refers to a value is counted by Python itself: whatever is above the
-references from within the program is somebody else's.
+from the second time on. Who refers to a value is counted by Python itself (`_n_references`): what
+is above the references from within the program is somebody else's. Too many only mean that less is
+given away, or more kept.
 
 Threads. Nodes that are being computed are marked with their `Run`; whoever meets the mark waits for
-that run. `_lock` covers finding and marking, never a request. A run that was sent ahead, because
-too much was pending, is waited for by whoever needs something of it; what fails in it is pending as
+that run. `_lock` covers planning, marking and handing out results, never a request; what a program
+of `Client.run` needs is found under it, too (`outputs_of`). A run that was sent ahead, because too
+much was pending, is waited for by whoever needs something of it; what fails in it is pending as
 before, and shows where it is needed.
 
 One operation on what exists needs no plan: it is marked here, and computed by `_native_force.c`.

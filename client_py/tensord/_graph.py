@@ -107,8 +107,8 @@ class Node(_native.Node):
         Above those of its operands' nodes.
     results : list of weak reference to Value, or None
         Of a node with several results.
-    run : Run or None
-        The request that computes it now.
+    run : Run, weak reference to one, or None
+        What computes it now; ask `_force.run_of`.
     place : (str, int) or None
         File and line that wrote it, where it may fail and runs later.
     """

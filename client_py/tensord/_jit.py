@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Functions that are traced once, and computed in one request from then on."""
+"""Functions that are traced once, and computed in one request from then on.
+
+To trace is to call the function with arrays that have dtype and shape, and no value: their values
+are parameters of a block, which becomes a definition in the daemon (`Client.define`). A client
+keeps its traces, by function and by what the arguments are, so that they go with the connection.
+Nothing is locked: two threads may trace the same at the same time, and one of the traces is kept.
+"""
 
 import functools
 import inspect

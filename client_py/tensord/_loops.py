@@ -2,7 +2,8 @@
 """Loops that run in the daemon: one request for all turns.
 
 The body is called once, with arrays that are being traced: they have dtype and shape, but no value
-yet. What it does to them becomes the body of a loop of the program.
+yet. What it does to them becomes the body of a loop of the program. Each thread writes its own
+blocks (`open_blocks`), so that several may trace at the same time.
 """
 
 import operator
@@ -100,18 +101,15 @@ def while_loop(condition, body, init, *, max_steps=MAX_STEPS):
     body : callable
         ``body(value)``, called once, likewise. It returns what has the structure, shapes and dtypes
         of what it got.
-    init : array_like, or nested tuples, lists and dicts of such
+    init
+        As of `fori_loop`, and so is what is returned.
     max_steps : int
         So many turns at most.
-
-    Returns
-    -------
-    Array, or a nest of them as `init`
 
     Raises
     ------
     ShapeError
-        ``loop_shape``: the body does not return what it got, or the condition is no bool.
+        As of `fori_loop`, or the condition is no bool.
 
     Examples
     --------

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Who holds what of the daemon's memory, as tables."""
+"""Who holds what of the daemon's memory, as tables.
+
+What is shown was asked for when the table was made, and does not change any more.
+"""
 
 from . import _tables
 from ._errors import classes

@@ -3,8 +3,8 @@
  * Fields of lazy objects
  *
  * The types that the header tells of: members, the collector's walk over the references, and of an
- * array, what stands for it in a program. A Python class is derived from each and adds no field
- * but __weakref__.
+ * array, what stands for it in a program. A Python class is derived from each; it adds fields only
+ * for what no operation in C asks for.
  */
 #include "_native_lazy.h"
 

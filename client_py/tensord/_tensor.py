@@ -110,16 +110,8 @@ class Tensor(_native.Strided):
         """The only element, as a Python number."""
         return self._handle.item(self._offset)
 
-    def __array__(self, dtype=None, copy=None):
-        """The tensor's memory as a read-only numpy.ndarray.
-
-        Parameters
-        ----------
-        dtype : numpy.dtype, optional
-            Another one means a copy.
-        copy : bool, optional
-            True: always copy. False: refuse (ValueError) where a copy would be needed.
-        """
+    def _ndarray(self, dtype, copy):
+        """Its memory as `Array.__array__` has it."""
         array = self._map(_native.MAP_READ, self.name is not None)
         if dtype is not None and numpy.dtype(dtype) != array.dtype:
             if copy is False:

@@ -134,17 +134,7 @@ async def call(function, /, *args, **keywords):
 
 
 async def eval(*arrays):
-    """Have arrays be computed, as `tensord.eval`.
-
-    Parameters
-    ----------
-    *arrays : Array
-
-    Returns
-    -------
-    Array or tuple of Array
-        What was given.
-    """
+    """Have arrays be computed: `tensord.eval`."""
     return await call(evaluate, *arrays)
 
 

@@ -198,6 +198,8 @@ def check(got, expected, ulp, context, is_joint=False):
         return
     got, expected = numpy.asarray(got), numpy.asarray(expected)
     assert (got.dtype, got.shape) == (expected.dtype, expected.shape), context
+    if got.tobytes() == expected.tobytes():
+        return  # what follows would say so, in ten times as long
     if ulp and expected.dtype.kind in "fc" and expected.size:
         eps = float(numpy.finfo(expected.dtype).eps)
         tiny = float(numpy.finfo(expected.dtype).tiny)

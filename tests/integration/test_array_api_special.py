@@ -11,15 +11,13 @@ import math
 
 import numpy
 import pytest
+from ops_kit import ALL, COMPLEX, FLOAT, SIGNED, UNSIGNED
 
 import tensord
 
 pytestmark = pytest.mark.plain
 
-INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-FLOATS = ["float32", "float64"]
-COMPLEX = ["complex64", "complex128"]
-ALL = ["bool", *INTEGERS, *FLOATS, *COMPLEX]
+INTEGERS = SIGNED + UNSIGNED
 inf, nan = math.inf, math.nan
 
 
@@ -134,7 +132,7 @@ WEAK = [  # (dtype, number, dtype of the result)
     *((dtype, True, dtype) for dtype in ALL),
     ("bool", 2, "int64"), *((dtype, 2, dtype) for dtype in ALL[1:]),
     *((dtype, 2.5, "float64") for dtype in ["bool", *INTEGERS]),
-    *((dtype, 2.5, dtype) for dtype in FLOATS + COMPLEX),
+    *((dtype, 2.5, dtype) for dtype in FLOAT + COMPLEX),
     *((dtype, 2j, "complex128") for dtype in ["bool", *INTEGERS, "float64", "complex128"]),
     ("float32", 2j, "complex64"), ("complex64", 2j, "complex64"),
 ]
@@ -234,7 +232,7 @@ def test_numbers_that_do_not_fit_are_refused_on_their_line(client):
     is_same(tensord.full((), True, dtype="int8", client=client), 1, "int8")
 
 
-@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, "bool"])
+@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOAT, "bool"])
 def test_clip_with_numbers(put, dtype):
     x = put([0, 1, 1, 0], dtype)
     result = dtype if dtype != "bool" else "int64"
@@ -286,7 +284,7 @@ def test_floor_divide_and_remainder(put, dtype):
         is_same(tensord.remainder(number, b), [number % y for _, y in pairs], dtype)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", FLOAT)
 def test_floor_divide_and_remainder_of_floats(put, dtype):
     rows = [  # x1, x2, quotient, remainder; a zero's sign is the quotient's, or the divisor's
         (7.0, 2.0, 3.0, 1.0), (-7.0, 2.0, -4.0, 1.0), (7.0, -2.0, -4.0, -1.0),
@@ -304,7 +302,7 @@ def test_floor_divide_and_remainder_of_floats(put, dtype):
 # ---- sign bits and neighbours ----
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", FLOAT)
 def test_signbit_and_copysign(put, dtype):
     minus_nan = numpy.copysign(numpy.array(nan, dtype), -1)
     x = put([0.0, -0.0, 1.0, -1.0, inf, -inf, abs(minus_nan), minus_nan, -5e-324], dtype)
@@ -318,7 +316,7 @@ def test_signbit_and_copysign(put, dtype):
     is_same(tensord.copysign(3, put([2.0, -2.0], dtype)), [3.0, -3.0], dtype)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", FLOAT)
 def test_nextafter(put, dtype):
     info = tensord.finfo(dtype)
     tiny = {"float32": 2.0**-149, "float64": 5e-324}[dtype]
@@ -334,7 +332,7 @@ def test_nextafter(put, dtype):
     is_same(tensord.nextafter(put([1.0], dtype), 2), [1.0 + info.eps], dtype)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", FLOAT)
 def test_hypot(put, dtype):
     big = tensord.finfo(dtype).max / 2
     rows = [
@@ -442,7 +440,7 @@ def test_linspace(client):
     is_same(linspace(-1, 1, 4, dtype="int64"), [-1, -1, 0, 1], "int64")  # rounded down, as numpy's
     is_same(linspace(0, 200, 3, dtype="uint8", endpoint=False), [0, 66, 133], "uint8")
     for n in (2, 3, 7, 1000):
-        for dtype in FLOATS:  # both ends as they are in the dtype, ascending between
+        for dtype in FLOAT:  # both ends as they are in the dtype, ascending between
             got = numpy.asarray(linspace(-0.1, 1 / 3, n, dtype=dtype))
             assert got[0] == numpy.array(-0.1, dtype) and got[-1] == numpy.array(1 / 3, dtype)
             assert (numpy.diff(got) > 0).all() and got.shape == (n,)

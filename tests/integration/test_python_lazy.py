@@ -26,12 +26,26 @@ class Counted:
         self.n = sum(self.client.stat()["plans"][key] for key in ("hits", "misses")) - self.before
 
 
+def take_long(client, n, n_turns):
+    """What takes a while to compute: the operand, and a pending array."""
+    x = y = client.put(numpy.random.default_rng(3).standard_normal((n, n)))
+    for _ in range(n_turns):
+        y = tensord.tanh(y @ x)
+    return x, y
+
+
 @pytest.fixture
 def x(client):
     return client.put(numpy.arange(12.0).reshape(3, 4))
 
 
 # ---- when ----
+
+
+def test_what_is_element_by_element_is_what_the_table_says():
+    """Those operations stand before all others in ops.def."""
+    names = [row[0] for row in tensord._native.OPS]
+    assert set(names[: names.index("permute_dims")]) == tensord._narrow.ELEMENTWISE
 
 
 def test_nothing_is_sent_before_a_value_is_needed(client, x):
@@ -214,10 +228,7 @@ def test_failed_extras_do_not_hold_up_others(make_own_daemon):
 
 
 def test_threads_that_force_the_same(client):
-    x = client.put(numpy.random.default_rng(3).standard_normal((300, 300)))
-    y = x
-    for _ in range(20):
-        y = tensord.tanh(y @ x)
+    _, y = take_long(client, 300, 20)
     results = []
 
     def force():
@@ -373,10 +384,7 @@ def test_numbers_that_are_equal_and_not_the_same(client):
 def test_a_program_beside_a_run_that_gives_memory_away(client):
     """What `run` needs of pending arrays is not given away meanwhile."""
     for _ in range(10):
-        x = client.put(numpy.random.default_rng(1).standard_normal((400, 400)))
-        y = x
-        for _ in range(10):
-            y = tensord.tanh(y @ x)
+        x, y = take_long(client, 400, 10)
         del x
         results = []
         thread = threading.Thread(target=lambda: results.append(tensord.eval(y)))
@@ -388,10 +396,7 @@ def test_a_program_beside_a_run_that_gives_memory_away(client):
 
 def test_a_handler_that_looks_at_what_is_computed(client):
     """It is refused; its thread cannot wait for itself."""
-    x = client.put(numpy.random.default_rng(1).standard_normal((500, 500)))
-    y = x
-    for _ in range(60):
-        y = tensord.tanh(y @ x)
+    _, y = take_long(client, 500, 60)
     caught = []
 
     def look(*_):

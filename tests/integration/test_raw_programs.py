@@ -314,7 +314,7 @@ def test_deadline_of_lapack(daemon, op):
             raw.run([["random_normal", [], noise]], outputs=[{"value": 0, "handle": handle}])
         before = raw.call("stat")
         large = {"handle": 1}
-        alone = time_of(raw, op, large)[0]
+        alone = min(time_of(raw, op, large)[0] for _ in range(3))  # the first one warms up
         late, code = time_of(raw, op, large, deadline_ms=max(1, int(alone * 100)))
         assert code == "deadline_exceeded" and late < 5 * alone + 0.5
 

@@ -143,18 +143,6 @@ __attribute__((unused)) static bool is_there(struct store *store, const char *na
         return !tensor_is_spilled(tensor) && kit_tensor_is(tensor, seed);
 }
 
-__attribute__((unused)) static void forget(struct store *store)
-{
-        struct tensor *tensors[16];
-        bool more;
-
-        while (store_list(store, UID, "", NULL, tensors, 16, &more) > 0)
-                ck_assert_int_eq(store_delete(store, UID, tensor_name(tensors[0]), NULL), 0);
-        store_free(store);
-        ck_assert_uint_eq(kit_files("", NULL), 0);
-        ck_assert_uint_eq(kit_spilled(""), 0);
-}
-
 __attribute__((unused)) static void clear_spill(void)
 {
         char path[320];
@@ -211,4 +199,10 @@ __attribute__((unused)) static struct store *slowly(struct slow *slow)
                                                       .ctx = slow,
                                                       .disk = keep_job,
                                                       .fetched = on_fetched });
+}
+
+__attribute__((unused)) static void forget(struct store *store)
+{
+        kit_forget(store, UID);
+        ck_assert_uint_eq(kit_spilled(""), 0);
 }

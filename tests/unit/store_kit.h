@@ -228,6 +228,23 @@ __attribute__((unused)) static struct tensor *kit_find(struct store *store, uid_
         return store_find(store, uid, name, &tensor) ? NULL : tensor;
 }
 
+__attribute__((unused)) static void kit_delete_all(struct store *store, uid_t uid)
+{
+        struct tensor *tensors[16];
+        bool more;
+
+        while (store_list(store, uid, "", NULL, tensors, 16, &more) > 0)
+                ck_assert_int_eq(store_delete(store, uid, tensor_name(tensors[0]), NULL), 0);
+}
+
+/* With all that the user named, so that nothing is left. */
+__attribute__((unused)) static void kit_forget(struct store *store, uid_t uid)
+{
+        kit_delete_all(store, uid);
+        store_free(store);
+        ck_assert_uint_eq(kit_files("", NULL), 0);
+}
+
 /* A child that keeps what it inherits until it is let go. */
 struct kit_child {
         pid_t pid;

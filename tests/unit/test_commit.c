@@ -29,15 +29,6 @@ static void expect_none(struct store *store, const char *name)
         ck_assert_int_eq(store_find(store, UID, name, &tensor), STORE_E_NOT_FOUND);
 }
 
-static void delete_all(struct store *store, uid_t uid)
-{
-        struct tensor *tensors[16];
-        bool more;
-
-        while (store_list(store, uid, "", NULL, tensors, 16, &more) > 0)
-                ck_assert_int_eq(store_delete(store, uid, tensor_name(tensors[0]), NULL), 0);
-}
-
 START_TEST(test_reserved_names)
 {
         struct store *store = kit_store(LIMIT);
@@ -89,7 +80,7 @@ START_TEST(test_replaced_lives_while_referenced)
         /* Unnamed, it may get another name. */
         ck_assert_int_eq(kit_name(store, first, "y", NULL), 0);
         expect(store, "y", 1);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         ck_assert_uint_eq(kit_check(store).live, 0);
         user_unref(user);
         store_free(store);
@@ -132,7 +123,7 @@ START_TEST(test_several_in_one_step)
         ck_assert_str_eq(tensor_name(recalled), "a");
         ck_assert_str_eq(tensor_name(store_recall_name(store, UID, &id, "c")), "c");
         ck_assert_ptr_null(store_recall_name(store, UID, &id, "d"));
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         ck_assert_ptr_null(store_recall_name(store, UID, &id, "c"));
         ck_assert_int_eq(store_recall(store, UID, &id, &recalled), 0);
         ck_assert_ptr_null(recalled); /* it happened; the value is gone */
@@ -172,7 +163,7 @@ START_TEST(test_outcomes_survive)
                         kit_check(store);
                 }
         }
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         store_free(store);
 }
 END_TEST
@@ -212,8 +203,8 @@ START_TEST(test_pages_of_a_list)
         ck_assert_uint_eq(store_list(store, UID + 1, "", "", page, 2, &more), 1);
         ck_assert_uint_eq(store_list(store, UID + 2, "", NULL, page, 2, &more), 0);
         reservation_free(reservation);
-        delete_all(store, UID);
-        delete_all(store, UID + 1);
+        kit_delete_all(store, UID);
+        kit_delete_all(store, UID + 1);
         user_unref(user);
         user_unref(other);
         store_free(store);
@@ -259,7 +250,7 @@ START_TEST(test_the_catalog_grows_and_shrinks)
         store_free(store);
         store = kit_store(LIMIT);
         ck_assert_uint_eq(kit_check(store).n_names, 10);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         store_free(store);
 }
 END_TEST
@@ -298,7 +289,7 @@ START_TEST(test_named_while_it_is_copied)
         ck_assert_uint_eq(kit_check(store).n_names, _i ? 5999 : 319);
         expect_none(store, "n00000");
         expect(store, "n00319", 319);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         store_free(store);
 }
 END_TEST
@@ -317,7 +308,7 @@ START_TEST(test_a_copy_that_failed_leaves_nothing)
         store_compaction_drop(store);
         ck_assert_uint_eq(kit_files(".new", NULL), 0);
         kit_check(store);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         user_unref(user);
         store_free(store);
 }
@@ -368,7 +359,7 @@ START_TEST(test_it_grows_where_it_lies)
         store = kit_store(LIMIT);
         expect(store, "n00007", 7);
         ck_assert_uint_eq(kit_check(store).n_names, n + 6000);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         store_free(store);
 }
 END_TEST
@@ -449,7 +440,7 @@ START_TEST(test_no_room_for_the_catalog)
         store_free(store);
         store = kit_store(LIMIT);
         ck_assert_uint_eq(kit_check(store).n_names, n);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         store_free(store);
 }
 END_TEST
@@ -492,7 +483,7 @@ START_TEST(test_a_full_cache_goes_on)
         store_free(store);
         store = kit_store(SMALL_LIMIT);
         ck_assert_uint_eq(kit_check(store).n_names, n);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         store_free(store);
 }
 END_TEST
@@ -562,7 +553,7 @@ START_TEST(test_what_is_lent_is_for_deletion)
                         ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
         }
         expect_within_limit(store);
-        delete_all(store, UID);
+        kit_delete_all(store, UID);
         user_unref(user);
         store_free(store);
 }

@@ -27,17 +27,6 @@ static bool is_there(struct store *store, const char *name, double seed)
         return store_find(store, UID, name, &tensor) == 0 && kit_tensor_is(tensor, seed);
 }
 
-static void forget(struct store *store)
-{
-        struct tensor *tensors[16];
-        bool more;
-
-        while (store_list(store, UID, "", NULL, tensors, 16, &more) > 0)
-                ck_assert_int_eq(store_delete(store, UID, tensor_name(tensors[0]), NULL), 0);
-        store_free(store);
-        ck_assert_uint_eq(kit_files("", NULL), 0);
-}
-
 /* A daemon that names, keeps unnamed and idle ones, and is gone without a word. */
 static void live_and_die(void)
 {
@@ -72,7 +61,7 @@ START_TEST(test_named_is_there_bit_for_bit_and_nothing_else)
                 if (turn == 0)
                         store_free(store);
         }
-        forget(store);
+        kit_forget(store, UID);
 }
 END_TEST
 
@@ -106,7 +95,7 @@ START_TEST(test_mapped_strays_are_held)
         kit_child_end(&child);
         ck_assert_uint_eq(store_retry_held(store), 0);
         ck_assert_uint_eq(kit_check(store).held, 0);
-        forget(store);
+        kit_forget(store, UID);
 }
 END_TEST
 
@@ -167,7 +156,7 @@ START_TEST(test_lost_is_told)
         }
         ck_assert_uint_eq(kit_check(store).n_lost, 0);
         user_unref(user);
-        forget(store);
+        kit_forget(store, UID);
 }
 END_TEST
 
@@ -213,7 +202,7 @@ START_TEST(test_refuses_and_changes_nothing)
                 store = kit_store(LIMIT);
                 ck_assert(is_there(store, "large", 1));
                 ck_assert(is_there(store, "small", 2));
-                forget(store);
+                kit_forget(store, UID);
         }
         close(fd);
         kit_clear();
@@ -286,7 +275,7 @@ START_TEST(test_number_of_a_segment_is_not_taken_by_others)
         for (unsigned i = 0; i < n; i++)
                 ck_assert_int_eq(unlink(others[i]), 0);
         ck_assert_uint_eq(kit_check(store).n_lost, 0);
-        forget(store);
+        kit_forget(store, UID);
 }
 END_TEST
 
@@ -306,7 +295,7 @@ START_TEST(test_left_over_new_catalog)
         ck_assert_int_ne(access(path, F_OK), 0);
         ck_assert(is_there(store, "large", 1));
         kit_check(store);
-        forget(store);
+        kit_forget(store, UID);
 }
 END_TEST
 
@@ -413,7 +402,7 @@ START_TEST(test_killed_at_every_system_call)
                               "stop %u: %u acknowledged, %u there", n, acked, n_done);
                 check_state(store, n_done);
                 kit_check(store);
-                forget(store);
+                kit_forget(store, UID);
         }
         printf("recover: killed at %u stops\n", n - 1);
         kit_clear();
@@ -441,7 +430,7 @@ START_TEST(test_killed_while_recovering)
                 ck_assert_uint_ge(read_state(store), n_done);
                 check_state(store, read_state(store));
                 kit_check(store);
-                forget(store);
+                kit_forget(store, UID);
                 if (!is_killed)
                         break;
         }
@@ -489,7 +478,7 @@ START_TEST(test_killed_between_instructions)
                 ck_assert(b || atomic_load(done) < 2);
                 *(b ? &n_both : &n_none) += 1;
                 kit_check(store);
-                forget(store);
+                kit_forget(store, UID);
         }
         printf("recover: killed between instructions, %u before and %u behind the commit\n", n_none,
                n_both);
@@ -531,7 +520,7 @@ START_TEST(test_ten_thousand)
         printf("recover: 10000 named segments in %.1f ms\n", ms_since(&then));
         ck_assert_uint_eq(kit_check(store).n_names, 10000);
         ck_assert_uint_eq(kit_files("1000.", NULL), 10000);
-        forget(store);
+        kit_forget(store, UID);
 }
 END_TEST
 

@@ -54,14 +54,9 @@ static bool is_torn(struct store *store, int64_t first, int64_t last)
 
 static void forget(struct store *store)
 {
-        struct tensor *tensors[1];
-        bool more;
-
-        while (store_list(store, UID, "", NULL, tensors, 1, &more) > 0)
-                ck_assert_int_eq(store_delete(store, UID, tensor_name(tensors[0]), NULL), 0);
+        kit_delete_all(store, UID);
         kit_check(store);
-        store_free(store);
-        ck_assert_uint_eq(kit_files("", NULL), 0);
+        kit_forget(store, UID);
 }
 
 /* Of another dtype, beside elements, of a negative extent, beyond: as a lease, and as torn. */

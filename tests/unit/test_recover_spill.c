@@ -43,6 +43,14 @@ static void damage(unsigned how)
         }
 }
 
+static struct store_config kit_config(void)
+{
+        return (struct store_config){ .prefix = KIT_PREFIX,
+                                      .directory = kit_directory,
+                                      .spill_directory = kit_spill,
+                                      .limit = LIMIT };
+}
+
 static void check_lost(struct store *store)
 {
         struct tensor *tensor;
@@ -286,14 +294,15 @@ static void write_owner(const char *text)
  */
 START_TEST(test_of_another_catalog)
 {
-        struct store_config config = { .prefix = _i == 0 ? KIT_PREFIX "2" : KIT_PREFIX,
-                                       .directory = _i == 1 ? "/dev/shm" : kit_directory,
-                                       .spill_directory = kit_spill,
-                                       .limit = LIMIT };
+        struct store_config config = kit_config();
         char message[256], path[80], owner[300] = "";
         struct store *store;
         FILE *file;
 
+        if (_i == 0)
+                config.prefix = KIT_PREFIX "2";
+        if (_i == 1)
+                config.directory = "/dev/shm";
         spill_a();
         snprintf(path, sizeof(path), "%s/.tensord", kit_spill);
         file = fopen(path, "r");
@@ -347,10 +356,7 @@ END_TEST
 /* Nor is what this one named, if it is gone; of another boot nothing can be named any more. */
 START_TEST(test_without_its_catalog)
 {
-        struct store_config config = { .prefix = KIT_PREFIX,
-                                       .directory = kit_directory,
-                                       .spill_directory = kit_spill,
-                                       .limit = LIMIT };
+        struct store_config config = kit_config();
         struct store *store;
         char message[256];
 
@@ -373,13 +379,11 @@ END_TEST
 /* One daemon at a time. */
 START_TEST(test_locked)
 {
-        struct store_config config = { .prefix = KIT_PREFIX "2",
-                                       .directory = kit_directory,
-                                       .spill_directory = kit_spill,
-                                       .limit = LIMIT };
+        struct store_config config = kit_config();
         struct store *store = spilling();
         char message[256];
 
+        config.prefix = KIT_PREFIX "2";
         ck_assert_int_eq(start(&config, message), STORE_E_CATALOG);
         ck_assert_ptr_nonnull(strstr(message, "in use by another daemon"));
         put(store, "a", 1);
@@ -421,10 +425,7 @@ END_TEST
 /* Where it cannot be said whose they are nothing is spilled; where it cannot be read, no start. */
 START_TEST(test_nothing_can_be_said)
 {
-        struct store_config config = { .prefix = KIT_PREFIX,
-                                       .directory = kit_directory,
-                                       .spill_directory = kit_spill,
-                                       .limit = LIMIT };
+        struct store_config config = kit_config();
         char path[80], message[256];
         struct store *store;
 

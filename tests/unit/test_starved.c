@@ -43,17 +43,25 @@ static bool is_granted(struct peer *peer)
         return is_good;
 }
 
-START_TEST(in_line_and_users_in_turns)
+/* One of user 1 has nearly all of it; another, of user 2, may ask. */
+static struct service *start_full(struct peer *full, struct peer *a)
 {
         struct service *service = start(LIMIT);
-        struct peer full, a, b, other;
 
-        attach(&full, service, 1);
-        attach(&a, service, 2);
+        attach(full, service, 1);
+        attach(a, service, 2);
+        ask_for(full, 1, 28 * MIB, 0);
+        ck_assert(is_granted(full));
+        return service;
+}
+
+START_TEST(in_line_and_users_in_turns)
+{
+        struct peer full, a, b, other;
+        struct service *service = start_full(&full, &a);
+
         attach(&b, service, 2);
         attach(&other, service, 3);
-        ask_for(&full, 1, 28 * MIB, 0);
-        ck_assert(is_granted(&full));
         ask_for(&a, 1, 20 * MIB, 60000);
         ask_for(&b, 1, 8 * MIB, 60000);
         ask_for(&other, 1, 18 * MIB, 60000);
@@ -75,13 +83,9 @@ END_TEST
 
 START_TEST(gone_with_its_connection)
 {
-        struct service *service = start(LIMIT);
         struct peer full, a;
+        struct service *service = start_full(&full, &a);
 
-        attach(&full, service, 1);
-        attach(&a, service, 2);
-        ask_for(&full, 1, 28 * MIB, 0);
-        ck_assert(is_granted(&full));
         for (uint64_t i = 1; i <= 3; i++)
                 ask_for(&a, i, 20 * MIB, 60000);
         ck_assert(!list_is_empty(&service->lines));
@@ -122,15 +126,11 @@ END_TEST
 
 START_TEST(who_got_some_is_behind_the_others)
 {
-        struct service *service = start(LIMIT);
         struct peer full, a, b, other;
+        struct service *service = start_full(&full, &a);
 
-        attach(&full, service, 1);
-        attach(&a, service, 2);
         attach(&b, service, 2);
         attach(&other, service, 3);
-        ask_for(&full, 1, 28 * MIB, 0);
-        ck_assert(is_granted(&full));
         ask_for(&a, 1, 20 * MIB, 60000);
         ask_for(&b, 1, 20 * MIB, 60000);
         ask_for(&other, 1, 20 * MIB, 60000);
@@ -149,13 +149,9 @@ END_TEST
 START_TEST(as_long_as_can_be_said)
 {
         static const uint64_t wait_ms[] = { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1000000 };
-        struct service *service = start(LIMIT);
         struct peer full, a;
+        struct service *service = start_full(&full, &a);
 
-        attach(&full, service, 1);
-        attach(&a, service, 2);
-        ask_for(&full, 1, 28 * MIB, 0);
-        ck_assert(is_granted(&full));
         for (unsigned i = 0; i < 3; i++) {
                 ask_for(&a, 1 + i, 8 * MIB, wait_ms[i]);
                 service_tick(service);
@@ -189,14 +185,10 @@ END_TEST
 
 START_TEST(what_is_on_its_way_at_the_end)
 {
-        struct service *service = start(LIMIT);
         struct peer full, a;
         uint64_t until_ms;
+        struct service *service = start_full(&full, &a);
 
-        attach(&full, service, 1);
-        attach(&a, service, 2);
-        ask_for(&full, 1, 28 * MIB, 0);
-        ck_assert(is_granted(&full));
         until_ms = clock_now_ms() + STARVED_MS + 50;
         ask_for(&a, 1, 20 * MIB, STARVED_MS + 20);
         while (clock_now_ms() < until_ms)
