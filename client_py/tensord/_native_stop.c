@@ -18,7 +18,10 @@ struct native_stop {
 };
 
 static PyTypeObject *stop_type;
-static _Thread_local struct native_stop *current; /* kept by the call that set it */
+
+/* Kept by the call that set it. A thread has it from its beginning on: what is allocated at first
+ * use can fail, and glibc's locks about it are not seen by the thread sanitizer. */
+static _Thread_local struct native_stop *current __attribute__((tls_model("initial-exec")));
 
 bool native_is_stopped(void)
 {

@@ -13,6 +13,7 @@
 
 #include "base/workers.h"
 #include "compute/plan/plan.h"
+#include "loops.h"
 #include "program_kit.h"
 #include "random_kit.h"
 

@@ -12,15 +12,9 @@
 
 #include "base/workers.h"
 #include "compute/step.h"
+#include "loops.h"
 #include "random_kit.h"
 #include "tensord/infer.h"
-
-/* ck_assert() writes to a file each time; this is for loops over elements. */
-#define EXPECT(condition, ...)                                                                     \
-        do {                                                                                       \
-                if (!(condition))                                                                  \
-                        ck_abort_msg(#condition " " __VA_ARGS__);                                  \
-        } while (0)
 
 enum layout {
         LAYOUT_C,

@@ -494,7 +494,7 @@ START_TEST(test_what_is_full_can_be_deleted)
         struct store *store = kit_store(SMALL_LIMIT);
         struct user *user = kit_user(store, UID);
         struct op_id id = op(1);
-        unsigned n = 0, n_first;
+        unsigned n = 0, n_first = 0;
         char name[16];
 
         for (unsigned round = 0; round < 3; round++) {
