@@ -89,7 +89,7 @@ def compute_node(node, client):
     if is_now and node.block is None:
         force(client or default_client(), values)
         for array, value in zip(arrays, values):
-            array.shape = value.shape
+            array._shape = value.shape
     return arrays[0] if len(arrays) == 1 else arrays
 
 
@@ -223,7 +223,7 @@ class Array(_native.Array, Operators):
         if blocks:
             self._block = blocks[-1][0]
         self._client = value.client if type(value) is Tensor else client
-        self.shape = value.shape
+        self._shape = value.shape
         self._number = value._number
         self._value = value
         self._lies = None  # a view that lost its base: strides in elements; None: in C order
@@ -561,7 +561,7 @@ class Array(_native.Array, Operators):
     def _view(self, step, shape):
         view = object.__new__(Array)
         view._client = self._client
-        view.shape = shape
+        view._shape = shape
         view._number = self._number
         view._value = view._seen = None
         view._base = self if self._base is None else self._base

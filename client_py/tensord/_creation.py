@@ -9,7 +9,7 @@ import operator
 import numpy
 
 from ._array import client_of
-from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, KINDS, number_of
+from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, KINDS, check_part, number_of
 from ._errors import error
 from ._functions import call
 from ._graph import Value, apply, unknown_shape
@@ -58,9 +58,11 @@ def _is_integral(x):
 
 
 def check_fill(value, number):
-    """Refuse a Python integer that is not among those of a dtype."""
+    """Refuse a Python number that is not among those of a dtype."""
     if isinstance(value, int):
         check_range(value, number)
+    elif isinstance(value, complex):
+        check_part("c", number)
 
 
 def zeros(shape, dtype=None, *, device=None, client=None):

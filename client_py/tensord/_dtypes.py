@@ -67,6 +67,15 @@ def number_of(dtype):
     return number
 
 
+def check_part(kind, number):
+    """Refuse that complex elements become those of a real dtype: which part is not said."""
+    if kind == "c" and KINDS[number] in "iuf":
+        raise error(
+            "dtype_mismatch",
+            f"complex numbers do not become {NAMES[number]}; take real() or imag() first",
+        )
+
+
 def _array_of_lists(lists):
     try:
         return numpy.asarray(lists)

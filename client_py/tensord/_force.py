@@ -129,9 +129,10 @@ def may_fail(node, number):
     """Can a node fail on its data? number: of its first result's dtype."""
     if node.op != "pow":
         return node.op in _MAY_FAIL or node.op.startswith("user.")
+    if KINDS[number] not in "iu":  # only an integer to a negative integer power fails
+        return False
     exponent = node.args[1]
-    is_known = isinstance(exponent, Scalar) and exponent.value >= 0
-    return KINDS[number] in "iu" and not is_known  # an integer to a negative integer power
+    return not (isinstance(exponent, Scalar) and exponent.value >= 0)
 
 
 class _Plan:

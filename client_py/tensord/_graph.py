@@ -166,13 +166,13 @@ class Value(_native.Value, Operators):
             self.node = node
             self.serial = node.serial
             self.index = index
-        self._number, self.shape = type_
+        self._number, self._shape = type_
         self.leaf = leaf
 
     def _settle(self, tensor):
         """From now on it exists, as a tensor."""
         self.leaf = tensor
-        self._number, self.shape = tensor._number, tensor.shape
+        self._number, self._shape = tensor._number, tensor.shape
         self.cost = 0
         self.node = None
 

@@ -227,6 +227,11 @@ def is_mask(key):
     return isinstance(key, bool) or getattr(dtype, "kind", None) == "b"
 
 
+def is_mask_of_all(key):
+    """Is it a mask without dimensions, which selects the whole array, or nothing of it?"""
+    return isinstance(key, bool) or (getattr(key, "shape", None) == () and is_mask(key))
+
+
 def integers_of(x):
     """One integer or a sequence of them, as a tuple: axes, a shape."""
     try:

@@ -14,7 +14,7 @@ from ._errors import error
 from ._elementwise import not_equal, subtract, where
 from ._functions import call, array_of
 from ._graph import Value, value_of
-from ._index import Advanced, Index, axes_of, axis_of, integers_of
+from ._index import Advanced, Index, axes_of, axis_of, integers_of, is_mask_of_all
 from ._operands import as_operand, as_operands
 from ._operators import Operators
 
@@ -506,6 +506,9 @@ def assign(x, key, value, /):
     [1, 0, 0, 4]
     """
     x = array_of(x)
+    if is_mask_of_all(key):
+        mask = key if isinstance(key, Operators) else numpy.asarray(key)
+        return assign(x[None], mask[None], value)[0]
     value = as_operand(value, x._number)
     advanced = Advanced.of(x.shape, key)
     if advanced is None:

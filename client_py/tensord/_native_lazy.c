@@ -169,7 +169,8 @@ static PyGetSetDef value_getset[] = {
 
 static PyMemberDef value_members[] = {
         { "node", T_OBJECT, offsetof(struct lazy_value, node), 0, NULL },
-        { "shape", T_OBJECT, offsetof(struct lazy_value, shape), 0, NULL },
+        { "shape", T_OBJECT, offsetof(struct lazy_value, shape), READONLY, NULL },
+        { "_shape", T_OBJECT, offsetof(struct lazy_value, shape), 0, NULL },
         { "leaf", T_OBJECT, offsetof(struct lazy_value, leaf), 0, NULL },
         { "serial", T_LONGLONG, offsetof(struct lazy_value, serial), 0, NULL },
         { "index", T_INT, offsetof(struct lazy_value, index), 0, NULL },
@@ -254,7 +255,8 @@ static PyGetSetDef array_getset[] = {
 
 static PyMemberDef array_members[] = {
         { "_client", T_OBJECT, offsetof(struct lazy_array, client), 0, NULL },
-        { "shape", T_OBJECT, offsetof(struct lazy_array, shape), 0, NULL },
+        { "shape", T_OBJECT, offsetof(struct lazy_array, shape), READONLY, NULL },
+        { "_shape", T_OBJECT, offsetof(struct lazy_array, shape), 0, NULL },
         { "_value", T_OBJECT, offsetof(struct lazy_array, value), 0, NULL },
         { "_base", T_OBJECT, offsetof(struct lazy_array, base), 0, NULL },
         { "_steps", T_OBJECT, offsetof(struct lazy_array, steps), 0, NULL },

@@ -4,8 +4,8 @@
 import math
 import operator
 
-from ._dtypes import DTYPES, number_of
-from ._errors import TensordError
+from ._dtypes import DTYPES, KINDS, check_part, number_of
+from ._errors import TensordError, error
 from ._index import Advanced, Index, integers_of, is_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand, operand_for
 from ._traceback import cut, cuts
@@ -182,14 +182,20 @@ class Operators:
         Parameters
         ----------
         dtype : str or numpy.dtype
-            Integers wrap, floats are cut off towards 0, of complex numbers the real part is
-            taken. NaN and floats out of range become the most negative int64 or int32.
+            Integers wrap, floats are cut off towards 0. NaN and floats out of range become the
+            most negative int64 or int32.
         copy : bool
             False: the array itself where it has that dtype.
+
+        Raises
+        ------
+        DtypeError
+            Complex numbers do not become real ones: say which part, `real` or `imag`.
         """
         number = number_of(dtype)
         if number == self._number:
             return self._copy() if copy else self
+        check_part(KINDS[self._number], number)
         return self._make("astype", (self,), {"dtype": number})
 
     def reshape(self, *shape):
@@ -234,9 +240,10 @@ class Operators:
     @property
     def mT(self):
         """The last two axes exchanged: a stack of matrices, each transposed."""
+        if self.ndim < 2:
+            raise error("shape_mismatch", f"mT: shape {self.shape} is not that of a matrix")
         axes = list(range(self.ndim))
-        if self.ndim >= 2:
-            axes[-2:] = axes[-1], axes[-2]
+        axes[-2:] = axes[-1], axes[-2]
         return self.permute_dims(axes)
 
     @cuts

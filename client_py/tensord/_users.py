@@ -73,7 +73,7 @@ def arrive(address, id, name, view):
         ) from gone
     if view is not None:
         tensor._value = tensor._value._view(*view)
-        tensor.shape = tensor._value.shape
+        tensor._shape = tensor._value.shape
     return tensor
 
 

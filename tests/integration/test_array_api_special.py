@@ -76,6 +76,10 @@ def test_sums_have_the_standards_dtype(put, dtype):
 def test_sums_of_a_dtype(put, dtype, to):
     """Elements are cast before they are added up."""
     x = put([[1, 1, 0], [1, 0, 1]], dtype)
+    if dtype in COMPLEX and to not in ["bool", *COMPLEX]:
+        with pytest.raises(tensord.DtypeError, match="take real"):
+            tensord.sum(x, dtype=to)
+        return
     ones = 1 if to == "bool" else 4
     is_same(tensord.sum(x, dtype=to), ones, to)
     is_same(tensord.prod(x, axis=0, dtype=to), [1, 0, 0], to)

@@ -70,6 +70,22 @@ static double complex product(double complex a, double complex b)
                      creal(a) * cimag(b) + cimag(a) * creal(b));
 }
 
+/* C's library rounds differently on either side of 0; the standard's are odd, bit for bit. (The
+ * compiler holds -catanh(-z) for catanh(z).) */
+static double complex atanh_of(double complex z)
+{
+        const double complex w = catanh(CMPLX(fabs(creal(z)), cimag(z)));
+
+        return CMPLX(copysign(creal(w), creal(z)), cimag(w));
+}
+
+static double complex atan_of(double complex z)
+{
+        const double complex w = catan(CMPLX(creal(z), fabs(cimag(z))));
+
+        return CMPLX(creal(w), copysign(cimag(w), cimag(z)));
+}
+
 /* scaled, so that no square overflows */
 static double complex reciprocal_of(double complex z)
 {
@@ -166,13 +182,13 @@ COMPLEXES(COMPLEX_POW, )
         COMPLEXES(UNARY, TAN, ctan)                                                                \
         COMPLEXES(UNARY, ASIN, casin)                                                              \
         COMPLEXES(UNARY, ACOS, cacos)                                                              \
-        COMPLEXES(UNARY, ATAN, catan)                                                              \
+        COMPLEXES(UNARY, ATAN, atan_of)                                                            \
         COMPLEXES(UNARY, SINH, csinh)                                                              \
         COMPLEXES(UNARY, COSH, ccosh)                                                              \
         COMPLEXES(UNARY, TANH, ctanh)                                                              \
         COMPLEXES(UNARY, ASINH, casinh)                                                            \
         COMPLEXES(UNARY, ACOSH, cacosh)                                                            \
-        COMPLEXES(UNARY, ATANH, catanh)
+        COMPLEXES(UNARY, ATANH, atanh_of)
 
 KERNELS(COMPLEX_MATH)
 
