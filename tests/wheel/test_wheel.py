@@ -67,8 +67,10 @@ def test_metadata():
 
 def test_contents(wheel):
     here = TOP / "client_py" / "tensord"
-    sources = {str(path.relative_to(here)): path.read_bytes() for path in here.rglob("*.py")}
-    assert {"__init__.py", "_client.py"} <= sources.keys()
+    patterns = "*.py", "*.pyi", "py.typed"
+    paths = [path for pattern in patterns for path in here.rglob(pattern)]
+    sources = {str(path.relative_to(here)): path.read_bytes() for path in paths}
+    assert {"__init__.py", "_client.py", "_native.pyi", "py.typed"} <= sources.keys()
     found = {name.removeprefix("tensord/") for name in wheel.namelist()
              if name.startswith("tensord/")}
     assert {name for name in found if not name.endswith((".py", ".pyi", "py.typed"))} == BINARIES
