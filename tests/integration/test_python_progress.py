@@ -165,6 +165,16 @@ def test_a_failed_run_ends_its_line(client, x, n_long):
 
 def test_tqdm(monkeypatch, long):
     """Where it is installed, it draws."""
+    monkeypatch.delitem(sys.modules, "tqdm.auto")
+    pytest.importorskip("tqdm.auto")
+    out = io.StringIO()
+    with tensord.progress(show=True, file=out):
+        tensord.eval(long())
+    lines = out.getvalue().split("\r")
+    assert "100%|" in lines[-1] and "step/s" in lines[-1] and lines[-1].endswith("\n")
+
+
+def test_what_tqdm_is_told(monkeypatch, long):
     calls = []
 
     class Bar:
