@@ -18,7 +18,7 @@ from ._errors import error
 from ._graph import Input, Value
 from ._index import Advanced, Index, is_mask
 from ._manipulation import assign, fill
-from ._operands import as_operand
+from ._operands import as_operand, exact_integers
 from ._program import Program
 from ._views import Part
 
@@ -46,7 +46,7 @@ def _is_that_part(value, array, key):
 
 def _set_item(self, key, value):
     """Assign to a part: see the module `_assignment`."""
-    value = as_operand(value, self._number)
+    value = as_operand(exact_integers(value, self._number), self._number)
     if isinstance(value, Value):
         raise error("bad_arguments", "a value of a program is not assigned; run the program first")
     is_basic = not is_mask(key) and Advanced.of(self.shape, key) is None

@@ -14,7 +14,7 @@ from ._dlpack import ExchangeRefused, lent_array
 from ._dtypes import DTYPES, native_array, number_of
 from ._functions import array_of
 from ._index import integers_of
-from ._operands import check_range
+from ._operands import check_range, exact_integers
 from ._operators import Operators
 
 
@@ -94,7 +94,7 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
         x = from_dlpack(obj, client=client)
     else:
         is_array = hasattr(obj, "dtype")
-        array, own = native_array(obj)
+        array, own = native_array(obj if number is None else exact_integers(obj, number))
         if number not in (None, own) and not is_array:
             array = _converted(array, number)
         x = array_of(array, client)

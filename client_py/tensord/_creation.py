@@ -13,7 +13,7 @@ from ._dtypes import BOOL, COMPLEX128, FLOAT64, INT64, KINDS, check_part, number
 from ._errors import error
 from ._functions import call
 from ._graph import Value, apply, unknown_shape
-from ._index import integers_of
+from ._index import diagonal_of, integers_of
 from ._operands import Constant, as_operand, check_range
 
 __all__ = [
@@ -268,4 +268,4 @@ def eye(n_rows, n_cols=None, /, k=0, dtype=None, *, device=None, client=None):
     """
     _check_device(device)
     shape = (n_rows, n_rows if n_cols is None else n_cols)
-    return call("eye", (), {"shape": shape, "dtype": _dtype(dtype), "k": k}, client)
+    return call("eye", (), {"shape": shape, "dtype": _dtype(dtype), "k": diagonal_of(k)}, client)

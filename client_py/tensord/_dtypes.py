@@ -76,7 +76,8 @@ def check_part(kind, number):
         )
 
 
-def _array_of_lists(lists):
+def array_of_lists(lists):
+    """numpy's array of them, whatever dtype it finds."""
     try:
         return numpy.asarray(lists)
     except ValueError as problem:
@@ -113,7 +114,7 @@ def native_array(array):
             "bad_arguments", "a masked array has no place for its mask here; use .filled() first"
         )
     if isinstance(array, (list, tuple)):
-        array = _array_of_lists(array)
+        array = array_of_lists(array)
     array = numpy.asarray(array)
     number = number_of(array.dtype)
     if not array.dtype.isnative:

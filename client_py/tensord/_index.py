@@ -5,8 +5,12 @@ import operator
 
 import numpy
 
-from ._errors import error
+from ._errors import classes, error
 from ._operands import as_operand, dtype_of
+
+
+class MaskRefused(classes["ShapeError"], IndexError):
+    """A mask does not fit the axes that it stands for: the standard wants an IndexError."""
 
 
 class Index:
@@ -140,11 +144,9 @@ class _Places:
         self.mask, self.axis, self.indices = mask, axis, indices
 
     def fitting(self, shape, axis):
-        if self.mask.shape[self.axis] != shape[axis]:
-            raise IndexError(
-                f"a mask of shape {self.mask.shape} does not fit axis {axis} "
-                f"with size {shape[axis]}"
-            )
+        if self.mask.shape[self.axis] not in (0, shape[axis]):
+            message = f"a mask of shape {self.mask.shape} for axis {axis} with size {shape[axis]}"
+            raise MaskRefused(message, "shape_mismatch")
         return self.indices
 
 
@@ -232,12 +234,24 @@ def is_mask_of_all(key):
     return isinstance(key, bool) or (getattr(key, "shape", None) == () and is_mask(key))
 
 
+def is_void_mask(mask, shape):
+    """Of the shape of a mask: does it select nothing, since an axis is empty that need not be?"""
+    if len(mask) > len(shape) or any(n not in (0, extent) for n, extent in zip(mask, shape)):
+        raise MaskRefused(f"a mask of shape {mask} for shape {shape}", "shape_mismatch")
+    return tuple(mask) != tuple(shape[: len(mask)])
+
+
 def integers_of(x):
     """One integer or a sequence of them, as a tuple: axes, a shape."""
     try:
         return (operator.index(x),)
     except TypeError:
         return tuple(map(operator.index, x))
+
+
+def diagonal_of(k):
+    """The number of a diagonal; those beyond every array are all one."""
+    return max(-(2**62), min(operator.index(k), 2**62))
 
 
 def axis_of(op, axis, ndim):

@@ -14,8 +14,17 @@ from ._errors import error
 from ._elementwise import not_equal, subtract, where
 from ._functions import call, array_of
 from ._graph import Value, value_of
-from ._index import Advanced, Index, axes_of, axis_of, integers_of, is_mask_of_all
-from ._operands import as_operand, as_operands
+from ._index import (
+    Advanced,
+    Index,
+    axes_of,
+    axis_of,
+    diagonal_of,
+    integers_of,
+    is_mask_of_all,
+    is_void_mask,
+)
+from ._operands import as_operand, as_operands, exact_integers
 from ._operators import Operators
 
 __all__ = [
@@ -380,12 +389,12 @@ def tril(x, /, *, k=0):
     k : int
         Number of the diagonal: 0 is the main one, positive ones lie above.
     """
-    return call("tril", (x,), {"k": operator.index(k)})
+    return call("tril", (x,), {"k": diagonal_of(k)})
 
 
 def triu(x, /, *, k=0):
     """On and above a diagonal of the last two axes the array, else zero; see `tril`."""
-    return call("triu", (x,), {"k": operator.index(k)})
+    return call("triu", (x,), {"k": diagonal_of(k)})
 
 
 def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
@@ -509,12 +518,14 @@ def assign(x, key, value, /):
     if is_mask_of_all(key):
         mask = key if isinstance(key, Operators) else numpy.asarray(key)
         return assign(x[None], mask[None], value)[0]
-    value = as_operand(value, x._number)
+    value = as_operand(exact_integers(value, x._number), x._number)
     advanced = Advanced.of(x.shape, key)
     if advanced is None:
         return _assign_part(x, Index(x.shape, key), value)
     if advanced.mask is not None:
         mask = as_operand(advanced.mask)
+        if is_void_mask(mask.shape, x.shape):
+            return x
         if len(value.shape) <= max(len(x.shape) - len(mask.shape), 0):
             return _assign_mask(x, mask, value)
         advanced = Advanced.of_mask(x.shape, advanced.mask)
@@ -573,8 +584,6 @@ def _aligned_array(value, index):
 
 def _assign_mask(x, mask, value):
     n_beside = x.ndim - len(mask.shape)
-    if mask.shape != x.shape[: len(mask.shape)]:
-        raise error("shape_mismatch", f"assign: a mask of shape {mask.shape} for {x.shape}")
 
     def build(x, mask, value):
         mask = mask[(...,) + (None,) * n_beside]

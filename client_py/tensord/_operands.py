@@ -7,6 +7,7 @@ an array its value. Of that, ``node`` is None for whatever exists before the pro
 """
 
 import math
+import operator
 
 import numpy
 
@@ -21,6 +22,7 @@ from ._dtypes import (
     INT64,
     KINDS,
     NAMES,
+    array_of_lists,
     native_array,
 )
 
@@ -44,6 +46,26 @@ def fits(value, number):
     """Has the dtype, if one of integers, that integer?"""
     bounds = _BOUNDS.get(number)
     return bounds is None or bounds[0] <= value <= bounds[1]
+
+
+def exact_integers(lists, number):
+    """Lists that are to have a dtype, as numpy's array; what is no list stays.
+
+    Integers beside those beyond int64 are exact, though numpy would hold them for floats.
+    """
+    if not isinstance(lists, (list, tuple)) or KINDS[number] not in "iu":
+        return lists
+    array = array_of_lists(lists)
+    if array.dtype.kind not in "fO":
+        return array
+    objects = numpy.asarray(lists, dtype=object)
+    try:
+        values = [operator.index(x) for x in objects.flat]
+    except TypeError:  # there are others among them
+        return array
+    for value in values:
+        check_range(value, number)
+    return numpy.array(values, DTYPES[number]).reshape(objects.shape)
 
 
 class Scalar(_native.Scalar):

@@ -6,7 +6,7 @@ import operator
 
 from ._dtypes import DTYPES, KINDS, check_part, number_of
 from ._errors import TensordError, error
-from ._index import Advanced, Index, integers_of, is_mask, normal_axes
+from ._index import Advanced, Index, integers_of, is_mask, is_void_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand, operand_for
 from ._traceback import cut, cuts
 
@@ -252,7 +252,7 @@ class Operators:
             if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
                 return self._at(Index(self.shape, key))
             if is_mask(key):
-                return make("mask", (self, as_operand(key)))
+                return self._at_mask(as_operand(key))
             advanced = Advanced.of(self.shape, key)
             if advanced is None:
                 return self._at(Index(self.shape, key))
@@ -287,9 +287,15 @@ class Operators:
             part = part._reshape(index.shape)
         return part
 
+    def _at_mask(self, mask):
+        n_masked = len(mask.shape)
+        if is_void_mask(mask.shape, self.shape):
+            return self[(slice(0),) * n_masked]._reshape((0, *self.shape[n_masked:]))
+        return make("mask", (self, mask))
+
     def _at_arrays(self, advanced):
         if advanced.mask is not None:
-            return make("mask", (self, as_operand(advanced.mask)))
+            return self._at_mask(as_operand(advanced.mask))
         part = self if advanced.is_whole else self[advanced.basic]
         return make("take", (part, *advanced.indices), {"axes": advanced.axes})
 

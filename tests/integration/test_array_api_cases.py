@@ -64,6 +64,77 @@ def test_masks_without_dimensions_of_views_and_mutables(client, put):
     assert assign(put([1, 2]), put(False)).tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("shape, mask, left", [
+    ((3,), (0,), (0,)), ((3, 2), (0,), (0, 2)), ((3, 2), (3, 0), (0,)), ((3, 2), (0, 2), (0,)),
+    ((3, 2), (0, 0), (0,)), ((0, 3), (0, 0), (0,)), ((2, 3, 4), (0, 3), (0, 4)),
+])  # fmt: skip
+def test_empty_masks(put, shape, mask, left):
+    """An axis of a mask may be empty where that of the array is not: it selects nothing."""
+    x, mask = put(numpy.ones(shape)), put(numpy.zeros(mask, bool))
+    for key in (mask, numpy.asarray(mask)):
+        assert x[key].shape == left
+        x[key] = 5
+    assert x.shape == shape and (numpy.asarray(x) == 1).all()
+    assert tensord.jit(lambda x, mask: x[mask].shape[-1])(x, mask) == left[-1]
+    y = put(numpy.ones(shape), mutable=True)
+    y[mask] = 5
+    assert (numpy.asarray(y) == 1).all()
+
+
+@pytest.mark.parametrize("shape, mask", [
+    ((3,), (2,)), ((), (1,)), ((), (0,)), ((2,), (2, 1)), ((3,), (1,)), ((2, 3), (2, 1)),
+    ((2, 3), (3,)),
+])  # fmt: skip
+def test_masks_that_do_not_fit(put, shape, mask):
+    x, mask = put(numpy.ones(shape)), put(numpy.zeros(mask, bool))
+    for key in (mask, numpy.asarray(mask)):
+        for refusal in (IndexError, tensord.ShapeError):
+            with pytest.raises(refusal, match="mask"):
+                x[key]
+            with pytest.raises(refusal, match="mask"):
+                x[key] = 1
+
+
+def test_diagonals_beyond_every_array(client, put):
+    x = put(numpy.ones((2, 3)))
+    far = 2**70
+    assert tensord.eye(2, 3, k=far, client=client).tolist() == [[0] * 3] * 2
+    assert tensord.eye(2, 3, k=-far, client=client).tolist() == [[0] * 3] * 2
+    assert tensord.tril(x, k=far).tolist() == tensord.triu(x, k=-far).tolist() == [[1] * 3] * 2
+    assert tensord.tril(x, k=-far).tolist() == tensord.triu(x, k=far).tolist() == [[0] * 3] * 2
+    assert tensord.linalg.diagonal(x, offset=far).shape == (0,)
+    assert tensord.linalg.trace(x, offset=-far).item() == 0
+
+
+BEYOND = 2**63 + 1
+
+
+@pytest.mark.parametrize("elements", [
+    [1, BEYOND], (BEYOND, 0), [[0, 2**64 - 1], [True, 7]], [numpy.uint64(BEYOND), 1], [BEYOND],
+])  # fmt: skip
+def test_integers_beyond_int64(client, elements):
+    """numpy holds a list of small and large ones for floats, and loses their last digits."""
+    wanted = numpy.array(elements, object).astype("uint64")
+    is_same = numpy.testing.assert_array_equal
+    got = tensord.asarray(elements, dtype="uint64", client=client)
+    assert got.dtype == "uint64" and got.shape == wanted.shape
+    is_same(got, wanted)
+    is_same(tensord.assign(got * 0, slice(None), elements), wanted)
+    got *= 0
+    got[...] = elements
+    is_same(got, wanted)
+
+
+def test_integers_beyond_their_dtype(client):
+    for elements, dtype in (([0, 2**64], "uint64"), ([1, BEYOND], "int64"), ([-1, BEYOND], "uint64")):
+        with pytest.raises(OverflowError, match=f"does not fit {dtype}"):
+            tensord.asarray(elements, dtype=dtype, client=client)
+        with pytest.raises(OverflowError, match=f"does not fit {dtype}"):
+            tensord.zeros(2, dtype=dtype, client=client)[...] = elements
+    assert tensord.asarray([], dtype="int8", client=client).dtype == "int8"
+    assert tensord.asarray([1.5, 3], dtype="int8", client=client).tolist() == [1, 3]
+
+
 def test_shapes_are_not_written(put):
     """What an array is does not change under it."""
     x = put([1, 2, 3])
