@@ -126,7 +126,8 @@ def test_integers_beyond_int64(client, elements):
 
 
 def test_integers_beyond_their_dtype(client):
-    for elements, dtype in (([0, 2**64], "uint64"), ([1, BEYOND], "int64"), ([-1, BEYOND], "uint64")):
+    pairs = (([0, 2**64], "uint64"), ([-1, BEYOND], "uint64"), ([1, BEYOND], "int64"))
+    for elements, dtype in pairs:
         with pytest.raises(OverflowError, match=f"does not fit {dtype}"):
             tensord.asarray(elements, dtype=dtype, client=client)
         with pytest.raises(OverflowError, match=f"does not fit {dtype}"):
