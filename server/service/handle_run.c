@@ -459,7 +459,7 @@ static int run_commit(struct call *call, struct tensor **tensors)
                         };
         if (n == 0)
                 return 0;
-        r = store_commit(call->service->store, commits, n, &op_id);
+        r = store_commit_now(call->service->store, commits, n, &op_id);
         if (!r)
                 memset(call->reservations, 0, call->n_results * sizeof(*call->reservations));
         return r;

@@ -321,9 +321,9 @@ static int commit_outcome(struct store *store, struct user *user, const struct o
         return r;
 }
 
-/* All that can fail. */
+/* All that can fail. can_wait: for room in the catalog, for which others move to files. */
 static int commit_publish(struct store *store, struct commit *commits, uint32_t n_commits,
-                          const struct op_id *op_id, struct outcome **outcomep)
+                          const struct op_id *op_id, bool can_wait, struct outcome **outcomep)
 {
         bool has_op = op_id && op_id->is_set;
         uint64_t now_ms = clock_now_ms(), n_bytes = 0;
@@ -334,7 +334,10 @@ static int commit_publish(struct store *store, struct commit *commits, uint32_t 
         if (r)
                 return r;
         outcomes_sweep(&store->outcomes, now_ms);
-        r = catalog_make_room(store, n_bytes);
+        r = catalog_await_room(store, n_bytes);
+        /* What is on its way to the disk for it is as good as gone: no more is lent than that. */
+        if (r == STORE_E_TRIMMING && !can_wait)
+                r = catalog_lend_room(store, n_bytes);
         if (!r && has_op)
                 r = commit_outcome(store, commits[0].tensor->user, op_id, commits[0].tensor->id,
                                    now_ms, outcomep);
@@ -357,13 +360,13 @@ static int commit_publish(struct store *store, struct commit *commits, uint32_t 
         return r;
 }
 
-int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
-                 const struct op_id *op_id)
+static int commit_all(struct store *store, struct commit *commits, uint32_t n_commits,
+                      const struct op_id *op_id, bool can_wait)
 {
         struct outcome *outcome = NULL;
         int r;
 
-        r = commit_publish(store, commits, n_commits, op_id, &outcome);
+        r = commit_publish(store, commits, n_commits, op_id, can_wait, &outcome);
         for (uint32_t i = 0; i < n_commits && r; i++)
                 charge_drop(&commits[i].record);
         for (uint32_t i = 0; i < n_commits && !r; i++) {
@@ -379,6 +382,18 @@ int store_commit(struct store *store, struct commit *commits, uint32_t n_commits
         for (uint32_t i = 0; i < n_commits && !r && store->config.named; i++)
                 store->config.named(store->config.ctx, commits[i].tensor);
         return r;
+}
+
+int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
+                 const struct op_id *op_id)
+{
+        return commit_all(store, commits, n_commits, op_id, true);
+}
+
+int store_commit_now(struct store *store, struct commit *commits, uint32_t n_commits,
+                     const struct op_id *op_id)
+{
+        return commit_all(store, commits, n_commits, op_id, false);
 }
 
 /* It means nothing any more, as the catalog says by now. */
@@ -532,7 +547,7 @@ int store_share(struct store *store, struct tensor *tensor, bool is_shared, stru
         record.is_shared = is_shared;
         if (copy)
                 record_place(&record, copy);
-        r = catalog_say(store, &record, catalog_make_room(store, record_n_bytes(&record)));
+        r = catalog_say(store, &record, catalog_await_room(store, record_n_bytes(&record)));
         if (!r && copy)
                 tensor_move(tensor, steal_ptr(&owned));
         if (!r && !tensor->heap && tensor->segment && is_shared)

@@ -357,11 +357,14 @@ struct commit {
 
 /*
  * Name all of them in one step: either every record is in the catalog, or none. 0, STORE_E_FULL,
- * STORE_E_LIMIT (the catalog had to grow), STORE_E_QUOTA or negative errno. What the names meant
- * before is unnamed.
+ * STORE_E_LIMIT (the catalog had to grow), STORE_E_TRIMMING (it has to, and others move to files
+ * for that), STORE_E_QUOTA or negative errno. What the names meant before is unnamed.
  */
 int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
                  const struct op_id *op_id);
+/* The same for who cannot wait: what moves to files for it counts as gone already. */
+int store_commit_now(struct store *store, struct commit *commits, uint32_t n_commits,
+                     const struct op_id *op_id);
 /*
  * 0, STORE_E_NOT_FOUND, STORE_E_TAKEN (reserved by a write under way), STORE_E_FULL or negative
  * errno. A lost name is forgotten.
@@ -413,8 +416,8 @@ int tensor_copy(const struct tensor *tensor, struct segment *from, struct segmen
 /*
  * Show the tensor, under its name, to every user, or not any more: who has it keeps it. copy: a
  * segment that nobody can write, and that it lies in from now on (the reference is taken over,
- * whatever the outcome); NULL: it is frozen, or not to be shown. 0, STORE_E_FULL, STORE_E_LIMIT or
- * negative errno.
+ * whatever the outcome); NULL: it is frozen, or not to be shown. 0, STORE_E_FULL, STORE_E_LIMIT,
+ * STORE_E_TRIMMING or negative errno.
  */
 int store_share(struct store *store, struct tensor *tensor, bool is_shared, struct segment *copy);
 

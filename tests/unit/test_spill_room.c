@@ -156,6 +156,50 @@ START_TEST(test_back_to_full_memory)
 }
 END_TEST
 
+/*
+ * A name finds no room in the catalog, and another tensor goes for that: 0, who can wait is told
+ * so, and has it then; 1, who cannot has it at once; 2, one is shared.
+ */
+START_TEST(test_names_in_full_memory)
+{
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        struct charge charge = { 0 };
+        struct user *user = kit_user(store, UID);
+        const struct total *total = &store_users(store)->totals[RESOURCE_BYTES];
+        struct commit commit = { 0 };
+        int r = -1;
+
+        put(store, "a", 1);
+        put(store, "b", 2);
+        commit.tensor = kit_small(store, user, 3);
+        ck_assert_int_eq(store_reserve_name(store, user, "c", false, &commit.reservation), 0);
+        fill_up(store, &charge);
+        for (unsigned turn = 0; turn < 2 && r; turn++) {
+                if (_i == 0)
+                        r = store_commit(store, &commit, 1, NULL);
+                else if (_i == 1)
+                        r = store_commit_now(store, &commit, 1, NULL);
+                else
+                        r = store_share(store, find(store, "small0"), true, NULL);
+                ck_assert_int_eq(r, _i != 1 && turn == 0 ? STORE_E_TRIMMING : 0);
+                ck_assert_uint_eq(slow.n, turn == 0);
+                ck_assert_uint_eq(commit.record.n, 0);
+                work(&slow);
+        }
+        ck_assert(tensor_is_spilled(find(store, "a")) && !tensor_is_spilled(find(store, "b")));
+        ck_assert_uint_le(total->n - store->pool.n_idle_bytes, total->limit);
+        ck_assert_int_eq(tensor_is_shared(find(store, "small0")), _i == 2);
+        reservation_free(commit.reservation);
+        tensor_unref(commit.tensor);
+        charge_drop(&charge);
+        user_unref(user);
+        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        work(&slow);
+        forget(store);
+}
+END_TEST
+
 /* The file is written, but the catalog cannot say so: it goes, and the disk is left alone. */
 START_TEST(test_not_said)
 {
@@ -378,6 +422,7 @@ int main(void)
         tcase_add_test(tcase, test_disk_is_left_to_others);
         tcase_add_test(tcase, test_out_of_full_memory);
         tcase_add_test(tcase, test_back_to_full_memory);
+        tcase_add_loop_test(tcase, test_names_in_full_memory, 0, 3);
         tcase_add_test(tcase, test_not_said);
         tcase_add_test(tcase, test_said_again);
         tcase_add_test(tcase, test_turns);
