@@ -134,6 +134,9 @@ def _met(args, promoted):
     for arg in args:
         if isinstance(arg, TracedNumber):
             number = weak_number(arg._number, strong[0]._number) if strong else arg._number
+            value = arg._operand()
+            if value.node.op is None:  # a parameter
+                value.node.block.met.add((value.node.serial, number))
             arg = Array(arg._client, arg._operand()).astype(DTYPES[number])
         arrays.append(arg)
     return arrays, not strong

@@ -47,13 +47,20 @@ def open_blocks():
 
 
 class Block:
-    """The body of a loop while it is written, and after."""
+    """The body of a loop while it is written, and after.
 
-    __slots__ = ("parent", "is_open", "serial")
+    Attributes
+    ----------
+    met : set of (int, int)
+        Serials of the nodes of numbers that are parameters, and dtypes that these took.
+    """
+
+    __slots__ = ("parent", "is_open", "serial", "met")
 
     def __init__(self, parent):
         self.parent = parent
         self.is_open = True
+        self.met = set()
         self.serial = Node(None).serial  # below those of the nodes that are written while it is
 
     def is_inside(self, other):

@@ -16,7 +16,7 @@ from ._errors import TensordError
 from ._force import force
 from ._graph import Block, Input, Node, Value, emit_definition, sort
 from ._loops import open_blocks
-from ._operands import as_operand, default_number
+from ._operands import as_operand, check_range, default_number
 from ._tree import flatten, unflatten
 
 # Traces that a function keeps for each client; the one used longest ago goes.
@@ -36,7 +36,8 @@ def jit(function=None, /, *, static_argnums=(), static_argnames=()):
     function : callable
         Its arguments, and what it returns: arrays, numbers, and nested tuples, lists and dicts of
         such. What else it uses, arrays of outside included, is as it was when it was traced; but
-        mutable ones are read by each call. Of a number of Python's, only the type is known.
+        mutable ones are read by each call. Of a number of Python's, only
+        the type is known; one that does not fit the integers that it meets is refused, as without.
     static_argnums : int or sequence of int
         Positions of arguments that are passed on as they are; hashable.
     static_argnames : str or sequence of str
@@ -169,6 +170,8 @@ class _Trace:
             open_blocks().pop()
             block.is_open = False
         self._function = None
+        serials = [value.node.serial for value in self._parameters]
+        self._met = [(serials.index(serial), number) for serial, number in block.met]
         if operands:
             self._define(client, operands, block)
 
@@ -193,9 +196,11 @@ class _Trace:
         self._function = Function(client, native, tuple(parameters), bound, len(numbers))
 
     def call(self, leaves):
+        args = [leaf for leaf, is_one in zip(leaves, self._is_argument) if is_one]
+        for i, number in self._met:
+            check_range(args[i], number)
         if self._function is None:
             return unflatten(self._structure, ())
-        args = [leaf for leaf, is_one in zip(leaves, self._is_argument) if is_one]
         evaluate(*[arg for arg in args if isinstance(arg, Array)])
         try:
             results = self._function(*args)

@@ -65,6 +65,23 @@ def test_numbers_are_as_weak_as_without(client):
     assert tensord.jit(lambda x, n: tensord.where(x > 0, x, n))(i, 7).dtype == numpy.int8
 
 
+def test_numbers_fit_the_dtype_that_they_take(client):
+    """As without: what does not is refused by the call, whatever else was traced with the number."""
+    i = client.put(numpy.ones(3, "int8"))
+    twice = tensord.jit(lambda x, n: tensord.where(x > 0, x * 2, n))
+    nested = tensord.jit(lambda x, n: tensord.fori_loop(0, 2, lambda _, u: u + n, x))
+    for f in (tensord.jit(lambda x, n: x + n), twice, nested):
+        assert f(i, 5).dtype == numpy.int8
+        for n in (128, -129, 1 << 40):
+            with pytest.raises(OverflowError, match=f"{n} does not fit int8, which is -128 to 127"):
+                f(i, n)
+        assert f(i, -7).dtype == numpy.int8
+    unsigned = client.put(numpy.ones(3, "uint8"))
+    with pytest.raises(OverflowError, match="-1 does not fit uint8"):
+        tensord.jit(lambda x, n: x + n)(unsigned, -1)
+    assert tensord.jit(lambda x, y, n: (x + n, y + n * 1.0))(i, i, 3)[1].dtype == numpy.float64
+
+
 def test_nests(client, x):
     f = tensord.jit(lambda p, *rest, k: {"a": p["w"] + rest[0], "b": [k, (p["n"],)], "c": 3})
     got = f({"w": x, "n": 2.5}, x, k=x[1:])
