@@ -346,6 +346,10 @@ static int fill_in(struct arguments *arguments)
                 log_error("the spill directory %s: %s", config->spill_directory, strerror(-r));
                 return EX_CANTCREAT;
         }
+        if (config->spill_directory && config_is_memory(config->spill_directory))
+                log_warning("the spill directory %s lies in memory (tmpfs): what moves there frees "
+                            "none, unless it is swapped out, and counts to MemoryMax=",
+                            config->spill_directory);
         n_max = config_memory_max("/sys/fs/cgroup", "/proc/self/cgroup");
         if (config->memory_limit > n_max / 5 * 4)
                 log_warning("--memory %" PRIu64 " MiB is more than four fifths of MemoryMax= "

@@ -25,6 +25,8 @@ enum once_cause {
         ONCE_MEMORY,     /* there was no memory to answer it */
         ONCE_COMPACTION, /* the catalog stays as it is */
         ONCE_SPILL,      /* the spill directory could not be used */
+        ONCE_REMOVE,     /* a file stays in it */
+        ONCE_LOST,       /* a name's memory, or file, is not what was written */
 };
 
 void once_log(enum log_level level, enum once_cause cause, uid_t uid, const char *format, ...)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -210,6 +212,15 @@ int config_make_spill(const char *directory, uint64_t *n_bytesp, uint64_t *n_fre
         *n_freep = (uint64_t)file_system.f_blocks * file_system.f_frsize / 10;
         *n_bytesp = 9 * *n_freep;
         return 0;
+}
+
+bool config_is_memory(const char *directory)
+{
+        struct statfs file_system;
+
+        return statfs(directory, &file_system) == 0 && (file_system.f_type == TMPFS_MAGIC ||
+                                                        file_system.f_type == RAMFS_MAGIC ||
+                                                        file_system.f_type == HUGETLBFS_MAGIC);
 }
 
 static uint64_t at_least(uint64_t n, uint64_t least)

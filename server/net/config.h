@@ -67,6 +67,8 @@ int config_default_memory(const char *directory, uint64_t *n_bytesp);
  * the rest. 0 or negative errno.
  */
 int config_make_spill(const char *directory, uint64_t *n_bytesp, uint64_t *n_freep);
+/* Do files there take memory, as those of tmpfs do? */
+bool config_is_memory(const char *directory);
 /*
  * The bound that the process's control group, or one above it, sets to its memory, UINT64_MAX:
  * none. root: where the hierarchy is mounted; path: a file as /proc/self/cgroup.

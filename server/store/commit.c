@@ -180,11 +180,12 @@ static struct tensor *name_empty(struct store *store, struct name *name)
         return before;
 }
 
-void name_lose(struct store *store, struct name *name)
+void name_lose(struct store *store, struct name *name, struct spilled *left)
 {
         struct tensor *before = name_empty(store, name);
 
         name->is_lost = true;
+        name->left = left;
         store->n_lost++;
         tensor_unref(before);
 }
@@ -196,6 +197,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
 
         if (name->is_lost) {
                 name->is_lost = false;
+                name->left = spill_give_up(store, name->left);
                 store->n_lost--;
         }
         outcome_release(&store->outcomes, name->outcome);

@@ -147,7 +147,7 @@ void names_settle(struct names *names, struct name *name)
 
         if (name->tensor || name->reservation || name->is_lost)
                 return;
-        assert(!name->outcome && !name->record.user);
+        assert(!name->outcome && !name->record.user && !name->left);
         names_seek(names, name->user->uid, name_text(name), strlen(name_text(name)), links);
         for (unsigned h = 0; h < name->height; h++) {
                 assert(*links[h] == name);

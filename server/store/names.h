@@ -23,6 +23,7 @@
 
 struct outcome;
 struct reservation;
+struct spilled;
 struct tensor;
 
 /* What a name is found by; it stands behind the links. */
@@ -40,6 +41,7 @@ struct name {
         struct name *shown;      /* its entry among those that everybody sees, whose tensor is
                                     borrowed; NULL: it is its owner's alone */
         struct charge record; /* its bytes in the catalog */
+        struct spilled *left; /* owned: the file of what was lost; NULL: there is none */
         UT_hash_handle hh; /* by name_key */
         bool is_lost;
         uint8_t height;

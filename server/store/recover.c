@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/once.h"
 #include "store/unused.h"
 
 struct found {
@@ -238,11 +239,12 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
                 r = spill_adopt(store, name->user, &record, spills, &spilled, message);
         if (r)
                 return r;
-        if (tensor || (record.has_segment && !segment) || (record.is_spilled && !spilled)) {
-                log_warning("uid %u, \"%s\": its memory is missing or was changed, it is lost",
-                            name->user->uid, name_text(name));
-                name->is_lost = true;
-                store->n_lost++;
+        if (tensor || (record.has_segment && !segment) ||
+            (record.is_spilled && (!spilled || spilled->is_lost))) {
+                once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
+                         "\"%.64s\": its memory is missing or was changed, it is lost",
+                         name_text(name));
+                name_lose(store, name, spilled);
                 return 0;
         }
         r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, spilled, record.data,

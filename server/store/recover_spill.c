@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/once.h"
 #include "store/spill_owner.h"
 
 void spill_found_freep(struct spill_found **foundsp)
@@ -142,14 +142,16 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
         found->is_claimed = true;
         r = spill_look(&store->spill.dir, &place, &record->desc);
         if (r < 0)
-                log_warning("uid %u, \"%.80s\": the file that it was spilled to cannot be read: %s",
-                            user->uid, record->name, strerror(-r));
-        if (r)
+                once_log(LOG_LEVEL_WARNING, ONCE_SPILL, user->uid,
+                         "\"%.32s\": the file that it was spilled to cannot be read: %s",
+                         record->name, strerror(-r));
+        if (r == SPILL_E_MISSING)
                 return 0;
         *spilledp = spilled_new();
         if (!*spilledp)
                 return -ENOMEM;
         (*spilledp)->place = place;
+        (*spilledp)->is_lost = r != 0;
         charge_adopt(&(*spilledp)->charge, user, RESOURCE_SPILLED, place.n_bytes);
         return 0;
 }
@@ -173,8 +175,7 @@ void spill_own(struct store *store)
         r = spill_owner_write(&store->spill.dir, &store->shm);
         store->spill.is_ours = !r;
         if (r)
-                log_warning("the spill directory cannot be written, nothing is spilled: %s",
-                            strerror(-r));
+                spill_back_off(store, store->self, strerror(-r));
 }
 
 void spill_disown(struct store *store)

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/once.h"
+#include "store/spill_owner.h"
 #include "store/state.h"
 
 /* ---- jobs ---- */
@@ -24,8 +25,12 @@ void spill_job_run(struct spill_job *job)
                         job->result = SPILL_E_STOPPED;
                         return;
                 }
-                job->result = spill_write(&store->spill.dir, job->segment, &job->desc, &job->place,
-                                          stop);
+                if (job->is_owning)
+                        r = spill_owner_write(&store->spill.dir, &store->shm);
+                job->is_owning = job->is_owning && r;
+                job->result = r ? r
+                                : spill_write(&store->spill.dir, job->segment, &job->desc,
+                                              &job->place, stop);
                 if (job->result < 0 || job->result == SPILL_E_FULL)
                         atomic_store(&store->spill.has_failed, true);
                 return;
@@ -36,8 +41,8 @@ void spill_job_run(struct spill_job *job)
                         r = segment_pin(job->segment);
                 job->is_pinned = !r;
                 if (!r)
-                        r = spill_read(&store->spill.dir, &job->place, &job->desc,
-                                       segment_data(job->segment), stop);
+                        r = spill_read(&store->spill.dir, &job->place, &job->desc, job->segment,
+                                       stop);
                 job->result = r;
                 return;
         case SPILL_REMOVE:
@@ -97,7 +102,16 @@ static void spill_write_next(struct store *store)
         list_unlink(&job->link);
         spill->is_writing = true;
         spill->writer = job->user;
+        job->is_owning = !spill->is_ours;
         spill_job_submit(store, job);
+}
+
+/* What is waited for next, where it was so long last (0: not yet). */
+static uint64_t spill_longer(uint64_t last_ms, uint64_t first_ms, uint64_t most_ms)
+{
+        if (last_ms == 0)
+                return first_ms;
+        return 2 * last_ms < most_ms ? 2 * last_ms : most_ms;
 }
 
 /* The file goes, and then its charge, which is taken over. One that stays is tried again. */
@@ -117,10 +131,22 @@ static void spill_remove_file(struct store *store, const struct spill_place *pla
 
 static void spill_remove_done(struct spill_job *job)
 {
-        if (job->result)
-                list_push_back(&job->store->spill.unremoved, &job->link);
-        else
+        struct spill *spill = &job->store->spill;
+        uint64_t now_ms = clock_now_ms();
+
+        if (!job->result) {
+                spill->remove_wait_ms = 0;
                 spill_job_free(job);
+                return;
+        }
+        once_log(LOG_LEVEL_WARNING, ONCE_REMOVE, job->user->uid,
+                 "a file in the spill directory could not be removed: %s", strerror(-job->result));
+        list_push_back(&spill->unremoved, &job->link);
+        if (now_ms >= spill->remove_ms) { /* the first of those that were tried together */
+                spill->remove_wait_ms = spill_longer(spill->remove_wait_ms, SPILL_REMOVE_MS,
+                                                     SPILL_REMOVE_MAX_MS);
+                spill->remove_ms = now_ms + spill->remove_wait_ms;
+        }
 }
 
 bool spill_has_unremoved(const struct store *store)
@@ -130,17 +156,18 @@ bool spill_has_unremoved(const struct store *store)
 
 void spill_retry_removing(struct store *store)
 {
-        uint64_t now_ms = clock_now_ms();
-        struct spill_job *job;
+        struct spill_job *jobs[RETRY_MAX], *job;
+        unsigned n = 0;
 
-        if (now_ms < store->spill.remove_ms)
+        if (clock_now_ms() < store->spill.remove_ms)
                 return;
-        store->spill.remove_ms = now_ms + SPILL_REMOVE_MS;
-        for (unsigned n = 0; n < RETRY_MAX && spill_has_unremoved(store); n++) {
-                job = list_first(&store->spill.unremoved, struct spill_job, link);
+        while (n < RETRY_MAX &&
+               (job = list_first(&store->spill.unremoved, struct spill_job, link))) {
                 list_unlink(&job->link);
-                spill_job_submit(store, job);
+                jobs[n++] = job;
         }
+        for (unsigned i = 0; i < n; i++)
+                spill_job_submit(store, jobs[i]);
 }
 
 void spill_forget_unremoved(struct store *store)
@@ -179,13 +206,12 @@ uint64_t spill_ready_in_ms(const struct store *store, uint64_t now_ms)
 {
         const struct spill *spill = &store->spill;
 
-        if (!spill->is_ours || atomic_load(&spill->is_stopping))
+        if (spill->dir.fd < 0 || atomic_load(&spill->is_stopping))
                 return UINT64_MAX;
         return now_ms < spill->retry_ms ? spill->retry_ms - now_ms : 0;
 }
 
-/* It failed: those that are under way do not try any more, and the next not before some time. */
-static void spill_back_off(struct store *store, const struct user *user, const char *why)
+void spill_back_off(struct store *store, const struct user *user, const char *why)
 {
         struct spill *spill = &store->spill;
 
@@ -194,9 +220,7 @@ static void spill_back_off(struct store *store, const struct user *user, const c
         atomic_store(&spill->has_failed, true);
         if (clock_now_ms() < spill->retry_ms) /* another of them failed, too */
                 return;
-        spill->wait_ms = spill->wait_ms ? 2 * spill->wait_ms : SPILL_RETRY_MS;
-        if (spill->wait_ms > SPILL_RETRY_MAX_MS)
-                spill->wait_ms = SPILL_RETRY_MAX_MS;
+        spill->wait_ms = spill_longer(spill->wait_ms, SPILL_RETRY_MS, SPILL_RETRY_MAX_MS);
         spill->retry_ms = clock_now_ms() + spill->wait_ms;
 }
 
@@ -297,6 +321,7 @@ static void spill_out_done(struct spill_job *job)
         bool is_cold = !job->result && spill_is_cold(job); /* this job's and its name's alone */
         int r = job->result, e = is_cold ? spill_commit(store, job) : 0;
 
+        store->spill.is_ours = !job->is_owning;
         if (r == SPILL_E_DAMAGED)
                 atomic_store(&job->segment->is_poisoned, true);
         if (r == SPILL_E_FULL || r < 0)
@@ -377,28 +402,42 @@ void store_fetch_drop(struct tensor *tensor)
                 spill_job_free(steal_ptr(&tensor->spilled->back));
 }
 
-void spill_drop(struct tensor *tensor)
+struct spilled *spill_give_up(struct store *store, struct spilled *spilled)
 {
-        struct spilled *spilled = tensor->spilled;
-
-        /* What is lost stays where it is: another start may find it mended. */
-        if (!spilled->is_lost)
-                spill_remove_file(tensor->store, &spilled->place, &spilled->charge);
-        tensor->spilled = spilled_free(spilled);
+        if (spilled && spilled->charge.user)
+                spill_remove_file(store, &spilled->place, &spilled->charge);
+        return spilled_free(spilled);
 }
 
-/* The file is not what was written: whoever asks for the name is told so from now on. */
-static void spill_lose(struct store *store, struct tensor *tensor)
+void spill_drop(struct tensor *tensor)
 {
+        tensor->spilled = spill_give_up(tensor->store, tensor->spilled);
+}
+
+/*
+ * The file is not what was written: whoever asks for the name is told so from now on. It stays
+ * where it is, the name's, as long as that is lost: another start may find it mended.
+ */
+static void spill_lose(struct store *store, struct tensor *tensor, bool is_missing)
+{
+        struct spilled *spilled = tensor->spilled, *left;
         struct name *name = tensor->name;
 
-        tensor->spilled->is_lost = true;
+        spilled->is_lost = true;
+        if (is_missing)
+                charge_drop(&spilled->charge);
         if (!name)
                 return;
-        log_warning("uid %u, \"%s\": the file that it was spilled to is missing or damaged, it is "
-                    "lost",
-                    name->user->uid, name_text(name));
-        name_lose(store, name);
+        once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
+                 "\"%.48s\": the file that it was spilled to is missing or damaged, it is lost",
+                 name_text(name));
+        left = is_missing ? NULL : spilled_new();
+        if (left) {
+                left->place = spilled->place;
+                charge_move(&left->charge, &spilled->charge);
+        }
+        charge_drop(&spilled->charge);
+        name_lose(store, name, left);
 }
 
 /* It lies in memory from now on, as the catalog says; tensor->spilled is NULL then, and not freed.
@@ -440,9 +479,12 @@ static void spill_back_done(struct spill_job *job)
                 r = spill_restore(store, job);
         } else if (r == SPILL_E_FULL) {
                 r = STORE_E_FULL;
-        } else if (r == SPILL_E_DAMAGED) {
+        } else if (r == SPILL_E_DAMAGED || r == SPILL_E_MISSING) {
+                spill_lose(store, tensor, r == SPILL_E_MISSING);
                 r = STORE_E_LOST;
-                spill_lose(store, tensor);
+        } else if (r == SPILL_E_CUT) {
+                atomic_store(&job->segment->is_poisoned, true);
+                r = STORE_E_POISONED;
         } else if (r == SPILL_E_STOPPED) {
                 r = -ECANCELED;
         } else {

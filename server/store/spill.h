@@ -28,15 +28,16 @@
 /* After the disk failed, or was full, it is left alone for so long; twice as long each time. */
 #define SPILL_RETRY_MS 50
 #define SPILL_RETRY_MAX_MS 10000
-/* Files that could not be removed are tried again so often. */
+/* Files that could not be removed are tried again after so long; twice as long each time. */
 #define SPILL_REMOVE_MS 1000
+#define SPILL_REMOVE_MAX_MS 60000
 /* Who wants memory waits for such a time to be over, if it is short. */
 #define SPILL_SOON_MS 1000
 
-/* What a tensor has whose bytes lie in a file. */
+/* What a tensor has whose bytes lie in a file; or a name that was lost, for what is left there. */
 struct spilled {
         struct spill_place place;
-        struct charge charge;
+        struct charge charge; /* none: the file is not ours to remove, or there is none */
         struct list waits; /* for it to be fetched; the service's */
         struct spill_job *back; /* owned: prepared, and not begun */
         bool is_counted;        /* by who looks at many of them; the service's */
@@ -53,6 +54,7 @@ struct spill_job {
         struct tensor *tensor;   /* owned reference; NULL: of a file that is to be removed */
         struct segment *segment; /* owned reference: from, or to */
         bool is_ready;           /* it has its pages */
+        bool is_owning;          /* the directory has to be made this catalog's first */
         bool is_pinned;
         struct desc desc;
         struct spill_place place;

@@ -294,8 +294,10 @@ static int spill_open(const struct spill_dir *dir, const struct spill_place *pla
 
         spill_name(place->random, WHOLE, name);
         fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+                return SPILL_E_MISSING;
         if (fd < 0)
-                return errno == ENOENT || errno == ELOOP ? SPILL_E_DAMAGED : error_origin(-errno);
+                return errno == ELOOP ? SPILL_E_DAMAGED : error_origin(-errno);
         if (fstat(fd, &st) < 0)
                 return error_origin(-errno);
         if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != place->n_bytes)
@@ -318,8 +320,8 @@ int spill_look(const struct spill_dir *dir, const struct spill_place *place,
         return spill_open(dir, place, desc, &fd);
 }
 
-int spill_read(const struct spill_dir *dir, const struct spill_place *place,
-               const struct desc *desc, void *data, const atomic_bool *stop)
+static int spill_load(const struct spill_dir *dir, const struct spill_place *place,
+                      const struct desc *desc, void *data, const atomic_bool *stop)
 {
         _cleanup_(closep) int fd = -1;
         _cleanup_(hash_freep) XXH3_state_t *hash = XXH3_createState();
@@ -348,4 +350,15 @@ int spill_read(const struct spill_dir *dir, const struct spill_place *place,
         }
         posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
         return XXH3_64bits_digest(hash) == place->check ? 0 : SPILL_E_DAMAGED;
+}
+
+int spill_read(const struct spill_dir *dir, const struct spill_place *place,
+               const struct desc *desc, struct segment *segment, const atomic_bool *stop)
+{
+        int r = spill_load(dir, place, desc, segment_data(segment), stop);
+
+        /* What somebody cut takes no bytes, or shows others: that says nothing of the file. */
+        if (r && r != SPILL_E_STOPPED && segment_verify(segment) == SEGMENT_E_CHANGED)
+                return SPILL_E_CUT;
+        return r;
 }

@@ -35,7 +35,9 @@ struct spill_dir {
 };
 
 enum {
-        SPILL_E_DAMAGED = 1, /* missing, cut, or other bytes than were written */
+        SPILL_E_DAMAGED = 1, /* cut, or other bytes than were written */
+        SPILL_E_MISSING,     /* there is none */
+        SPILL_E_CUT,         /* not the file, but the memory that it was read to */
         SPILL_E_FULL,        /* the file system has no room */
         SPILL_E_REFUSED,     /* no directory, or not the daemon's own, or another has it */
         SPILL_E_STOPPED,
@@ -59,10 +61,13 @@ bool spill_parse(const char *name, uint8_t random[SHM_RANDOM], bool *is_wholep);
  */
 int spill_write(const struct spill_dir *dir, struct segment *segment, const struct desc *desc,
                 struct spill_place *place, const atomic_bool *stop);
-/* The data, of desc_n_bytes(). 0, SPILL_E_DAMAGED, SPILL_E_STOPPED or negative errno. */
+/*
+ * The data, to a segment that is pinned. 0, SPILL_E_DAMAGED, SPILL_E_MISSING, SPILL_E_CUT,
+ * SPILL_E_STOPPED or negative errno.
+ */
 int spill_read(const struct spill_dir *dir, const struct spill_place *place,
-               const struct desc *desc, void *data, const atomic_bool *stop);
-/* Are header and length what they have to be? 0, SPILL_E_DAMAGED or negative errno. */
+               const struct desc *desc, struct segment *segment, const atomic_bool *stop);
+/* Are header and length what they have to be? 0, SPILL_E_DAMAGED, SPILL_E_MISSING or errno. */
 int spill_look(const struct spill_dir *dir, const struct spill_place *place,
                const struct desc *desc);
 /* Whole or not, unless it is gone. 0 or negative errno. */

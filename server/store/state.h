@@ -55,7 +55,7 @@ struct grant {
 
 struct spill {
         struct spill_dir dir;
-        bool is_ours; /* it says so: else nothing is spilled */
+        bool is_ours; /* it says so; else that is written before the first tensor is */
         atomic_bool is_stopping;
         atomic_bool has_failed; /* a job that wrote; those behind it do not try */
         unsigned n_out;         /* jobs that write, or wait for that: */
@@ -65,6 +65,7 @@ struct spill {
         uint64_t n_record_bytes; /* that jobs under way are going to say in the catalog */
         struct list unremoved;   /* jobs whose file could not be removed */
         uint64_t remove_ms;     /* when they are tried again */
+        uint64_t remove_wait_ms; /* how long that was put off last */
         uint64_t retry_ms;      /* not before */
         uint64_t wait_ms;       /* how long that was put off last; 0: the last one went well */
         uint64_t ended_ms;      /* when the last of them did */
@@ -236,8 +237,11 @@ int outcome_of_charge(int r, enum resource resource);
  */
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, struct charge *record);
-/* What it meant is lost, and stays so until the name is deleted or replaced. */
-void name_lose(struct store *store, struct name *name);
+/*
+ * What it meant is lost, and stays so until the name is deleted or replaced; and with it left, the
+ * file that it had, which is taken over (NULL: none).
+ */
+void name_lose(struct store *store, struct name *name, struct spilled *left);
 /*
  * The catalog is told where the name's tensor lies now; whatever the limit, as room was made before
  * it moved. 0, STORE_E_FULL or negative errno.
@@ -290,8 +294,14 @@ bool spill_begin(struct store *store, struct tensor *tensor);
 bool spill_has_unremoved(const struct store *store);
 void spill_retry_removing(struct store *store);
 void spill_forget_unremoved(struct store *store);
+/*
+ * It failed: those that are under way do not try any more, and the next not before some time.
+ */
+void spill_back_off(struct store *store, const struct user *user, const char *why);
 /* A spilled tensor ends, and its file with it. */
 void spill_drop(struct tensor *tensor);
+/* No name, nor tensor, has that file any more: it goes. NULL. */
+struct spilled *spill_give_up(struct store *store, struct spilled *spilled);
 /* The file stays. */
 struct spilled *spilled_new(void);
 struct spilled *spilled_free(struct spilled *spilled);
@@ -324,7 +334,7 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
 /* Those that no record speaks of go. */
 void spill_remove_strays(struct store *store, struct spill_found *founds);
 void spill_found_freep(struct spill_found **foundsp);
-/* The directory is this catalog's from now on, if that can be written. */
+/* The directory is this catalog's from now on; or, where that cannot be written, later. */
 void spill_own(struct store *store);
 /* Nothing is named any more, and the catalog goes: no file is left. */
 void spill_disown(struct store *store);

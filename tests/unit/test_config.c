@@ -207,6 +207,8 @@ START_TEST(machine)
         ck_assert_int_eq(config_default_memory("/no/such/directory", &n_bytes), -ENOENT);
         ck_assert_uint_ge(config_default_threads(), 1);
         ck_assert_uint_ge(config_raise_descriptors(), 64);
+        ck_assert(config_is_memory("/dev/shm"));
+        ck_assert(!config_is_memory("/proc") && !config_is_memory("/no/such/directory"));
         config_cpu_name(cpu, sizeof(cpu));
         ck_assert_uint_gt(strlen(cpu), 0);
         ck_assert_ptr_null(strchr(cpu, '\n'));

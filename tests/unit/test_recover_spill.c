@@ -51,15 +51,17 @@ static struct store_config kit_config(void)
                                       .limit = LIMIT };
 }
 
-static void check_lost(struct store *store)
+/* Its file, if it has one, counts as before. */
+static void check_lost(struct store *store, bool has_file)
 {
         struct tensor *tensor;
 
         ck_assert_int_eq(store_find(store, UID, "a", &tensor), STORE_E_LOST);
         ck_assert_uint_eq(kit_check(store).n_lost, 1);
         ck_assert_uint_eq(kit_check(store).n_names, 1);
-        ck_assert_uint_eq(kit_check(store).spilled, 0);
         ck_assert(is_there(store, "b", 2));
+        ck_assert_uint_eq(kit_check(store).spilled, has_file ? TD_HEADER_BYTES + 8 * N : 0);
+        users_check(store_users(store));
 }
 
 /* Found when it is wanted. */
@@ -82,10 +84,19 @@ START_TEST(test_damaged_when_it_is_fetched)
         ck_assert_int_eq(slow.fetched, STORE_E_LOST);
         /* Who has it still is told so, too. */
         ck_assert_int_eq(fetch(store, tensor), STORE_E_LOST);
+        check_lost(store, _i > 0);
         tensor_unref(tensor);
-        check_lost(store);
-        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        check_lost(store, _i > 0);
+        ck_assert_uint_eq(kit_spilled(".npy"), _i > 0);
+        if (_i % 2)
+                put(store, "a", 1);
+        else
+                ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        work(&slow);
         ck_assert_uint_eq(kit_check(store).n_lost, 0);
+        /* What stands in its place goes with it, but for a directory. */
+        ck_assert_uint_eq(kit_spilled(".npy"), _i == 6);
+        ck_assert_uint_eq(kit_check(store).spilled, _i == 6 ? TD_HEADER_BYTES + 8 * N : 0);
         clear_spill();
         forget(store);
 }
@@ -109,17 +120,15 @@ START_TEST(test_damaged_when_it_starts)
                         ck_assert(tensor_is_spilled(find(store, "a")));
                         ck_assert_int_eq(fetch(store, find(store, "a")), 0);
                 }
-                check_lost(store);
+                check_lost(store, _i > 0);
                 /* What a record names is not ours to remove. */
                 ck_assert_uint_eq(kit_spilled(""), n_files);
                 store_free(store);
         }
         store = spilling();
         ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
-        store_free(store);
-        store = spilling();
-        if (_i < 5) /* a file of ours that no record names any more */
-                ck_assert_uint_eq(kit_spilled(""), 0);
+        ck_assert_uint_eq(kit_spilled(".npy"), _i == 6);
+        ck_assert_uint_eq(kit_check(store).spilled, _i == 6 ? TD_HEADER_BYTES + 8 * N : 0);
         clear_spill();
         forget(store);
 }
@@ -413,7 +422,7 @@ START_TEST(test_unreadable)
         ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
         close(fd);
         store = spilling();
-        check_lost(store);
+        check_lost(store, true);
         store_free(store);
         ck_assert_int_eq(rename(other, path), 0);
         store = spilling();
@@ -422,7 +431,51 @@ START_TEST(test_unreadable)
 }
 END_TEST
 
-/* Where it cannot be said whose they are nothing is spilled; where it cannot be read, no start. */
+static void delete_many(struct store *store, unsigned n)
+{
+        char name[16];
+
+        for (unsigned i = 0; i < n; i++) {
+                snprintf(name, sizeof(name), "a%u", i);
+                ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        }
+}
+
+/* Told once of each user, and counted: 0, when they are fetched; 1, at the start. */
+START_TEST(test_many_are_lost)
+{
+        struct store *store = spilling();
+        char name[16];
+
+        once_reset(NULL);
+        for (unsigned i = 0; i < 20; i++) {
+                snprintf(name, sizeof(name), "a%u", i);
+                put(store, name, i);
+                out(store, name);
+                if (_i)
+                        continue;
+                damage(4);
+                ck_assert_int_eq(fetch(store, find(store, name)), 0);
+                ck_assert_int_eq(once_is_counting(), i > 0);
+                ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        }
+        if (_i) {
+                store_free(store);
+                clear_spill();
+                store = spilling();
+                ck_assert_uint_eq(kit_check(store).n_lost, 20);
+                ck_assert(once_is_counting());
+                delete_many(store, 20);
+        }
+        once_reset(NULL);
+        forget(store);
+}
+END_TEST
+
+/*
+ * Where it cannot be said whose they are nothing is spilled, until it can; where that cannot be
+ * read, no start.
+ */
 START_TEST(test_nothing_can_be_said)
 {
         struct store_config config = kit_config();
@@ -433,12 +486,23 @@ START_TEST(test_nothing_can_be_said)
         ck_assert_int_eq(mkdir(path, 0700), 0);
         store = spilling();
         put(store, "a", 1);
-        ck_assert_uint_eq(spill_ready_in_ms(store, clock_now_ms()), UINT64_MAX);
+        for (unsigned turn = 1; turn <= 3; turn++) {
+                ck_assert_uint_eq(store->spill.wait_ms, SPILL_RETRY_MS << (turn - 1));
+                ck_assert_uint_gt(store->spill.retry_ms, 0);
+                store->spill.retry_ms = 0;
+                ck_assert_uint_eq(spill_ready_in_ms(store, clock_now_ms()), 0);
+                ck_assert(spill_begin(store, find(store, "a")));
+                ck_assert(!tensor_is_spilled(find(store, "a")));
+                ck_assert_uint_eq(kit_spilled(""), 1); /* what is in the way */
+        }
         ck_assert(is_there(store, "a", 1));
         ck_assert_int_eq(rmdir(path), 0);
-        store_free(store);
-        store = spilling();
+        store->spill.retry_ms = 0;
         out(store, "a");
+        ck_assert_uint_eq(store->spill.wait_ms, 0);
+        store_free(store);
+        store = spilling(); /* the directory says whose it is */
+        ck_assert(tensor_is_spilled(find(store, "a")));
         ck_assert(is_there(store, "a", 1));
         store_free(store);
 
@@ -461,8 +525,8 @@ START_TEST(test_nothing_is_left)
         out(store, "a");
         damage(4);
         ck_assert_int_eq(fetch(store, find(store, "a")), 0);
-        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
         ck_assert_uint_eq(kit_spilled(".npy"), 1); /* it was lost: for people to look at */
+        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
         forget(store);
 
         /* A directory that cannot be read at the end is left as it is. */
@@ -590,6 +654,7 @@ int main(void)
         tcase_add_test(tcase, test_without_its_catalog);
         tcase_add_test(tcase, test_locked);
         tcase_add_test(tcase, test_unreadable);
+        tcase_add_loop_test(tcase, test_many_are_lost, 0, 2);
         tcase_add_test(tcase, test_nothing_can_be_said);
         tcase_add_test(tcase, test_nothing_is_left);
         tcase_add_test(tcase, test_killed_at_every_system_call);

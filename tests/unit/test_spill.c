@@ -282,6 +282,7 @@ END_TEST
 START_TEST(test_removed_later)
 {
         struct store *store = spilling();
+        uint64_t n_wait_ms = 0;
         char path[320];
 
         put(store, "a", 1);
@@ -289,18 +290,55 @@ START_TEST(test_removed_later)
         kit_spill_first(".npy", path);
         ck_assert_int_eq(unlink(path), 0);
         ck_assert_int_eq(mkdir(path, 0700), 0);
+        once_reset(NULL);
         ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
         ck_assert(store_has_held(store));
         ck_assert_uint_eq(kit_check(store).spilled, TD_HEADER_BYTES + 8 * N);
         store_retry_held(store);
         ck_assert_uint_eq(kit_check(store).spilled, TD_HEADER_BYTES + 8 * N);
+        for (unsigned turn = 1; turn < 10; turn++) { /* said once, and ever less often */
+                ck_assert_int_eq(once_is_counting(), turn > 1);
+                ck_assert_uint_gt(store->spill.remove_wait_ms, n_wait_ms);
+                n_wait_ms = turn > 6 ? 0 : store->spill.remove_wait_ms;
+                store->spill.remove_ms = 0;
+                store_retry_held(store);
+        }
+        ck_assert_uint_eq(store->spill.remove_wait_ms, SPILL_REMOVE_MAX_MS);
         ck_assert_int_eq(rmdir(path), 0);
         store_retry_held(store);
         ck_assert(store_has_held(store)); /* not so soon */
         store->spill.remove_ms = 0;
         store_retry_held(store);
         ck_assert(!store_has_held(store));
+        ck_assert_uint_eq(store->spill.remove_wait_ms, 0);
         ck_assert_uint_eq(kit_check(store).spilled, 0);
+        once_reset(NULL);
+        forget(store);
+}
+END_TEST
+
+/* The memory that it comes back to is cut by somebody: not the file is damaged. */
+START_TEST(test_cut_on_its_way_back)
+{
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        struct tensor *tensor;
+        char path[320];
+
+        put(store, "a", 1);
+        tensor = find(store, "a");
+        ck_assert(spill_begin(store, tensor));
+        work(&slow);
+        ck_assert_int_eq(fetch(store, tensor), 0); /* to memory that was there already */
+        kit_first("1000.", path);
+        ck_assert_int_eq(truncate(path, _i ? 8192 : 0), 0);
+        work(&slow);
+        ck_assert_int_eq(slow.fetched, STORE_E_POISONED);
+        ck_assert_uint_eq(kit_check(store).n_lost, 0);
+        ck_assert_int_eq(fetch(store, tensor), 0);
+        work(&slow);
+        ck_assert_int_eq(slow.fetched, 0);
+        ck_assert(is_there(store, "a", 1));
         forget(store);
 }
 END_TEST
@@ -397,6 +435,7 @@ int main(void)
         tcase_add_loop_test(tcase, test_back_overtaken, 0, 2);
         tcase_add_test(tcase, test_disk_fails);
         tcase_add_test(tcase, test_removed_later);
+        tcase_add_loop_test(tcase, test_cut_on_its_way_back, 0, 2);
         tcase_add_test(tcase, test_share_of_the_disk);
         tcase_add_test(tcase, test_random_lives);
         suite_add_tcase(suite, tcase);
