@@ -19,7 +19,7 @@ import weakref
 import numpy
 
 from . import _native
-from ._dtypes import DTYPES
+from ._dtypes import COMPLEX64, DTYPES, FLOAT32, FLOAT64
 from ._errors import error
 from ._force import PENDING_MAX, force, may_fail, track, without_tracing
 from ._graph import (
@@ -39,7 +39,7 @@ from ._lease import Lease
 from ._operands import Constant, Scalar, as_operand, operand_for, weak_number, weak_numbers
 from ._operators import Operators
 from ._tensor import Tensor
-from ._views import Broadcast, Diagonal, Part, Permuted, Reshaped
+from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped
 
 def _count_references():
     """To something that one object refers to, as `Array._operand_of_view` counts them."""
@@ -383,7 +383,9 @@ class Array(_native.Array, Operators):
 
     def _read(self):
         """An array of numpy's to read values from, which need not be the shared memory."""
-        return self._tensor()._read()
+        tensor, component = self._in_memory()
+        array = tensor._read()
+        return array if component is None else getattr(array, component)
 
     def __array__(self, dtype=None, copy=None):
         """Its memory as a read-only numpy.ndarray: a snapshot, whatever is assigned later.
@@ -395,7 +397,25 @@ class Array(_native.Array, Operators):
         copy : bool, optional
             True: always copy. False: refuse (ValueError) where a copy would be needed.
         """
-        return self._tensor()._ndarray(dtype, copy)
+        tensor, component = self._in_memory()
+        if component is None:
+            return tensor._ndarray(dtype, copy)
+        return as_asked(getattr(tensor._ndarray(None, None), component), dtype, copy)
+
+    def _in_memory(self):
+        """The tensor that its value is, or whose real or imaginary part, and which of them."""
+        if self._base is not None and type(self._steps[-1]) is Component:
+            of = self._levels(self._base._operand())[-2]
+            if type(of) is Tensor:
+                return of, self._steps[-1].op
+        return self._tensor(), None
+
+    def _tensor_to_show(self):
+        """What ``__array_struct__`` tells of; it has no words for parts of numbers."""
+        tensor, component = self._in_memory()
+        if component is not None:
+            raise AttributeError("see __array_interface__")
+        return tensor
 
     def _item(self, to):
         if self.size != 1:
@@ -568,7 +588,11 @@ class Array(_native.Array, Operators):
         view._number = self._number
         view._value = view._seen = None
         view._base = self if self._base is None else self._base
-        view._steps = (step,) if self._base is None else (*self._steps, step)
+        steps = () if self._base is None else self._steps
+        if steps and type(steps[-1]) is Component:
+            view._steps = (*steps[:-1], step, steps[-1])
+        else:
+            view._steps = (*steps, step)
         view._lies = None
         view._is_fixed = False
         return view
@@ -596,6 +620,12 @@ class Array(_native.Array, Operators):
             return compute("reshape", (self,), {"shape": shape})
         return self._view(step, shape)
 
+    def _component(self, op):
+        """The real or imaginary parts, of complex numbers."""
+        view = self._view(Component(op, _component_of), self.shape)
+        view._number = FLOAT32 if self._number == COMPLEX64 else FLOAT64
+        return view
+
     def _diagonal(self, offset, count, of_value):
         return self._view(Diagonal(offset, of_value), (*self.shape[:-2], count))
 
@@ -603,6 +633,11 @@ class Array(_native.Array, Operators):
         """Shape of the result of an operation on this one array; refused where it is wrong."""
         ((_, shape),) = _native.infer(lookup(op)[0], (self,), attrs)
         return shape
+
+
+def _component_of(op, value):
+    node = Node(op, (value,), None, innermost((value,)))
+    return values_of(node, infer(node))[0]
 
 
 class TracedNumber(Array):

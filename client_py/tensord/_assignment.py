@@ -31,8 +31,9 @@ def _check_writable(array):
     if not array._is_writable:
         raise error(
             "sealed",
-            "not written: what has a name and is not mutable, broadcast views, diagonals, and what "
-            "is being filled; copy it, put it with mutable=True, or use tensord.assign()",
+            "not written: what has a name and is not mutable, broadcast views, diagonals, real and "
+            "imaginary parts, and what is being filled; copy it, put it with mutable=True, or use "
+            "tensord.assign()",
         )
 
 

@@ -284,3 +284,28 @@ def c_strides(shape, item_size):
         strides.append(item_size)
         item_size *= max(extent, 1)
     return tuple(reversed(strides))
+
+
+def reshaped_strides(shape, strides, new_shape):
+    """Of the same elements, in C order, under another shape; None: only a copy has such.
+
+    Axes that lie as one in C order are taken as one block; each new axis must be a part of one.
+    """
+    if 0 in shape:
+        return c_strides(new_shape, 1)
+    blocks = []  # (extent, stride)
+    for extent, stride in zip(shape, strides):
+        if blocks and blocks[-1][1] == extent * stride:
+            blocks[-1] = blocks[-1][0] * extent, stride
+        elif extent != 1:
+            blocks.append((extent, stride))
+    result, left, stride = [], 1, 1
+    for extent in reversed(new_shape):
+        if left == 1 and extent != 1:
+            left, stride = blocks.pop()
+        if left % extent:
+            return None
+        result.append(stride)
+        left //= extent
+        stride *= extent
+    return tuple(reversed(result))

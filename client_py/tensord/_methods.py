@@ -57,12 +57,16 @@ def _conj(self):
 
 
 def _real(self):
-    """The real part; of a real array, the array itself."""
+    """The real part, a view that is read only; of a real array, the array itself."""
+    if self.dtype.kind == "c":
+        return self._component("real")
     return compute_function(self, numpy.real, (self,), {})
 
 
 def _imag(self):
-    """The imaginary part; of a real array, zeros."""
+    """The imaginary part, a view that is read only; of a real array, zeros."""
+    if self.dtype.kind == "c":
+        return self._component("imag")
     return compute_function(self, numpy.imag, (self,), {})
 
 

@@ -159,7 +159,7 @@ PyObject *lazy_array_struct(PyObject *object, void *unused)
         (void)unused;
         if (operand && Py_TYPE(operand) != lazy.tensor) {
                 Py_DECREF(operand);
-                operand = PyObject_CallMethod(object, "_tensor", NULL);
+                operand = PyObject_CallMethod(object, "_tensor_to_show", NULL);
         }
         if (operand && Py_TYPE(operand) == lazy.tensor)
                 capsule = kept_capsule((struct lazy_tensor *)operand);

@@ -120,7 +120,12 @@ def _dlpack(self, /, *, stream=None, max_version=None, dl_device=None, copy=None
 
 def _array_interface(self):
     """What numpy's array interface tells, of memory that stays as long as the borrower holds it."""
-    return self._tensor()._array_interface()
+    tensor, component = self._in_memory()
+    told = tensor._array_interface()
+    if component is not None:
+        told["typestr"] = self.dtype.str
+        told["offset"] += self.dtype.itemsize * (component == "imag")
+    return told
 
 
 def _no_interface(self):

@@ -9,7 +9,16 @@ from . import _native
 from ._dtypes import DTYPES, ITEM_SIZES
 from ._errors import error
 from ._graph import Input
-from ._index import c_strides, normal_axes
+from ._index import normal_axes, reshaped_strides
+
+
+def as_asked(array, dtype, copy):
+    """numpy's array as ``__array__(dtype, copy)`` yields it."""
+    if dtype is not None and numpy.dtype(dtype) != array.dtype:
+        if copy is False:
+            raise ValueError(f"{array.dtype} to {numpy.dtype(dtype)} needs a copy")
+        return array.astype(dtype)
+    return array.copy() if copy else array
 
 
 class Tensor(_native.Strided):
@@ -112,12 +121,7 @@ class Tensor(_native.Strided):
 
     def _ndarray(self, dtype, copy):
         """Its memory as `Array.__array__` has it."""
-        array = self._map(_native.MAP_READ, self.name is not None)
-        if dtype is not None and numpy.dtype(dtype) != array.dtype:
-            if copy is False:
-                raise ValueError(f"{array.dtype} to {numpy.dtype(dtype)} needs a copy")
-            return array.astype(dtype)
-        return array.copy() if copy else array
+        return as_asked(self._map(_native.MAP_READ, self.name is not None), dtype, copy)
 
     def _array_interface(self):
         """As numpy's ``__array_interface__``; who takes it holds the mapping."""
@@ -165,16 +169,18 @@ class Tensor(_native.Strided):
         return self._view(shape, [0] * n_new + [0 if old != new else s for (old, new), s in own])
 
     def _reshape(self, shape):
-        item_size = ITEM_SIZES[self._number]
-        if self.strides == c_strides(self.shape, item_size):
-            size, known = math.prod(self.shape), 1
-            for extent in shape:
-                known *= extent if extent != -1 else 1
-            if shape.count(-1) == 1 and known > 0 and size % known == 0:
-                shape = tuple(size // known if extent == -1 else extent for extent in shape)
-                known = size
-            if known == size and all(extent >= 0 for extent in shape):
-                return self._view(shape, c_strides(shape, item_size))
+        size, known = math.prod(self.shape), 1
+        for extent in shape:
+            known *= extent if extent != -1 else 1
+        if shape.count(-1) == 1 and known > 0 and size % known == 0:
+            shape = tuple(size // known if extent == -1 else extent for extent in shape)
+            known = size
+        if known == size and all(extent >= 0 for extent in shape):
+            item_size = ITEM_SIZES[self._number]
+            own = [stride // item_size for stride in self.strides]
+            strides = reshaped_strides(self.shape, own, shape)
+            if strides is not None:
+                return self._view(shape, tuple([stride * item_size for stride in strides]))
         return Input(self)._reshape(shape)
 
     def _diagonal(self, offset):

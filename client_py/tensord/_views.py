@@ -9,11 +9,11 @@ those that numpy's view would have, in elements, where the base lies in C order:
 a view just where numpy's is.
 """
 
-from ._index import c_strides
+from ._index import reshaped_strides
 
 from ._tensor import Tensor
 
-__all__ = ["Broadcast", "Diagonal", "Part", "Permuted", "Reshaped"]
+__all__ = ["Broadcast", "Component", "Diagonal", "Part", "Permuted", "Reshaped"]
 
 
 class Part:
@@ -93,28 +93,8 @@ class Reshaped:
         return self.shape
 
     def strides(self, shape, strides):
-        """None: numpy would copy.
-
-        Axes that lie as one in C order are taken as one block; each new axis must be a part of one.
-        """
-        if 0 in shape:
-            return c_strides(self.shape, 1)
-        blocks = []  # (extent, stride)
-        for extent, stride in zip(shape, strides):
-            if blocks and blocks[-1][1] == extent * stride:
-                blocks[-1] = blocks[-1][0] * extent, stride
-            elif extent != 1:
-                blocks.append((extent, stride))
-        result, left, stride = [], 1, 1
-        for extent in reversed(self.shape):
-            if left == 1 and extent != 1:
-                left, stride = blocks.pop()
-            if left % extent:
-                return None
-            result.append(stride)
-            left //= extent
-            stride *= extent
-        return tuple(reversed(result))
+        """None: numpy would copy."""
+        return reshaped_strides(shape, strides, self.shape)
 
 
 class Broadcast:
@@ -160,3 +140,25 @@ class Diagonal:
 
     def strides(self, shape, strides):
         return (*strides[:-2], strides[-2] + strides[-1])
+
+
+class Component:
+    """The real or the imaginary parts of complex numbers; not to be written. Always the last step:
+    which elements are seen, and in what order, is settled before.
+    """
+
+    __slots__ = ("op", "of_value")
+    put = None
+
+    def __init__(self, op, of_value):
+        self.op = op  # real, imag
+        self.of_value = of_value  # callable, from the operation and a value
+
+    def get(self, base):
+        return self.of_value(self.op, base)
+
+    def shape_of(self, shape):
+        return shape
+
+    def strides(self, shape, strides):
+        return tuple([2 * stride for stride in strides])

@@ -66,7 +66,7 @@ def test_numbers_are_as_weak_as_without(client):
 
 
 def test_numbers_fit_the_dtype_that_they_take(client):
-    """As without: what does not is refused by the call, whatever else was traced with the number."""
+    """As without: what does not is refused by the call, wherever it was met."""
     i = client.put(numpy.ones(3, "int8"))
     twice = tensord.jit(lambda x, n: tensord.where(x > 0, x * 2, n))
     nested = tensord.jit(lambda x, n: tensord.fori_loop(0, 2, lambda _, u: u + n, x))

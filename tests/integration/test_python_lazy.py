@@ -554,3 +554,48 @@ def test_views_and_assignments_as_numpy(client, seed, monkeypatch):
     for ours, theirs in pairs:
         assert ours.shape == theirs.shape
         assert numpy.asarray(ours).tolist() == theirs.tolist()
+
+
+# ---- real and imaginary parts ----
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_parts_of_complex_numbers_are_seen_where_they_lie(client, dtype):
+    want = numpy.random.default_rng(7).random((60, 140)).view(complex).astype(dtype)
+    x = client.put(want)
+    looks = [lambda a: a, lambda a: a[3:, ::2], lambda a: a.T[::-1], lambda a: a[4],
+             lambda a: a[:, None].reshape(60, 7, 10)]
+    with Counted(client) as c:
+        for look in looks:
+            for part, of_want in ((look(x).real, look(want).real), (look(x.imag), look(want.imag))):
+                array = numpy.asarray(part)
+                assert numpy.shares_memory(array, numpy.asarray(x)) and not array.flags.writeable
+                assert (part.dtype, part.shape) == (of_want.dtype, of_want.shape)
+                assert array.tolist() == part.tolist() == of_want.tolist()
+    assert c.n == 0
+    for look in looks:
+        numpy.testing.assert_array_equal(look(x).real * 2 + look(x.imag),
+                                         look(want).real * 2 + look(want.imag))
+    numpy.testing.assert_array_equal(tensord.jit(lambda x: x.imag[1:] - x[1:].real)(x),
+                                     want.imag[1:] - want[1:].real)
+    assert float(x.imag[3, 5]) == want.imag[3, 5] and x.real.real.tolist() == want.real.tolist()
+    assert (x.real.T.imag == 0).all()
+
+
+def test_parts_of_complex_numbers_see_what_is_assigned(client):
+    want = numpy.arange(6) * (1 + 2j)
+    x = client.put(want)
+    part, want_part = x.imag[1:], want.imag[1:]
+    first = x.imag[1]
+    x[2:4] = 9 - 7j
+    want[2:4] = 9 - 7j
+    assert part.tolist() == want_part.tolist() and float(first) == 2.0
+    for write in (lambda: part.__setitem__(0, 1.0), lambda: x.real.__setitem__(..., 0.0)):
+        with pytest.raises(tensord.Sealed, match="imaginary parts"):
+            write()
+    pending = (x + 1).real
+    assert pending.tolist() == (want + 1).real.tolist()
+    m = client.put(want, mutable=True)
+    part = m.real
+    m[0] = 100j + 50
+    assert part.tolist()[0] == 50.0
