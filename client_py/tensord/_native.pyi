@@ -175,6 +175,7 @@ class Node:
 class Value:
     node: _graph.Node | None  # None: it exists, as leaf
     shape: Shape
+    _shape: Shape  # the same, to be set
     leaf: Leaf | None  # None: it is pending
     serial: int
     index: int
