@@ -188,6 +188,7 @@ class Value:
 class Array:
     _client: _Client | None
     shape: Shape
+    _shape: Shape  # the same, to be set
     _value: Term | None  # None: of a view
     _base: _Array | None
     _steps: tuple[Step, ...] | None  # of a view
