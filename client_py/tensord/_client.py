@@ -81,13 +81,14 @@ def connect(
     VersionError
         Another version of the protocol is spoken there.
     """
-    path, binary = (None if p is None else os.fsdecode(p) for p in (address, daemon))
-    options = (not start, busy_poll_us, timeout_ms, client_name, milliseconds(memory_timeout, 0))
-    return Client(_native.connect(path, binary, *options))
+    return Client(
+        address, daemon=daemon, start=start, busy_poll_us=busy_poll_us, timeout_ms=timeout_ms,
+        client_name=client_name, memory_timeout=memory_timeout,
+    )
 
 
 class Client:
-    """A connection to a daemon; made by `connect`.
+    """A connection to a daemon; `connect`, whose parameters are the same, describes them.
 
     May be used by several threads. A call waits for its answer with the GIL released. Ctrl-C ends
     the wait for a program's results, and has the daemon stop computing them; other calls are short,
@@ -100,8 +101,15 @@ class Client:
     As a context manager it closes itself.
     """
 
-    def __init__(self, native):
-        self._native = native
+    def __init__(
+        self, address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0,
+        client_name=None, memory_timeout=0,
+    ):
+        path, binary = (None if p is None else os.fsdecode(p) for p in (address, daemon))
+        wait_ms = milliseconds(memory_timeout, 0)
+        self._native = _native.connect(
+            path, binary, not start, busy_poll_us, timeout_ms, client_name, wait_ms
+        )
         self._readers = Readers(self)
         self._traces = weakref.WeakKeyDictionary()  # of jit's functions
         self._warns = True

@@ -2,6 +2,7 @@
 """Arrays in and out: put, get, open, create, names, files."""
 
 import gc
+import inspect
 import sys
 import warnings
 
@@ -506,3 +507,13 @@ def test_tensors_hold_no_cycles(client):
         assert sys.getrefcount(client) == before
     finally:
         gc.enable()
+
+
+def test_a_client_is_made_by_its_class_or_by_connect(daemon, tmp_path):
+    makers = tensord.Client, tensord.connect
+    for make in makers:
+        with make(daemon.socket, client_name="one of two", memory_timeout=0.5) as client:
+            assert client.put(numpy.arange(3)).tolist() == [0, 1, 2]
+        with pytest.raises(tensord.NoDaemon):
+            make(tmp_path / "nothing", start=False)
+    assert len({str(inspect.signature(make)) for make in makers}) == 1
