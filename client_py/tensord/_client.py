@@ -40,17 +40,24 @@ Record.__doc__ = (
 _MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
 
 
-def connect(
-    address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0, client_name=None,
-    memory_timeout=0,
-):
-    """Connect to a daemon.
+class Client:
+    """A connection to a daemon.
 
     Looked for, in this order: `address`, ``$TENSORD_SOCKET``, ``$XDG_RUNTIME_DIR/tensord/socket``,
     ``/run/tensord/socket``; else a private daemon is started at the third place, or at
     ``/tmp/tensord-UID/socket`` where that variable is unset. Other processes of the same user find
     it there; it ends after 60 s without clients and leaves named tensors for the next start. An
     explicit address (argument or ``$TENSORD_SOCKET``) starts none.
+
+    May be used by several threads. A call waits for its answer with the GIL released. Ctrl-C ends
+    the wait for a program's results, and has the daemon stop computing them; other calls are short,
+    and handle signals when their answer is there. A connection that breaks is renewed by the next
+    call.
+
+    After a fork, arrays stay valid in the child, but its copy of the client raises Closed: connect
+    again there.
+
+    As a context manager it closes itself.
 
     Parameters
     ----------
@@ -70,35 +77,12 @@ def connect(
         How long what makes tensors waits for memory to come free before it raises OutOfMemory or
         QuotaExceeded, in seconds (and what computes for leases, no longer than that).
 
-    Returns
-    -------
-    Client
-
     Raises
     ------
     NoDaemon
         Nothing answers.
     VersionError
         Another version of the protocol is spoken there.
-    """
-    return Client(
-        address, daemon=daemon, start=start, busy_poll_us=busy_poll_us, timeout_ms=timeout_ms,
-        client_name=client_name, memory_timeout=memory_timeout,
-    )
-
-
-class Client:
-    """A connection to a daemon; `connect`, whose parameters are the same, describes them.
-
-    May be used by several threads. A call waits for its answer with the GIL released. Ctrl-C ends
-    the wait for a program's results, and has the daemon stop computing them; other calls are short,
-    and handle signals when their answer is there. A connection that breaks is renewed by the next
-    call.
-
-    After a fork, arrays stay valid in the child, but its copy of the client raises Closed: connect
-    again there.
-
-    As a context manager it closes itself.
     """
 
     def __init__(
@@ -703,3 +687,6 @@ class Client:
         builder, numbers, bound = emit_definition(parameters, *outputs_of(values), values)
         native = self._native.define(builder, tuple(numbers))
         return Function(self, native, parameters, bound, len(numbers))
+
+
+connect = Client
