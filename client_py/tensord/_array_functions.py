@@ -9,31 +9,44 @@ What every function of numpy's may be given - ``out``, ``where``, ``order``, ...
 one place, `_call`.
 """
 
+from __future__ import annotations
+
 import inspect
 import operator
-import sys
+from typing import TYPE_CHECKING
 
 import numpy
+
+import tensord as td
 
 from ._array import Array
 from ._errors import error
 from ._operators import Operators
-from ._ufuncs import array_of, called, check_options, floating, refused, store
+from ._ufuncs import NO_VALUE, array_of, called, check_options, floating, refused, store
 
-td = sys.modules[__package__]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import ModuleType
+    from typing import Any, Literal, TypeAlias, TypeVar
+
+    from ._statistical import Variance
+    from ._types import ArrayLike, Axes, Axis, Binary, DTypeLike, Shape, ShapeLike
+
+    _F = TypeVar("_F", bound=Callable[..., Any])
+    _Axes: TypeAlias = int | tuple[int | Sequence[int], int | Sequence[int]]
 
 #: what computes each function of numpy's, and its signature
-_TABLE = {}
+_TABLE: dict[Callable[..., Any], tuple[Callable[..., Any], inspect.Signature]] = {}
 #: functions of numpy's that only look, and may do so at the memory itself
 _LOOKING = """array2string array_repr array_str may_share_memory save savetxt savez
     savez_compressed shares_memory""".split()
 _OPTIONS = ("where", "casting", "subok", "order")
 
 
-def implements(*names, of=numpy):
+def implements(*names: str, of: ModuleType = numpy) -> Callable[[_F], _F]:
     """Decorator: this computes the functions of these names."""
 
-    def decorate(function):
+    def decorate(function: _F) -> _F:
         for name in names:
             if hasattr(of, name):  # older and newer ones have more and fewer
                 _TABLE[getattr(of, name)] = function, inspect.signature(function)
@@ -42,12 +55,21 @@ def implements(*names, of=numpy):
     return decorate
 
 
-def _name_of(function):
+def without_hints(signature: inspect.Signature) -> inspect.Signature:
+    """Names and defaults alone."""
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+    ]
+    return inspect.Signature(parameters)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy.core.multiarray", "numpy")
 
 
-def _look(x):
+def _look(x: object) -> object:
     """The same with ndarrays for arrays, within lists too."""
     if isinstance(x, Array):
         return numpy.asarray(x)
@@ -56,36 +78,51 @@ def _look(x):
     return x
 
 
-def _call(function, implementation, signature, args, options):
+def _call(
+    function: Callable[..., Any],
+    implementation: Callable[..., Any],
+    signature: inspect.Signature,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+) -> Any:
     what = _name_of(function)
-    given = {name: value for name, value in options.items() if value is not numpy._NoValue}
+    given = {name: value for name, value in options.items() if value is not NO_VALUE}
     out = given.pop("out", None)
     check_options(what, {name: given.pop(name) for name in _OPTIONS if name in given})
     try:
         signature.bind(*args, **given)
     except TypeError as problem:
         raise refused(
-            f"{what} on arrays of tensord takes {signature}: {problem}; give it numpy.asarray(x) "
-            "for all else that numpy does"
+            f"{what} on arrays of tensord takes {without_hints(signature)}: {problem}; give it "
+            "numpy.asarray(x) for all else that numpy does"
         ) from None
     result = implementation(*args, **given)
     return result if out is None else store(result, out, what)
 
 
-def compute_function(array, function, args, options):
+def compute_function(
+    array: Array, function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
+) -> Any:
     """A function of numpy's that is in the table, by the client of an array among its arguments."""
     with called(array._client):
         return _call(function, *_TABLE[function], args, options)
 
 
-def _array_function(self, function, types, args, options):
+def _array_function(
+    self: Array,
+    function: Callable[..., Any],
+    types: Iterable[type],
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+) -> Any:
     """A function of numpy's on this array among others; see the module `_array_functions`."""
     if not all(issubclass(one, (Operators, numpy.ndarray, numpy.generic)) for one in types):
         return NotImplemented
     if function in _TABLE:
         return compute_function(self, function, args, options)
     if function.__name__ in _LOOKING:
-        return function(*_look(args), **{name: _look(value) for name, value in options.items()})
+        named = {name: _look(value) for name, value in options.items()}
+        return function(*map(_look, args), **named)
     raise refused(
         f"{_name_of(function)} is not computed by tensord; give it numpy.asarray(x), the memory of "
         "the array without a copy"
@@ -99,50 +136,78 @@ Array.__array_function__ = _array_function
 # ---- reductions ----
 
 
-def _cast(x, dtype):
+def _cast(x: ArrayLike, dtype: DTypeLike | None) -> Array:
     return array_of(x) if dtype is None else array_of(x).astype(dtype)
 
 
-def _with_initial(op, result, initial):
+def _with_initial(op: Binary, result: Array, initial: ArrayLike | None) -> Array:
     return result if initial is None else op(result, initial)
 
 
 @implements("sum")
-def _sum(a, axis=None, dtype=None, *, keepdims=False, initial=None):
+def _sum(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+) -> Array:
     result = td.sum(array_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
     return _with_initial(td.add, result, initial)
 
 
 @implements("prod", "product")
-def _prod(a, axis=None, dtype=None, *, keepdims=False, initial=None):
+def _prod(
+    a: ArrayLike,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+) -> Array:
     result = td.prod(array_of(a), axis=axis, dtype=dtype, keepdims=keepdims)
     return _with_initial(td.multiply, result, initial)
 
 
 @implements("max", "amax")
-def _max(a, axis=None, *, keepdims=False, initial=None):
+def _max(
+    a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None
+) -> Array:
     return _with_initial(td.maximum, td.max(a, axis=axis, keepdims=keepdims), initial)
 
 
 @implements("min", "amin")
-def _min(a, axis=None, *, keepdims=False, initial=None):
+def _min(
+    a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None
+) -> Array:
     return _with_initial(td.minimum, td.min(a, axis=axis, keepdims=keepdims), initial)
 
 
 @implements("ptp")
-def _ptp(a, axis=None, *, keepdims=False):
+def _ptp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return td.subtract(
         td.max(a, axis=axis, keepdims=keepdims), td.min(a, axis=axis, keepdims=keepdims)
     )
 
 
 @implements("mean")
-def _mean(a, axis=None, dtype=None, *, keepdims=False):
+def _mean(
+    a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False
+) -> Array:
     return td.mean(floating(_cast(a, dtype)), axis=axis, keepdims=keepdims)
 
 
-def _spread(op):
-    def function(a, axis=None, dtype=None, *, ddof=0, keepdims=False, correction=None):
+def _spread(op: Callable[[], Variance]) -> Callable[..., Array]:
+    def function(
+        a: ArrayLike,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        *,
+        ddof: float = 0,
+        keepdims: bool = False,
+        correction: float | None = None,
+    ) -> Array:
         correction = ddof if correction is None else correction
         a = floating(_cast(a, dtype))
         return op()(a, axis=axis, correction=correction, keepdims=keepdims)
@@ -155,15 +220,17 @@ implements("var")(_spread(lambda: td.var))
 
 
 @implements("average")
-def _average(a, axis=None, weights=None, *, keepdims=False):
+def _average(
+    a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None, *, keepdims: bool = False
+) -> Array:
     if weights is None:
         return _mean(a, axis, keepdims=keepdims)
     weighted = td.sum(td.multiply(a, weights), axis=axis, keepdims=keepdims)
     return td.divide(weighted, td.sum(weights, axis=axis, keepdims=keepdims))
 
 
-def _plain_reduction(name):
-    def function(a, axis=None, *, keepdims=False):
+def _plain_reduction(name: str) -> None:
+    def function(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Any:
         return getattr(td, name)(a, axis=axis, keepdims=keepdims)
 
     implements(name)(function)
@@ -173,26 +240,44 @@ for _name in ("all", "any", "argmax", "argmin", "count_nonzero"):
     _plain_reduction(_name)
 
 
-def _flat(x, axis):
+def _flat(x: ArrayLike, axis: int | None) -> tuple[Array, int]:
     """(x, axis); where no axis is named, all elements in a row."""
     x = array_of(x)
     return (x.reshape(-1), 0) if axis is None else (x, axis)
 
 
 @implements("cumsum", "cumulative_sum")
-def _cumsum(a, axis=None, dtype=None, *, include_initial=False):
+def _cumsum(
+    a: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    *,
+    include_initial: bool = False,
+) -> Array:
     a, axis = _flat(a, axis)
     return td.cumulative_sum(a, axis=axis, dtype=dtype, include_initial=include_initial)
 
 
 @implements("cumprod", "cumulative_prod")
-def _cumprod(a, axis=None, dtype=None, *, include_initial=False):
+def _cumprod(
+    a: ArrayLike,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    *,
+    include_initial: bool = False,
+) -> Array:
     a, axis = _flat(a, axis)
     return td.cumulative_prod(a, axis=axis, dtype=dtype, include_initial=include_initial)
 
 
 @implements("diff")
-def _diff(a, n=1, axis=-1, prepend=None, append=None):
+def _diff(
+    a: ArrayLike,
+    n: int = 1,
+    axis: int = -1,
+    prepend: ArrayLike | None = None,
+    append: ArrayLike | None = None,
+) -> Array:
     given = {"prepend": prepend, "append": append}
     given = {name: array_of(value) for name, value in given.items() if value is not None}
     return td.diff(a, axis=axis, n=n, **given)
@@ -202,7 +287,7 @@ def _diff(a, n=1, axis=-1, prepend=None, append=None):
 
 
 @implements("dot")
-def _dot(a, b):
+def _dot(a: ArrayLike, b: ArrayLike) -> Array:
     a, b = array_of(a), array_of(b)
     if not a.ndim or not b.ndim:
         return td.multiply(a, b)
@@ -212,7 +297,7 @@ def _dot(a, b):
 
 
 @implements("inner")
-def _inner(a, b):
+def _inner(a: ArrayLike, b: ArrayLike) -> Array:
     a, b = array_of(a), array_of(b)
     if not a.ndim or not b.ndim:
         return td.multiply(a, b)
@@ -220,24 +305,25 @@ def _inner(a, b):
 
 
 @implements("vdot")
-def _vdot(a, b):
+def _vdot(a: ArrayLike, b: ArrayLike) -> Array:
     return td.vecdot(array_of(a).reshape(-1), array_of(b).reshape(-1))
 
 
 @implements("outer")
-def _outer(a, b):
+def _outer(a: ArrayLike, b: ArrayLike) -> Array:
     return td.multiply(array_of(a).reshape(-1, 1), array_of(b).reshape(1, -1))
 
 
 @implements("tensordot")
-def _tensordot(a, b, axes=2):
+def _tensordot(a: ArrayLike, b: ArrayLike, axes: _Axes = 2) -> Array:
     if not isinstance(axes, int):
-        axes = tuple((one,) if isinstance(one, int) else tuple(one) for one in axes)
+        axes1, axes2 = ((one,) if isinstance(one, int) else tuple(one) for one in axes)
+        return td.tensordot(a, b, axes=(axes1, axes2))
     return td.tensordot(a, b, axes=axes)
 
 
 @implements("einsum")
-def _einsum(subscripts, *operands, optimize=False):
+def _einsum(subscripts: str, *operands: ArrayLike, optimize: object = False) -> Array:
     return td.einsum(subscripts, *operands)
 
 
@@ -245,33 +331,33 @@ def _einsum(subscripts, *operands, optimize=False):
 
 
 @implements("shape")
-def _shape(a):
+def _shape(a: ArrayLike) -> Shape:
     return array_of(a).shape
 
 
 @implements("ndim")
-def _ndim(a):
+def _ndim(a: ArrayLike) -> int:
     return array_of(a).ndim
 
 
 @implements("size")
-def _size(a, axis=None):
+def _size(a: ArrayLike, axis: int | None = None) -> int:
     a = array_of(a)
     return a.size if axis is None else a.shape[axis]
 
 
 @implements("transpose", "permute_dims")
-def _transpose(a, axes=None):
+def _transpose(a: ArrayLike, axes: Sequence[int] | None = None) -> Array:
     return array_of(a).transpose(*(() if axes is None else axes))
 
 
 @implements("matrix_transpose")
-def _matrix_transpose(x, /):
+def _matrix_transpose(x: ArrayLike, /) -> Array:
     return array_of(x).mT
 
 
 @implements("swapaxes")
-def _swapaxes(a, axis1, axis2):
+def _swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
     a = array_of(a)
     order = list(range(a.ndim))
     order[axis1], order[axis2] = order[axis2], order[axis1]
@@ -279,27 +365,36 @@ def _swapaxes(a, axis1, axis2):
 
 
 @implements("moveaxis")
-def _moveaxis(a, source, destination):
+def _moveaxis(
+    a: ArrayLike, source: Axes, destination: Axes
+) -> Array:
     return td.moveaxis(a, source, destination)
 
 
 @implements("reshape")
-def _reshape(a, /, shape=None, newshape=None, *, copy=None):
+def _reshape(
+    a: ArrayLike,
+    /,
+    shape: ShapeLike | None = None,
+    newshape: ShapeLike | None = None,
+    *,
+    copy: bool | None = None,
+) -> Array:
     return td.reshape(a, newshape if shape is None else shape, copy=copy)
 
 
 @implements("ravel")
-def _ravel(a):
+def _ravel(a: ArrayLike) -> Array:
     return array_of(a).reshape(-1)
 
 
 @implements("expand_dims")
-def _expand_dims(a, axis):
+def _expand_dims(a: ArrayLike, axis: Axes) -> Array:
     return td.expand_dims(a, axis)
 
 
 @implements("squeeze")
-def _squeeze(a, axis=None):
+def _squeeze(a: ArrayLike, axis: Axis = None) -> Array:
     a = array_of(a)
     if axis is None:
         axis = tuple(i for i, extent in enumerate(a.shape) if extent == 1)
@@ -307,16 +402,16 @@ def _squeeze(a, axis=None):
 
 
 @implements("broadcast_to")
-def _broadcast_to(array, shape):
+def _broadcast_to(array: ArrayLike, shape: ShapeLike) -> Array:
     return td.broadcast_to(array, shape)
 
 
 @implements("broadcast_arrays")
-def _broadcast_arrays(*args):
+def _broadcast_arrays(*args: ArrayLike) -> list[Array]:
     return td.broadcast_arrays(*args)
 
 
-def _at_least(n, x):
+def _at_least(n: int, x: ArrayLike) -> Array:
     """Of n dimensions, as numpy adds them."""
     x = array_of(x)
     if x.ndim >= n:
@@ -327,8 +422,8 @@ def _at_least(n, x):
     return x.reshape((1,) * (n - x.ndim) + x.shape)
 
 
-def _at_least_function(n):
-    def function(*arys):
+def _at_least_function(n: int) -> None:
+    def function(*arys: ArrayLike) -> Array | list[Array]:
         made = [_at_least(n, x) for x in arys]
         return made[0] if len(made) == 1 else made
 
@@ -343,7 +438,9 @@ for _n in (1, 2, 3):
 
 
 @implements("concatenate", "concat")
-def _concatenate(arrays, axis=0, *, dtype=None):
+def _concatenate(
+    arrays: Iterable[ArrayLike], axis: int | None = 0, *, dtype: DTypeLike | None = None
+) -> Array:
     if axis is None:
         arrays, axis = [array_of(x).reshape(-1) for x in arrays], 0
     result = td.concat(tuple(arrays), axis=axis)
@@ -351,43 +448,43 @@ def _concatenate(arrays, axis=0, *, dtype=None):
 
 
 @implements("stack")
-def _stack(arrays, axis=0, *, dtype=None):
+def _stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dtype: DTypeLike | None = None) -> Array:
     result = td.stack(tuple(arrays), axis=axis)
     return result if dtype is None else result.astype(dtype)
 
 
 @implements("vstack", "row_stack")
-def _vstack(tup, *, dtype=None):
+def _vstack(tup: Iterable[ArrayLike], *, dtype: DTypeLike | None = None) -> Array:
     return _concatenate([_at_least(2, x) for x in tup], 0, dtype=dtype)
 
 
 @implements("hstack")
-def _hstack(tup, *, dtype=None):
+def _hstack(tup: Iterable[ArrayLike], *, dtype: DTypeLike | None = None) -> Array:
     parts = [_at_least(1, x) for x in tup]
     return _concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype=dtype)
 
 
 @implements("dstack")
-def _dstack(tup):
+def _dstack(tup: Iterable[ArrayLike]) -> Array:
     return _concatenate([_at_least(3, x) for x in tup], 2)
 
 
 @implements("column_stack")
-def _column_stack(tup):
+def _column_stack(tup: Iterable[ArrayLike]) -> Array:
     parts = [array_of(x) for x in tup]
     return _concatenate([x if x.ndim >= 2 else x.reshape(-1, 1) for x in parts], 1)
 
 
 @implements("append")
-def _append(arr, values, axis=None):
+def _append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
     return _concatenate((array_of(arr), array_of(values)), axis)
 
 
-def _bounds(length, sections, is_even):
+def _bounds(length: int, sections: int | Sequence[int], is_even: bool) -> list[int]:
     try:
-        n = operator.index(sections)
+        n = operator.index(sections)  # type: ignore[arg-type]  # this is the question
     except TypeError:
-        return [0, *sections, length]
+        return [0, *sections, length]  # type: ignore[misc]  # the answer
     if n <= 0:
         raise error("bad_arguments", f"split: {n} parts are none")
     if is_even and length % n:
@@ -399,7 +496,9 @@ def _bounds(length, sections, is_even):
     return bounds
 
 
-def _parts(x, sections, axis, is_even=True):
+def _parts(
+    x: ArrayLike, sections: int | Sequence[int], axis: int, is_even: bool = True
+) -> list[Array]:
     x = array_of(x)
     if not -x.ndim <= axis < x.ndim:
         raise error("bad_axis", f"split: shape {x.shape} has no axis {axis}")
@@ -409,27 +508,29 @@ def _parts(x, sections, axis, is_even=True):
 
 
 @implements("split")
-def _split(ary, indices_or_sections, axis=0):
+def _split(ary: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Array]:
     return _parts(ary, indices_or_sections, axis)
 
 
 @implements("array_split")
-def _array_split(ary, indices_or_sections, axis=0):
+def _array_split(
+    ary: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0
+) -> list[Array]:
     return _parts(ary, indices_or_sections, axis, False)
 
 
 @implements("vsplit")
-def _vsplit(ary, indices_or_sections):
+def _vsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Array]:
     return _parts(ary, indices_or_sections, 0)
 
 
 @implements("hsplit")
-def _hsplit(ary, indices_or_sections):
+def _hsplit(ary: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Array]:
     return _parts(ary, indices_or_sections, 0 if array_of(ary).ndim == 1 else 1)
 
 
 @implements("unstack")
-def _unstack(x, /, *, axis=0):
+def _unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
     return td.unstack(x, axis=axis)
 
 
@@ -437,47 +538,47 @@ def _unstack(x, /, *, axis=0):
 
 
 @implements("flip")
-def _flip(m, axis=None):
+def _flip(m: ArrayLike, axis: Axis = None) -> Array:
     return td.flip(m, axis=axis)
 
 
 @implements("flipud")
-def _flipud(m):
+def _flipud(m: ArrayLike) -> Array:
     return td.flip(m, axis=0)
 
 
 @implements("fliplr")
-def _fliplr(m):
+def _fliplr(m: ArrayLike) -> Array:
     return td.flip(m, axis=1)
 
 
 @implements("roll")
-def _roll(a, shift, axis=None):
+def _roll(a: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Array:
     return td.roll(a, shift, axis=axis)
 
 
 @implements("tile")
-def _tile(A, reps):  # noqa: N803, numpy's name
+def _tile(A: ArrayLike, reps: int | Sequence[int]) -> Array:  # noqa: N803, numpy's name
     return td.tile(A, (reps,) if isinstance(reps, int) else tuple(reps))
 
 
 @implements("repeat")
-def _repeat(a, repeats, axis=None):
+def _repeat(a: ArrayLike, repeats: ArrayLike, axis: int | None = None) -> Array:
     if not isinstance(repeats, (int, Operators)):
         repeats = array_of(repeats)
     return td.repeat(a, repeats, axis=axis)
 
 
 @implements("tril")
-def _tril(m, k=0):
+def _tril(m: ArrayLike, k: int = 0) -> Array:
     return td.tril(m, k=k)
 
 
 @implements("triu")
-def _triu(m, k=0):
+def _triu(m: ArrayLike, k: int = 0) -> Array:
     return td.triu(m, k=k)
 
 
 @implements("meshgrid")
-def _meshgrid(*xi, indexing="xy"):
+def _meshgrid(*xi: ArrayLike, indexing: Literal["xy", "ij"] = "xy") -> list[Array]:
     return td.meshgrid(*xi, indexing=indexing)

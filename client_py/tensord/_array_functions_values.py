@@ -4,17 +4,38 @@
 They enter the table of the module `_array_functions`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy
 
-from ._array_functions import _flat, implements, td
+import tensord as td
+
+from ._array_functions import _flat, implements
 from ._operators import Operators
 from ._ufuncs import array_of, floating, refused, store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Literal, TypeAlias
+
+    from ._array import Array
+    from ._types import ArrayLike, Device, DType, DTypeLike, NDArray, ShapeLike
+
+    _Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
 # ---- made ----
 
 
-def _like(name):
-    def function(a, dtype=None, *, shape=None, device=None):
+def _like(name: str) -> None:
+    def function(
+        a: ArrayLike,
+        dtype: DTypeLike | None = None,
+        *,
+        shape: ShapeLike | None = None,
+        device: Device = None,
+    ) -> Any:
         if shape is not None:
             plain = getattr(td, name.removesuffix("_like"))
             return plain(shape, dtype=array_of(a).dtype if dtype is None else dtype)
@@ -28,24 +49,33 @@ for _name in ("zeros_like", "ones_like", "empty_like"):
 
 
 @implements("full_like")
-def _full_like(a, fill_value, dtype=None, *, shape=None, device=None):
+def _full_like(
+    a: ArrayLike,
+    fill_value: complex,
+    dtype: DTypeLike | None = None,
+    *,
+    shape: ShapeLike | None = None,
+    device: Device = None,
+) -> Array:
     if shape is not None:
         return td.full(shape, fill_value, dtype=array_of(a).dtype if dtype is None else dtype)
     return td.full_like(array_of(a), fill_value, dtype=dtype, device=device)
 
 
 @implements("copy")
-def _copy(a):
+def _copy(a: ArrayLike) -> Array:
     return td.asarray(a, copy=True)
 
 
 @implements("astype")
-def _astype(x, dtype, /, *, copy=True, device=None):
+def _astype(
+    x: ArrayLike, dtype: DTypeLike, /, *, copy: bool = True, device: Device = None
+) -> Array:
     return td.astype(x, dtype, copy=copy, device=device)
 
 
 @implements("copyto")
-def _copyto(dst, src):
+def _copyto(dst: Array | NDArray, src: ArrayLike) -> None:
     if not isinstance(src, Operators) and numpy.ndim(src) == 0:
         src = numpy.asarray(src, numpy.result_type(dst.dtype, src))
     store(array_of(src), dst, "numpy.copyto")
@@ -54,27 +84,28 @@ def _copyto(dst, src):
 # ---- dtypes ----
 
 
-def _dtypes(xs):
+def _dtypes(xs: Iterable[Any]) -> list[Any]:
     return [x.dtype if isinstance(x, Operators) else x for x in xs]
 
 
 @implements("result_type")
-def _result_type(*arrays_and_dtypes):
+def _result_type(*arrays_and_dtypes: Any) -> DType:
     return numpy.result_type(*_dtypes(arrays_and_dtypes))
 
 
 @implements("can_cast")
-def _can_cast(from_, to, casting="safe"):
-    return numpy.can_cast(*_dtypes((from_, to)), casting)
+def _can_cast(from_: Any, to: Any, casting: _Casting = "safe") -> bool:
+    from_, to = _dtypes((from_, to))
+    return numpy.can_cast(from_, to, casting)
 
 
 @implements("iscomplexobj")
-def _iscomplexobj(x):
+def _iscomplexobj(x: Array) -> bool:
     return x.dtype.kind == "c"
 
 
 @implements("isrealobj")
-def _isrealobj(x):
+def _isrealobj(x: Array) -> bool:
     return x.dtype.kind != "c"
 
 
@@ -82,33 +113,41 @@ def _isrealobj(x):
 
 
 @implements("real")
-def _real(val):
+def _real(val: ArrayLike) -> Array:
     val = array_of(val)
     return td.real(val) if val.dtype.kind == "c" else val
 
 
 @implements("imag")
-def _imag(val):
+def _imag(val: ArrayLike) -> Array:
     val = array_of(val)
     return td.imag(val) if val.dtype.kind == "c" else td.zeros_like(val)
 
 
 @implements("angle")
-def _angle(z, deg=False):
+def _angle(z: ArrayLike, deg: bool = False) -> Array:
     z = floating(z)
     angle = td.atan2(_imag(z), _real(z))
     return angle * (180 / td.pi) if deg else angle
 
 
 @implements("clip")
-def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):
+def _clip(
+    a: ArrayLike,
+    a_min: ArrayLike | None = None,
+    a_max: ArrayLike | None = None,
+    *,
+    min: ArrayLike | None = None,
+    max: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+) -> Array:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     result = td.clip(array_of(a), low, high)
     return result if dtype is None else result.astype(dtype)
 
 
 @implements("round", "around", "round_")
-def _round(a, decimals=0):
+def _round(a: ArrayLike, decimals: int = 0) -> Array:
     a = array_of(a)
     if decimals == 0 or (decimals > 0 and a.dtype.kind in "biu"):
         return td.round(a) if a.dtype.kind in "fc" else a
@@ -120,16 +159,18 @@ def _round(a, decimals=0):
     return td.multiply(td.round(td.divide(a, scale)), scale)
 
 
-def _beside(a, b):
+def _beside(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
     """Two arrays to be compared; those of two clients are compared by the first one's."""
     a, b = array_of(a), array_of(b)
-    if None not in (a._client, b._client) and a._client is not b._client:
+    if a._client is not None and b._client is not None and a._client is not b._client:
         b = a._client.put(numpy.asarray(b))
     return a, b
 
 
 @implements("isclose")
-def _isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+def _isclose(
+    a: ArrayLike, b: ArrayLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
     a, b = _beside(a, b)
     b = floating(b)
     a = a.astype("float64") if a.dtype.kind == "b" else a
@@ -141,12 +182,14 @@ def _isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 
 @implements("allclose")
-def _allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+def _allclose(
+    a: ArrayLike, b: ArrayLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     return bool(td.all(_isclose(a, b, rtol, atol, equal_nan)))
 
 
 @implements("array_equal")
-def _array_equal(a1, a2, equal_nan=False):
+def _array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> bool:
     a1, a2 = _beside(a1, a2)
     if a1.shape != a2.shape:
         return False
@@ -159,7 +202,7 @@ def _array_equal(a1, a2, equal_nan=False):
 
 
 @implements("array_equiv")
-def _array_equiv(a1, a2):
+def _array_equiv(a1: ArrayLike, a2: ArrayLike) -> bool:
     a1, a2 = _beside(a1, a2)
     try:
         numpy.broadcast_shapes(a1.shape, a2.shape)
@@ -172,7 +215,9 @@ def _array_equiv(a1, a2):
 
 
 @implements("where")
-def _where(condition, x=None, y=None, /):
+def _where(
+    condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None = None, /
+) -> Array | tuple[Array, ...]:
     if x is None and y is None:
         return td.nonzero(array_of(condition))
     if x is None or y is None:
@@ -184,22 +229,24 @@ def _where(condition, x=None, y=None, /):
 
 
 @implements("nonzero")
-def _nonzero(a):
+def _nonzero(a: ArrayLike) -> tuple[Array, ...]:
     return td.nonzero(a)
 
 
 @implements("flatnonzero")
-def _flatnonzero(a):
+def _flatnonzero(a: ArrayLike) -> Array:
     return td.nonzero(array_of(a).reshape(-1))[0]
 
 
 @implements("argwhere")
-def _argwhere(a):
+def _argwhere(a: ArrayLike) -> Array:
     return td.stack(td.nonzero(a), axis=1)
 
 
 @implements("take")
-def _take(a, indices, axis=None, *, mode="raise"):
+def _take(
+    a: ArrayLike, indices: ArrayLike, axis: int | None = None, *, mode: str = "raise"
+) -> Array:
     if mode != "raise":
         raise refused("numpy.take: mode= other than 'raise' is not known here")
     a, axis = _flat(a, axis)
@@ -209,20 +256,25 @@ def _take(a, indices, axis=None, *, mode="raise"):
 
 
 @implements("take_along_axis")
-def _take_along_axis(arr, indices, axis=-1):
+def _take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> Array:
     arr, axis = _flat(arr, axis)
     return td.take_along_axis(arr, indices, axis=axis)
 
 
 @implements("compress")
-def _compress(condition, a, axis=None):
+def _compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None) -> Array:
     a, axis = _flat(a, axis)
     condition = numpy.asarray(condition)
     return td.take(a, numpy.flatnonzero(condition), axis=axis)
 
 
 @implements("searchsorted")
-def _searchsorted(a, v, side="left", sorter=None):
+def _searchsorted(
+    a: ArrayLike,
+    v: ArrayLike,
+    side: Literal["left", "right"] = "left",
+    sorter: ArrayLike | None = None,
+) -> Array:
     return td.searchsorted(a, v, side=side, sorter=sorter)
 
 
@@ -230,30 +282,41 @@ def _searchsorted(a, v, side="left", sorter=None):
 
 
 @implements("sort")
-def _sort(a, axis=-1, kind=None, *, stable=None):
+def _sort(
+    a: ArrayLike, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None
+) -> Array:
     a, axis = _flat(a, axis)
     return td.sort(a, axis=axis)
 
 
 @implements("argsort")
-def _argsort(a, axis=-1, kind=None, *, stable=None):
+def _argsort(
+    a: ArrayLike, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None
+) -> Array:
     a, axis = _flat(a, axis)
     return td.argsort(a, axis=axis)
 
 
 @implements("isin")
-def _isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+def _isin(
+    element: ArrayLike,
+    test_elements: ArrayLike,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    kind: str | None = None,
+) -> Array:
     return td.isin(element, test_elements, invert=invert)
 
 
-def _n_more_nans(values):
+def _n_more_nans(values: Array) -> int:
     """How many NaN there are behind the first one, at the end."""
     if values.dtype.kind not in "fc":
         return 0
     return max(int(td.count_nonzero(td.isnan(values))) - 1, 0)
 
 
-def _all_of_unique(ar, equal_nan):
+def _all_of_unique(ar: ArrayLike, equal_nan: bool) -> tuple[Array, Array, Array, Array]:
     values, index, inverse, counts = td.unique_all(ar)
     more = _n_more_nans(values) if equal_nan else 0
     if more:
@@ -266,8 +329,14 @@ def _all_of_unique(ar, equal_nan):
 
 @implements("unique")
 def _unique(
-    ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True
-):
+    ar: ArrayLike,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+) -> Array | tuple[Array, ...]:
     if axis is not None:
         raise refused("numpy.unique: axis= is not computed by tensord; give it numpy.asarray(x)")
     wishes = (return_index, return_inverse, return_counts)

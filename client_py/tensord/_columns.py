@@ -6,6 +6,10 @@ what becomes of them is said by whoever reads. Neither library is imported here;
 same methods will do.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy
 
 from ._csv import check_missing, filled_with
@@ -13,21 +17,34 @@ from ._default import default_client
 from ._dtypes import number_of
 from ._errors import classes, error
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, TypeVar
 
-def _missing_refused(what, n):
+    from ._array import Array
+    from ._client import Client
+    from ._csv import Missing
+    from ._errors import TensordError
+    from ._types import DType, NDArray
+
+    _T = TypeVar("_T")
+    _Name = TypeVar("_Name")
+
+
+def _missing_refused(what: str, n: int) -> TensordError:
     return error(
         "bad_arguments",
         f"{what} has {n} missing values; missing= says what becomes of those: 'nan', or a number",
     )
 
 
-def _check_column_policy(missing):
+def _check_column_policy(missing: object) -> None:
     check_missing(missing)
     if missing == "skip":
         raise error("bad_arguments", "missing='skip' is of rows; columns are read one by one")
 
 
-def _named(what, make):
+def _named(what: str, make: Callable[[], _T]) -> _T:
     """What make() yields; a dtype that is not kept is refused with the column's name."""
     try:
         return make()
@@ -38,15 +55,15 @@ def _named(what, make):
 # ---- Arrow ----
 
 
-def _numbers_of_chunk(chunk, missing):
+def _numbers_of_chunk(chunk: Any, missing: Missing) -> NDArray:
     """An ndarray of an Arrow array; over its memory where that has nothing missing, nor bits."""
     if chunk.null_count:
         chunk = chunk.fill_null(_fill_of(chunk, missing))
     return chunk.to_numpy(zero_copy_only=False)
 
 
-def _fill_of(chunk, missing):
-    if missing != "nan":
+def _fill_of(chunk: Any, missing: Missing) -> float:
+    if not isinstance(missing, str):
         return missing
     if str(chunk.type) not in ("float", "double"):
         raise error(
@@ -55,7 +72,7 @@ def _fill_of(chunk, missing):
     return float("nan")
 
 
-def _of_column(column, what, missing, client):
+def _of_column(column: Any, what: str, missing: Missing, client: Client) -> Array:
     if column.null_count and missing == "raise":
         raise _missing_refused(what, column.null_count)
     chunks = column.chunks if hasattr(column, "chunks") else [column]
@@ -72,7 +89,9 @@ def _of_column(column, what, missing, client):
     return made
 
 
-def from_arrow(data, *, missing="raise", client=None):
+def from_arrow(
+    data: Any, *, missing: Literal["raise", "nan"] | float = "raise", client: Client | None = None
+) -> Any:
     """Arrow's data as arrays: columns from memory, from IPC streams and files, from Parquet.
 
     Parameters
@@ -105,19 +124,21 @@ def from_arrow(data, *, missing="raise", client=None):
         level = tensord.from_arrow(table, missing="nan")["level"]
     """
     _check_column_policy(missing)
-    client = client or default_client()
+    to = client or default_client()
     if not hasattr(data, "column_names"):
         if hasattr(data, "null_count"):
-            return _of_column(data, "from_arrow: the array", missing, client)
-        return _named("from_arrow", lambda: client.put(data.to_numpy()))
+            return _of_column(data, "from_arrow: the array", missing, to)
+        return _named("from_arrow", lambda: to.put(data.to_numpy()))
     return _by_name(
         "from_arrow",
         data.column_names,
-        lambda i, what: _of_column(data.column(i), what, missing, client),
+        lambda i, what: _of_column(data.column(i), what, missing, to),
     )
 
 
-def _by_name(function, names, make):
+def _by_name(
+    function: str, names: Iterable[_Name], make: Callable[[int, str], Array]
+) -> dict[_Name, Array]:
     names = list(names)
     for name in names:
         if names.count(name) > 1:
@@ -128,10 +149,10 @@ def _by_name(function, names, make):
 # ---- pandas ----
 
 
-def _of_series(series, what, missing, client):
-    dtype = getattr(series.dtype, "numpy_dtype", None)  # of those with a mask
-    if dtype is None:
+def _of_series(series: Any, what: str, missing: Missing, client: Client) -> Array:
+    if not hasattr(series.dtype, "numpy_dtype"):
         return _named(what, lambda: client.put(series.to_numpy()))
+    dtype: DType = series.dtype.numpy_dtype  # of those with a mask
     _named(what, lambda: number_of(dtype))
     n_missing = int(series.isna().sum())
     if n_missing and missing == "raise":
@@ -142,7 +163,13 @@ def _of_series(series, what, missing, client):
     return client.put(series.to_numpy(dtype=dtype, **fill))
 
 
-def from_frame(frame, columns=None, *, missing="raise", client=None):
+def from_frame(
+    frame: Any,
+    columns: Iterable[Any] | None = None,
+    *,
+    missing: Literal["raise", "nan"] | float = "raise",
+    client: Client | None = None,
+) -> dict[Any, Array]:
     """Columns of a pandas DataFrame as arrays. (`asarray` makes one array of a whole frame.)
 
     Parameters
@@ -174,9 +201,9 @@ def from_frame(frame, columns=None, *, missing="raise", client=None):
     for name in wanted:
         if name not in names:
             raise error("bad_arguments", f"from_frame: there is no column {name!r}, but {names}")
-    client = client or default_client()
+    to = client or default_client()
     return _by_name(
         "from_frame",
         wanted,
-        lambda i, what: _of_series(frame.iloc[:, names.index(wanted[i])], what, missing, client),
+        lambda i, what: _of_series(frame.iloc[:, names.index(wanted[i])], what, missing, to),
     )

@@ -4,7 +4,10 @@
 Beyond the standard, dtypes may stand by position, and ``client`` says who computes.
 """
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -15,6 +18,13 @@ from ._functions import call
 from ._graph import Value, apply, unknown_shape
 from ._index import diagonal_of, integers_of
 from ._operands import Constant, as_operand, check_range
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._array import Array
+    from ._client import Client
+    from ._types import ArrayLike, Attrs, Device, DTypeLike, Operand, ShapeLike
 
 __all__ = [
     "arange",
@@ -31,7 +41,7 @@ __all__ = [
 ]
 
 
-def number(x):
+def number(x: Any) -> complex:
     """A plain int, float or complex, of whatever is one."""
     try:
         return operator.index(x)
@@ -44,20 +54,20 @@ def number(x):
     raise error("bad_arguments", f"{x!r} is no number")
 
 
-def _check_device(device):
+def _check_device(device: object) -> None:
     if device not in (None, "cpu"):
         raise error("bad_arguments", f"the only device is 'cpu', not {device!r}")
 
 
-def _dtype(dtype, default=FLOAT64):
+def _dtype(dtype: DTypeLike | None, default: int = FLOAT64) -> int:
     return default if dtype is None else number_of(dtype)
 
 
-def _is_integral(x):
+def _is_integral(x: object) -> bool:
     return isinstance(x, int) or isinstance(x, float) and x.is_integer()
 
 
-def check_fill(value, number):
+def check_fill(value: object, number: int) -> None:
     """Refuse a Python number that is not among those of a dtype."""
     if isinstance(value, int):
         check_range(value, number)
@@ -65,7 +75,13 @@ def check_fill(value, number):
         check_part("c", number)
 
 
-def zeros(shape, dtype=None, *, device=None, client=None):
+def zeros(
+    shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """A tensor of zeros.
 
     Parameters
@@ -81,18 +97,37 @@ def zeros(shape, dtype=None, *, device=None, client=None):
     return call("zeros", (), {"shape": integers_of(shape), "dtype": _dtype(dtype)}, client)
 
 
-def empty(shape, dtype=None, *, device=None, client=None):
+def empty(
+    shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """A tensor of any values, which are zeros here; parameters as for `zeros`."""
     return zeros(shape, dtype, device=device, client=client)
 
 
-def ones(shape, dtype=None, *, device=None, client=None):
+def ones(
+    shape: ShapeLike,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """A tensor of ones; parameters as for `zeros`."""
     _check_device(device)
     return call("ones", (), {"shape": integers_of(shape), "dtype": _dtype(dtype)}, client)
 
 
-def full(shape, fill_value, dtype=None, *, device=None, client=None):
+def full(
+    shape: ShapeLike,
+    fill_value: complex,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """A tensor of one value.
 
     Parameters
@@ -121,7 +156,7 @@ def full(shape, fill_value, dtype=None, *, device=None, client=None):
     return call("full", (), attrs, client)
 
 
-def _axes_by_stride(x):
+def _axes_by_stride(x: Operand) -> list[int]:
     """The axes of an operand, the slowest first: the order in which numpy's copies lie, too."""
     x = x._operand()
     if isinstance(x, Value):
@@ -130,28 +165,31 @@ def _axes_by_stride(x):
     return sorted(range(len(strides)), key=lambda axis: -abs(strides[axis]))
 
 
-def _make_like(op, x, dtype, device, **attrs):
+def _make_like(
+    op: str, x: ArrayLike | Operand, dtype: DTypeLike | None, device: Device, **attrs: object
+) -> Array:
     """What an operation makes, of the shape of x, with its axes in the order in which x lies.
 
     How a value of a program will lie is not known; of one, the operation becomes a part of its
     program.
     """
     _check_device(device)
-    x = as_operand(x)
-    attrs["dtype"] = _dtype(dtype, x._number)
-    if isinstance(x, Value):
-        if None in x.shape:
+    like = as_operand(x)
+    attrs["dtype"] = _dtype(dtype, like._number)
+    if isinstance(like, Value):
+        if None in like.shape:
             raise unknown_shape(op)
-        return apply(op, (), {"shape": x.shape, **attrs}, beside=(x,))
-    client = client_of((x,))
-    axes = _axes_by_stride(x)
+        made: Array = apply(op, (), {"shape": like.shape, **attrs}, beside=(like,))
+        return made
+    client = client_of((like,))
+    axes = _axes_by_stride(like)
     if axes == list(range(len(axes))):
-        return call(op, (), {"shape": x.shape, **attrs}, client)
-    made = call(op, (), {"shape": tuple([x.shape[axis] for axis in axes]), **attrs}, client)
+        return call(op, (), {"shape": like.shape, **attrs}, client)
+    made = call(op, (), {"shape": tuple([like.shape[axis] for axis in axes]), **attrs}, client)
     return made.permute_dims(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def zeros_like(x, /, *, dtype=None, device=None):
+def zeros_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Device = None) -> Array:
     """As `zeros`, of the shape of x, of its dtype unless another is given, and lying as x does.
 
     Parameters
@@ -170,29 +208,40 @@ def zeros_like(x, /, *, dtype=None, device=None):
     return _make_like("zeros", x, dtype, device)
 
 
-def empty_like(x, /, *, dtype=None, device=None):
+def empty_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Device = None) -> Array:
     """As `empty`, of the shape of x; parameters as for `zeros_like`."""
     return zeros_like(x, dtype=dtype, device=device)
 
 
-def ones_like(x, /, *, dtype=None, device=None):
+def ones_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Device = None) -> Array:
     """As `ones`, of the shape of x; parameters as for `zeros_like`."""
     return _make_like("ones", x, dtype, device)
 
 
-def full_like(x, /, fill_value, *, dtype=None, device=None):
+def full_like(
+    x: ArrayLike, /, fill_value: complex, *, dtype: DTypeLike | None = None, device: Device = None
+) -> Array:
     """As `full`, of the shape of x; the other parameters as for `zeros_like`.
 
     Parameters
     ----------
     fill_value : bool, int, float or complex
     """
-    x, value = as_operand(x), number(fill_value)
-    check_fill(value, _dtype(dtype, x._number))
-    return _make_like("full", x, dtype, device, value=value)
+    like, value = as_operand(x), number(fill_value)
+    check_fill(value, _dtype(dtype, like._number))
+    return _make_like("full", like, dtype, device, value=value)
 
 
-def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None):
+def arange(
+    start: float,
+    /,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """Numbers from start on, step apart, before stop.
 
     Parameters
@@ -207,7 +256,7 @@ def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None)
     _check_device(device)
     if stop is None:
         start, stop = 0, start
-    numbers = tuple(map(number, (start, stop, step)))
+    numbers: tuple[Any, ...] = tuple(map(number, (start, stop, step)))
     own = _dtype(dtype, FLOAT64 if any(isinstance(x, float) for x in numbers) else INT64)
     if KINDS[own] in "iu" and all(map(_is_integral, numbers)):  # 1e3 is an integer
         numbers = tuple(map(int, numbers))
@@ -217,7 +266,17 @@ def arange(start, /, stop=None, step=1, dtype=None, *, device=None, client=None)
     return call("astype", (call("arange", (), attrs, client),), {"dtype": own})
 
 
-def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, client=None):
+def linspace(
+    start: complex,
+    stop: complex,
+    /,
+    num: int,
+    *,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    endpoint: bool = True,
+    client: Client | None = None,
+) -> Array:
     """Numbers from start to stop, equally spaced.
 
     Parameters
@@ -241,17 +300,26 @@ def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True, cli
     _check_device(device)
     numbers = number(start), number(stop), operator.index(num)
     own = COMPLEX128 if any(isinstance(x, complex) for x in numbers) else FLOAT64
-    attrs = {"range": numbers, "dtype": _dtype(dtype, own)}
+    to = _dtype(dtype, own)
+    attrs: Attrs = {"range": numbers, "dtype": to}
     if not endpoint:
         attrs["endpoint"] = False
-    to = attrs["dtype"]
     if KINDS[to] not in "iu":
         return call("linspace", (), attrs, client)
     down = call("floor", (call("linspace", (), {**attrs, "dtype": FLOAT64}, client),))
     return call("astype", (down,), {"dtype": to})
 
 
-def eye(n_rows, n_cols=None, /, k=0, dtype=None, *, device=None, client=None):
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """A matrix with ones on its diagonal k, else zeros.
 
     Parameters

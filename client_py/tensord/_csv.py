@@ -5,19 +5,34 @@ A batch holds its numbers eight bytes each, a column at a time, and nothing of w
 it: what does not fit into memory passes through it.
 """
 
+from __future__ import annotations
+
 import array
 import csv
 import os
+from typing import TYPE_CHECKING
 
 import numpy
 
 from ._errors import error
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from os import PathLike
+    from typing import IO, Literal, TypeAlias
+
+    from ._errors import TensordError
+    from ._types import NDArray
+
+    Missing: TypeAlias = Literal["raise", "nan", "skip"] | float
+    Columns: TypeAlias = dict[str, NDArray]
+    _Batch: TypeAlias = list[array.array[float]]
+
 #: what stands in a field for a value that is missing, beside nothing at all
 MISSING = frozenset(("", "NA", "N/A", "NULL", "null", "None"))
 
 
-def check_missing(missing):
+def check_missing(missing: object) -> None:
     """Refuse what is no policy for missing values."""
     if not isinstance(missing, (int, float)) and missing not in ("raise", "nan", "skip"):
         raise error(
@@ -25,41 +40,43 @@ def check_missing(missing):
         )
 
 
-def filled_with(missing):
-    """What stands for a missing value."""
-    return float("nan") if missing == "nan" else missing
+def filled_with(missing: Missing) -> float:
+    """What stands for a missing value; where none does, a NaN, too."""
+    return float("nan") if isinstance(missing, str) else missing
 
 
 class _Table:
     """What is read of a file: which columns, and what becomes of what is missing."""
 
-    def __init__(self, where, header, columns, missing):
+    def __init__(
+        self, where: str, header: list[str], columns: Sequence[str] | None, missing: Missing
+    ) -> None:
         self.where = where
         self.header = header
         self.wanted = _find_columns(where, header, columns)
         self.policy = missing
         self.fill = filled_with(missing)
 
-    def new_batch(self):
+    def new_batch(self) -> _Batch:
         return [array.array("d") for _ in self.wanted]
 
-    def named(self, batch):
+    def named(self, batch: _Batch) -> Columns:
         """A dict of ndarrays over what was read."""
         return {
             self.header[column]: numpy.frombuffer(values, numpy.float64)
             for column, values in zip(self.wanted, batch)
         }
 
-    def add(self, batch, number, row):
+    def add(self, batch: _Batch, number: int, row: list[str]) -> None:
         """Add the numbers of a row, or nothing at all."""
         if len(row) != len(self.header):
             raise self._ragged(number, row)
         values = [self._value(number, column, row[column].strip()) for column in self.wanted]
         if None not in values:
             for column, value in zip(batch, values):
-                column.append(value)
+                column.append(value)  # type: ignore[arg-type]  # None is not among them
 
-    def _value(self, number, column, field):
+    def _value(self, number: int, column: int, field: str) -> float | None:
         """None: the row is left out."""
         place = f"{self.where}: row {number}, column {self.header[column]!r}"
         if field in MISSING:
@@ -77,7 +94,7 @@ class _Table:
             pass
         raise error("bad_file", f"{place}: {field!r} is no number") from None
 
-    def _ragged(self, number, row):
+    def _ragged(self, number: int, row: list[str]) -> TensordError:
         n, wanted = len(row), len(self.header)
         if n < wanted:
             what = f"column {self.header[n]!r} is missing"
@@ -88,7 +105,7 @@ class _Table:
         )
 
 
-def _find_columns(where, header, columns):
+def _find_columns(where: str, header: list[str], columns: Sequence[str] | None) -> list[int]:
     for name in header:
         if header.count(name) > 1:
             raise error("bad_file", f"{where}: row 1 has column {name!r} twice")
@@ -102,7 +119,14 @@ def _find_columns(where, header, columns):
     return [header.index(name) for name in columns]
 
 
-def _batches(where, file, columns, n_rows, missing, delimiter):
+def _batches(
+    where: str,
+    file: IO[str],
+    columns: Sequence[str] | None,
+    n_rows: int | None,
+    missing: Missing,
+    delimiter: str,
+) -> Iterator[Columns]:
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     try:
         header = next(reader, None)
@@ -124,18 +148,30 @@ def _batches(where, file, columns, n_rows, missing, delimiter):
         raise error("bad_file", f"{where}: row {reader.line_num}: {problem}") from None
 
 
-def _read(path, columns, n_rows, missing, delimiter):
+def _read(
+    path: str | PathLike[str],
+    columns: Sequence[str] | None,
+    n_rows: int | None,
+    missing: Missing,
+    delimiter: str,
+) -> Iterator[Columns]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         yield from _batches(os.fspath(path), file, columns, n_rows, missing, delimiter)
 
 
-def _check(missing, delimiter):
+def _check(missing: object, delimiter: object) -> None:
     check_missing(missing)
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise error("bad_arguments", f"delimiter is one character, not {delimiter!r}")
 
 
-def read_csv(path, columns=None, *, missing="raise", delimiter=","):
+def read_csv(
+    path: str | PathLike[str],
+    columns: Sequence[str] | None = None,
+    *,
+    missing: Missing = "raise",
+    delimiter: str = ",",
+) -> Columns:
     """Columns of numbers from a CSV file whose first row names them.
 
     Parameters
@@ -173,7 +209,14 @@ def read_csv(path, columns=None, *, missing="raise", delimiter=","):
     return table
 
 
-def csv_batches(path, columns=None, *, n_rows=100_000, missing="raise", delimiter=","):
+def csv_batches(
+    path: str | PathLike[str],
+    columns: Sequence[str] | None = None,
+    *,
+    n_rows: int = 100_000,
+    missing: Missing = "raise",
+    delimiter: str = ",",
+) -> Iterator[Columns]:
     """The same as `read_csv` in batches: no more of the file is in memory than one of them.
 
     Parameters

@@ -6,8 +6,11 @@ contraction is one matmul: labels that both have and that stay are its stack, th
 and that go are summed, the others are its rows and columns.
 """
 
+from __future__ import annotations
+
 import math
 import string
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -16,8 +19,18 @@ from ._errors import error
 from ._functions import call
 from ._products import diagonal_of, sum_of_products
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence, Set
+    from typing import TypeAlias
 
-def einsum(subscripts, /, *operands):
+    from ._array import Array
+    from ._errors import TensordError
+    from ._types import ArrayLike
+
+    _Term: TypeAlias = tuple[str, Array]
+
+
+def einsum(subscripts: str, /, *operands: ArrayLike) -> Array:
     """Sums of products over named axes, as numpy's.
 
     Parameters
@@ -51,14 +64,14 @@ def einsum(subscripts, /, *operands):
     return compose(lambda *values: _einsum(subscripts, values), *operands)
 
 
-def _refuse(message):
+def _refuse(message: str) -> TensordError:
     return error("bad_arguments", f"einsum: {message}")
 
 
 # ---- the string ----
 
 
-def _parse(subscripts, operands):
+def _parse(subscripts: str, operands: Sequence[Array]) -> tuple[list[str], str]:
     """Labels of each operand, and of the result; Greek ones are what ``...`` stands for."""
     text = "".join(subscripts.split())
     left, arrow, right = text.partition("->")
@@ -82,7 +95,7 @@ def _parse(subscripts, operands):
     return labels, result
 
 
-def _n_more(word, x):
+def _n_more(word: str, x: Array) -> int:
     """How many axes of x ``...`` stands for."""
     letters = word.replace("...", "", 1)
     if not set(letters) <= set(string.ascii_letters):
@@ -96,8 +109,8 @@ def _n_more(word, x):
     return n
 
 
-def _extents(labels, operands):
-    extents = {}
+def _extents(labels: Iterable[str], operands: Iterable[Array]) -> dict[str, int]:
+    extents: dict[str, int] = {}
     for word, x in zip(labels, operands):
         for label, extent in zip(word, x.shape):
             known = extents.setdefault(label, extent)
@@ -113,11 +126,11 @@ def _extents(labels, operands):
 # ---- one operand ----
 
 
-def _permute(word, x, order):
+def _permute(word: str, x: Array, order: str) -> Array:
     return x if word == order else x.permute_dims([word.index(label) for label in order])
 
 
-def _diagonals(word, x):
+def _diagonals(word: str, x: Array) -> _Term:
     """Each label once: repeated ones walk along a diagonal."""
     for label in dict.fromkeys(word):
         while word.count(label) > 1:
@@ -129,7 +142,7 @@ def _diagonals(word, x):
     return word, x
 
 
-def _diagonal(x):
+def _diagonal(x: Array) -> Array:
     """The main diagonal of the last two axes; an axis of extent 1 broadcasts."""
     *lead, m, n = x.shape
     if m != n and 1 in (m, n):
@@ -139,7 +152,7 @@ def _diagonal(x):
     return diagonal_of(x, 0)
 
 
-def _sum_out(word, x, kept):
+def _sum_out(word: str, x: Array, kept: Set[str]) -> _Term:
     """Without the labels that are not kept."""
     axes = tuple(i for i, label in enumerate(word) if label not in kept)
     if not axes:
@@ -148,7 +161,7 @@ def _sum_out(word, x, kept):
     return "".join(label for label in word if label in kept), total
 
 
-def _drop_ones(word, x, extents):
+def _drop_ones(word: str, x: Array, extents: Mapping[str, int]) -> _Term:
     """Without axes of extent 1 where another operand is longer: they broadcast."""
     keep = [i for i, label in enumerate(word) if x.shape[i] == extents[label]]
     if len(keep) == len(word):
@@ -159,7 +172,7 @@ def _drop_ones(word, x, extents):
 # ---- two operands ----
 
 
-def _aligned(word, x, result):
+def _aligned(word: str, x: Array, result: str) -> Array:
     """x with an axis for each label of the result, 1 long where it has none."""
     order = "".join(label for label in result if label in word)
     shape = iter(_permute(word, x, order).shape)
@@ -167,7 +180,7 @@ def _aligned(word, x, result):
     return _permute(word, x, order).reshape(full)
 
 
-def _contract(a, x, b, y, kept):
+def _contract(a: str, x: Array, b: str, y: Array, kept: Set[str]) -> _Term:
     """Labels and value of the product of two operands, summed over all labels that are not kept."""
     a, x = _sum_out(a, x, kept | set(b))
     b, y = _sum_out(b, y, kept | set(a))
@@ -192,7 +205,7 @@ def _contract(a, x, b, y, kept):
     return result, call("matmul", (x, y)).reshape((*lead, *row_shape, *column_shape))
 
 
-def _path(labels, result, extents):
+def _path(labels: Sequence[str], result: str, extents: Mapping[str, int]) -> list[tuple[int, ...]]:
     """Which operands to contract, step by step."""
     if len(labels) < 3:
         return [tuple(range(len(labels)))]
@@ -205,7 +218,7 @@ def _path(labels, result, extents):
     return path[1:]
 
 
-def _einsum(subscripts, operands):
+def _einsum(subscripts: str, operands: Sequence[Array]) -> Array:
     if not operands:
         raise _refuse("no operand is given")
     labels, result = _parse(subscripts, operands)

@@ -5,14 +5,25 @@ Operands are tensors, values of programs, arrays and Python numbers; a number ta
 what it meets, where its kind fits (NumPy 2's rule). Shapes broadcast.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy
 
+from ._array import array_of
 from ._dtypes import BOOL
 from ._errors import TensordError
-from ._functions import _named, call, array_of
+from ._functions import _named, call
 from ._operands import as_operand, as_operands, fits
 from ._operators import Operators
 from ._traceback import cut, cuts
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._array import Array
+    from ._types import ArrayLike, Binary, Operand, Unary
 
 _OPERANDS_DOC = """{doc}
 
@@ -23,9 +34,9 @@ _OPERANDS_DOC = """{doc}
     """
 
 
-def _unary(op, doc):
+def _unary(op: str, doc: str) -> Unary:
     @cuts
-    def function(x, /):
+    def function(x: ArrayLike, /) -> Any:
         try:
             return call(op, (x,))
         except TensordError as problem:
@@ -34,9 +45,9 @@ def _unary(op, doc):
     return _named(function, op, _OPERANDS_DOC.format(doc=doc, names="x", shapes="Of any shape."))
 
 
-def _binary(op, doc):
+def _binary(op: str, doc: str) -> Binary:
     @cuts
-    def function(x1, x2, /):
+    def function(x1: ArrayLike, x2: ArrayLike, /) -> Any:
         try:
             return call(op, (x1, x2))
         except TensordError as problem:
@@ -71,7 +82,7 @@ exp = _unary("exp", "e ** x; integers and bool compute as float64.")
 log = _unary("log", "Natural logarithm; integers and bool compute as float64.")
 
 
-def positive(x, /):
+def positive(x: ArrayLike, /) -> Array:
     """+x, which is a copy.
 
     Parameters
@@ -81,7 +92,7 @@ def positive(x, /):
     return array_of(x)._copy()
 
 
-def clip(x, /, min=None, max=None):
+def clip(x: ArrayLike, /, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Array:
     """Values within bounds: minimum(maximum(x, min), max); NaN in any of them is kept.
 
     Parameters
@@ -108,13 +119,12 @@ def clip(x, /, min=None, max=None):
         max = None
     if min is None:
         return array_of(x)._copy() if max is None else call("minimum", (operand, max))
-    x = operand
     if max is None:
-        return call("maximum", (x, min))
-    return call("clip", (x, min, max))
+        return call("maximum", (operand, min))
+    return call("clip", (operand, min, max))
 
 
-def _is_beyond(bound, x, sign):
+def _is_beyond(bound: object, x: Operand, sign: int) -> bool:
     return type(bound) is int and bound * sign > 0 and not fits(bound, x._number)
 
 
@@ -167,7 +177,7 @@ conj = _unary("conj", "The complex conjugate; real numbers stay.")
 # choice
 
 
-def where(condition, x1, x2, /):
+def where(condition: ArrayLike, x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """x1 where the condition holds, else x2.
 
     Parameters
@@ -176,15 +186,15 @@ def where(condition, x1, x2, /):
         Of any dtype: it holds where it is not 0.
     x1, x2 : array_like, Value or number
     """
-    x1, x2 = as_operands((x1, x2))
-    return call("where", (_holds(condition), x1, x2))
+    operands = as_operands((x1, x2))
+    return call("where", (_holds(condition), *operands))
 
 
-def _holds(condition):
+def _holds(condition: ArrayLike) -> Operand:
     """The condition as an operand of bool."""
     operand = as_operand(condition)
     if operand._number == BOOL:
         return operand
     if isinstance(operand, Operators):
         return not_equal(operand, 0)
-    return as_operand(numpy.not_equal(condition, 0))
+    return as_operand(numpy.asarray(condition) != 0)

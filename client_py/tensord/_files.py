@@ -4,11 +4,14 @@
 What is written appears under its name when it is complete, or not at all.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import secrets
 import zipfile
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -16,10 +19,19 @@ from ._array import Array
 from ._dtypes import native_array
 from ._errors import error
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+    from typing import IO
+
+    from ._types import ArrayLike, NDArray
+
 _ZIP = b"PK\x03\x04", b"PK\x05\x06"  # the second: without members
 
 
-def open_arrays(path, name=None):
+def open_arrays(
+    path: str | PathLike[str], name: str | None = None
+) -> NDArray | Iterator[tuple[str, NDArray]]:
     """What `Client.load` stores under a name: the array of an ``.npy`` file, mapped; of an ``.npz``
     file, for which there is no name, (its own name, array) of each, one after the other.
     """
@@ -43,7 +55,7 @@ def open_arrays(path, name=None):
         raise error("bad_file", f"{where}: {problem}") from None
 
 
-def _members(path, where):
+def _members(path: str | PathLike[str], where: str) -> Iterator[tuple[str, NDArray]]:
     try:
         with numpy.load(path, allow_pickle=False) as file:
             for name in file.files:
@@ -56,7 +68,7 @@ def _members(path, where):
 
 
 @contextlib.contextmanager
-def _complete(path, suffix):
+def _complete(path: str | PathLike[str], suffix: str) -> Iterator[IO[bytes]]:
     """A file to be written, which gets the name at the end of the block."""
     path = os.fspath(path)
     if not path.endswith(suffix):
@@ -74,11 +86,11 @@ def _complete(path, suffix):
         raise
 
 
-def _ndarray(x):
+def _ndarray(x: ArrayLike) -> NDArray:
     return numpy.asarray(x) if isinstance(x, Array) else native_array(x)[0]
 
 
-def save(file, x):
+def save(file: str | PathLike[str] | IO[bytes], x: ArrayLike) -> None:
     """Write an array to an ``.npy`` file, from its memory, without a copy.
 
     Parameters
@@ -106,7 +118,12 @@ def save(file, x):
         numpy.save(to, array, allow_pickle=False)
 
 
-def savez(file, *arrays, compress=False, **named):
+def savez(
+    file: str | PathLike[str] | IO[bytes],
+    *arrays: ArrayLike,
+    compress: bool = False,
+    **named: ArrayLike,
+) -> None:
     """Write arrays to an ``.npz`` file, each under a name.
 
     Parameters
@@ -133,11 +150,11 @@ def savez(file, *arrays, compress=False, **named):
     >>> tensord.load(path)["b"]
     Array([1., 1.], shape=(2,), dtype=float64, 16 bytes)
     """
-    members = {f"arr_{i}": array for i, array in enumerate(arrays)}
+    given = {f"arr_{i}": array for i, array in enumerate(arrays)}
     for name in named:
-        if name in members:
+        if name in given:
             raise error("bad_arguments", f"savez: two arrays are named {name!r}")
-    members = {name: _ndarray(array) for name, array in (members | named).items()}
+    members = {name: _ndarray(array) for name, array in (given | named).items()}
     write = numpy.savez_compressed if compress else numpy.savez
     with contextlib.nullcontext(file) if hasattr(file, "write") else _complete(file, ".npz") as to:
         write(to, **members)

@@ -5,13 +5,39 @@ Operands are tensors, values of programs, arrays and Python numbers; where no te
 the default client computes.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ._array import array_of, compute
 from ._graph import Value, apply
 from ._index import integers_of
 from ._operands import as_operands
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Protocol, TypeVar
 
-def call(op, args, attrs=None, client=None):
+    from ._array import Array
+    from ._client import Client
+    from ._types import ArrayLike, Attrs, Function, ShapeLike
+
+    _Results = TypeVar("_Results", covariant=True)
+
+    class _Call(Protocol[_Results]):
+        def __call__(
+            self,
+            op: str,
+            args: tuple[Any, ...],
+            attrs: Attrs | None = None,
+            client: Client | None = None,
+        ) -> _Results:
+            ...
+
+
+def _call(
+    op: str, args: tuple[Any, ...], attrs: Attrs | None = None, client: Client | None = None
+) -> Any:
     """The results of an operation: values if one is among the operands, else arrays."""
     args = as_operands(args, op)
     if any(isinstance(arg, Value) for arg in args):
@@ -19,14 +45,20 @@ def call(op, args, attrs=None, client=None):
     return compute(op, args, attrs, client)
 
 
-def _named(function, op, doc):
+#: The same function, for operations with one result and for those with several. Hints of functions
+#: speak of arrays only: a value of a program is one as far as they can tell.
+call: _Call[Array] = _call
+call_several: _Call[tuple[Array, ...]] = _call
+
+
+def _named(function: Function, op: str, doc: str) -> Function:
     function.__name__ = function.__qualname__ = op
     function.__module__ = "tensord"
     function.__doc__ = doc
     return function
 
 
-def matmul(x1, x2, /):
+def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """Matrix product, with numpy's rules for vectors and stacks.
 
     Parameters
@@ -38,7 +70,7 @@ def matmul(x1, x2, /):
     return call("matmul", (x1, x2))
 
 
-def permute_dims(x, /, axes):
+def permute_dims(x: ArrayLike, /, axes: Sequence[int]) -> Array:
     """The axes in another order. A view of a tensor.
 
     Parameters
@@ -54,7 +86,7 @@ def permute_dims(x, /, axes):
     return array_of(x).permute_dims(axes)
 
 
-def broadcast_to(x, /, shape):
+def broadcast_to(x: ArrayLike, /, shape: ShapeLike) -> Array:
     """A view of x repeated to a shape, by numpy's rule; not to be written.
 
     Parameters

@@ -5,8 +5,11 @@ JSON knows no NaN and no infinity, so they are written as the strings "nan", "in
 complex number is a list of its two parts; a reader knows by the dtype.
 """
 
+from __future__ import annotations
+
 import json
 import math
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -15,10 +18,18 @@ from ._dtypes import DTYPES, NAMES, number_of
 from ._errors import error
 from ._native import NDIM_MAX
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import IO, Any
+
+    from ._array import Array
+    from ._client import Client
+    from ._types import ArrayLike, DType, DTypeLike, NDArray
+
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     """What stands in JSON for an element, or for a list of them."""
     if isinstance(value, list):
         return [_plain(part) for part in value]
@@ -29,7 +40,7 @@ def _plain(value):
     return value
 
 
-def to_json(x, *, nested=False):
+def to_json(x: ArrayLike, *, nested: bool = False) -> str:
     """The elements of an array as JSON text.
 
     Parameters
@@ -60,7 +71,7 @@ def to_json(x, *, nested=False):
     return json.dumps({"shape": list(array.shape), "dtype": name, "data": data})
 
 
-def _number_of_json(value, is_complex, place):
+def _number_of_json(value: object, is_complex: bool, place: tuple[int, ...]) -> complex:
     """The number that stands for an element; null is a NaN."""
     if is_complex and isinstance(value, list) and len(value) == 2:
         return complex(*(_number_of_json(part, False, place) for part in value))
@@ -73,7 +84,9 @@ def _number_of_json(value, is_complex, place):
     raise error("bad_file", f"from_json: element {list(place)} is no number: {json.dumps(value)}")
 
 
-def _elements(value, shape, is_complex, place=()):
+def _elements(
+    value: object, shape: Sequence[int], is_complex: bool, place: tuple[int, ...] = ()
+) -> Iterator[complex]:
     """Yields the elements of nested lists of a shape, in order."""
     if len(place) == len(shape):
         yield _number_of_json(value, is_complex, place)
@@ -88,7 +101,7 @@ def _elements(value, shape, is_complex, place=()):
         yield from _elements(part, shape, is_complex, (*place, i))
 
 
-def _shape_of(value, is_complex):
+def _shape_of(value: object, is_complex: bool) -> list[int]:
     shape = []
     while isinstance(value, list):
         if is_complex and len(value) == 2 and not isinstance(value[0], list):
@@ -102,7 +115,7 @@ def _shape_of(value, is_complex):
     return shape
 
 
-def _array_of_object(record, number):
+def _array_of_object(record: dict[str, Any], number: int | None) -> NDArray:
     missing = {"shape", "data"} - record.keys()
     if missing:
         raise error(
@@ -122,7 +135,7 @@ def _array_of_object(record, number):
     return _array(data, [size], number).reshape(shape)
 
 
-def _array(value, shape, number):
+def _array(value: object, shape: Sequence[int] | None, number: int | None) -> NDArray:
     is_complex = number is not None and DTYPES[number].kind == "c"
     if shape is None:
         shape = _shape_of(value, is_complex)
@@ -140,7 +153,7 @@ def _array(value, shape, number):
     return made.reshape(shape)
 
 
-def _check_integers(elements, dtype):
+def _check_integers(elements: Iterable[Any], dtype: DType) -> None:
     """NaN and fractions are not cut to integers in silence."""
     for place, value in enumerate(elements):
         if isinstance(value, float) and not value.is_integer():
@@ -154,7 +167,12 @@ def _check_integers(elements, dtype):
             )
 
 
-def from_json(source, *, dtype=None, client=None):
+def from_json(
+    source: str | bytes | IO[str] | IO[bytes],
+    *,
+    dtype: DTypeLike | None = None,
+    client: Client | None = None,
+) -> Array:
     """An array of JSON: of what `to_json` writes, in either form.
 
     Parameters

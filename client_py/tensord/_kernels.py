@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: MIT
 """User kernels: operations that somebody added to the daemon."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from . import _msgpack
 from ._dtypes import NAMES
 from ._errors import error
 from ._array import compute
 from ._graph import Value, apply
 from ._operands import as_operand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._client import Client
+    from ._types import ArrayLike, Operand, Shape, Type
 
 
 class UserKernel:
@@ -20,7 +31,7 @@ class UserKernel:
         As the kernel's author wrote them.
     """
 
-    def __init__(self, client, name):
+    def __init__(self, client: Client, name: str) -> None:
         rows = [row for row in client.ops() if row["name"] == f"user.{name}"]
         if not rows:
             raise error("unknown_op", f"the daemon has no user kernel {name!r}")
@@ -28,12 +39,13 @@ class UserKernel:
         self.name = name
         self.version, self.doc, self.signature = row["version"], row["doc"], row["signature"]
         self._client = client
-        self._types = {}  # of arguments -> of results
+        #: of arguments -> of results
+        self._types: dict[tuple[tuple[str, Shape], ...], tuple[Type, ...]] = {}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<tensord.UserKernel {self.name}{self.signature}>"
 
-    def __call__(self, *args):
+    def __call__(self, *args: ArrayLike) -> Any:
         """Apply it.
 
         Parameters
@@ -51,13 +63,13 @@ class UserKernel:
         ShapeError
             The shapes do not match its signature.
         """
-        args = tuple(map(as_operand, args))
-        op, types = f"user.{self.name}", self._infer(args)
-        if any(isinstance(arg, Value) for arg in args):
-            return apply(op, args, types)
-        return compute(op, args, types, self._client)
+        operands = tuple(map(as_operand, args))
+        op, types = f"user.{self.name}", self._infer(operands)
+        if any(isinstance(operand, Value) for operand in operands):
+            return apply(op, operands, types)
+        return compute(op, operands, types, self._client)
 
-    def _infer(self, args):
+    def _infer(self, args: Sequence[Operand]) -> tuple[Type, ...]:
         key = tuple((NAMES[arg._number], tuple(arg.shape)) for arg in args)
         if key not in self._types:
             inputs = [{"dtype": dtype, "shape": shape} for dtype, shape in key]

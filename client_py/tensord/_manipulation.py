@@ -4,15 +4,19 @@
 Names and signatures are those of the Python array API standard; `assign` stands beside it.
 """
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
+from ._array import array_of
 from . import _native
 from ._compose import compose
 from ._errors import error
 from ._elementwise import not_equal, subtract, where
-from ._functions import call, array_of
+from ._functions import call
 from ._graph import Value, value_of
 from ._index import (
     Advanced,
@@ -24,8 +28,17 @@ from ._index import (
     is_mask_of_all,
     is_void_mask,
 )
-from ._operands import as_operand, as_operands, exact_integers
+from ._operands import Constant, as_operand, as_operands, exact_integers
 from ._operators import Operators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Literal, TypeAlias
+
+    from ._array import Array
+    from ._types import ArrayLike, Axes, Axis, Key, Operand
+
+    _Item: TypeAlias = int | slice | None
 
 __all__ = [
     "assign",
@@ -49,15 +62,16 @@ __all__ = [
 ]
 
 
-def arrays_of(xs):
+def arrays_of(xs: Iterable[ArrayLike]) -> list[Array]:
     """The same of several: arrays become tensors of the client that the tensors belong to."""
-    xs = list(map(as_operand, xs))
-    if any(isinstance(x, Value) for x in xs):
-        return [*map(value_of, xs)]
-    return list(map(array_of, xs))
+    operands: list[Any] = [as_operand(x) for x in xs]
+    if any(isinstance(x, Value) for x in operands):
+        values: list[Any] = [*map(value_of, operands)]
+        return values
+    return list(map(array_of, operands))
 
 
-def _key(ndim, axis, item):
+def _key(ndim: int, axis: int, item: _Item) -> tuple[_Item, ...]:
     """The key that indexes one axis."""
     return (slice(None),) * axis + (item,) + (slice(None),) * (ndim - axis - 1)
 
@@ -65,7 +79,7 @@ def _key(ndim, axis, item):
 # ---- views ----
 
 
-def expand_dims(x, /, axis):
+def expand_dims(x: ArrayLike, /, axis: Axes) -> Array:
     """A new axis of extent 1.
 
     Parameters
@@ -84,7 +98,7 @@ def expand_dims(x, /, axis):
     return x[tuple(None if i in axes else slice(None) for i in range(x.ndim + n_new))]
 
 
-def squeeze(x, /, axis):
+def squeeze(x: ArrayLike, /, axis: Axes) -> Array:
     """Without axes of extent 1.
 
     Parameters
@@ -106,7 +120,7 @@ def squeeze(x, /, axis):
     return x[(*(0 if i in axes else slice(None) for i in range(x.ndim)), ...)]  # a view
 
 
-def flip(x, /, *, axis=None):
+def flip(x: ArrayLike, /, *, axis: Axis = None) -> Array:
     """The elements in reverse order along axes. A view of a tensor.
 
     Parameters
@@ -120,7 +134,9 @@ def flip(x, /, *, axis=None):
     return x[(*(slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)), ...)]
 
 
-def moveaxis(x, source, destination, /):
+def moveaxis(
+    x: ArrayLike, source: Axes, destination: Axes, /
+) -> Array:
     """Axes moved to other positions, the others in their order. A view of a tensor.
 
     Parameters
@@ -130,17 +146,17 @@ def moveaxis(x, source, destination, /):
         As many of the one as of the other.
     """
     x = array_of(x)
-    source = axes_of("moveaxis", source, x.ndim)
-    destination = axes_of("moveaxis", destination, x.ndim)
-    if len(source) != len(destination):
-        raise error("bad_axis", f"moveaxis: {len(source)} axes to {len(destination)} positions")
-    order = [i for i in range(x.ndim) if i not in source]
-    for to, axis in sorted(zip(destination, source)):
+    axes = axes_of("moveaxis", source, x.ndim)
+    places = axes_of("moveaxis", destination, x.ndim)
+    if len(axes) != len(places):
+        raise error("bad_axis", f"moveaxis: {len(axes)} axes to {len(places)} positions")
+    order = [i for i in range(x.ndim) if i not in axes]
+    for to, axis in sorted(zip(places, axes)):
         order.insert(to, axis)
     return x.permute_dims(order)
 
 
-def broadcast_arrays(*arrays):
+def broadcast_arrays(*arrays: ArrayLike) -> list[Array]:
     """Views of the arrays, repeated to the shape that they have together.
 
     Parameters
@@ -151,16 +167,16 @@ def broadcast_arrays(*arrays):
     -------
     list of Array or Value
     """
-    arrays = arrays_of(arrays)
+    xs = arrays_of(arrays)
     try:
-        shape = numpy.broadcast_shapes(*(x.shape for x in arrays))
+        shape = numpy.broadcast_shapes(*(x.shape for x in xs))
     except ValueError:
-        shapes = ", ".join(str(x.shape) for x in arrays)
+        shapes = ", ".join(str(x.shape) for x in xs)
         raise error("shape_mismatch", f"broadcast_arrays: {shapes} do not broadcast") from None
-    return [x._broadcast(shape) for x in arrays]
+    return [x._broadcast(shape) for x in xs]
 
 
-def meshgrid(*arrays, indexing="xy"):
+def meshgrid(*arrays: ArrayLike, indexing: Literal["xy", "ij"] = "xy") -> list[Array]:
     """Coordinates of a grid; repeated without memory until they are written.
 
     Parameters
@@ -176,24 +192,24 @@ def meshgrid(*arrays, indexing="xy"):
     """
     if indexing not in ("xy", "ij"):
         raise error("bad_arguments", f"indexing is 'xy' or 'ij', not {indexing!r}")
-    arrays = arrays_of(arrays)
-    for x in arrays:
+    xs = arrays_of(arrays)
+    for x in xs:
         if x.ndim > 1:
             raise error("shape_mismatch", f"meshgrid: shape {x.shape} has more than one dimension")
-    n = len(arrays)
+    n = len(xs)
     order = list(range(n))
     if indexing == "xy" and n > 1:
         order[:2] = 1, 0
-    shape = tuple(arrays[i].size for i in order)
+    shape = tuple(xs[i].size for i in order)
     return [
         expand_dims(x[None] if x.ndim == 0 else x, axis=tuple(k for k in range(n) if order[k] != i))
         ._broadcast(shape)
         ._copy()
-        for i, x in enumerate(arrays)
+        for i, x in enumerate(xs)
     ]
 
 
-def unstack(x, /, *, axis=0):
+def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The parts of an array along an axis, as views.
 
     Parameters
@@ -213,7 +229,7 @@ def unstack(x, /, *, axis=0):
 # ---- copies ----
 
 
-def concat(arrays, /, *, axis=0):
+def concat(arrays: Iterable[ArrayLike], /, *, axis: int | None = 0) -> Array:
     """Arrays one behind the other.
 
     Parameters
@@ -232,15 +248,14 @@ def concat(arrays, /, *, axis=0):
         raise error("bad_arguments", "concat: there is nothing to put together")
     if axis is None:
         arrays = tuple(x.reshape(-1) for x in arrays_of(arrays))
-        axis = 0
-    arrays = as_operands(arrays)
-    axis = operator.index(axis)
-    if len(arrays) <= _native.ARGS_MAX:
-        return call("concat", arrays, {"axes": (axis,)})
-    return compose(lambda *parts: _concat_many(parts, axis), *arrays)
+    operands = as_operands(arrays)
+    along = 0 if axis is None else operator.index(axis)
+    if len(operands) <= _native.ARGS_MAX:
+        return call("concat", operands, {"axes": (along,)})
+    return compose(lambda *parts: _concat_many(parts, along), *operands)
 
 
-def _concat_many(arrays, axis):
+def _concat_many(arrays: Sequence[Array], axis: int) -> Array:
     n = _native.ARGS_MAX
     while len(arrays) > 1:
         groups = [arrays[i : i + n] for i in range(0, len(arrays), n)]
@@ -248,7 +263,7 @@ def _concat_many(arrays, axis):
     return arrays[0]
 
 
-def stack(arrays, /, *, axis=0):
+def stack(arrays: Iterable[ArrayLike], /, *, axis: int = 0) -> Array:
     """Arrays beside one another, along a new axis.
 
     Parameters
@@ -258,14 +273,14 @@ def stack(arrays, /, *, axis=0):
     axis : int
         Where the new axis stands in the result.
     """
-    arrays = arrays_of(arrays)
-    for x in arrays:
-        if x.shape != arrays[0].shape:
-            raise error("shape_mismatch", f"stack: shapes {arrays[0].shape} and {x.shape} differ")
-    return concat([expand_dims(x, axis) for x in arrays], axis=axis)
+    xs = arrays_of(arrays)
+    for x in xs:
+        if x.shape != xs[0].shape:
+            raise error("shape_mismatch", f"stack: shapes {xs[0].shape} and {x.shape} differ")
+    return concat([expand_dims(x, axis) for x in xs], axis=axis)
 
 
-def roll(x, /, shift, *, axis=None):
+def roll(x: ArrayLike, /, shift: int | Sequence[int], *, axis: Axis = None) -> Array:
     """The elements moved on along axes; what leaves at the end comes in at the begin.
 
     Parameters
@@ -278,7 +293,8 @@ def roll(x, /, shift, *, axis=None):
     x = array_of(x)
     if axis is None:
         if x.ndim != 1:
-            return compose(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(x.shape), x)
+            shape = x.shape
+            return compose(lambda v: roll(v.reshape(-1), shift, axis=0).reshape(shape), x)
         axis = 0
     axes = [axis_of("roll", i, x.ndim) for i in integers_of(axis)]
     shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
@@ -286,20 +302,20 @@ def roll(x, /, shift, *, axis=None):
         axes *= len(shifts)
     if len(axes) != len(shifts):
         raise error("bad_arguments", f"roll: {len(shifts)} shifts for {len(axes)} axes")
-    total = {}
+    total: dict[int, int] = {}
     for i, n in zip(axes, shifts):
         total[i] = (total.get(i, 0) + operator.index(n)) % max(x.shape[i], 1)
     total = {i: n for i, n in total.items() if n}
     return _rolled(x, total) if total else x._copy()
 
 
-def _rolled(x, total):
+def _rolled(x: Array, total: Mapping[int, int]) -> Array:
     if len(total) > 1:
         return compose(lambda v: _rolled_each(v, total), x)
     return _rolled_each(x, total)
 
 
-def _rolled_each(x, total):
+def _rolled_each(x: Array, total: Mapping[int, int]) -> Array:
     for axis, n in total.items():
         at = x.shape[axis] - n
         parts = x[_key(x.ndim, axis, slice(at, None))], x[_key(x.ndim, axis, slice(None, at))]
@@ -307,7 +323,7 @@ def _rolled_each(x, total):
     return x
 
 
-def repeat(x, repeats, /, *, axis=None):
+def repeat(x: ArrayLike, repeats: ArrayLike, /, *, axis: int | None = None) -> Array:
     """Each element, or each part along an axis, several times.
 
     Parameters
@@ -341,7 +357,7 @@ def repeat(x, repeats, /, *, axis=None):
     return many._broadcast(shape).reshape(result)._copy()
 
 
-def tile(x, repetitions, /):
+def tile(x: ArrayLike, repetitions: int | Sequence[int], /) -> Array:
     """The array several times along its axes.
 
     Parameters
@@ -368,8 +384,9 @@ def tile(x, repetitions, /):
     return _tiled(x, counts) if axes else x._copy()
 
 
-def _tiled(x, counts):
-    key, shape, result = [], [], []
+def _tiled(x: Array, counts: Sequence[int]) -> Array:
+    key: list[_Item] = []
+    shape, result = [], []
     for extent, n in zip(x.shape, counts):
         if n != 1:
             key.append(None)
@@ -380,7 +397,7 @@ def _tiled(x, counts):
     return x[tuple(key)]._broadcast(tuple(shape)).reshape(tuple(result))._copy()
 
 
-def tril(x, /, *, k=0):
+def tril(x: ArrayLike, /, *, k: int = 0) -> Array:
     """On and below a diagonal of the last two axes the array, else zero.
 
     Parameters
@@ -392,12 +409,20 @@ def tril(x, /, *, k=0):
     return call("tril", (x,), {"k": diagonal_of(k)})
 
 
-def triu(x, /, *, k=0):
+def triu(x: ArrayLike, /, *, k: int = 0) -> Array:
     """On and above a diagonal of the last two axes the array, else zero; see `tril`."""
     return call("triu", (x,), {"k": diagonal_of(k)})
 
 
-def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
+def diff(
+    x: ArrayLike,
+    /,
+    *,
+    axis: int = -1,
+    n: int = 1,
+    prepend: ArrayLike | None = None,
+    append: ArrayLike | None = None,
+) -> Array:
     """Differences of neighbours along an axis; of bool: whether they differ.
 
     Parameters
@@ -416,30 +441,30 @@ def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
         raise error("bad_value", f"diff: {n} times is less than none")
     if n == 0:
         return x._copy()
-    around = [as_operand(part, x._number) for part in (prepend, append) if part is not None]
-    if not around and n == 1:
+    ends = [as_operand(part, x._number) for part in (prepend, append) if part is not None]
+    if not ends and n == 1:
         return _differences(x, axis)
 
-    def build(x, *around):
-        around = [_as_end(part, x, axis) for part in around]
-        before = around[:1] if prepend is not None else []
-        behind = around[len(before) :]
-        if around:
+    def build(x: Array, *around: Array) -> Array:
+        ends = [_as_end(part, x, axis) for part in around]
+        before = ends[:1] if prepend is not None else []
+        behind = ends[len(before) :]
+        if ends:
             x = concat([*before, x, *behind], axis=axis)
         for _ in range(n):
             x = _differences(x, axis)
         return x
 
-    return compose(build, x, *around)
+    return compose(build, x, *ends)
 
 
-def _as_end(part, x, axis):
+def _as_end(part: Array, x: Array, axis: int) -> Array:
     if part.shape:
         return part
     return part._broadcast(x.shape[:axis] + (1,) + x.shape[axis + 1 :])
 
 
-def _differences(x, axis):
+def _differences(x: Array, axis: int) -> Array:
     later, earlier = x[_key(x.ndim, axis, slice(1, None))], x[_key(x.ndim, axis, slice(None, -1))]
     return (not_equal if x.dtype.kind == "b" else subtract)(later, earlier)
 
@@ -447,7 +472,7 @@ def _differences(x, axis):
 # ---- indices ----
 
 
-def take(x, indices, /, *, axis=None):
+def take(x: ArrayLike, indices: ArrayLike, /, *, axis: int | None = None) -> Array:
     """Elements, or parts along an axis, by their numbers.
 
     Parameters
@@ -471,7 +496,7 @@ def take(x, indices, /, *, axis=None):
     return call("take", (x, indices), {"axes": (operator.index(axis),)})
 
 
-def take_along_axis(x, indices, /, *, axis=-1):
+def take_along_axis(x: ArrayLike, indices: ArrayLike, /, *, axis: int = -1) -> Array:
     """Along an axis, at every place of the others, what the indices there say.
 
     Parameters
@@ -489,7 +514,7 @@ def take_along_axis(x, indices, /, *, axis=-1):
     return call("take_along_axis", (x, indices), {"axes": (operator.index(axis),)})
 
 
-def assign(x, key, value, /):
+def assign(x: ArrayLike, key: Key, value: ArrayLike, /) -> Array:
     """The array as it is after ``x[key] = value``; x itself stays as it is.
 
     Parameters
@@ -516,52 +541,54 @@ def assign(x, key, value, /):
     """
     x = array_of(x)
     if is_mask_of_all(key):
-        mask = key if isinstance(key, Operators) else numpy.asarray(key)
-        return assign(x[None], mask[None], value)[0]
-    value = as_operand(exact_integers(value, x._number), x._number)
+        of_all = key if isinstance(key, Operators) else numpy.asarray(key)
+        return assign(x[None], of_all[None], value)[0]
+    operand = as_operand(exact_integers(value, x._number), x._number)
     advanced = Advanced.of(x.shape, key)
     if advanced is None:
-        return _assign_part(x, Index(x.shape, key), value)
+        return _assign_part(x, Index(x.shape, key), operand)
     if advanced.mask is not None:
         mask = as_operand(advanced.mask)
         if is_void_mask(mask.shape, x.shape):
             return x
-        if len(value.shape) <= max(len(x.shape) - len(mask.shape), 0):
-            return _assign_mask(x, mask, value)
+        if len(operand.shape) <= max(len(x.shape) - len(mask.shape), 0):
+            return _assign_mask(x, mask, operand)
         advanced = Advanced.of_mask(x.shape, advanced.mask)
+    axes, basic = advanced.axes, advanced.basic
     if advanced.is_whole:
-        return call("put", (x, value, *advanced.indices), {"axes": advanced.axes})
+        return call("put", (x, operand, *advanced.indices), {"axes": axes})
 
-    def build(x, value, *indices):
-        part = call("put", (x[advanced.basic], value, *indices), {"axes": advanced.axes})
-        return _assign_part(x, Index(x.shape, advanced.basic), part)
+    def build(x: Array, value: Array, *indices: Array) -> Array:
+        part = call("put", (x[basic], value, *indices), {"axes": axes})
+        return _assign_part(x, Index(x.shape, basic), part)
 
-    return compose(build, x, value, *advanced.indices)
+    return compose(build, x, operand, *advanced.indices)
 
 
-def fill(x, value):
+def fill(x: Array, value: ArrayLike) -> Value:
     """What ``x[...] = value`` makes of x, as a value of a program; x is not read."""
-    value = as_operand(value, x._number)
-    if value.shape:
-        value = _aligned(value, Index(x.shape, ...))
-    return value_of(value).astype(x.dtype)._broadcast(x.shape)
+    operand = as_operand(value, x._number)
+    if operand.shape:
+        operand = _aligned(operand, Index(x.shape, ...))
+    return value_of(operand).astype(x.dtype)._broadcast(x.shape)
 
 
-def _assign_part(x, index, value):
+def _assign_part(x: Array, index: Index, value: Operand) -> Array:
     attrs = {"start": index.start, "shape": index.count, "step": index.step}
     if value.shape:
         value = _aligned(value, index)
     return call("assign", (x, value), attrs)
 
 
-def _aligned(value, index):
+def _aligned(value: Operand, index: Index) -> Operand:
     """With an axis for each that was indexed, without those that None made."""
-    if not isinstance(value, Operators):
+    if isinstance(value, Constant):
         return as_operand(_aligned_array(value.array, index))
-    return _aligned_array(value, index)
+    aligned: Operand = _aligned_array(value, index)
+    return aligned
 
 
-def _aligned_array(value, index):
+def _aligned_array(value: Any, index: Index) -> Any:
     while value.ndim > len(index.axes) and value.shape[0] == 1:
         value = value[0]
     if value.ndim > len(index.axes):
@@ -570,7 +597,7 @@ def _aligned_array(value, index):
         )
     lead = len(index.axes) - value.ndim
     items = {axis: place for place, axis in enumerate(index.axes) if axis is not None}
-    key = [None] * len(index.count)
+    key: list[_Item] = [None] * len(index.count)
     for axis, place in items.items():
         if place >= lead:
             key[axis] = slice(None)
@@ -582,10 +609,10 @@ def _aligned_array(value, index):
     return value[tuple(0 if is_new else slice(None) for is_new in new)][tuple(key)]
 
 
-def _assign_mask(x, mask, value):
+def _assign_mask(x: Array, mask: Operand, value: Operand) -> Array:
     n_beside = x.ndim - len(mask.shape)
 
-    def build(x, mask, value):
+    def build(x: Array, mask: Array, value: Array) -> Array:
         mask = mask[(...,) + (None,) * n_beside]
         return where(mask, value.astype(x.dtype), x)
 

@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Norms of vectors and matrices, as compositions."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from ._compose import compose
 from ._errors import error
 from ._functions import call
 
+if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
 
-def _floating(x):
+    from ._array import Array
+    from ._types import ArrayLike, Axis
+
+    _Order: TypeAlias = float | Literal["fro", "nuc"]
+
+
+def _floating(x: Array) -> Array:
     return x if x.dtype.kind in "fc" else x.astype("float64")
 
 
-def _abs(x):
+def _abs(x: Array) -> Array:
     return call("abs", (x,))
 
 
-def _sum_of_squares(x, axis, keepdims):
+def _sum_of_squares(x: Array, axis: Axis, keepdims: bool) -> Array:
     """Squares of absolute values, without the root that a complex one takes."""
     if x.dtype.kind == "c":
         re, im = call("real", (x,)), call("imag", (x,))
@@ -24,14 +35,16 @@ def _sum_of_squares(x, axis, keepdims):
     return (x * x).sum(axis=axis, keepdims=keepdims)
 
 
-def _reduced(x, reduce, axis, keepdims):
+def _reduced(x: Array, reduce: str, axis: Axis, keepdims: bool) -> Array:
     """Of absolute values; the largest of none is 0, as their sum is."""
     if reduce == "max" and 0 in x.shape:
         reduce = "sum"
     return getattr(x, reduce)(axis=axis, keepdims=keepdims)
 
 
-def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
+def vector_norm(
+    x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2
+) -> Array:
     """Norm of vectors.
 
     Parameters
@@ -46,7 +59,7 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
         nothing; -inf: the smallest; 0: how many are not zero.
     """
 
-    def function(x):
+    def function(x: Array) -> Array:
         x = _floating(x)
         if ord == math.inf:
             return _reduced(_abs(x), "max", axis, keepdims)
@@ -65,10 +78,15 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     return compose(function, x)
 
 
-_BY_SUMS = {1: (-2, "max"), -1: (-2, "min"), math.inf: (-1, "max"), -math.inf: (-1, "min")}
+_BY_SUMS: dict[object, tuple[int, str]] = {
+    1: (-2, "max"),
+    -1: (-2, "min"),
+    math.inf: (-1, "max"),
+    -math.inf: (-1, "min"),
+}
 
 
-def matrix_norm(x, /, *, keepdims=False, ord="fro"):
+def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: _Order = "fro") -> Array:
     """Norm of matrices, in the last two dimensions.
 
     Parameters
@@ -82,7 +100,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
         smallest singular value. The largest of none is 0.
     """
 
-    def function(x):
+    def function(x: Array) -> Array:
         if x.ndim < 2:
             raise error("shape_mismatch", f"matrix_norm: shape {x.shape} is not that of a matrix")
         x = _floating(x)

@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: MIT
 """Searching, by the names of the Python array API standard."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ._errors import error
 from ._functions import call
 from ._graph import Value
 from ._manipulation import take
 
+if TYPE_CHECKING:
+    from typing import Literal
 
-def nonzero(x, /):
+    from ._array import Array
+    from ._types import ArrayLike
+
+
+def nonzero(x: ArrayLike, /) -> tuple[Array, ...]:
     """Indices of the elements that are not zero.
 
     Parameters
@@ -39,7 +49,14 @@ def nonzero(x, /):
     return tuple(rows[axis] for axis in range(rows.shape[0]))
 
 
-def searchsorted(x1, x2, /, *, side="left", sorter=None):
+def searchsorted(
+    x1: ArrayLike,
+    x2: ArrayLike,
+    /,
+    *,
+    side: Literal["left", "right"] = "left",
+    sorter: ArrayLike | None = None,
+) -> Array:
     """Where in x1 each element of x2 belongs, so that x1 stays in order.
 
     Parameters

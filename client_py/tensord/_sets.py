@@ -1,22 +1,42 @@
 # SPDX-License-Identifier: MIT
 """Sets, by the names of the Python array API standard."""
 
-import collections
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._elementwise import equal
-from ._functions import call
+from ._functions import call, call_several
 
-UniqueAllResult = collections.namedtuple(
-    "UniqueAllResult", "values indices inverse_indices counts"
-)
-UniqueAllResult.__doc__ = "What `unique_all` yields, as tensors."
-UniqueCountsResult = collections.namedtuple("UniqueCountsResult", "values counts")
-UniqueCountsResult.__doc__ = "What `unique_counts` yields, as tensors."
-UniqueInverseResult = collections.namedtuple("UniqueInverseResult", "values inverse_indices")
-UniqueInverseResult.__doc__ = "What `unique_inverse` yields, as tensors."
+if TYPE_CHECKING:
+    from ._array import Array
+    from ._types import ArrayLike
 
 
-def unique_values(x, /):
+class UniqueAllResult(NamedTuple):
+    """What `unique_all` yields."""
+
+    values: Array
+    indices: Array
+    inverse_indices: Array
+    counts: Array
+
+
+class UniqueCountsResult(NamedTuple):
+    """What `unique_counts` yields."""
+
+    values: Array
+    counts: Array
+
+
+class UniqueInverseResult(NamedTuple):
+    """What `unique_inverse` yields."""
+
+    values: Array
+    inverse_indices: Array
+
+
+def unique_values(x: ArrayLike, /) -> Array:
     """The distinct elements, in ascending order.
 
     Parameters
@@ -34,22 +54,22 @@ def unique_values(x, /):
     return call("unique_values", (x,))
 
 
-def unique_counts(x, /):
+def unique_counts(x: ArrayLike, /) -> UniqueCountsResult:
     """The distinct elements, and how often each occurs; see `unique_values`."""
-    return UniqueCountsResult(*call("unique_counts", (x,)))
+    return UniqueCountsResult(*call_several("unique_counts", (x,)))
 
 
-def unique_inverse(x, /):
+def unique_inverse(x: ArrayLike, /) -> UniqueInverseResult:
     """The distinct elements, and in x's shape which of them each is; see `unique_values`."""
-    return UniqueInverseResult(*call("unique_inverse", (x,)))
+    return UniqueInverseResult(*call_several("unique_inverse", (x,)))
 
 
-def unique_all(x, /):
+def unique_all(x: ArrayLike, /) -> UniqueAllResult:
     """The distinct elements, where each is first, inverse and counts; see `unique_values`."""
-    return UniqueAllResult(*call("unique_all", (x,)))
+    return UniqueAllResult(*call_several("unique_all", (x,)))
 
 
-def isin(x1, x2, /, *, invert=False):
+def isin(x1: ArrayLike, x2: ArrayLike, /, *, invert: bool = False) -> Array:
     """For each element of x1, whether it is among those of x2; NaN never is.
 
     Parameters

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
 """Sorting, by the names of the Python array API standard; `topk` stands beside it."""
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
-from ._functions import call
+from ._functions import call, call_several
+
+if TYPE_CHECKING:
+    from ._array import Array
+    from ._types import ArrayLike, Attrs
 
 
-def _attrs(axis, descending):
+def _attrs(axis: int, descending: bool) -> Attrs:
     return {"axes": (operator.index(axis),), "descending": bool(descending)}
 
 
-def sort(x, /, *, axis=-1, descending=False, stable=True):
+def sort(
+    x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Array:
     """The elements in order along an axis.
 
     Parameters
@@ -39,7 +48,9 @@ def sort(x, /, *, axis=-1, descending=False, stable=True):
     return call("sort", (x,), _attrs(axis, descending))
 
 
-def argsort(x, /, *, axis=-1, descending=False, stable=True):
+def argsort(
+    x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Array:
     """Indices (int64) that sort along an axis; parameters as for `sort`.
 
     Examples
@@ -51,7 +62,7 @@ def argsort(x, /, *, axis=-1, descending=False, stable=True):
     return call("argsort", (x,), _attrs(axis, descending))
 
 
-def topk(x, k, /, *, axis=-1, largest=True):
+def topk(x: ArrayLike, k: int, /, *, axis: int = -1, largest: bool = True) -> tuple[Array, Array]:
     """The first k elements of `sort` along an axis, and their indices.
 
     Parameters
@@ -74,4 +85,6 @@ def topk(x, k, /, *, axis=-1, largest=True):
     >>> [x.tolist() for x in tensord.topk([3, 1, 2], 2)]
     [[3, 2], [0, 2]]
     """
-    return call("topk", (x,), {**_attrs(axis, largest), "k": operator.index(k)})
+    attrs = {**_attrs(axis, largest), "k": operator.index(k)}
+    values, indices = call_several("topk", (x,), attrs)
+    return values, indices

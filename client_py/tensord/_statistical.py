@@ -5,13 +5,71 @@ Operands are tensors, values of programs, or what numpy makes an array of. `segm
 beside the standard.
 """
 
-import operator
+from __future__ import annotations
 
+import operator
+from typing import TYPE_CHECKING
+
+from ._array import array_of
 from ._compose import compose
-from ._dtypes import number_of
+from ._dtypes import DTYPES, number_of
 from ._errors import error
-from ._functions import _named, call, array_of
+from ._functions import _named, call
 from ._operators import reduction_attrs
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ._array import Array
+    from ._types import ArrayLike, Attrs, Axis, DTypeLike
+
+    class Reduction(Protocol):
+        def __call__(
+            self, x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False
+        ) -> Array:
+            ...
+
+    class Search(Protocol):
+        def __call__(
+            self, x: ArrayLike, /, *, axis: int | None = None, keepdims: bool = False
+        ) -> Array:
+            ...
+
+    class Sum(Protocol):
+        def __call__(
+            self,
+            x: ArrayLike,
+            /,
+            *,
+            axis: Axis = None,
+            dtype: DTypeLike | None = None,
+            keepdims: bool = False,
+        ) -> Array:
+            ...
+
+    class Variance(Protocol):
+        def __call__(
+            self,
+            x: ArrayLike,
+            /,
+            *,
+            axis: Axis = None,
+            correction: float = 0.0,
+            keepdims: bool = False,
+        ) -> Array:
+            ...
+
+    class Scan(Protocol):
+        def __call__(
+            self,
+            x: ArrayLike,
+            /,
+            *,
+            axis: int | None = None,
+            dtype: DTypeLike | None = None,
+            include_initial: bool = False,
+        ) -> Array:
+            ...
 
 __all__ = [
     "all",
@@ -42,8 +100,8 @@ _DTYPE = """dtype : str or numpy.dtype, optional
         What elements are cast to before, and the dtype of the result."""
 
 
-def _reduction(op, doc, axis_doc=_AXIS):
-    def function(x, /, *, axis=None, keepdims=False):
+def _reduction(op: str, doc: str, axis_doc: str = _AXIS) -> Reduction:
+    def function(x: ArrayLike, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         return call(op, (array_of(x),), reduction_attrs(axis, keepdims))
 
     return _named(
@@ -66,25 +124,32 @@ min = _reduction("min", "Smallest element; NaN if any is NaN; refused for nothin
 any = _reduction("any", "Is any element not 0? False of nothing.")
 all = _reduction("all", "Is no element 0? True of nothing.")
 count_nonzero = _reduction("count_nonzero", "How many elements are not 0, as int64.")
-argmax = _reduction(
+argmax: Search = _reduction(
     "argmax", "Index of the first NaN, else of the first of the largest elements.", _ONE_AXIS
 )
-argmin = _reduction(
+argmin: Search = _reduction(
     "argmin", "Index of the first NaN, else of the first of the smallest elements.", _ONE_AXIS
 )
 
 
-def _through(op, x, attrs, dtype):
+def _through(op: str, x: ArrayLike, attrs: Attrs, dtype: DTypeLike | None) -> Array:
     """The operation on the elements cast to a dtype, with results of it."""
     x = array_of(x)
     if dtype is None:
         return call(op, (x,), attrs)
-    number_of(dtype)
-    return compose(lambda x: call(op, (x.astype(dtype),), attrs).astype(dtype), x)
+    to = DTYPES[number_of(dtype)]
+    return compose(lambda x: call(op, (x.astype(to),), attrs).astype(to), x)
 
 
-def _sum(op, doc):
-    def function(x, /, *, axis=None, dtype=None, keepdims=False):
+def _sum(op: str, doc: str) -> Sum:
+    def function(
+        x: ArrayLike,
+        /,
+        *,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        keepdims: bool = False,
+    ) -> Array:
         return _through(op, x, reduction_attrs(axis, keepdims), dtype)
 
     return _named(
@@ -108,8 +173,10 @@ sum = _sum("sum", "Sum of the elements; 0 of nothing.")
 prod = _sum("prod", "Product of the elements; 1 of nothing.")
 
 
-def _variance(op, doc):
-    def function(x, /, *, axis=None, correction=0.0, keepdims=False):
+def _variance(op: str, doc: str) -> Variance:
+    def function(
+        x: ArrayLike, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+    ) -> Array:
         return call(op, (array_of(x),), reduction_attrs(axis, keepdims, correction))
 
     return _named(
@@ -133,8 +200,15 @@ var = _variance("var", "Variance: the mean square of what differs from the mean.
 std = _variance("std", "Standard deviation: the square root of the variance.")
 
 
-def _scan(op, doc):
-    def function(x, /, *, axis=None, dtype=None, include_initial=False):
+def _scan(op: str, doc: str) -> Scan:
+    def function(
+        x: ArrayLike,
+        /,
+        *,
+        axis: int | None = None,
+        dtype: DTypeLike | None = None,
+        include_initial: bool = False,
+    ) -> Array:
         x = array_of(x)
         if len(x.shape) == 0:
             x = x.reshape(1)
@@ -142,7 +216,7 @@ def _scan(op, doc):
             if len(x.shape) != 1:
                 raise error("bad_axis", f"{op}: an axis is needed for {len(x.shape)} dimensions")
             axis = 0
-        attrs = {"axes": (operator.index(axis),)}
+        attrs: Attrs = {"axes": (operator.index(axis),)}
         if include_initial:
             attrs["include_initial"] = True
         return _through(op, x, attrs, dtype)
@@ -168,7 +242,7 @@ cumulative_sum = _scan("cumulative_sum", "Sums of all elements up to each one.")
 cumulative_prod = _scan("cumulative_prod", "Products of all elements up to each one.")
 
 
-def segment_sum(x, labels, k, /):
+def segment_sum(x: ArrayLike, labels: ArrayLike, k: int, /) -> Array:
     """Sums of the rows that have the same label.
 
     Parameters

@@ -6,19 +6,32 @@ A ufunc becomes the operation that stands for it, and of its methods ``reduce``,
 back, it is refused, and the message says what to write instead.
 """
 
+from __future__ import annotations
+
 import contextlib
 import math
-import sys
 import threading
+from typing import TYPE_CHECKING
 
 import numpy
 
+import tensord as td  # complete by the time that anything here is called
+
 from . import _array
 from ._array import Array
-from ._errors import classes, error
+from ._errors import ArgumentError, error
 from ._operators import Operators
 
-td = sys.modules[__package__]  # complete by the time that anything here is called
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, TypeAlias, TypeVar
+
+    from ._client import Client
+    from ._types import ArrayLike, DTypeLike, NDArray, Shape
+
+    _Result: TypeAlias = Array | tuple[Array, ...]
+    Out = TypeVar("Out", bound=Array | NDArray)
+    Options: TypeAlias = dict[str, Any]
 
 SAME = """add bitwise_and bitwise_or bitwise_xor ceil copysign cos cosh divide equal exp
     expm1 floor floor_divide greater greater_equal hypot isfinite isinf isnan less less_equal log
@@ -52,28 +65,30 @@ REDUCTIONS = {
     "logical_or": "any",
 }
 ACCUMULATIONS = {"add": "cumulative_sum", "multiply": "cumulative_prod"}
+#: what numpy hands on for a parameter that was left out
+NO_VALUE = numpy._NoValue  # type: ignore[attr-defined]  # the hints of numpy leave it out
 _KNOWN = (numpy.ndarray, numpy.generic, Operators, bool, int, float, complex, list, tuple)
 
 
-class NumpyRefused(classes["ArgumentError"], TypeError):
+class NumpyRefused(ArgumentError, TypeError):
     """A function of numpy's, or an option of one, that is not computed in the daemon."""
 
 
-def refused(message):
+def refused(message: str) -> NumpyRefused:
     return NumpyRefused(message, "bad_arguments")
 
 
 class _Calling(threading.local):
     """Of the array that numpy called upon: its client computes with what is no array yet."""
 
-    client = None
+    client: Client | None = None
 
 
 _calling = _Calling()
 
 
 @contextlib.contextmanager
-def called(client):
+def called(client: Client | None) -> Iterator[None]:
     """While it runs, `array_of` makes arrays of this client's."""
     before, _calling.client = _calling.client, client
     try:
@@ -82,41 +97,41 @@ def called(client):
         _calling.client = before
 
 
-def array_of(x):
+def array_of(x: ArrayLike) -> Array:
     """An array of whatever can be an operand; an array, or a value of a program, as it is."""
     return _array.array_of(x, _calling.client)
 
 
-def floating(x):
+def floating(x: ArrayLike) -> Array:
     """A real or complex array of whatever is one, of integers in float64."""
     x = array_of(x)
     return x if x.dtype.kind in "fc" else x.astype("float64")
 
 
-def _float_power(x, y):
+def _float_power(x: ArrayLike, y: ArrayLike) -> Array:
     x = floating(x)
     return td.pow(x if x.dtype.kind == "c" else x.astype("float64"), y)
 
 
-def _fmax(x, y):
+def _fmax(x: ArrayLike, y: ArrayLike) -> Array:
     x, y = array_of(x), array_of(y)
     return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.maximum(x, y)))
 
 
-def _fmin(x, y):
+def _fmin(x: ArrayLike, y: ArrayLike) -> Array:
     x, y = array_of(x), array_of(y)
     return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.minimum(x, y)))
 
 
-def _radians(x):
+def _radians(x: ArrayLike) -> Array:
     return td.multiply(floating(x), math.pi / 180)
 
 
-def _degrees(x):
+def _degrees(x: ArrayLike) -> Array:
     return td.multiply(floating(x), 180 / math.pi)
 
 
-COMPOSED = {
+COMPOSED: dict[str, Callable[..., _Result]] = {
     "deg2rad": _radians,
     "degrees": _degrees,
     "divmod": lambda x, y: (td.floor_divide(x, y), td.remainder(x, y)),
@@ -129,20 +144,21 @@ COMPOSED = {
 }
 
 
-def _find(ufunc):
+def _find(ufunc: numpy.ufunc) -> Callable[..., _Result]:
     name = ufunc.__name__
     if getattr(numpy, name, None) is ufunc:  # not another library's of that name
         if name in COMPOSED:
             return COMPOSED[name]
         if name in OTHERS or name in SAME:
-            return getattr(td, OTHERS.get(name, name))
+            found: Callable[..., _Result] = getattr(td, OTHERS.get(name, name))
+            return found
     raise refused(
         f"numpy.{name} is not computed by tensord; give it numpy.asarray(x), the memory of the "
         "array without a copy"
     )
 
 
-def cast_to(x, dtype, what):
+def cast_to(x: ArrayLike, dtype: DTypeLike, what: str) -> ArrayLike:
     """An operand in the dtype that dtype= asks for."""
     if type(x) in (bool, int, float, complex):
         return x
@@ -152,14 +168,14 @@ def cast_to(x, dtype, what):
     return x.astype(dtype)
 
 
-def _spreads(shape, to):
+def _spreads(shape: Shape, to: Shape) -> bool:
     try:
         return numpy.broadcast_shapes(shape, to) == tuple(to)
     except ValueError:
         return False
 
 
-def store(result, out, what):
+def store(result: Array, out: Out, what: str) -> Out:
     """Have out hold the result, whichever library's array it is; out."""
     if tuple(out.shape) != tuple(result.shape) and not _spreads(result.shape, out.shape):
         raise error(
@@ -177,7 +193,7 @@ def store(result, out, what):
     return out
 
 
-def _store_all(result, outs, what):
+def _store_all(result: _Result, outs: Sequence[Array | NDArray | None] | None, what: str) -> object:
     if outs is None:
         return result
     results = result if isinstance(result, tuple) else (result,)
@@ -187,7 +203,7 @@ def _store_all(result, outs, what):
     return stored if isinstance(result, tuple) else stored[0]
 
 
-def check_options(what, options):
+def check_options(what: str, options: Options) -> None:
     """Refuse options that would change what is computed; those that say how it lies are let be."""
     if options.pop("where", True) is not True:
         raise refused(f"{what}: where= is not computed; use tensord.where(condition, x, y)")
@@ -200,7 +216,7 @@ def check_options(what, options):
         raise refused(f"{what}: {', '.join(options)}= is not known here")
 
 
-def _call(ufunc, inputs, options):
+def _call(ufunc: numpy.ufunc, inputs: Sequence[ArrayLike], options: Options) -> _Result:
     what = f"numpy.{ufunc.__name__}"
     function = _find(ufunc)
     dtype = options.pop("dtype", None)
@@ -210,7 +226,9 @@ def _call(ufunc, inputs, options):
     return function(*inputs)
 
 
-def _method(ufunc, method, names, x, options):
+def _method(
+    ufunc: numpy.ufunc, method: str, names: Mapping[str, str], x: ArrayLike, options: Options
+) -> _Result:
     """reduce and accumulate, by the function that does the same."""
     what = f"numpy.{ufunc.__name__}.{method}"
     name = names.get(ufunc.__name__)
@@ -226,16 +244,18 @@ def _method(ufunc, method, names, x, options):
     x = array_of(x) if dtype is None else cast_to(x, dtype, what)
     if dtype is not None and name in ("sum", "prod", "cumulative_sum", "cumulative_prod"):
         keywords["dtype"] = dtype
-    result = getattr(td, name)(x, axis=axis, **keywords)
-    return result if initial is None or initial is numpy._NoValue else _find(ufunc)(result, initial)
+    result: Array = getattr(td, name)(x, axis=axis, **keywords)
+    return result if initial is None or initial is NO_VALUE else _find(ufunc)(result, initial)
 
 
-def _outer(ufunc, x, y, options):
+def _outer(ufunc: numpy.ufunc, x: ArrayLike, y: ArrayLike, options: Options) -> _Result:
     x, y = array_of(x), array_of(y)
     return _call(ufunc, (x.reshape(x.shape + (1,) * y.ndim), y), options)
 
 
-def _compute(ufunc, method, inputs, options):
+def _compute(
+    ufunc: numpy.ufunc, method: str, inputs: Sequence[ArrayLike], options: Options
+) -> _Result:
     if method == "__call__":
         return _call(ufunc, inputs, options)
     if method == "reduce" and len(inputs) == 1:
@@ -243,12 +263,19 @@ def _compute(ufunc, method, inputs, options):
     if method == "accumulate" and len(inputs) == 1:
         return _method(ufunc, method, ACCUMULATIONS, inputs[0], options)
     if method == "outer" and len(inputs) == 2:
-        return _outer(ufunc, *inputs, options)
+        return _outer(ufunc, inputs[0], inputs[1], options)
     advice = "assign to x[...] instead" if method == "at" else "give it numpy.asarray(x)"
     raise refused(f"numpy.{ufunc.__name__}.{method} is not computed by tensord; {advice}")
 
 
-def _array_ufunc(self, ufunc, method, *inputs, out=None, **options):
+def _array_ufunc(
+    self: Array,
+    ufunc: numpy.ufunc,
+    method: str,
+    *inputs: ArrayLike,
+    out: Sequence[Array | NDArray | None] | None = None,
+    **options: Any,
+) -> object:
     """A ufunc of numpy's on this array among others; see the module `_ufuncs`."""
     for x in (*inputs, *(out or ())):
         if not isinstance(x, _KNOWN) and hasattr(x, "__array_ufunc__"):

@@ -20,7 +20,10 @@ sqrt(n) in both.
 [1.0, 2.0, 3.0, 4.0]
 """
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -30,11 +33,16 @@ from ._conversion import astype
 from ._creation import arange
 from ._dtypes import COMPLEX64, COMPLEX128, DTYPES, FLOAT32, FLOAT64, number_of
 from ._errors import error
-from ._functions import array_of
 from ._index import axes_of
 from ._manipulation import roll
 from ._operands import Constant, Scalar, as_operand
-from ._array import Array
+from ._array import Array, array_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ._client import Client
+    from ._types import ArrayLike, Axis, Device, DTypeLike, NDArray, Norm, Shape
 
 __all__ = [
     "fft",
@@ -61,7 +69,7 @@ _TO_REAL = ("irfft", "irfftn", "hfft")  # half of the spectrum goes in
 # ---- one axis ----
 
 
-def fft(x, /, *, n=None, axis=-1, norm="backward"):
+def fft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Array:
     """The Fourier transform along an axis.
 
     Parameters
@@ -89,12 +97,16 @@ def fft(x, /, *, n=None, axis=-1, norm="backward"):
     return _along_one("fft", x, n, axis, norm)
 
 
-def ifft(x, /, *, n=None, axis=-1, norm="backward"):
+def ifft(
+    x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
+) -> Array:
     """The inverse of `fft`; parameters as there."""
     return _along_one("ifft", x, n, axis, norm)
 
 
-def rfft(x, /, *, n=None, axis=-1, norm="backward"):
+def rfft(
+    x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
+) -> Array:
     """The Fourier transform of real numbers along an axis: the half that says all.
 
     Parameters
@@ -112,7 +124,9 @@ def rfft(x, /, *, n=None, axis=-1, norm="backward"):
     return _along_one("rfft", x, n, axis, norm)
 
 
-def irfft(x, /, *, n=None, axis=-1, norm="backward"):
+def irfft(
+    x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
+) -> Array:
     """The inverse of `rfft`.
 
     Parameters
@@ -132,7 +146,9 @@ def irfft(x, /, *, n=None, axis=-1, norm="backward"):
     return _along_one("irfft", x, n, axis, norm)
 
 
-def hfft(x, /, *, n=None, axis=-1, norm="backward"):
+def hfft(
+    x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
+) -> Array:
     """The Fourier transform of numbers of which half are given, the rest being their conjugates.
 
     Parameters and result are those of `irfft`.
@@ -140,7 +156,9 @@ def hfft(x, /, *, n=None, axis=-1, norm="backward"):
     return _along_one("hfft", x, n, axis, norm)
 
 
-def ihfft(x, /, *, n=None, axis=-1, norm="backward"):
+def ihfft(
+    x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
+) -> Array:
     """The inverse of `hfft`; parameters and result are those of `rfft`."""
     return _along_one("ihfft", x, n, axis, norm)
 
@@ -148,7 +166,14 @@ def ihfft(x, /, *, n=None, axis=-1, norm="backward"):
 # ---- several axes ----
 
 
-def fftn(x, /, *, s=None, axes=None, norm="backward"):
+def fftn(
+    x: ArrayLike,
+    /,
+    *,
+    s: Sequence[int] | None = None,
+    axes: Sequence[int] | None = None,
+    norm: Norm = "backward",
+) -> Array:
     """The Fourier transform along several axes.
 
     Parameters
@@ -176,12 +201,26 @@ def fftn(x, /, *, s=None, axes=None, norm="backward"):
     return _along_several("fftn", x, s, axes, norm)
 
 
-def ifftn(x, /, *, s=None, axes=None, norm="backward"):
+def ifftn(
+    x: ArrayLike,
+    /,
+    *,
+    s: Sequence[int] | None = None,
+    axes: Sequence[int] | None = None,
+    norm: Norm = "backward",
+) -> Array:
     """The inverse of `fftn`; parameters as there."""
     return _along_several("ifftn", x, s, axes, norm)
 
 
-def rfftn(x, /, *, s=None, axes=None, norm="backward"):
+def rfftn(
+    x: ArrayLike,
+    /,
+    *,
+    s: Sequence[int] | None = None,
+    axes: Sequence[int] | None = None,
+    norm: Norm = "backward",
+) -> Array:
     """The Fourier transform of real numbers along several axes: the half that says all.
 
     Parameters
@@ -199,7 +238,14 @@ def rfftn(x, /, *, s=None, axes=None, norm="backward"):
     return _along_several("rfftn", x, s, axes, norm)
 
 
-def irfftn(x, /, *, s=None, axes=None, norm="backward"):
+def irfftn(
+    x: ArrayLike,
+    /,
+    *,
+    s: Sequence[int] | None = None,
+    axes: Sequence[int] | None = None,
+    norm: Norm = "backward",
+) -> Array:
     """The inverse of `rfftn`.
 
     Parameters
@@ -219,20 +265,22 @@ def irfftn(x, /, *, s=None, axes=None, norm="backward"):
     return _along_several("irfftn", x, s, axes, norm)
 
 
-def _along_one(name, x, n, axis, norm):
+def _along_one(name: str, x: ArrayLike, n: int | None, axis: int, norm: Norm) -> Array:
     client, array = _array_of(name, x, norm)
     axes = axes_of(name, (axis,), array.ndim)
     lengths = _lengths(name, array.shape, (n,), axes)
     return _transform(client, name, array, lengths, axes, (lengths[0], axes[0], norm))
 
 
-def _along_several(name, x, s, axes, norm):
+def _along_several(
+    name: str, x: ArrayLike, s: Sequence[int] | None, axes: Sequence[int] | None, norm: Norm
+) -> Array:
     client, array = _array_of(name, x, norm)
     if axes is None:
         n_axes = array.ndim if s is None else len(s)
         axes = range(-n_axes, 0)
     axes = axes_of(name, axes, array.ndim)
-    given = [None] * len(axes) if s is None else [None if n == -1 else n for n in s]
+    given = [None if n == -1 else n for n in ([-1] * len(axes) if s is None else s)]
     if len(given) != len(axes):
         raise error("bad_arguments", f"{name}: {len(given)} lengths in s for {len(axes)} axes")
     if not axes and name not in ("fftn", "ifftn"):
@@ -241,17 +289,19 @@ def _along_several(name, x, s, axes, norm):
     return _transform(client, name, array, lengths, axes, (lengths, axes, norm))
 
 
-def _array_of(name, x, norm):
+def _array_of(name: str, x: ArrayLike, norm: Norm) -> tuple[Client, NDArray]:
     """The client to make the result, and the values of x."""
     if norm not in _NORMS:
         raise error("bad_arguments", f"{name}: norm is one of {', '.join(_NORMS)}, not {norm!r}")
-    x = as_operand(x)
-    if isinstance(x, Array):
-        if not x.is_sealed:
+    operand = as_operand(x)
+    if isinstance(operand, Array):
+        if not operand.is_sealed:
             raise error("not_sealed", f"{name}: the tensor is still being written; seal it first")
-        client, array = x.client, x._read()
-    elif isinstance(x, (Constant, Scalar)):
-        client, array = default_client(), numpy.asarray(getattr(x, "array", getattr(x, "value", 0)))
+        client, array = operand.client, operand._read()
+    elif isinstance(operand, Constant):
+        client, array = default_client(), operand.array
+    elif isinstance(operand, Scalar):
+        client, array = default_client(), numpy.asarray(operand.value)
     else:
         raise error(
             "bad_arguments",
@@ -265,7 +315,9 @@ def _array_of(name, x, norm):
     return client, array
 
 
-def _lengths(name, shape, given, axes):
+def _lengths(
+    name: str, shape: Shape, given: Iterable[int | None], axes: Sequence[int]
+) -> list[int]:
     """Of the transform along each axis; None is given where the array says it."""
     lengths = []
     for i, (n, axis) in enumerate(zip(given, axes)):
@@ -277,14 +329,21 @@ def _lengths(name, shape, given, axes):
     return lengths
 
 
-def _length(name, n, where=""):
+def _length(name: str, n: int, where: str = "") -> int:
     n = operator.index(n)
     if n < 1:
         raise error("bad_value", f"{name}: n is {n}{where}; a transform has at least one element")
     return n
 
 
-def _transform(client, name, array, lengths, axes, arguments):
+def _transform(
+    client: Client,
+    name: str,
+    array: NDArray,
+    lengths: Sequence[int],
+    axes: Sequence[int],
+    arguments: tuple[object, ...],
+) -> Array:
     """The result, in memory that is reserved before anything is computed."""
     shape = list(array.shape)
     for n, axis in zip(lengths, axes):
@@ -312,7 +371,15 @@ def _transform(client, name, array, lengths, axes, arguments):
 # ---- frequencies ----
 
 
-def fftfreq(n, /, *, d=1.0, dtype=None, device=None, client=None):
+def fftfreq(
+    n: int,
+    /,
+    *,
+    d: float = 1.0,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """The frequencies that the elements of `fft`'s result belong to, in cycles per unit of d.
 
     Parameters
@@ -343,7 +410,15 @@ def fftfreq(n, /, *, d=1.0, dtype=None, device=None, client=None):
     return _frequencies("fftfreq", n, -(n // 2), d, dtype, device, client)
 
 
-def rfftfreq(n, /, *, d=1.0, dtype=None, device=None, client=None):
+def rfftfreq(
+    n: int,
+    /,
+    *,
+    d: float = 1.0,
+    dtype: DTypeLike | None = None,
+    device: Device = None,
+    client: Client | None = None,
+) -> Array:
     """The frequencies that the elements of `rfft`'s result belong to; parameters as for `fftfreq`.
 
     Examples
@@ -355,7 +430,15 @@ def rfftfreq(n, /, *, d=1.0, dtype=None, device=None, client=None):
     return _frequencies("rfftfreq", _length("rfftfreq", n), 0, d, dtype, device, client)
 
 
-def _frequencies(name, n, first, d, dtype, device, client):
+def _frequencies(
+    name: str,
+    n: int,
+    first: int,
+    d: float,
+    dtype: DTypeLike | None,
+    device: Device,
+    client: Client | None,
+) -> Array:
     """The multiples of 1 / (n * d) from first on; where that is negative, they begin at 0."""
     number = FLOAT64 if dtype is None else number_of(dtype)
     if number not in (FLOAT32, FLOAT64):
@@ -368,7 +451,7 @@ def _frequencies(name, n, first, d, dtype, device, client):
     return compose(lambda v: astype(roll(v * unit, first), DTYPES[number]), multiples)
 
 
-def fftshift(x, /, *, axes=None):
+def fftshift(x: ArrayLike, /, *, axes: Axis = None) -> Array:
     """The elements of `fft`'s result in another order: that of frequency 0 stands in the middle.
 
     Parameters
@@ -386,12 +469,14 @@ def fftshift(x, /, *, axes=None):
     return _shifted("fftshift", x, axes, lambda extent: extent // 2)
 
 
-def ifftshift(x, /, *, axes=None):
+def ifftshift(x: ArrayLike, /, *, axes: Axis = None) -> Array:
     """The inverse of `fftshift`; parameters as there."""
     return _shifted("ifftshift", x, axes, lambda extent: -(extent // 2))
 
 
-def _shifted(name, x, axes, shift_of):
+def _shifted(
+    name: str, x: ArrayLike, axes: Axis, shift_of: Callable[[int], int]
+) -> Array:
     x = array_of(x)
     axes = axes_of(name, range(x.ndim) if axes is None else axes, x.ndim)
     return roll(x, [shift_of(x.shape[axis]) for axis in axes], axis=axes)

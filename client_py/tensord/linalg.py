@@ -5,39 +5,83 @@ All functions take stacks of matrices, in the last two dimensions. Integers and 
 float64. What can fail on its data raises `LinAlgError`, which names the matrix.
 """
 
-import collections
-import operator
+from __future__ import annotations
 
-from ._array import Array, compute
+import operator
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._array import Array, array_of, compute
 from ._compose import compose
 from ._errors import error
-from ._functions import call, matmul, array_of
+from ._functions import call, call_several, matmul
 from ._graph import Value, apply
 from ._norms import matrix_norm, vector_norm
 from ._operands import as_operand
 from ._products import cross, diagonal_of, outer, tensordot, vecdot
 from ._statistical import sum as _sum
 
-QRResult = collections.namedtuple("QRResult", "Q R")
-QRResult.__doc__ = "What `qr` yields."
-LUResult = collections.namedtuple("LUResult", "lu pivots")
-LUResult.__doc__ = "What `lu` yields, and `lu_solve` takes."
-SVDResult = collections.namedtuple("SVDResult", "U S Vh")
-SVDResult.__doc__ = "What `svd` yields."
-EighResult = collections.namedtuple("EighResult", "eigenvalues eigenvectors")
-EighResult.__doc__ = "What `eigh` yields."
-EigResult = collections.namedtuple("EigResult", "eigenvalues eigenvectors")
-EigResult.__doc__ = "What `eig` yields."
-SlogdetResult = collections.namedtuple("SlogdetResult", "sign logabsdet")
-SlogdetResult.__doc__ = "What `slogdet` yields."
-LstsqResult = collections.namedtuple("LstsqResult", "x residuals rank singular_values")
-LstsqResult.__doc__ = "What `lstsq` yields: x, residuals, rank, singular_values, as tensors."
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from ._types import ArrayLike, DTypeLike
+
+
+class QRResult(NamedTuple):
+    """What `qr` yields."""
+
+    Q: Array
+    R: Array
+
+
+class LUResult(NamedTuple):
+    """What `lu` yields, and `lu_solve` takes."""
+
+    lu: Array
+    pivots: Array
+
+
+class SVDResult(NamedTuple):
+    """What `svd` yields."""
+
+    U: Array
+    S: Array
+    Vh: Array
+
+
+class EighResult(NamedTuple):
+    """What `eigh` yields."""
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+class EigResult(NamedTuple):
+    """What `eig` yields."""
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+class SlogdetResult(NamedTuple):
+    """What `slogdet` yields."""
+
+    sign: Array
+    logabsdet: Array
+
+
+class LstsqResult(NamedTuple):
+    """What `lstsq` yields."""
+
+    x: Array
+    residuals: Array
+    rank: Array
+    singular_values: Array
 
 
 # ---- systems ----
 
 
-def solve(x1, x2, /):
+def solve(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """x with x1 @ x = x2.
 
     Parameters
@@ -59,7 +103,7 @@ def solve(x1, x2, /):
     return call("solve", (x1, x2))
 
 
-def inv(x, /):
+def inv(x: ArrayLike, /) -> Array:
     """The inverse of a matrix.
 
     Parameters
@@ -75,7 +119,7 @@ def inv(x, /):
     return call("inv", (x,))
 
 
-def det(x, /):
+def det(x: ArrayLike, /) -> Array:
     """The determinant; 0 of a singular matrix.
 
     Parameters
@@ -85,7 +129,7 @@ def det(x, /):
     return call("det", (x,))
 
 
-def slogdet(x, /):
+def slogdet(x: ArrayLike, /) -> SlogdetResult:
     """Sign and logarithm of the absolute value of the determinant.
 
     Parameters
@@ -97,10 +141,10 @@ def slogdet(x, /):
     SlogdetResult
         ``sign`` (complex of a complex matrix) and ``logabsdet``; 0 and -inf of a singular matrix.
     """
-    return SlogdetResult(*call("slogdet", (x,)))
+    return SlogdetResult(*call_several("slogdet", (x,)))
 
 
-def lstsq(a, b, rcond=None):
+def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None) -> LstsqResult:
     """The x of smallest norm that minimises the norm of a @ x - b.
 
     Parameters
@@ -132,13 +176,14 @@ def lstsq(a, b, rcond=None):
     >>> [round(value, 12) for value in fit.x.tolist()]
     [1.0, 2.0]
     """
-    return LstsqResult(*call("lstsq", (a, b), {} if rcond is None else {"rcond": float(rcond)}))
+    attrs = {} if rcond is None else {"rcond": float(rcond)}
+    return LstsqResult(*call_several("lstsq", (a, b), attrs))
 
 
 # ---- factors ----
 
 
-def cholesky(x, /, *, upper=False):
+def cholesky(x: ArrayLike, /, *, upper: bool = False) -> Array:
     """The factor L, lower triangular, with L @ conj(L.T) = x.
 
     Parameters
@@ -157,7 +202,7 @@ def cholesky(x, /, *, upper=False):
     return call("cholesky", (x,), {"upper": True} if upper else {})
 
 
-def qr(x, /, *, mode="reduced"):
+def qr(x: ArrayLike, /, *, mode: Literal["reduced", "complete"] = "reduced") -> QRResult:
     """Q with orthonormal columns and R, upper triangular, with Q @ R = x.
 
     Parameters
@@ -172,10 +217,11 @@ def qr(x, /, *, mode="reduced"):
     """
     if mode not in ("reduced", "complete"):
         raise error("bad_arguments", f"qr: mode is 'reduced' or 'complete', not {mode!r}")
-    return QRResult(*call("qr", (x,), {"full_matrices": True} if mode == "complete" else {}))
+    attrs = {"full_matrices": True} if mode == "complete" else {}
+    return QRResult(*call_several("qr", (x,), attrs))
 
 
-def lu(x, /):
+def lu(x: ArrayLike, /) -> LUResult:
     """Factors of a matrix by elimination with partial pivoting, for `lu_solve`.
 
     Parameters
@@ -188,10 +234,10 @@ def lu(x, /):
         ``lu``: U, and below its diagonal L, whose own diagonal is 1. ``pivots`` (int64): row i was
         exchanged with row pivots[i], one after the other. A singular matrix is no error here.
     """
-    return LUResult(*call("lu", (x,)))
+    return LUResult(*call_several("lu", (x,)))
 
 
-def lu_solve(factors, x2, /):
+def lu_solve(factors: LUResult, x2: ArrayLike, /) -> Array:
     """x with a @ x = x2, from the factors of a: factor once, solve many times.
 
     Parameters
@@ -216,7 +262,7 @@ def lu_solve(factors, x2, /):
     return call("lu_solve", (*factors, x2))
 
 
-def svd(x, /, *, full_matrices=True):
+def svd(x: ArrayLike, /, *, full_matrices: bool = True) -> SVDResult:
     """Singular value decomposition: x = U @ diag(S) @ Vh.
 
     Parameters
@@ -235,15 +281,15 @@ def svd(x, /, *, full_matrices=True):
     LinAlgError
         It did not converge, or x has NaN or infinite elements.
     """
-    return SVDResult(*call("svd", (x,), {"full_matrices": bool(full_matrices)}))
+    return SVDResult(*call_several("svd", (x,), {"full_matrices": bool(full_matrices)}))
 
 
-def svdvals(x, /):
+def svdvals(x: ArrayLike, /) -> Array:
     """Singular values, in descending order; see `svd`."""
     return call("svdvals", (x,))
 
 
-def eigh(x, /):
+def eigh(x: ArrayLike, /) -> EighResult:
     """Eigenvalues and eigenvectors of a symmetric or Hermitian matrix.
 
     Parameters
@@ -262,15 +308,15 @@ def eigh(x, /):
     LinAlgError
         It did not converge, or x has NaN or infinite elements.
     """
-    return EighResult(*call("eigh", (x,)))
+    return EighResult(*call_several("eigh", (x,)))
 
 
-def eigvalsh(x, /):
+def eigvalsh(x: ArrayLike, /) -> Array:
     """Eigenvalues, in ascending order, of a symmetric or Hermitian matrix; see `eigh`."""
     return call("eigvalsh", (x,))
 
 
-def eig(x, /):
+def eig(x: ArrayLike, /) -> EigResult:
     """Eigenvalues and eigenvectors, complex.
 
     Parameters
@@ -287,10 +333,10 @@ def eig(x, /):
     LinAlgError
         It did not converge, or x has NaN or infinite elements.
     """
-    return EigResult(*call("eig", (x,)))
+    return EigResult(*call_several("eig", (x,)))
 
 
-def eigvals(x, /):
+def eigvals(x: ArrayLike, /) -> Array:
     """Eigenvalues, complex; see `eig`."""
     return call("eigvals", (x,))
 
@@ -298,27 +344,27 @@ def eigvals(x, /):
 # ---- by singular values ----
 
 
-def _default_rtol(s, m, n):
+def _default_rtol(s: Array, m: int, n: int) -> float:
     return max(m, n) * 2.0 ** (-23 if s.dtype.itemsize == 4 else -52)
 
 
-def _cutoff(s, rtol, m, n):
+def _cutoff(s: Array, rtol: ArrayLike | None, m: int, n: int) -> Array:
+    largest = s.max(axis=-1, keepdims=True)
     if rtol is None:
-        rtol = _default_rtol(s, m, n)
-    else:
-        rtol = as_operand(rtol, s._number)
-        if rtol.shape:
-            rtol = rtol.reshape((*rtol.shape, 1))
-    return s.max(axis=-1, keepdims=True) * rtol
+        return largest * _default_rtol(s, m, n)
+    of_each = as_operand(rtol, s._number)
+    if of_each.shape:
+        return largest * array_of(of_each)[..., None]
+    return call("multiply", (largest, of_each))
 
 
-def _matrix(op, x):
+def _matrix(op: str, x: Array) -> tuple[int, int]:
     if x.ndim < 2:
         raise error("shape_mismatch", f"{op}: shape {x.shape} is not that of a matrix")
-    return x.shape[-2:]
+    return x.shape[-2], x.shape[-1]
 
 
-def pinv(x, /, *, rtol=None):
+def pinv(x: ArrayLike, /, *, rtol: ArrayLike | None = None) -> Array:
     """The pseudo-inverse (Moore-Penrose), by singular values.
 
     Parameters
@@ -333,11 +379,11 @@ def pinv(x, /, *, rtol=None):
     (..., n, m) Array or Value
     """
 
-    def function(x):
+    def function(x: Array) -> Array:
         m, n = _matrix("pinv", x)
         if 0 in (m, n):
             return _adjoint(x) if x.dtype.kind in "fc" else _adjoint(x).astype("float64")
-        u, s, vh = call("svd", (x,), {"full_matrices": False})
+        u, s, vh = call_several("svd", (x,), {"full_matrices": False})
         is_large = s > _cutoff(s, rtol, m, n)
         inverse = call("where", (is_large, 1 / s, as_operand(0.0, s._number)))
         return matmul(_adjoint(vh) * inverse[..., None, :], _adjoint(u))
@@ -345,12 +391,12 @@ def pinv(x, /, *, rtol=None):
     return compose(function, x)
 
 
-def _adjoint(x):
+def _adjoint(x: Array) -> Array:
     """The conjugate transpose of a value."""
     return call("conj", (x.mT,)) if x.dtype.kind == "c" else x.mT
 
 
-def matrix_rank(x, /, *, rtol=None):
+def matrix_rank(x: ArrayLike, /, *, rtol: ArrayLike | None = None) -> Array:
     """How many singular values are more than rtol times the largest; int64.
 
     Parameters
@@ -360,7 +406,7 @@ def matrix_rank(x, /, *, rtol=None):
         max(m, n) times the machine epsilon where it is left out.
     """
 
-    def function(x):
+    def function(x: Array) -> Array:
         m, n = _matrix("matrix_rank", x)
         s = call("svdvals", (x,))
         if 0 in (m, n):
@@ -373,7 +419,7 @@ def matrix_rank(x, /, *, rtol=None):
 # ---- what is made of others ----
 
 
-def matrix_transpose(x, /):
+def matrix_transpose(x: ArrayLike, /) -> Array:
     """The last two axes exchanged; a view of a tensor.
 
     Parameters
@@ -390,7 +436,7 @@ def matrix_transpose(x, /):
     return x.mT
 
 
-def diagonal(x, /, *, offset=0):
+def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
     """A diagonal of the last two axes; a view of a tensor.
 
     Parameters
@@ -399,15 +445,15 @@ def diagonal(x, /, *, offset=0):
     offset : int
         0 is the main diagonal, positive ones lie above.
     """
-    x, offset = array_of(x), operator.index(offset)
-    m, n = _matrix("diagonal", x)
-    if not isinstance(x, Array):
-        return diagonal_of(x, offset)
+    array, offset = array_of(x), operator.index(offset)
+    m, n = _matrix("diagonal", array)
+    if isinstance(x, Value):
+        return diagonal_of(array, offset)
     count = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
-    return x._diagonal(offset, count, diagonal_of)
+    return array._diagonal(offset, count, diagonal_of)
 
 
-def trace(x, /, *, offset=0, dtype=None):
+def trace(x: ArrayLike, /, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
     """Sum of a diagonal of the last two axes.
 
     Parameters
@@ -421,7 +467,7 @@ def trace(x, /, *, offset=0, dtype=None):
     return _sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
-def matrix_power(x, n, /):
+def matrix_power(x: ArrayLike, n: int, /) -> Array:
     """x multiplied by itself n times; of negative n the inverse is.
 
     Parameters
@@ -437,7 +483,7 @@ def matrix_power(x, n, /):
     """
     n = operator.index(n)
 
-    def function(x):
+    def function(x: Any) -> Array:
         rows, columns = _matrix("matrix_power", x)
         if rows != columns:
             raise error(
@@ -447,14 +493,18 @@ def matrix_power(x, n, /):
         if n == 0:
             attrs = {"shape": (rows, rows), "dtype": x._number, "k": 0}
             if isinstance(x, Value):
-                return apply("eye", (), attrs, beside=(x,))._broadcast(x.shape)
-            return compute("eye", (), attrs, x.client)._broadcast(x.shape)
-        power, square = None, call("inv", (x,)) if n < 0 else x
+                one: Array = apply("eye", (), attrs, beside=(x,))
+            else:
+                one = compute("eye", (), attrs, x.client)
+            return one._broadcast(x.shape)
+        power: Array | None = None
+        square: Array = call("inv", (x,)) if n < 0 else x
         for i in range(abs(n).bit_length()):
             if i:
                 square = matmul(square, square)
             if abs(n) >> i & 1:
                 power = square if power is None else matmul(power, square)
+        assert power is not None  # some bit is set
         return power
 
     return compose(function, x)

@@ -13,8 +13,11 @@ streams have nothing to do with one another, those of one stream have.
 True
 """
 
+from __future__ import annotations
+
 import operator
 import secrets
+from typing import TYPE_CHECKING
 
 from ._compose import compose
 from ._creation import number
@@ -23,12 +26,20 @@ from ._errors import error
 from ._functions import call
 from ._index import integers_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._array import Array
+    from ._client import Client
+    from ._types import Attrs, DTypeLike, ShapeLike
+
 UINT64 = NAMES.index("uint64")
 
 __all__ = ["Generator", "integers", "normal", "permutation", "uniform"]
 
 
-def _attrs(seed, stream):
+def _attrs(seed: int | None, stream: int) -> Attrs:
     """Any seed of 64 bits, as the int64 that travels; a new one where none is given."""
     seed = secrets.randbits(64) if seed is None else operator.index(seed)
     if not -(2**63) <= seed < 2**64:
@@ -36,12 +47,28 @@ def _attrs(seed, stream):
     return {"seed": seed - 2**64 if seed >= 2**63 else seed, "stream": operator.index(stream)}
 
 
-def _floats(op, shape, dtype, seed, stream, client):
+def _floats(
+    op: str,
+    shape: ShapeLike,
+    dtype: DTypeLike,
+    seed: int | None,
+    stream: int,
+    client: Client | None,
+) -> Array:
     attrs = {"shape": integers_of(shape), "dtype": number_of(dtype), **_attrs(seed, stream)}
     return call(op, (), attrs, client)
 
 
-def uniform(shape=(), *, low=0.0, high=1.0, dtype="float64", seed=None, stream=0, client=None):
+def uniform(
+    shape: ShapeLike = (),
+    *,
+    low: float = 0.0,
+    high: float = 1.0,
+    dtype: DTypeLike = "float64",
+    seed: int | None = None,
+    stream: int = 0,
+    client: Client | None = None,
+) -> Array:
     """Numbers from low to below high, equally likely.
 
     Parameters
@@ -62,7 +89,16 @@ def uniform(shape=(), *, low=0.0, high=1.0, dtype="float64", seed=None, stream=0
     return _scaled(u, float(high) - float(low), float(low))
 
 
-def normal(shape=(), *, mean=0.0, std=1.0, dtype="float64", seed=None, stream=0, client=None):
+def normal(
+    shape: ShapeLike = (),
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    dtype: DTypeLike = "float64",
+    seed: int | None = None,
+    stream: int = 0,
+    client: Client | None = None,
+) -> Array:
     """Numbers of the normal distribution.
 
     Parameters
@@ -85,13 +121,23 @@ def normal(shape=(), *, mean=0.0, std=1.0, dtype="float64", seed=None, stream=0,
     return _scaled(x, float(std), float(mean))
 
 
-def _scaled(x, factor, offset):
+def _scaled(x: Array, factor: float, offset: float) -> Array:
     if (factor, offset) == (1.0, 0.0):
         return x
     return compose(lambda v: v * factor + offset, x)
 
 
-def integers(low, high=None, shape=(), *, step=1, dtype="int64", seed=None, stream=0, client=None):
+def integers(
+    low: int,
+    high: int | None = None,
+    shape: ShapeLike = (),
+    *,
+    step: int = 1,
+    dtype: DTypeLike = "int64",
+    seed: int | None = None,
+    stream: int = 0,
+    client: Client | None = None,
+) -> Array:
     """Integers of a range, equally likely without any bias.
 
     Parameters
@@ -115,8 +161,7 @@ def integers(low, high=None, shape=(), *, step=1, dtype="int64", seed=None, stre
         low, high = 0, low
     if high == 2**64 and number_of(dtype) == UINT64:  # one more than travels
         half = 2**63
-        keywords = {"step": step, "seed": seed, "stream": stream, "client": client}
-        x = integers(low - half, half, shape, **keywords)
+        x = integers(low - half, half, shape, step=step, seed=seed, stream=stream, client=client)
         return compose(lambda v: v.astype("uint64") + half, x)
     attrs = {
         "range": tuple(map(number, (low, high, step))),
@@ -127,7 +172,9 @@ def integers(low, high=None, shape=(), *, step=1, dtype="int64", seed=None, stre
     return call("random_integers", (), attrs, client)
 
 
-def permutation(n, *, seed=None, stream=0, client=None):
+def permutation(
+    n: int, *, seed: int | None = None, stream: int = 0, client: Client | None = None
+) -> Array:
     """The integers from 0 to n - 1 in random order, as int64; every order is equally likely.
 
     Parameters
@@ -157,33 +204,57 @@ class Generator:
         What the next call uses; a generator made of them goes on from here.
     """
 
-    def __init__(self, seed=None, *, stream=0, client=None):
+    def __init__(
+        self, seed: int | None = None, *, stream: int = 0, client: Client | None = None
+    ) -> None:
         self.seed = secrets.randbits(64) if seed is None else operator.index(seed)
         self.stream = operator.index(stream)
         self._client = client
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, stream={self.stream})"
 
-    def _next(self, function, *args, **keywords):
+    def _next(self, function: Callable[..., Array], *args: object, **keywords: object) -> Array:
         result = function(
             *args, seed=self.seed, stream=self.stream, client=self._client, **keywords
         )
         self.stream += 1
         return result
 
-    def uniform(self, shape=(), *, low=0.0, high=1.0, dtype="float64"):
+    def uniform(
+        self,
+        shape: ShapeLike = (),
+        *,
+        low: float = 0.0,
+        high: float = 1.0,
+        dtype: DTypeLike = "float64",
+    ) -> Array:
         """Numbers from low to below high; see `tensord.random.uniform`."""
         return self._next(uniform, shape, low=low, high=high, dtype=dtype)
 
-    def normal(self, shape=(), *, mean=0.0, std=1.0, dtype="float64"):
+    def normal(
+        self,
+        shape: ShapeLike = (),
+        *,
+        mean: float = 0.0,
+        std: float = 1.0,
+        dtype: DTypeLike = "float64",
+    ) -> Array:
         """Numbers of the normal distribution; see `tensord.random.normal`."""
         return self._next(normal, shape, mean=mean, std=std, dtype=dtype)
 
-    def integers(self, low, high=None, shape=(), *, step=1, dtype="int64"):
+    def integers(
+        self,
+        low: int,
+        high: int | None = None,
+        shape: ShapeLike = (),
+        *,
+        step: int = 1,
+        dtype: DTypeLike = "int64",
+    ) -> Array:
         """Integers of a range; see `tensord.random.integers`."""
         return self._next(integers, low, high, shape, step=step, dtype=dtype)
 
-    def permutation(self, n):
+    def permutation(self, n: int) -> Array:
         """The integers from 0 to n - 1 in random order; see `tensord.random.permutation`."""
         return self._next(permutation, n)

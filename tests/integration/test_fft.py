@@ -8,6 +8,7 @@ import pytest
 
 import tensord
 from tensord import fft
+from tensord._array_functions import without_hints
 
 ONE = ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"]
 SEVERAL = ["fftn", "ifftn", "rfftn", "irfftn"]
@@ -37,7 +38,8 @@ def test_signatures():
     expected.update({name: several for name in SEVERAL})
     expected.update(fftfreq=frequencies, rfftfreq=frequencies)
     expected.update(fftshift="(x, /, *, axes=None)", ifftshift="(x, /, *, axes=None)")
-    assert {name: str(inspect.signature(getattr(fft, name))) for name in fft.__all__} == expected
+    signatures = {name: inspect.signature(getattr(fft, name)) for name in fft.__all__}
+    assert {name: str(without_hints(signatures[name])) for name in signatures} == expected
     assert tensord.fft is fft
 
 

@@ -287,6 +287,10 @@ def test_pinv_and_rank(client, dtype):
     a = client.put(numpy.diag([1.0, 1e-3, 0.0]))
     assert int(linalg.matrix_rank(a)) == 2
     assert int(linalg.matrix_rank(a, rtol=1e-2)) == 1
+    stack, rtol = client.put(numpy.stack([numpy.diag([1.0, 1e-3])] * 2)), numpy.array([1e-2, 1e-4])
+    assert linalg.matrix_rank(stack, rtol=rtol).tolist() == [1, 2]
+    assert linalg.matrix_rank(stack, rtol=client.put(rtol)).tolist() == [1, 2]
+    assert linalg.pinv(stack, rtol=rtol)[:, 1, 1].tolist() == pytest.approx([0.0, 1e3])
     close(linalg.pinv(a, rtol=1e-2), numpy.diag([1.0, 0, 0]), "float64")
 
 
