@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias, TypeVar
 
     from ._statistical import Variance
-    from ._types import ArrayLike, Axes, Axis, Binary, DTypeLike, Shape, ShapeLike
+    from ._types import ArrayLike, Axes, Axis, DTypeLike, Shape, ShapeLike
 
     _F = TypeVar("_F", bound=Callable[..., Any])
     _Axes: TypeAlias = int | tuple[int | Sequence[int], int | Sequence[int]]
@@ -97,7 +97,10 @@ def _call(
             "numpy.asarray(x) for all else that numpy does"
         ) from None
     result = implementation(*args, **given)
-    return result if out is None else store(result, out, what)
+    if out is None:
+        return result
+    store(result, out, what)
+    return out
 
 
 def compute_function(
@@ -130,7 +133,7 @@ def _array_function(
 
 
 _array_function.__name__ = "__array_function__"
-Array.__array_function__ = _array_function
+setattr(Array, "__array_function__", _array_function)
 
 
 # ---- reductions ----
@@ -140,7 +143,7 @@ def _cast(x: ArrayLike, dtype: DTypeLike | None) -> Array:
     return array_of(x) if dtype is None else array_of(x).astype(dtype)
 
 
-def _with_initial(op: Binary, result: Array, initial: ArrayLike | None) -> Array:
+def _with_initial(op: Callable[..., Array], result: Array, initial: ArrayLike | None) -> Array:
     return result if initial is None else op(result, initial)
 
 

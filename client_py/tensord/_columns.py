@@ -59,7 +59,8 @@ def _numbers_of_chunk(chunk: Any, missing: Missing) -> NDArray:
     """An ndarray of an Arrow array; over its memory where that has nothing missing, nor bits."""
     if chunk.null_count:
         chunk = chunk.fill_null(_fill_of(chunk, missing))
-    return chunk.to_numpy(zero_copy_only=False)
+    numbers: NDArray = chunk.to_numpy(zero_copy_only=False)
+    return numbers
 
 
 def _fill_of(chunk: Any, missing: Missing) -> float:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ._array import array_of, client_of
 from ._graph import Value, value_of
@@ -14,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._types import Function
+    from ._array import Array
 
 
-def compose(function: Callable[..., Any], *operands: Any) -> Any:
+def compose(function: Callable[..., Array], *operands: Any) -> Array:
     """The result of a function of arrays, or of values of a program if one is among the operands.
 
     Parameters
@@ -30,17 +29,3 @@ def compose(function: Callable[..., Any], *operands: Any) -> Any:
         return function(*map(value_of, terms))
     client = client_of(terms)
     return function(*(array_of(x, client) for x in terms))
-
-
-def composition(n_operands: int) -> Callable[[Function], Function]:
-    """Decorator: the first operands of a function on values may be whatever `compose` takes."""
-
-    def decorate(function: Function) -> Function:
-        @functools.wraps(function)
-        def wrapper(*args: Any, **keywords: Any) -> Any:
-            operands, rest = args[:n_operands], args[n_operands:]
-            return compose(lambda *values: function(*values, *rest, **keywords), *operands)
-
-        return cast("Function", wrapper)
-
-    return decorate

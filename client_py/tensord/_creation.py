@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._array import Array
     from ._client import Client
-    from ._types import ArrayLike, Attrs, Device, DTypeLike, Operand, ShapeLike
+    from ._types import ArrayLike, Attrs, Device, DTypeLike, Operand, Shape, ShapeLike
 
 __all__ = [
     "arange",
@@ -161,7 +161,7 @@ def _axes_by_stride(x: Operand) -> list[int]:
     x = x._operand()
     if isinstance(x, Value):
         return list(range(len(x.shape)))
-    strides = x.array.strides if isinstance(x, Constant) else getattr(x, "strides", ())
+    strides: Shape = x.array.strides if isinstance(x, Constant) else getattr(x, "strides", ())
     return sorted(range(len(strides)), key=lambda axis: -abs(strides[axis]))
 
 

@@ -50,7 +50,8 @@ def open_arrays(
     if magic != prefix:
         raise error("bad_file", f"{where} is no .npy file, and no .npz file")
     try:
-        return numpy.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray = numpy.load(path, mmap_mode="r", allow_pickle=False)
+        return array
     except ValueError as problem:
         raise error("bad_file", f"{where}: {problem}") from None
 

@@ -39,7 +39,8 @@ def _reduced(x: Array, reduce: str, axis: Axis, keepdims: bool) -> Array:
     """Of absolute values; the largest of none is 0, as their sum is."""
     if reduce == "max" and 0 in x.shape:
         reduce = "sum"
-    return getattr(x, reduce)(axis=axis, keepdims=keepdims)
+    reduced: Array = getattr(x, reduce)(axis=axis, keepdims=keepdims)
+    return reduced
 
 
 def vector_norm(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ._array import Array
     from ._errors import TensordError
-    from ._types import ArrayLike
+    from ._types import ArrayLike, T
 
     _Axes: TypeAlias = int | tuple[Sequence[int], Sequence[int]]
 
@@ -41,7 +41,7 @@ def sum_of_products(x1: Array, x2: Array, axes: Sequence[int]) -> Array:
     return product.sum(axis=tuple(axes)).astype(product.dtype)
 
 
-def diagonal_of(x: Array, offset: int) -> Array:
+def diagonal_of(x: T, offset: int) -> T:
     """A diagonal of the last two axes of a value: its elements lie evenly in C order."""
     *lead, m, n = x.shape
     start = offset if offset >= 0 else -offset * n

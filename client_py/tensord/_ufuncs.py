@@ -24,13 +24,12 @@ from ._operators import Operators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any, TypeAlias, TypeVar
+    from typing import Any, TypeAlias
 
     from ._client import Client
     from ._types import ArrayLike, DTypeLike, NDArray, Shape
 
     _Result: TypeAlias = Array | tuple[Array, ...]
-    Out = TypeVar("Out", bound=Array | NDArray)
     Options: TypeAlias = dict[str, Any]
 
 SAME = """add bitwise_and bitwise_or bitwise_xor ceil copysign cos cosh divide equal exp
@@ -175,8 +174,8 @@ def _spreads(shape: Shape, to: Shape) -> bool:
         return False
 
 
-def store(result: Array, out: Out, what: str) -> Out:
-    """Have out hold the result, whichever library's array it is; out."""
+def store(result: Array, out: Array | NDArray, what: str) -> None:
+    """Have out hold the result, whichever library's array it is."""
     if tuple(out.shape) != tuple(result.shape) and not _spreads(result.shape, out.shape):
         raise error(
             "shape_mismatch",
@@ -190,16 +189,16 @@ def store(result: Array, out: Out, what: str) -> Out:
         out[...] = result.astype(out.dtype)
     else:
         numpy.copyto(out, numpy.asarray(result), casting="same_kind")
-    return out
 
 
 def _store_all(result: _Result, outs: Sequence[Array | NDArray | None] | None, what: str) -> object:
     if outs is None:
         return result
     results = result if isinstance(result, tuple) else (result,)
-    stored = tuple(
-        part if out is None else store(part, out, what) for part, out in zip(results, outs)
-    )
+    for part, out in zip(results, outs):
+        if out is not None:
+            store(part, out, what)
+    stored = tuple(part if out is None else out for part, out in zip(results, outs))
     return stored if isinstance(result, tuple) else stored[0]
 
 
@@ -286,4 +285,4 @@ def _array_ufunc(
 
 
 _array_ufunc.__name__ = "__array_ufunc__"
-Array.__array_ufunc__ = _array_ufunc
+setattr(Array, "__array_ufunc__", _array_ufunc)

@@ -124,7 +124,11 @@ def normal(
 def _scaled(x: Array, factor: float, offset: float) -> Array:
     if (factor, offset) == (1.0, 0.0):
         return x
-    return compose(lambda v: v * factor + offset, x)
+
+    def scaled(x: Array) -> Array:
+        return x * factor + offset
+
+    return compose(scaled, x)
 
 
 def integers(
@@ -161,8 +165,12 @@ def integers(
         low, high = 0, low
     if high == 2**64 and number_of(dtype) == UINT64:  # one more than travels
         half = 2**63
+
+        def raised(x: Array) -> Array:
+            return x.astype("uint64") + half
+
         x = integers(low - half, half, shape, step=step, seed=seed, stream=stream, client=client)
-        return compose(lambda v: v.astype("uint64") + half, x)
+        return compose(raised, x)
     attrs = {
         "range": tuple(map(number, (low, high, step))),
         "shape": integers_of(shape),
