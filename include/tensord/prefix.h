@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The prefix of a daemon's objects in /dev/shm
+ * What a daemon's objects are known by
  *
  * Everything that a daemon keeps in POSIX shared memory has a name beginning with this prefix,
  * which follows from the daemon's uid and the absolute path of its socket. The daemon takes it at
- * start; tensorctl purge finds by it what a daemon left behind.
+ * start; tensorctl purge finds by it what a daemon left behind. A directory that tensors are
+ * spilled to says in a file whose they are: by the boot, by the directory that the catalog lies in,
+ * and by the prefix.
  */
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 /* "tensord." and 16 hexadecimal digits, with the terminating NUL */
 #define TD_SHM_PREFIX_SIZE 32
@@ -57,4 +63,48 @@ static inline void td_shm_prefix(char out[TD_SHM_PREFIX_SIZE], uid_t uid, const 
         for (const char *p = socket_path; *p; p++)
                 hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
         snprintf(out, TD_SHM_PREFIX_SIZE, "tensord.%016llx", (unsigned long long)hash);
+}
+
+/* 36 characters, with zeros behind them */
+#define TD_BOOT_ID_SIZE 40
+
+/*
+ * Of the machine as it runs now. Where there is none to be read, unknown is a value too: the same
+ * at the next start. 0, or a negative errno: there is one, and it could not be read.
+ */
+static inline int td_boot_id(char id[TD_BOOT_ID_SIZE])
+{
+        int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        const char *given = getenv("TENSORD_BOOT_ID");
+        ssize_t n = fd < 0 ? 0 : read(fd, id, TD_BOOT_ID_SIZE - 1);
+        int r = n < 0 || (fd < 0 && errno != ENOENT && errno != EACCES) ? -errno : 0;
+
+        if (fd >= 0)
+                close(fd);
+        if (r < 0)
+                return r;
+        if (n == 0) {
+                n = (ssize_t)strnlen(given ? given : "", TD_BOOT_ID_SIZE - 1);
+                memcpy(id, given ? given : "", (size_t)n);
+        }
+        while (n > 0 && id[n - 1] == '\n')
+                n--;
+        memset(id + n, 0, TD_BOOT_ID_SIZE - (size_t)n);
+        return 0;
+}
+
+/* The file in a spill directory that says whose it is, and how long its line may be */
+#define TD_SPILL_OWNER ".tensord"
+#define TD_SPILL_OWNER_SIZE 256
+
+/* That line, of a catalog in that directory (a descriptor): its length, or negative errno. */
+static inline int td_spill_owner(char out[TD_SPILL_OWNER_SIZE], int directory, const char *boot_id,
+                                 const char *its_prefix)
+{
+        struct stat st;
+
+        if (fstat(directory, &st) < 0)
+                return -errno;
+        return snprintf(out, TD_SPILL_OWNER_SIZE, "%.36s %ju %ju %.120s\n", boot_id,
+                        (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, its_prefix);
 }

@@ -33,22 +33,6 @@ static_assert(CATALOG_MAX < UINT64_C(1) << (64 - TAIL_CHECK_BITS),
 static_assert(CATALOG_MIN > CATALOG_RECORDS + TD_INLINE_MAX + 1024,
               "the smallest catalog holds a record");
 
-void catalog_boot_id(char id[CATALOG_BOOT_ID])
-{
-        _cleanup_(closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-        const char *given = getenv("TENSORD_BOOT_ID");
-        ssize_t n = fd < 0 ? -1 : read(fd, id, CATALOG_BOOT_ID - 1);
-
-        if (n <= 0) {
-                /* Unknown is a value too: the same at the next start. */
-                n = (ssize_t)strnlen(given ? given : "", CATALOG_BOOT_ID - 1);
-                memcpy(id, given ? given : "", (size_t)n);
-        }
-        while (n > 0 && id[n - 1] == '\n')
-                n--;
-        memset(id + n, 0, CATALOG_BOOT_ID - (size_t)n);
-}
-
 uint64_t catalog_tail_word(uint64_t offset)
 {
         return offset << TAIL_CHECK_BITS |
@@ -62,7 +46,7 @@ void catalog_header_write(uint8_t *page, uint64_t n_bytes, const char *boot_id)
                                          .n_bytes = n_bytes };
 
         memcpy(header.magic, catalog_magic, sizeof(header.magic));
-        memcpy(header.boot_id, boot_id, strnlen(boot_id, CATALOG_BOOT_ID - 1));
+        memcpy(header.boot_id, boot_id, strnlen(boot_id, TD_BOOT_ID_SIZE - 1));
         header.check = XXH3_64bits(&header, offsetof(struct catalog_header, check));
         memcpy(page, &header, sizeof(header));
 }
@@ -102,7 +86,7 @@ int catalog_file_map(struct catalog_file **filep, int *fdp, uint64_t n_bytes)
 int catalog_file_create(struct catalog_file **filep, const struct shm *shm, uint64_t n_bytes)
 {
         _cleanup_(closep) int fd = -1;
-        char name[SHM_NAME_MAX], boot_id[CATALOG_BOOT_ID];
+        char name[SHM_NAME_MAX];
         int r;
 
         r = shm_create_new(shm, n_bytes, name, &fd);
@@ -115,8 +99,7 @@ int catalog_file_create(struct catalog_file **filep, const struct shm *shm, uint
         }
         (*filep)->shm = shm;
         memcpy((*filep)->name, name, sizeof(name));
-        catalog_boot_id(boot_id);
-        catalog_header_write((*filep)->map, n_bytes, boot_id);
+        catalog_header_write((*filep)->map, n_bytes, shm->boot_id);
         catalog_file_publish(*filep, CATALOG_RECORDS);
         return 0;
 }
@@ -201,11 +184,10 @@ static bool is_size_possible(const struct catalog_header *header, uint64_t n_byt
 }
 
 /* Is it a catalog of ours, and of this boot? Fills in the tail. */
-static int catalog_look(const struct catalog_file *file, uint32_t *versionp, uint64_t *tailp,
-                        char message[256])
+static int catalog_look(const struct catalog_file *file, const struct shm *shm,
+                        uint32_t *versionp, uint64_t *tailp, char message[256])
 {
         struct catalog_header header;
-        char boot_id[CATALOG_BOOT_ID];
         uint64_t word = atomic_load_explicit(catalog_tail(file), memory_order_acquire);
 
         memcpy(&header, file->map, sizeof(header));
@@ -224,8 +206,7 @@ static int catalog_look(const struct catalog_file *file, uint32_t *versionp, uin
                    *tailp > file->n_bytes) {
                 snprintf(message, 256, "its tail is damaged");
         } else {
-                catalog_boot_id(boot_id);
-                if (memcmp(header.boot_id, boot_id, sizeof(boot_id)) == 0)
+                if (memcmp(header.boot_id, shm->boot_id, sizeof(header.boot_id)) == 0)
                         return 0;
                 /* An empty one says nothing that another boot could make false. */
                 if (*tailp == CATALOG_RECORDS)
@@ -270,7 +251,7 @@ int catalog_open(struct catalog *catalog, const struct shm *shm, char message[25
         r = catalog_file_map(&file, &fd, (uint64_t)st.st_size);
         if (r)
                 return r;
-        r = catalog_look(file, &version, &tail, message);
+        r = catalog_look(file, shm, &version, &tail, message);
         if (r) {
                 catalog_file_unref(file);
                 return r;

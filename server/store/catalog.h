@@ -31,14 +31,13 @@
 #define CATALOG_RECORDS (2 * CATALOG_PAGE) /* offset of the first record */
 #define CATALOG_MIN (64 * 1024)
 #define CATALOG_MAX (UINT64_C(1) << 40)
-#define CATALOG_BOOT_ID 40
 
 struct catalog_header {
         char magic[8]; /* "tdcatlg" */
         uint32_t version;
         uint32_t records; /* offset of the first record */
         uint64_t n_bytes; /* of the object, as it was made */
-        char boot_id[CATALOG_BOOT_ID];
+        char boot_id[TD_BOOT_ID_SIZE];
         uint64_t check; /* of all above */
 };
 
@@ -66,7 +65,6 @@ struct catalog {
 
 enum { CATALOG_E_ABSENT = 1, CATALOG_E_DAMAGED, CATALOG_E_FULL, CATALOG_E_LIMIT };
 
-void catalog_boot_id(char id[CATALOG_BOOT_ID]);
 uint64_t catalog_tail_word(uint64_t offset);
 void catalog_header_write(uint8_t *page, uint64_t n_bytes, const char *boot_id);
 

@@ -16,9 +16,14 @@
 
 int shm_init(struct shm *shm, const char *directory, const char *prefix)
 {
+        int r;
+
         if (strlen(prefix) >= sizeof(shm->prefix) || strchr(prefix, '/') || !*prefix)
                 return error_origin(-EINVAL);
         strcpy(shm->prefix, prefix);
+        r = td_boot_id(shm->boot_id);
+        if (r < 0)
+                return error_origin(r);
         shm->fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return shm->fd < 0 ? error_origin(-errno) : 0;
 }

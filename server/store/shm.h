@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "tensord/prefix.h"
+
 #define SHM_PREFIX_MAX 96
 #define SHM_NAME_MAX (SHM_PREFIX_MAX + 48)
 #define SHM_RANDOM 16
@@ -28,6 +30,7 @@ enum { SHM_E_FULL = 1 };
 struct shm {
         int fd; /* the directory */
         char prefix[SHM_PREFIX_MAX];
+        char boot_id[TD_BOOT_ID_SIZE]; /* read once: later there may be no descriptor for it */
 };
 
 int shm_init(struct shm *shm, const char *directory, const char *prefix);

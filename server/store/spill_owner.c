@@ -3,30 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "store/catalog.h"
+#include "tensord/prefix.h"
 
-#define OWNER ".tensord"
-#define OWNER_NEW ".tensord.new"
-#define OWNER_MAX (CATALOG_BOOT_ID + 64 + SHM_PREFIX_MAX)
+#define OWNER TD_SPILL_OWNER
+#define OWNER_NEW TD_SPILL_OWNER ".new"
+#define OWNER_MAX TD_SPILL_OWNER_SIZE
 
-/* One line: boot, device, inode, name. How long it is, or negative errno. */
+/* How long it is, or negative errno. */
 static int owner_format(const struct shm *shm, char text[OWNER_MAX])
 {
-        char boot_id[CATALOG_BOOT_ID];
-        struct stat st;
+        int n = td_spill_owner(text, shm->fd, shm->boot_id, shm->prefix);
 
-        if (fstat(shm->fd, &st) < 0)
-                return error_origin(-errno);
-        catalog_boot_id(boot_id);
-        return snprintf(text, OWNER_MAX, "%.36s %ju %ju %s\n", boot_id, (uintmax_t)st.st_dev,
-                        (uintmax_t)st.st_ino, shm->prefix);
+        return n < 0 ? error_origin(n) : n;
 }
 
 int spill_owner_read(const struct spill_dir *dir, const struct shm *shm)

@@ -23,6 +23,9 @@ KINDS = {
     "thread": (11, [errno.EAGAIN]),
     "rename": (12, [errno.ENOSPC, errno.EIO]),
     "pwrite": (13, [errno.ENOSPC, errno.EIO]),
+    "write": (14, [errno.ENOSPC, errno.EIO]),
+    "read": (15, [errno.EIO]),
+    "sync": (16, [errno.EIO, errno.ENOSPC]),
 }
 NAMES = {number: name for name, (number, _) in KINDS.items()}
 

@@ -24,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* As in faults.py. */
@@ -42,6 +43,9 @@ enum kind {
         THREAD,
         RENAME,
         PWRITE,
+        WRITE,
+        READ,
+        SYNC,
 };
 
 #define N_SITES 1024
@@ -267,6 +271,34 @@ VISIBLE int renameat(int from_at, const char *from, int to_at, const char *to)
 VISIBLE ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
 {
         return FAILS(PWRITE) ? -1 : NEXT(pwrite)(fd, bytes, n, offset);
+}
+
+/* Of a disk, not an event, nor the log. */
+static bool is_file(int fd)
+{
+        struct stat st;
+
+        return fd != STDERR_FILENO && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+VISIBLE ssize_t write(int fd, const void *bytes, size_t n)
+{
+        return is_file(fd) && FAILS(WRITE) ? -1 : NEXT(write)(fd, bytes, n);
+}
+
+VISIBLE ssize_t read(int fd, void *bytes, size_t n)
+{
+        return is_file(fd) && FAILS(READ) ? -1 : NEXT(read)(fd, bytes, n);
+}
+
+VISIBLE int fsync(int fd)
+{
+        return FAILS(SYNC) ? -1 : NEXT(fsync)(fd);
+}
+
+VISIBLE int sync_file_range(int fd, off64_t at, off64_t n, unsigned how)
+{
+        return FAILS(SYNC) ? -1 : NEXT(sync_file_range)(fd, at, n, how);
 }
 
 /* ---- sockets and events ---- */

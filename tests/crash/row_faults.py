@@ -3,6 +3,7 @@
 import collections
 import random
 import threading
+from pathlib import Path
 
 import faults
 import kit
@@ -11,7 +12,7 @@ import scenarios
 NAME = "faults"
 CHECKS = ("a typed error, a closed connection or none; what was refused is not there; afterwards "
           "all works; bytes of files = charges; descriptors and mappings as at first")
-QUICK = {"stories": 3, "faults": None}
+QUICK = {"stories": 4, "faults": None}
 FULL = {"stories": len(scenarios.STORIES) + 2, "faults": None}
 LIMIT_S = (200, 3600)
 SANITIZED = False
@@ -54,6 +55,9 @@ def alone(daemon, raw, ledger):
 
 STORIES = {**scenarios.STORIES, "connect": connect, "alone": alone}
 QUICK_STORIES = ("connect", "reclaim", "lease")
+# What a disk may do to what is spilled; the quick tier has each so-manieth (test_spill_faults: all).
+DISK = ("open", "fallocate", "unlink", "rename", "write", "read", "sync")
+DISK_STEP = 5
 # Too long to be told once for each call: for the places alone that no other made fail.
 MANY = {"many": scenarios.many}
 
@@ -70,8 +74,9 @@ class Faults:
 
     def begin(self):
         """A daemon that was never told to fail."""
-        self.daemon = self.report.daemon(*OPTIONS, *kit.spilling(self.report),
-                                         kind=faults.FaultyDaemon)
+        spilling = kit.spilling(self.report)
+        self.spilled = Path(spilling[1])
+        self.daemon = self.report.daemon(*OPTIONS, *spilling, kind=faults.FaultyDaemon)
         self.bounds = self.daemon.bounds()
         self.rss = self.daemon.resident()
 
@@ -131,8 +136,10 @@ class Faults:
         daemon.delete_all()
         # what could not be removed is tried again
         kit.eventually(lambda: daemon.stat()["memory"]["held"] == 0, what="held memory is free")
-        memory = kit.check_conserved(daemon)["memory"]
-        assert memory["live"] == 0, memory
+        kit.eventually(lambda: daemon.stat()["memory"]["spilled"] == 0, what="no file counts")
+        stat = kit.check_conserved(daemon)
+        assert stat["memory"]["live"] == 0 and stat["lost"] == 0, stat
+        assert not list(self.spilled.glob("tensord.*")), "a file is left that does not count"
 
     def point(self, name, kind, nth, is_lasting, site=None):
         """`live`, and what goes wrong is kept; with a new daemon, then."""
@@ -164,6 +171,13 @@ class Faults:
             while self.point(name, kind, nth, is_lasting):
                 nth += 1
             n_failed += nth - 1
+        return n_failed
+
+    def some_points(self, name, kind):
+        """Each so-manieth call, once, and all of them; how many failed."""
+        n_failed, nth = self.point(name, kind, 1, True), 1
+        while self.point(name, kind, nth, False):
+            n_failed, nth = n_failed + 1, nth + DISK_STEP
         return n_failed
 
     def missed(self):
@@ -198,6 +212,11 @@ def run(counts, seed, report):
             n_failed = row.points(name, kind)
             report.found("faults", n_failed)
             report.did("faults", n_failed)
+        report.did("stories")
+    if not report.is_full:
+        n_failed = sum(row.some_points("spill", kind) for kind in DISK)
+        report.found("faults", n_failed)
+        report.did("faults", n_failed)
         report.did("stories")
     row.reach_all()
     row.end()

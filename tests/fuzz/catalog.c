@@ -250,7 +250,6 @@ enum { HEADER_BYTES = sizeof(struct catalog_header), TAIL_WORD = 2048 };
 static void draw_catalog(struct draw *draw, struct plan *plan)
 {
         unsigned state = draw_below(draw, 16), n_records = draw_below(draw, N_RECORDS + 1);
-        char boot_id[CATALOG_BOOT_ID];
         uint64_t end = CATALOG_RECORDS, word;
 
         plan->state = state < CATALOG_N_STATES ? state : CATALOG_THERE;
@@ -258,8 +257,8 @@ static void draw_catalog(struct draw *draw, struct plan *plan)
         plan->n_published = n_records;
         if (draw_below(draw, 8) == 7)
                 plan->n_published = draw_below(draw, n_records + 1);
-        catalog_boot_id(boot_id);
-        catalog_header_write(plan->bytes, CATALOG_MIN, plan->is_other_boot ? "another" : boot_id);
+        catalog_header_write(plan->bytes, CATALOG_MIN,
+                             plan->is_other_boot ? "another" : shm.boot_id);
         for (unsigned i = 0; i < n_records; i++) {
                 if (i == plan->n_published)
                         plan->tail = end;

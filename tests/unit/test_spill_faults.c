@@ -1,0 +1,155 @@
+/* layer: store */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each call on the disk fails, once or lastingly, while tensors move to files and back: nothing is
+ * lost, what lies in the directory is what is charged, and all works again when it does.
+ */
+#include "fault_calls.h"
+
+#include "spill_kit.h"
+
+#define LARGE (5 * 1024 * 1024) /* elements: the disk is waited for while it is written */
+
+/* As long as it stays with what is there, or goes on without it. */
+static void try_out(struct store *store, const char *name)
+{
+        struct tensor *tensor = find(store, name);
+
+        store->spill.retry_ms = 0;
+        if (!tensor_is_spilled(tensor) && may_go(tensor))
+                spill_begin(store, tensor);
+}
+
+static void try_back(struct store *store, const char *name)
+{
+        struct tensor *tensor = tensor_ref(find(store, name));
+
+        fetch(store, tensor);
+        tensor_unref(tensor);
+}
+
+/* Of tensors, whole or not. */
+static unsigned n_files(void)
+{
+        return kit_spilled(".npy") + kit_spilled(".part");
+}
+
+static void check_charges(struct store *store, uint64_t n_bytes)
+{
+        ck_assert_uint_eq(kit_check(store).spilled, n_files() * n_bytes);
+        ck_assert_uint_eq(kit_check(store).n_lost, 0);
+        ck_assert_uint_eq(store->spill.n_out, 0);
+        ck_assert_uint_eq(store->spill.n_record_bytes, 0);
+        users_check(store_users(store));
+}
+
+/* "a" goes and comes back, "b" goes and is deleted, "c" goes and stays; the n-th call fails. */
+static bool live(struct store *store, long n)
+{
+        faults_after(n);
+        try_out(store, "a");
+        try_out(store, "b");
+        try_back(store, "a");
+        store_delete(store, UID, "b", NULL);
+        try_out(store, "c");
+        return faults_end();
+}
+
+/* All is there, also behind a restart, and moves again. */
+static struct store *go_on(struct store *store, const char *where)
+{
+        struct tensor *tensor;
+
+        /* What could not be removed, or where that is not known, counts until it was. */
+        ck_assert_uint_ge(kit_check(store).spilled,
+                          n_files() * (TD_HEADER_BYTES + 8 * N));
+        store->spill.remove_ms = 0;
+        store_retry_held(store);
+        ck_assert_msg(!store_has_held(store), "%s", where);
+        ck_assert_uint_eq(n_files(), tensor_is_spilled(find(store, "a")) +
+                                                   tensor_is_spilled(find(store, "c")));
+        for (unsigned turn = 0; turn < 2; turn++) {
+                check_charges(store, TD_HEADER_BYTES + 8 * N);
+                ck_assert_msg(is_there(store, "a", 1) && is_there(store, "c", 3), "%s", where);
+                ck_assert_int_eq(store_find(store, UID, "b", &tensor), STORE_E_NOT_FOUND);
+                store->spill.retry_ms = 0;
+                out(store, "a");
+                store_free(store);
+                store = spilling();
+        }
+        ck_assert(tensor_is_spilled(find(store, "a")) && is_there(store, "a", 1));
+        return store;
+}
+
+/* With the directory its own already, or with that to be said first. */
+START_TEST(test_every_call_fails)
+{
+        bool has_failed = true, is_owned = _i / 4;
+        char path[80], where[80];
+        struct store *store;
+        long n;
+
+        faults_error = _i % 2 ? ENOSPC : EIO;
+        faults_lasting = _i / 2 % 2;
+        faults_only = "";
+        snprintf(path, sizeof(path), "%s/.tensord.new", kit_spill);
+        for (n = 0; has_failed; n++) {
+                snprintf(where, sizeof(where), "%s at call %ld%s", strerror(faults_error), n,
+                         faults_lasting ? " on" : "");
+                if (!is_owned)
+                        ck_assert_int_eq(mkdir(path, 0700), 0);
+                store = spilling();
+                ck_assert_int_eq(store->spill.is_ours, is_owned);
+                if (!is_owned)
+                        ck_assert_int_eq(rmdir(path), 0);
+                put(store, "a", 1);
+                put(store, "b", 2);
+                put(store, "c", 3);
+                has_failed = live(store, n);
+                store = go_on(store, where);
+                forget(store);
+        }
+        ck_assert_int_gt(n, 40);
+}
+END_TEST
+
+/* What is told only while it is written is heard. */
+START_TEST(test_disk_fails_meanwhile)
+{
+        bool has_failed = true;
+        struct store *store = spilling();
+        struct user *user = kit_user(store, UID);
+        long n;
+
+        faults_error = _i ? ENOSPC : EIO;
+        ck_assert_int_eq(kit_name(store, kit_tensor(store, user, LARGE, 1), "a", NULL), 0);
+        for (n = 0; has_failed; n++) {
+                store->spill.retry_ms = 0;
+                faults_only = "sync_file_range";
+                faults_after(n);
+                ck_assert(may_go(find(store, "a")) && spill_begin(store, find(store, "a")));
+                has_failed = faults_end();
+                ck_assert_int_eq(tensor_is_spilled(find(store, "a")), !has_failed);
+                check_charges(store, TD_HEADER_BYTES + 8 * LARGE);
+        }
+        ck_assert_int_eq(n, 4);
+        ck_assert(is_there(store, "a", 1));
+        user_unref(user);
+        forget(store);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("spill_faults");
+        TCase *tcase = tcase_create("spill_faults");
+
+        tcase_add_checked_fixture(tcase, kit_spill_begin, kit_spill_end);
+        tcase_set_timeout(tcase, 60);
+        if (FAULTS_WORK) {
+                tcase_add_loop_test(tcase, test_every_call_fails, 0, 8);
+                tcase_add_loop_test(tcase, test_disk_fails_meanwhile, 0, 2);
+        }
+        suite_add_tcase(suite, tcase);
+        return kit_run(suite);
+}
