@@ -33,6 +33,11 @@ def sort(
         Sorting is always stable: elements that are equal (0.0 and -0.0, NaN) stay in their order,
         in both directions.
 
+    Returns
+    -------
+    Array or Value
+        Of x's shape and dtype.
+
     Raises
     ------
     DtypeError
@@ -51,7 +56,12 @@ def sort(
 def argsort(
     x: ArrayLike, /, *, axis: int = -1, descending: bool = False, stable: bool = True
 ) -> Array:
-    """Indices (int64) that sort along an axis; parameters as for `sort`.
+    """Indices that sort along an axis; parameters as for `sort`.
+
+    Returns
+    -------
+    Array or Value
+        int64, of x's shape.
 
     Examples
     --------

@@ -96,8 +96,38 @@ _ONE_AXIS = """axis : int, optional
         Along which to look; all elements in C order where it is left out."""
 _KEEPDIMS = """keepdims : bool
         Keep the reduced axes, with extent 1."""
+_RESULTS = """Returns
+    -------
+    Array or Value
+        Of x's shape without the axes."""
 _DTYPE = """dtype : str or numpy.dtype, optional
         What elements are cast to before, and the dtype of the result."""
+
+
+_ALONG_0 = {
+    "all": [False, True],
+    "any": [True, True],
+    "argmax": [1, 1],
+    "argmin": [0, 0],
+    "count_nonzero": [1, 2],
+    "max": [3, 4],
+    "mean": [1.5, 3.0],
+    "min": [0, 2],
+    "prod": [0, 8],
+    "std": [1.5, 1.0],
+    "sum": [3, 6],
+    "var": [2.25, 1.0],
+}
+_ALONG_1 = {"cumulative_prod": [[0, 0], [3, 12]], "cumulative_sum": [[0, 2], [3, 7]]}
+
+
+def _example(op: str, along: str = "axis=0") -> str:
+    shown = (_ALONG_0 if along == "axis=0" else _ALONG_1)[op]
+    return f"""Examples
+    --------
+    >>> import tensord
+    >>> tensord.{op}([[0, 2], [3, 4]], {along}).tolist()
+    {shown}"""
 
 
 def _reduction(op: str, doc: str, axis_doc: str = _AXIS) -> Reduction:
@@ -114,6 +144,10 @@ def _reduction(op: str, doc: str, axis_doc: str = _AXIS) -> Reduction:
     x : array_like or Value
     {axis_doc}
     {_KEEPDIMS}
+
+    {_RESULTS}
+
+    {_example(op)}
     """,
     )
 
@@ -165,6 +199,10 @@ def _sum(op: str, doc: str) -> Sum:
     {_AXIS}
     {_DTYPE}
     {_KEEPDIMS}
+
+    {_RESULTS}
+
+    {_example(op)}
     """,
     )
 
@@ -192,6 +230,10 @@ def _variance(op: str, doc: str) -> Variance:
         The divisor is the number of elements less this; 1 is Bessel's correction. NaN if nothing
         or less is left.
     {_KEEPDIMS}
+
+    {_RESULTS}
+
+    {_example(op)}
     """,
     )
 
@@ -234,6 +276,13 @@ def _scan(op: str, doc: str) -> Scan:
     {_DTYPE}
     include_initial : bool
         Begin with the value of nothing, so that there is one element more.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape, but for that element.
+
+    {_example(op, "axis=1")}
     """,
     )
 
@@ -257,5 +306,11 @@ def segment_sum(x: ArrayLike, labels: ArrayLike, k: int, /) -> Array:
     -------
     (k, ...) Array or Value
         0 where no row has the label.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.segment_sum([1.0, 2.0, 3.0], [0, 1, 0], 2)
+    Array([4., 2.], shape=(2,), dtype=float64, 16 bytes)
     """
     return call("segment_sum", (x, labels), {"k": operator.index(k)})

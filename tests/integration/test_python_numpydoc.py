@@ -105,3 +105,28 @@ def test_parameters(name):
     thing = FUNCTIONS[name]
     assert set(documented(thing)) <= set(parameters(thing)), "documents what there is not"
     assert undocumented(name, thing) == set(), "are not documented"
+
+
+# ---- what comes back, and an example ----
+
+#: modules whose functions all have both; the examples are run by test_python_docstrings
+SHOWN = {f"tensord.{name}" for name in
+         ("_elementwise", "_searching", "_sets", "_sorting", "_statistical")}
+
+
+def shown():
+    for name, thing in FUNCTIONS.items():
+        if inspect.unwrap(thing).__globals__["__name__"] in SHOWN:
+            yield name
+
+
+def test_modules_with_examples():
+    found = {inspect.unwrap(FUNCTIONS[name]).__globals__["__name__"] for name in shown()}
+    assert found == SHOWN
+
+
+@pytest.mark.parametrize("name", shown())
+def test_results_and_examples(name):
+    doc = inspect.getdoc(FUNCTIONS[name])
+    assert re.search(r"^Returns\n-------$", doc, re.M)
+    assert re.search(r"^Examples\n--------\n(.*\n)*?>>> ", doc, re.M)
