@@ -31,9 +31,14 @@ def _check_writable(array):
     if not array._is_writable:
         raise error(
             "sealed",
-            "not written: what has a name and is not mutable, broadcast views, diagonals, real and "
-            "imaginary parts, and what is being filled; copy it, put it with mutable=True, or use "
-            "tensord.assign()",
+            "not written: what has a name and is not mutable, broadcast views, diagonals, and what "
+            "is being filled; copy it, put it with mutable=True, or use tensord.assign()",
+        )
+    if array._base is not None and array._base.is_mutable:  # whose memory has whole numbers
+        raise error(
+            "bad_arguments",
+            f"not written: {array._steps[-1].op} of a mutable tensor, by itself; assign complex "
+            "numbers, or use `with x.write() as a`, where a is numpy's",
         )
 
 

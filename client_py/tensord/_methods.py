@@ -57,17 +57,33 @@ def _conj(self):
 
 
 def _real(self):
-    """The real part, a view that is read only; of a real array, the array itself."""
+    """The real part, a view; of a real array, the array itself."""
     if self.dtype.kind == "c":
         return self._component("real")
     return compute_function(self, numpy.real, (self,), {})
 
 
 def _imag(self):
-    """The imaginary part, a view that is read only; of a real array, zeros."""
+    """The imaginary part, a view; of a real array, zeros."""
     if self.dtype.kind == "c":
         return self._component("imag")
     return compute_function(self, numpy.imag, (self,), {})
+
+
+def _set_component(self, part, value):
+    own = part._base is not None and isinstance(value, Array) and value._base is part._base
+    if not (own and value._steps == part._steps):  # as at the end of ``x.real += ...``
+        part[...] = value
+
+
+def _set_real(self, value):
+    _set_component(self, self.real if self.dtype.kind == "c" else self, value)
+
+
+def _set_imag(self, value):
+    if self.dtype.kind != "c":
+        raise error("unsupported_dtype", f"numbers of {self.dtype} have no imaginary part to set")
+    _set_component(self, self.imag, value)
 
 
 def _sort(self, axis=-1, kind=None):
@@ -151,6 +167,6 @@ for _name, _method in {
 }.items():
     setattr(Array, _name, _method)
     _method.__name__ = _name
-Array.real = property(_real)
-Array.imag = property(_imag)
+Array.real = property(_real, _set_real)
+Array.imag = property(_imag, _set_imag)
 Array.itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes of one element.")

@@ -21,7 +21,7 @@ ELEMENTWISE = frozenset(
     "not_equal less less_equal greater greater_equal floor_divide remainder bitwise_and bitwise_or "
     "bitwise_xor bitwise_invert bitwise_left_shift bitwise_right_shift logical_and logical_or "
     "logical_xor logical_not ceil floor trunc round sign signbit copysign nextafter isfinite isinf "
-    "isnan clip square reciprocal real imag conj where astype".split()
+    "isnan clip square reciprocal real imag conj complex where astype".split()
 )
 
 _SEEN_THROUGH = ELEMENTWISE | _FILLED | {"permute_dims", "broadcast_to", "slice"}

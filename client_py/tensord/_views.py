@@ -143,19 +143,27 @@ class Diagonal:
 
 
 class Component:
-    """The real or the imaginary parts of complex numbers; not to be written. Always the last step:
-    which elements are seen, and in what order, is settled before.
+    """The real or the imaginary parts of complex numbers. Always the last step: which elements are
+    seen, and in what order, is settled before.
     """
 
     __slots__ = ("op", "of_value")
-    put = None
 
     def __init__(self, op, of_value):
         self.op = op  # real, imag
         self.of_value = of_value  # callable, from the operation and a value
 
+    def __eq__(self, other):
+        return isinstance(other, Component) and self.op == other.op
+
+    __hash__ = None
+
     def get(self, base):
         return self.of_value(self.op, base)
+
+    def put(self, base, new):
+        parts = (new, base.imag) if self.op == "real" else (base.real, new)
+        return base._make("complex", parts)
 
     def shape_of(self, shape):
         return shape

@@ -13,6 +13,7 @@
 enum td_computing {
         TD_COMPUTING_PROMOTED, /* in the dtype that the operands promote to */
         TD_COMPUTING_FLOATING, /* in that, integers and bool in float64 */
+        TD_COMPUTING_COMPLEX,  /* in that, as the parts of complex numbers */
         TD_COMPUTING_BOOL,     /* in bool: whether operands differ from 0 */
 };
 
@@ -58,6 +59,8 @@ static inline const struct td_category *td_category(enum td_rule rule)
                                             TD_RESULTING_SAME, "real numbers" },
                 [TD_RULE_SIGN_BIT] = { TD_KINDS_REAL | TD_KINDS_BOOL, TD_COMPUTING_FLOATING,
                                        TD_RESULTING_BOOL, "real numbers" },
+                [TD_RULE_COMPLEX] = { TD_KINDS_REAL | TD_KINDS_BOOL, TD_COMPUTING_COMPLEX,
+                                      TD_RESULTING_SAME, "real numbers" },
                 [TD_RULE_PART] = { TD_KINDS_ANY, TD_COMPUTING_PROMOTED, TD_RESULTING_REAL, "all" },
                 [TD_RULE_PREDICATE] = { TD_KINDS_ANY, TD_COMPUTING_PROMOTED, TD_RESULTING_BOOL,
                                         "all" },
@@ -80,6 +83,8 @@ static inline unsigned td_computed_in(enum td_rule rule, uint32_t n_args,
         switch (td_category(rule)->computing) {
         case TD_COMPUTING_FLOATING:
                 return td_promote_to_float(dtype);
+        case TD_COMPUTING_COMPLEX:
+                return td_promote(td_promote_to_float(dtype), TD_COMPLEX64);
         case TD_COMPUTING_BOOL:
                 return TD_BOOL;
         case TD_COMPUTING_PROMOTED:

@@ -222,6 +222,7 @@ enum td_rule {
         TD_RULE_FLOATING,
         TD_RULE_REAL_FLOATING,
         TD_RULE_SIGN_BIT,
+        TD_RULE_COMPLEX,
         TD_RULE_PART,
         TD_RULE_PREDICATE,
         TD_RULE_ORDER,

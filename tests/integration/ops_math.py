@@ -31,6 +31,17 @@ def _unary(name, theirs, domain="any", ulp=8, dtypes=ALL):
     return Row(name, dtypes, wider(getattr(numpy, theirs)), domains=(domain,), ulp=ulp)
 
 
+def complex_of(re, im):
+    z = numpy.empty(re.shape, "complex64" if re.dtype == "float32" else "complex128")
+    z.real, z.imag = re, im
+    return z
+
+
+def complex_of_parts(re, im):
+    """What is made where one part of complex numbers is assigned to."""
+    return re._make("complex", (re, im))
+
+
 def refused(*_):
     return tensord.DtypeError
 
@@ -58,6 +69,8 @@ ROWS = [
     Row("atan2", BOOL + REAL, in_double(numpy.arctan2), ("any", "any"), ulp=8),
     Row("hypot", BOOL + REAL, in_double(numpy.hypot), ("any", "any"), ulp=4),
     Row("logaddexp", BOOL + REAL, in_double(numpy.logaddexp), ("positive", "positive"), ulp=8),
+    Row("complex", BOOL + REAL, complex_of, ("any", "any"), call=complex_of_parts),
+    Row("complex", COMPLEX, refused, ("any", "any"), call=complex_of_parts, shapes=[(3,)]),
     Row("atan2", COMPLEX, refused, ("any", "any"), shapes=[(3,)]),
     Row("hypot", COMPLEX, refused, ("any", "any"), shapes=[(3,)]),
     Row("logaddexp", COMPLEX, refused, ("any", "any"), shapes=[(3,)]),

@@ -233,6 +233,7 @@ COMPLEXES(KERNEL_SIGN, )
 /* by names that a dtype ends */
 #define NUMBER_ROWS(T, SCALAR1, SCALAR)                                                            \
         SCALAR(T, DIVIDE, parts_##T, quotient_##T(a, b))                                           \
+        SCALAR(T, COMPLEX, parts_##T, ((parts_##T){ a.re, b.re }))                                 \
         SCALAR1(T, ABS, part_##T, SIZE_OF(a))                                                      \
         SCALAR1(T, REAL, part_##T, a.re)                                                           \
         SCALAR1(T, IMAG, part_##T, a.im)                                                           \
