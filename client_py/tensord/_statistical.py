@@ -104,7 +104,7 @@ _DTYPE = """dtype : str or numpy.dtype, optional
         What elements are cast to before, and the dtype of the result."""
 
 
-_ALONG_0 = {
+_ALONG_0: dict[str, object] = {
     "all": [False, True],
     "any": [True, True],
     "argmax": [1, 1],
@@ -118,7 +118,10 @@ _ALONG_0 = {
     "sum": [3, 6],
     "var": [2.25, 1.0],
 }
-_ALONG_1 = {"cumulative_prod": [[0, 0], [3, 12]], "cumulative_sum": [[0, 2], [3, 7]]}
+_ALONG_1: dict[str, object] = {
+    "cumulative_prod": [[0, 0], [3, 12]],
+    "cumulative_sum": [[0, 2], [3, 7]],
+}
 
 
 def _example(op: str, along: str = "axis=0") -> str:
