@@ -55,7 +55,7 @@ def alone(daemon, raw, ledger):
 
 STORIES = {**scenarios.STORIES, "connect": connect, "alone": alone}
 QUICK_STORIES = ("connect", "reclaim", "lease")
-# What a disk may do to what is spilled; the quick tier has each so-manieth (test_spill_faults: all).
+# What a disk may do to what is spilled; the quick tier has some of it (test_spill_faults: all).
 DISK = ("open", "fallocate", "unlink", "rename", "write", "read", "sync")
 DISK_STEP = 5
 # Too long to be told once for each call: for the places alone that no other made fail.

@@ -9,8 +9,8 @@
  * keep what they map, read late, and go.
  *
  * Every request of a connection that stays is answered once. A name means what the last answer said
- * that gave it a meaning, with the bytes that were put, until another answer says otherwise; and
- * after a new start. When all connections are gone only what is named is left, the figures are
+ * that gave it a meaning, with the bytes that were put, until another answer says otherwise, or,
+ * if it is evictable, it was evicted; and after a new start. When all connections are gone only what is named is left, the figures are
  * those of the directory, and every charge came back.
  */
 #include <sys/random.h>
@@ -53,6 +53,7 @@ struct known {
         enum { KNOWN_NOT, KNOWN_NOTHING, KNOWN_TENSOR } kind;
         uint8_t id[16];
         uint64_t sum;   /* of the bytes of a small one */
+        bool is_evictable; /* it may be gone at any time */
         bool is_unsure; /* one whose connection is gone may still be at it */
 };
 
@@ -62,6 +63,7 @@ static struct known knowns[N_UIDS][N_NAMES];
 static uint64_t clock_ms, random_state;
 static int holds[N_HOLDS];
 static uint32_t next_msgid;
+static uint64_t n_gone; /* evictable ones, since the service began */
 
 static const uid_t peer_uids[N_UIDS] = { 1000, 1001 };
 
@@ -115,13 +117,17 @@ static void learn(unsigned uid_index, unsigned name_mask)
                 known->kind = KNOWN_TENSOR;
                 memcpy(known->id, tensor->id, sizeof(known->id));
                 known->sum = sum_of(tensor);
+                known->is_evictable = tensor->is_evictable;
         }
 }
 
 static void check_names(void)
 {
+        struct store_figures figures;
+
+        store_figures(service->store, &figures);
         for (unsigned i = 0; i < N_UIDS * N_NAMES; i++) {
-                const struct known *known = &knowns[i / N_NAMES][i % N_NAMES];
+                struct known *known = &knowns[i / N_NAMES][i % N_NAMES];
                 struct tensor *tensor = NULL;
                 int r = store_find(service->store, peer_uids[i / N_NAMES], names[i % N_NAMES],
                                    &tensor);
@@ -129,9 +135,16 @@ static void check_names(void)
                 must(r == 0 || r == STORE_E_NOT_FOUND);
                 if (known->is_unsure || known->kind == KNOWN_NOT)
                         continue;
+                if (r && known->kind == KNOWN_TENSOR && known->is_evictable) {
+                        known->kind = KNOWN_NOTHING;
+                        must(++n_gone <= figures.n_evicted, "user %u, %s is gone",
+                             i / N_NAMES, names[i % N_NAMES]);
+                }
                 must((r == 0) == (known->kind == KNOWN_TENSOR), "user %u, %s", i / N_NAMES,
                      names[i % N_NAMES]);
-                must(r || (memcmp(known->id, tensor->id, 16) == 0 && known->sum == sum_of(tensor)),
+                must(r || (memcmp(known->id, tensor->id, 16) == 0 &&
+                           known->sum == sum_of(tensor) &&
+                           known->is_evictable == tensor->is_evictable),
                      "user %u, %s is another", i / N_NAMES, names[i % N_NAMES]);
         }
 }
@@ -331,6 +344,18 @@ static void hold(struct draw *draw, struct peer *peer)
                 *fdp = segment_open(promise->tensor->segment, draw_bool(draw));
 }
 
+/* A little more is wanted than is free: what is idle goes, or else what is evictable. */
+static void press(struct draw *draw, struct peer *peer)
+{
+        struct store_figures figures;
+
+        store_figures(service->store, &figures);
+        if (figures.used < figures.limit)
+                store_make_room(service->store, peer->client.user,
+                                figures.limit - figures.used + figures.idle + 1 +
+                                        figures.evictable * draw_byte(draw) / 256);
+}
+
 static void step(struct draw *draw)
 {
         static const uint16_t waits[] = { 1, 20, 150, 1200 };
@@ -368,6 +393,10 @@ static void step(struct draw *draw)
                 break;
         case 9:
                 peer->is_read = !peer->is_read;
+                break;
+        case 10:
+        case 11:
+                press(draw, peer);
                 break;
         default:
                 ask(draw, peer);
@@ -442,6 +471,7 @@ static void begin(uint64_t limit)
         char message[256] = "";
 
         must(service_new(&service, &config, message) == 0, "%s", message);
+        n_gone = 0;
 }
 
 static void delete_all(void)

@@ -235,8 +235,8 @@ static inline void write_node(struct making *making)
                 reply_uint(making->message, draw_below(making->draw, making->n_values + 1));
         reply_map(making->message, ops[op].n_args ? 0 : 2);
         if (!ops[op].n_args) {
-                /* some are large enough for a worker */
-                unsigned n = draw_below(making->draw, 8) == 7 ? 200 : 24;
+                /* some are large enough for a worker, or so large that few fill a small daemon */
+                unsigned how = draw_below(making->draw, 8), n = how == 7 ? 200 : how > 4 ? 80 : 24;
 
                 reply_key(making->message, "shape");
                 reply_array(making->message, 2);
@@ -261,9 +261,10 @@ static inline void write_output(struct making *making)
         bool has_into = how == 15, has_handle = !has_into && how & 1,
              has_name = !has_into && how & 2;
         bool has_map = has_handle && how & 4, has_replace = has_name && how & 8;
+        bool is_evictable = has_name && draw_below(making->draw, 4) == 3;
 
-        reply_map(making->message,
-                  0u + !is_call + has_into + has_handle + has_name + has_map + has_replace);
+        reply_map(making->message, 0u + !is_call + has_into + has_handle + has_name + has_map +
+                                           has_replace + is_evictable);
         if (!is_call) {
                 reply_key(making->message, "value");
                 reply_uint(making->message, draw_below(making->draw, making->n_values + 1));
@@ -286,6 +287,10 @@ static inline void write_output(struct making *making)
         }
         if (has_replace) {
                 reply_key(making->message, "replace");
+                write_true(making);
+        }
+        if (is_evictable) {
+                reply_key(making->message, "evictable");
                 write_true(making);
         }
 }
@@ -326,6 +331,7 @@ static const struct row rows[] = {
             { "handle", write_handle, 3 },
             { "name", write_name, 2 },
             { "replace", write_bool, 2 },
+            { "evictable", write_true, 2 },
             { "order", write_order, 1 },
             ONCE } },
         { "create",
@@ -336,6 +342,7 @@ static const struct row rows[] = {
             { "name", write_name, 2 },
             { "replace", write_bool, 2 },
             { "mutable", write_bool, 2 },
+            { "evictable", write_bool, 1 },
             { "order", write_order, 1 },
             ONCE } },
         { "seal", false, { { "handle", write_handle, 4 } } },
@@ -348,8 +355,18 @@ static const struct row rows[] = {
         { "map", false, { { "handle", write_handle, 4 }, { "writable", write_bool, 1 } } },
         { "unmap", true, { { "segments", write_segments, 4 } } },
         { "release", true, { { "handles", write_handles, 4 } } },
-        { "name", false, { { "handle", write_handle, 4 }, { "name", write_name, 4 }, ONCE } },
-        { "replace", false, { { "handle", write_handle, 4 }, { "name", write_name, 4 }, ONCE } },
+        { "name",
+          false,
+          { { "handle", write_handle, 4 },
+            { "name", write_name, 4 },
+            { "evictable", write_true, 2 },
+            ONCE } },
+        { "replace",
+          false,
+          { { "handle", write_handle, 4 },
+            { "name", write_name, 4 },
+            { "evictable", write_true, 2 },
+            ONCE } },
         { "delete", false, { { "name", write_name, 4 }, ONCE } },
         { "share", false, { { "name", write_name, 4 }, { "shared", write_bool, 2 } } },
         { "lease",
@@ -372,6 +389,7 @@ static const struct row rows[] = {
             { "result", write_handle, 3 },
             { "as", write_name, 2 },
             { "replace", write_true, 1 },
+            { "evictable", write_bool, 1 },
             { "map", write_bool, 1 },
             { "wait_ms", write_ms, 1 },
             ONCE } },
