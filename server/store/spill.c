@@ -120,7 +120,8 @@ static void spill_remove_file(struct store *store, const struct spill_place *pla
 {
         struct spill_job *job = spill_job_new(store, SPILL_REMOVE, charge->user);
 
-        if (!job) { /* the next start removes it */
+        if (!job) { /* no memory: now, or else by the next start */
+                spill_remove(&store->spill.dir, place->random);
                 charge_drop(charge);
                 return;
         }

@@ -9,9 +9,9 @@
  * keep what they map, read late, and go.
  *
  * Every request of a connection that stays is answered once. A name means what the last answer said
- * that gave it a meaning, with the bytes that were put, until another answer says otherwise, or,
- * if it is evictable, it was evicted; and after a new start. When all connections are gone only what is named is left, the figures are
- * those of the directory, and every charge came back.
+ * that gave it a meaning, with the bytes that were put, until another answer says otherwise, or, if
+ * it is evictable, it was evicted; and after a new start. When all connections are gone only what
+ * is named is left, the figures are those of the directory, and every charge came back.
  */
 #include <sys/random.h>
 #include <time.h>

@@ -43,6 +43,14 @@ static void check_charges(struct store *store, uint64_t n_bytes)
         users_check(store_users(store));
 }
 
+/* What could not be removed, or where that is not known, counts until it was. */
+static void retry_removing(struct store *store)
+{
+        ck_assert_uint_ge(kit_check(store).spilled, n_files() * (TD_HEADER_BYTES + 8 * N));
+        store->spill.remove_ms = 0;
+        store_retry_held(store);
+}
+
 /* "a" goes and comes back, "b" goes and is deleted, "c" goes and stays; the n-th call fails. */
 static bool live(struct store *store, long n)
 {
@@ -60,11 +68,7 @@ static struct store *go_on(struct store *store, const char *where)
 {
         struct tensor *tensor;
 
-        /* What could not be removed, or where that is not known, counts until it was. */
-        ck_assert_uint_ge(kit_check(store).spilled,
-                          n_files() * (TD_HEADER_BYTES + 8 * N));
-        store->spill.remove_ms = 0;
-        store_retry_held(store);
+        retry_removing(store);
         ck_assert_msg(!store_has_held(store), "%s", where);
         ck_assert_uint_eq(n_files(), tensor_is_spilled(find(store, "a")) +
                                                    tensor_is_spilled(find(store, "c")));
@@ -113,6 +117,29 @@ START_TEST(test_every_call_fails)
 }
 END_TEST
 
+/* Without memory, too, a file that no name has is gone, or counts. */
+START_TEST(test_removed_without_memory)
+{
+        bool has_failed = true;
+        long n;
+
+        faults_only = NULL;
+        for (n = 0; has_failed; n++) {
+                struct store *store = spilling();
+
+                put(store, "a", 1);
+                out(store, "a");
+                faults_after(n);
+                store_delete(store, UID, "a", NULL);
+                has_failed = faults_end();
+                retry_removing(store);
+                check_charges(store, TD_HEADER_BYTES + 8 * N);
+                forget(store);
+        }
+        ck_assert_int_gt(n, 1);
+}
+END_TEST
+
 /* What is told only while it is written is heard. */
 START_TEST(test_disk_fails_meanwhile)
 {
@@ -148,6 +175,7 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         if (FAULTS_WORK) {
                 tcase_add_loop_test(tcase, test_every_call_fails, 0, 8);
+                tcase_add_test(tcase, test_removed_without_memory);
                 tcase_add_loop_test(tcase, test_disk_fails_meanwhile, 0, 2);
         }
         suite_add_tcase(suite, tcase);
