@@ -439,7 +439,7 @@ def test_full_disk(make_own_daemon):
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={5 * MIB},mode=700", "tmpfs", path],
                        check=True)
         try:
-            daemon = make_own_daemon("--memory", str(LIMIT), "--spill-dir", path, "--spill-limit", "1G")
+            daemon = make_own_daemon("--memory", str(LIMIT), *spilling(path))
             with Raw(daemon.path) as raw:
                 errors, made = [], []
                 for i in range(12):
@@ -470,7 +470,8 @@ def test_full_disk(make_own_daemon):
 
 def test_share_of_the_disk(make_own_daemon, directory):
     """what a user may have there is its own bound, and memory's figures are told beyond it"""
-    daemon = make_own_daemon("--memory", str(LIMIT), *spilling(directory), "--quota-spilled", str(5 * MIB))
+    daemon = make_own_daemon("--memory", str(LIMIT), *spilling(directory),
+                             "--quota-spilled", str(5 * MIB))
     with Raw(daemon.path) as raw:
         fill(raw, 10)
         error = raw.refusal("create", handle=1, dtype="float64", shape=[N])
