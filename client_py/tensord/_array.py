@@ -13,8 +13,12 @@ others come to `_compute_any`. The rules - whose client, what a number becomes, 
 computed at once - are written in Python only.
 """
 
+from __future__ import annotations
+
 import sys
+import types
 import weakref
+from typing import TYPE_CHECKING, cast
 
 import numpy
 
@@ -38,13 +42,24 @@ from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._operands import Constant, Scalar, as_operand, operand_for, weak_number, weak_numbers
 from ._operators import Operators
-from ._tensor import Tensor
+from ._tensor import Tensor, as_asked
 from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped
 
-def _count_references():
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, SupportsIndex
+
+    from ._client import Client
+    from ._given import Given
+    from ._index import Index
+    from ._types import Attrs, DTypeLike, Leaf, NDArray, Shape, Step, Term, Type
+else:
+    Given = object
+
+
+def _count_references() -> int:
     """To something that one object refers to, as `Array._operand_of_view` counts them."""
-    holder = Exception()
-    holder.base = object()
+    holder = types.SimpleNamespace(base=object())
     base = holder.base
     return sys.getrefcount(base)
 
@@ -63,18 +78,24 @@ _SMALL = 4096
 compute = _native.compute
 
 
-def _compute_any(op, args, attrs, client):
+def _compute_any(
+    op: str,
+    args: tuple[Any, ...],
+    attrs: Attrs | tuple[Type, ...] | None,
+    client: Client | None,
+) -> Any:
     """The same for what `_native.compute` leaves to Python."""
     client = client_of(args, client)
     if any(isinstance(arg, TracedNumber) for arg in args):
-        args, is_number = _met(args, args[1:] if op == "where" else args)
+        met, is_number = _met(args, args[1:] if op == "where" else args)
+        args = tuple(met)
         if is_number:
             return TracedNumber(client, compute(op, args, attrs)._operand())
     operands = [arg._operand() if isinstance(arg, Array) else _frozen(arg, client) for arg in args]
     return compute_node(Node(op, tuple(operands), attrs, innermost(operands)), client)
 
 
-def compute_node(node, client):
+def compute_node(node: Node, client: Client | None) -> Array | tuple[Array, ...]:
     """The same for a node."""
     values = values_of(node, infer(node))
     is_counted = any(None in value.shape for value in values)
@@ -93,19 +114,21 @@ def compute_node(node, client):
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def pending_arrays(values, client):
+def pending_arrays(values: Sequence[Value], client: Client | None) -> tuple[Array, ...]:
     """An array for each of the values, the results of one node."""
+    node = values[0].node
+    assert node is not None
     if client is None:
-        tensors = (arg._source for arg in values[0].node.args)
+        tensors = (arg._source for arg in node.args)
         client = next((x.client for x in tensors if type(x) is Tensor), None)
     for value in values:
         track(value, client)
     if len(values) > 1:
-        values[0].node.results = [weakref.ref(value) for value in values]
+        node.results = [weakref.ref(value) for value in values]
     return tuple([Array(client, value) for value in values])
 
 
-def client_of(args, client=None):
+def client_of(args: Iterable[object], client: Client | None = None) -> Client | None:
     """The one client that the arrays among the operands belong to; None if none of them tells."""
     for arg in args:
         own = arg._client if isinstance(arg, Array) else None
@@ -118,13 +141,13 @@ def client_of(args, client=None):
     return client
 
 
-def is_traced(array):
+def is_traced(array: Array) -> bool:
     """Is it without a value, since a function is being traced?"""
     value = array._operand()
-    return type(value) is Value and value.node.block is not None
+    return type(value) is Value and value.node is not None and value.node.block is not None
 
 
-def _met(args, promoted):
+def _met(args: tuple[Any, ...], promoted: tuple[Any, ...]) -> tuple[list[Any], bool]:
     """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?
 
     promoted: those operands that decide the dtype.
@@ -135,27 +158,31 @@ def _met(args, promoted):
         if isinstance(arg, TracedNumber):
             number = weak_number(arg._number, strong[0]._number) if strong else arg._number
             value = arg._operand()
-            if value.node.op is None:  # a parameter
-                value.node.block.met.add((value.node.serial, number))
+            assert isinstance(value, Value)
+            node = value.node
+            if node is not None and node.block is not None and not node.op:  # a parameter
+                node.block.met.add((node.serial, number))
             arg = Array(arg._client, arg._operand()).astype(DTYPES[number])
         arrays.append(arg)
     return arrays, not strong
 
 
-def array_of(x, client=None):
+def array_of(x: object, client: Client | None = None) -> Array:
     """An array of whatever can be an operand; an array, or a value of a program, as it is."""
-    x = as_operand(x)
-    return x if isinstance(x, Operators) else Array(client, _frozen(x, client))
+    operand = as_operand(x)
+    if isinstance(operand, Operators):
+        return cast("Array", operand)  # hints say Array of both, which have the same operators
+    return Array(client, _frozen(operand, client))
 
 
-def default_client():
+def default_client() -> Client:
     """The client of the module's functions: `_default` has it, and stands on this module."""
     from . import _default
 
     return _default.default_client()
 
 
-def _frozen(leaf, client):
+def _frozen(leaf: Term, client: Client | None) -> Term:
     """What shows an array of the caller's, as it is now."""
     if type(leaf) is not Constant:
         return leaf
@@ -164,38 +191,7 @@ def _frozen(leaf, client):
     return (client or default_client())._put(leaf)
 
 
-def evaluate(*arrays):
-    """Have arrays be computed, those of one client in one request.
-
-    Parameters
-    ----------
-    *arrays : Array
-
-    Returns
-    -------
-    Array or tuple of Array
-        What was given.
-
-    Examples
-    --------
-    >>> import tensord
-    >>> x = tensord.put([1.0, 2.0])
-    >>> y, z = tensord.eval(x + 1, x * 2)
-    """
-    clients = {}
-    for array in arrays:
-        if not isinstance(array, Array):
-            raise TypeError(f"eval() wants arrays, one after the other, not {type(array).__name__}")
-        value = array._operand()
-        if type(value) is Value:
-            client = array._client or default_client()
-            clients.setdefault(id(client), (client, []))[1].append(value)
-    for client, values in clients.values():
-        force(client, values)
-    return arrays[0] if len(arrays) == 1 else arrays
-
-
-class Array(_native.Array, Operators):
+class Array(_native.Array, Operators, Given):
     """An array that the daemon computes, and keeps.
 
     It has the operators and methods of numpy's arrays and of the array API standard. What they
@@ -220,7 +216,7 @@ class Array(_native.Array, Operators):
     _rank = 1
     node = None
 
-    def __init__(self, client, value):
+    def __init__(self, client: Client | None, value: Term) -> None:
         self._is_made = type(value) is not Value  # not a result; of one that exists, without axes
         blocks = open_blocks()
         if blocks:
@@ -233,38 +229,42 @@ class Array(_native.Array, Operators):
         self._is_fixed = False  # others know its value by a name, so it is not assigned to
 
     @property
-    def _is_number(self):
+    def _is_number(self) -> bool:
         """Would it be a number of numpy's, no array: a result, or an element, without axes?"""
         is_view = self._base is not None or self._lies is not None
         return not (self.shape or is_view or getattr(self, "_is_made", False))
 
     # ---- its value ----
 
-    def _operand_of_view(self):
+    def _operand_of_view(self) -> Term:
         """What stands for a view in a program; ``_operand`` asks it."""
         base = self._base
-        value = self._look(base)
+        assert base is not None
+        of, value = self._look(base)
         if base._base is None and sys.getrefcount(base) <= _ALONE:
             # Nobody can write the base any more, or see it.
             self._lies = self._element_strides()
             self._value, self._is_fixed = value, not self._is_writable
-            self._base = self._steps = self._seen = None
+            self._base = self._seen = None
+            self._steps = ()
             return self._operand()
         if type(value) is not Value or value.node is not None:
             return value
-        self._seen = self._seen[0], value.leaf
-        return value.leaf
+        leaf = value.leaf
+        assert type(leaf) is Tensor
+        self._seen = of, leaf
+        return leaf
 
-    def _look(self, base):
-        """What the view sees of its base."""
+    def _look(self, base: Array) -> tuple[Term, Value | Tensor]:
+        """The value of its base, and what the view sees of it."""
         of = base._operand()
         if self._seen is None or self._seen[0] is not of:
             self._seen = of, self._levels(of)[-1]
-        return self._seen[1]
+        return self._seen
 
-    def _levels(self, of):
+    def _levels(self, of: Term) -> list[Value | Tensor]:
         """What is seen of the base's value after none of the steps, the first, and so on."""
-        levels = [of if isinstance(of, (Value, Tensor)) else Input(of)]
+        levels: list[Value | Tensor] = [of if isinstance(of, (Value, Tensor)) else Input(of)]
         for step in self._steps:
             value = step.get(levels[-1])
             if type(value) is Value:
@@ -272,122 +272,127 @@ class Array(_native.Array, Operators):
             levels.append(value)
         return levels
 
-    def _tensor(self):
+    def _tensor(self) -> Tensor:
         """The tensor that its value is, computed first where it is pending."""
         value = self._operand()
         if type(value) is Tensor:
             return value
         if self._client is None:
             self._client = default_client()
-        if type(value) is Value:
+        tensor: Leaf | None
+        if isinstance(value, Value):
             if self._base is not None and self._base.nbytes <= _SMALL:
                 self._base._tensor()
                 value = self._operand()
-                if type(value) is Tensor:
+                if not isinstance(value, Value):
+                    assert type(value) is Tensor
                     return value
             force(self._client, (value,))
             tensor = value.leaf
         else:
             tensor = self._client._put(value)
+        assert type(tensor) is Tensor
         if self._base is None:
             self._value = tensor
         else:
+            assert self._seen is not None
             self._seen = self._seen[0], tensor
         return tensor
 
-    _make = staticmethod(compute)
+    if not TYPE_CHECKING:
+        _make = staticmethod(compute)
 
-    def _copy(self):
+    def _copy(self) -> Array:
         """Another array of the same value, which two share until one of them is assigned to. That
         of a mutable tensor is copied by the time it is written.
         """
         if self.is_mutable:
-            return compute("astype", (self,), {"dtype": self._number})
+            return self._make("astype", (self,), {"dtype": self._number})
         return Array(self._client, self._operand())
 
-    def _add_to(self, builder, client):
+    def _add_to(self, builder: _native.Builder, client: Client) -> int:
         """As an input of a request."""
         return self._tensor()._add_to(builder, client)
 
     @property
-    def key(self):
+    def key(self) -> int:
         """What tells it apart from other operands of a program."""
         return id(self)
 
     # ---- what it is ----
 
     @property
-    def client(self):
+    def client(self) -> Client:
         """The `Client` that it belongs to."""
         if self._client is None:
             self._client = default_client()
         return self._client
 
     @property
-    def device(self):
+    def device(self) -> str:
         """Where it is computed: "cpu"."""
         return "cpu"
 
     @property
-    def _resident(self):
+    def _resident(self) -> Tensor | None:
         """The tensor, if there is one yet; nothing is computed for it."""
         value = self._operand()
         return value if type(value) is Tensor else None
 
     @property
-    def name(self):
+    def name(self) -> str | None:
         """Its name when this reference was made; None if it had none, and for views."""
         tensor = self._resident
         return None if tensor is None else tensor.name
 
     @property
-    def id(self):
+    def id(self) -> bytes:
         """16 bytes by which other connections of this user can open it; of a view, the whole's."""
         return self._tensor().id
 
     @property
-    def strides(self):
+    def strides(self) -> Shape:
         """Bytes from one element to the next, along each axis."""
         return self._tensor().strides
 
     @property
-    def is_sealed(self):
+    def is_sealed(self) -> bool:
         """Is it complete, and so immutable?"""
         return self._tensor().is_sealed
 
     @property
-    def is_mutable(self):
+    def is_mutable(self) -> bool:
         """Is it, or will it be once it is sealed, written by assignments and under leases?"""
         tensor = self._resident
         return tensor is not None and tensor.is_mutable
 
     @property
-    def is_evictable(self):
+    def is_evictable(self) -> bool:
         """May it be deleted for its memory, as far as this reference was told?"""
         return self._tensor()._handle.is_evictable
 
     @property
-    def is_shared(self):
+    def is_shared(self) -> bool:
         """Do other users read it, as far as this reference was told?"""
         return self._tensor()._handle.is_shared
 
     @property
-    def owner(self):
+    def owner(self) -> int | None:
         """Uid of the user whose it is; None: one's own."""
         return self._tensor()._handle.owner
 
     # ---- memory ----
 
-    def _map(self, mode, share):
+    def _map(self, mode: int, share: bool) -> NDArray:
         return self._tensor()._map(mode, share)
 
-    def _read(self):
+    def _read(self) -> NDArray:
         """An array of numpy's to read values from, which need not be the shared memory."""
         tensor, component = self._in_memory()
         array = tensor._read()
-        return array if component is None else getattr(array, component)
+        return array if component is None else part_of(array, component)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray:
         """Its memory as a read-only numpy.ndarray: a snapshot, whatever is assigned later.
 
         Parameters
@@ -400,58 +405,59 @@ class Array(_native.Array, Operators):
         tensor, component = self._in_memory()
         if component is None:
             return tensor._ndarray(dtype, copy)
-        return as_asked(getattr(tensor._ndarray(None, None), component), dtype, copy)
+        return as_asked(part_of(tensor._ndarray(None, None), component), dtype, copy)
 
-    def _in_memory(self):
+    def _in_memory(self) -> tuple[Tensor, str | None]:
         """The tensor that its value is, or whose real or imaginary part, and which of them."""
-        if self._base is not None and type(self._steps[-1]) is Component:
+        step = self._steps[-1] if self._base is not None else None
+        if self._base is not None and isinstance(step, Component):
             of = self._levels(self._base._operand())[-2]
             if type(of) is Tensor:
-                return of, self._steps[-1].op
+                return of, step.op
         return self._tensor(), None
 
-    def _tensor_to_show(self):
+    def _tensor_to_show(self) -> Tensor:
         """What ``__array_struct__`` tells of; it has no words for parts of numbers."""
         tensor, component = self._in_memory()
         if component is not None:
             raise AttributeError("see __array_interface__")
         return tensor
 
-    def _item(self, to):
+    def _item(self, to: str) -> Any:
         if self.size != 1:
             raise TypeError(
                 f"only an array of one element becomes {to}, this has shape {self.shape}"
             )
         return self._tensor()._item()
 
-    def item(self):
+    def item(self) -> Any:
         """The only element, as a Python number."""
         return self._item("a number")
 
-    def tolist(self):
+    def tolist(self) -> Any:
         """The elements, as nested lists of Python numbers."""
         return self._read().tolist()
 
-    def __complex__(self):
+    def __complex__(self) -> complex:
         return complex(self._item("a complex"))
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self._item("a float"))
 
-    def __int__(self):
+    def __int__(self) -> int:
         return int(self._item("an int"))
 
-    def __index__(self):
+    def __index__(self) -> int:
         if self.ndim or self.dtype.kind not in "iu":
             raise TypeError("only a 0-d array of integers can be an index")
-        return self._item("an index")
+        return int(self._item("an index"))
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"the truth value of an array of shape {self.shape} is ambiguous")
         return bool(self._item("a bool"))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         what = f"shape={self.shape}, dtype={self.dtype}"
         if is_traced(self):
             return f"<tensord.Array {what}, traced>"
@@ -467,7 +473,7 @@ class Array(_native.Array, Operators):
 
     # ---- writing ----
 
-    def read(self, timeout=None, torn=False):
+    def read(self, timeout: float | None = None, torn: bool = False) -> Lease:
         """Have nobody write this tensor, or view of one, while it is read.
 
         Parameters
@@ -502,7 +508,7 @@ class Array(_native.Array, Operators):
         """
         return Lease(self._tensor(), False, timeout, torn)
 
-    def write(self, timeout=None):
+    def write(self, timeout: float | None = None) -> Lease:
         """Write this tensor, or view of one, in place, while nobody else reads or writes it.
 
         Parameters
@@ -538,28 +544,30 @@ class Array(_native.Array, Operators):
         return Lease(self._tensor(), True, timeout, False)
 
     @property
-    def _is_writable(self):
+    def _is_writable(self) -> bool:
         """May it be assigned to?"""
         if self._base is None:
             return not self._is_fixed
         return not self._base._is_fixed and all(step.put is not None for step in self._steps)
 
-    def _store(self, new):
+    def _store(self, new: Array) -> None:
         """Have it hold another array's value, of its shape and dtype; views of it see that."""
         base = self if self._base is None else self._base
         if self._base is not None:
             levels = self._levels(base._operand())
             for step, level in zip(reversed(self._steps), reversed(levels[:-1])):
+                assert step.put is not None
                 new = step.put(Array(self._client, level), new)
         base._check_leak(new)
         base._value, base._client = new._operand(), new._client
 
-    def _check_leak(self, new):
+    def _check_leak(self, new: Array) -> None:
         """Refuse what is being traced for an array that is there beyond the trace."""
         value = new._operand()
-        if type(value) is not Value or value.node.block is None:
+        block = value.node.block if isinstance(value, Value) and value.node is not None else None
+        if block is None:
             return
-        block, own = value.node.block, self._value
+        own = self._value
         is_inside = type(own) is Value and own.node is not None and own.node.serial > block.serial
         made_in = getattr(self, "_block", None)
         if not is_inside and (made_in is None or not made_in.is_inside(block)):
@@ -571,17 +579,19 @@ class Array(_native.Array, Operators):
 
     # ---- views ----
 
-    def _element_strides(self):
+    def _element_strides(self) -> Shape:
         """Of numpy's array in this one's place: see `_views`."""
         if self._base is not None:
             shape, strides = self._base.shape, self._base._element_strides()
             for step in self._steps:
-                strides = step.strides(shape, strides)
+                new = step.strides(shape, strides)
+                assert new is not None  # or it would be no view
+                strides = new
                 shape = step.shape_of(shape)
             return strides
         return c_strides(self.shape, 1) if self._lies is None else self._lies
 
-    def _view(self, step, shape):
+    def _view(self, step: Step, shape: Shape) -> Array:
         view = object.__new__(Array)
         view._client = self._client
         view._shape = shape
@@ -597,45 +607,53 @@ class Array(_native.Array, Operators):
         view._is_fixed = False
         return view
 
-    def _at(self, index):
+    def _at(self, index: Index) -> Array:
         view = self._view(Part(index), index.shape)
         if index.is_element and not self.is_mutable:
             view = Array(self._client, view._operand())  # as numpy's scalars, no view
             view._is_made = False
         return view
 
-    def _permute(self, axes):
+    def _permute(self, axes: Sequence[SupportsIndex]) -> Array:
         order = normal_axes(axes, self.ndim)
         if order is None:
             self._infer("permute_dims", {"axes": tuple(axes)})  # refuses
+            raise AssertionError
         return self._view(Permuted(order), tuple([self.shape[i] for i in order]))
 
-    def _broadcast(self, shape):
+    def _broadcast(self, shape: Shape) -> Array:
         return self._view(Broadcast(shape), self._infer("broadcast_to", {"shape": shape}))
 
-    def _reshape(self, shape):
+    def _reshape(self, shape: Shape) -> Array:
         shape = self._infer("reshape", {"shape": shape})
         step = Reshaped(shape)
         if step.strides(self.shape, self._element_strides()) is None:
-            return compute("reshape", (self,), {"shape": shape})
+            return self._make("reshape", (self,), {"shape": shape})
         return self._view(step, shape)
 
-    def _component(self, op):
+    def _component(self, op: str) -> Array:
         """The real or imaginary parts, of complex numbers."""
         view = self._view(Component(op, _component_of), self.shape)
         view._number = FLOAT32 if self._number == COMPLEX64 else FLOAT64
         return view
 
-    def _diagonal(self, offset, count, of_value):
+    def _diagonal(
+        self, offset: int, count: int, of_value: Callable[[Value, int], Value]
+    ) -> Array:
         return self._view(Diagonal(offset, of_value), (*self.shape[:-2], count))
 
-    def _infer(self, op, attrs):
+    def _infer(self, op: str, attrs: Attrs) -> Shape:
         """Shape of the result of an operation on this one array; refused where it is wrong."""
         ((_, shape),) = _native.infer(lookup(op)[0], (self,), attrs)
         return shape
 
 
-def _component_of(op, value):
+def part_of(array: NDArray, component: str) -> NDArray:
+    """A view of the real or imaginary parts of numpy's array."""
+    return array.real if component == "real" else array.imag
+
+
+def _component_of(op: str, value: Value | Tensor) -> Value:
     node = Node(op, (value,), None, innermost((value,)))
     return values_of(node, infer(node))[0]
 
@@ -646,7 +664,7 @@ class TracedNumber(Array):
     __slots__ = ()
 
 
-def opened(tensor, is_fixed):
+def opened(tensor: Tensor, is_fixed: bool) -> Array:
     """An array of what the daemon keeps."""
     array = Array(None, tensor)
     array._is_fixed = is_fixed and not tensor.is_mutable

@@ -383,7 +383,10 @@ def _reshape(
     *,
     copy: bool | None = None,
 ) -> Array:
-    return td.reshape(a, newshape if shape is None else shape, copy=copy)
+    shape = newshape if shape is None else shape
+    if shape is None:
+        raise TypeError("reshape() wants a shape")
+    return td.reshape(a, shape, copy=copy)
 
 
 @implements("ravel")

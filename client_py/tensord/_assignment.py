@@ -9,7 +9,10 @@ Arrays get these methods here, since what they do stands on programs and functio
 on arrays.
 """
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -20,14 +23,20 @@ from ._index import Advanced, Index, is_mask
 from ._manipulation import assign, fill
 from ._operands import as_operand, exact_integers
 from ._program import Program
-from ._views import Part
+from ._views import Component, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._types import ArrayLike, Key
 
 _IN_PLACE = (
     "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor"  # of operator.__x__
 ).split()
 
 
-def _check_writable(array):
+def _check_writable(array: Array) -> None:
     if not array._is_writable:
         raise error(
             "sealed",
@@ -35,14 +44,16 @@ def _check_writable(array):
             "is being filled; copy it, put it with mutable=True, or use tensord.assign()",
         )
     if array._base is not None and array._base.is_mutable:  # whose memory has whole numbers
+        (*_, step) = array._steps
+        assert isinstance(step, Component)
         raise error(
             "bad_arguments",
-            f"not written: {array._steps[-1].op} of a mutable tensor, by itself; assign complex "
+            f"not written: {step.op} of a mutable tensor, by itself; assign complex "
             "numbers, or use `with x.write() as a`, where a is numpy's",
         )
 
 
-def _is_that_part(value, array, key):
+def _is_that_part(value: object, array: Array, key: Key) -> bool:
     """Is it ``array[key]`` itself, as at the end of ``array[key] += ...``?"""
     if not isinstance(value, Array) or value._base is None:
         return False
@@ -50,36 +61,36 @@ def _is_that_part(value, array, key):
     return value._base is base and value._steps == (*steps, Part(Index(array.shape, key)))
 
 
-def _set_item(self, key, value):
+def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
     """Assign to a part: see the module `_assignment`."""
-    value = as_operand(exact_integers(value, self._number), self._number)
-    if isinstance(value, Value):
+    operand: Any = as_operand(exact_integers(value, self._number), self._number)
+    if isinstance(operand, Value):
         raise error("bad_arguments", "a value of a program is not assigned; run the program first")
     is_basic = not is_mask(key) and Advanced.of(self.shape, key) is None
     if self.is_mutable:
-        _write_item(self, key, value, is_basic)
+        _write_item(self, key, operand, is_basic)
         return
     _check_writable(self)
-    if not (is_basic and _is_that_part(value, self, key)):
-        self._store(assign(self, key, value))
+    if not (is_basic and _is_that_part(operand, self, key)):
+        self._store(assign(self, key, operand))
 
 
-def _write_item(array, key, value, is_basic):
+def _write_item(array: Array, key: Key, value: Any, is_basic: bool) -> None:
     if is_basic:
         target = array[key]
         if isinstance(value, Array) and value.is_mutable:
             if target._tensor()._is_same(value._tensor()):
                 return  # likewise
-        new = fill(target, value)
+        new: Array | Value = fill(target, value)
     else:
         target, new = array, assign(Input(array._tensor()), key, value)
     target.client.run(Program(), new, into=target)
 
 
-def _in_place(name):
+def _in_place(name: str) -> Callable[[Array, ArrayLike], Array]:
     op = getattr(operator, f"__{name}__")
 
-    def method(self, other):
+    def method(self: Array, other: ArrayLike) -> Any:
         if isinstance(other, Value):
             return NotImplemented  # ``x = op(x, other)`` then
         is_mutable = self.is_mutable
@@ -102,6 +113,6 @@ def _in_place(name):
     return method
 
 
-Array.__setitem__ = _set_item
+setattr(Array, "__setitem__", _set_item)
 for _name in _IN_PLACE:
     setattr(Array, f"__i{_name}__", _in_place(_name))

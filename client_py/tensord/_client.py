@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Clients: one connection to a daemon, and what can be asked of it."""
 
-import collections
+from __future__ import annotations
+
 import os
 import warnings
 import weakref
+from typing import NamedTuple, TYPE_CHECKING
 
 import numpy
 
-from . import _files, _msgpack, _native
+from . import _files, _native
 from ._dtypes import DTYPES, native_array, number_of
 from ._kernels import UserKernel
 from ._define import (
@@ -23,24 +25,30 @@ from ._define import (
 from ._errors import error
 from ._force import Readers, force, outputs_of
 from ._graph import Value, emit, emit_definition
-from ._memory import memory_of
+from ._questions import Questions
 from ._naming import how_named
-from ._operands import Constant
+from ._index import integers_of
+from ._operands import Constant, Scalar
 from ._array import Array, opened
 from ._tensor import Tensor
 from ._unsealed import Unsealed
 from ._timeouts import milliseconds
 from ._users import remember, uid_of
 
-Record = collections.namedtuple("Record", "name shape dtype nbytes id")
-Record.__doc__ = (
-    "A named tensor, as `Client.list` yields it: name, shape, dtype, nbytes (bytes), id (16 bytes)."
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Literal, Self
+
+    from ._jit import Traced, Traces
+    from ._program import Program
+    from ._types import ArrayLike, DTypeLike, Into, Names, NDArray, Order, Owner, PathLike
+    from ._types import Progress, ShapeLike, Term
+
 
 _MODES = {"r": _native.MAP_READ, "cow": _native.MAP_COW}
 
 
-class Client:
+class Client(Questions):
     """A connection to a daemon.
 
     Looked for, in this order: `address`, ``$TENSORD_SOCKET``, ``$XDG_RUNTIME_DIR/tensord/socket``,
@@ -86,55 +94,63 @@ class Client:
     """
 
     def __init__(
-        self, address=None, *, daemon=None, start=True, busy_poll_us=-1, timeout_ms=0,
-        client_name=None, memory_timeout=0,
-    ):
+        self, address: PathLike | None = None, *, daemon: PathLike | None = None,
+        start: bool = True, busy_poll_us: int = -1, timeout_ms: int = 0,
+        client_name: str | None = None, memory_timeout: float = 0,
+    ) -> None:
         path, binary = (None if p is None else os.fsdecode(p) for p in (address, daemon))
         wait_ms = milliseconds(memory_timeout, 0)
         self._native = _native.connect(
             path, binary, not start, busy_poll_us, timeout_ms, client_name, wait_ms
         )
         self._readers = Readers(self)
-        self._traces = weakref.WeakKeyDictionary()  # of jit's functions
+        self._traces: weakref.WeakKeyDictionary[Traced, Traces] = weakref.WeakKeyDictionary()
         self._warns = True
         remember(self)
 
     # ---- connection ----
 
     @property
-    def address(self):
+    def address(self) -> str | None:
         """Path of the daemon's socket; None once closed."""
         return self._native.address
 
     @property
-    def is_closed(self):
+    def is_closed(self) -> bool:
         """Was `close` called?"""
         return self._native.is_closed
 
-    def ping(self):
+    def ping(self) -> None:
         """Ask the daemon for a sign of life; raises ConnectionLost or NoDaemon if there is none."""
         self._native.ping()
 
-    def close(self):
+    def close(self) -> None:
         """End the connection: its unnamed tensors go, arrays stay valid. Twice does no harm."""
         self._native.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, exception, traceback):
+    def __exit__(self, kind: object, exception: object, traceback: object) -> None:
         self.close()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if getattr(self, "_warns", False) and not self.is_closed:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<tensord.Client closed>" if self.is_closed else f"<tensord.Client {self.address}>"
 
     # ---- tensors ----
 
-    def put(self, array, name=None, replace=False, mutable=False, evictable=False):
+    def put(
+        self,
+        array: ArrayLike,
+        name: str | None = None,
+        replace: bool = False,
+        mutable: bool = False,
+        evictable: bool = False,
+    ) -> Array:
         """Store a copy of an array.
 
         Parameters
@@ -170,22 +186,29 @@ class Client:
             The daemon's limit or /dev/shm is reached; the message has figures.
         """
         if mutable:
-            array = numpy.asarray(array)
-            order = "F" if array.flags.fnc else "C"
-            with self.create(array.shape, array.dtype, name, order, replace, True, evictable) as t:
-                t.array[...] = array
-            return Array(self, t._value)
+            own = numpy.asarray(array)
+            order: Order = "F" if own.flags.fnc else "C"
+            with self.create(own.shape, own.dtype, name, order, replace, True, evictable) as t:
+                t.array[...] = own
+            return Array(self, t._tensor())
         how = how_named(replace, evictable)
         if isinstance(array, Array):
             tensor = self._named(array, name, how)
             if tensor is not None:
                 return opened(tensor, name is not None)
             array = numpy.asarray(array)
-        array, number = native_array(array)
-        handle = self._put_native(array, number, name, how)
+        own, number = native_array(array)
+        handle = self._put_native(own, number, name, how)
         return opened(Tensor(self, handle), name is not None)
 
-    def publish(self, name, x, replace=False, mutable=False, evictable=False):
+    def publish(
+        self,
+        name: str,
+        x: ArrayLike,
+        replace: bool = False,
+        mutable: bool = False,
+        evictable: bool = False,
+    ) -> Array:
         """Give what was computed a name, under which other processes `open` it or `wait` for it.
 
         What is pending is computed and named in one request; nothing is copied where that is
@@ -212,7 +235,7 @@ class Client:
         """
         return self.put(x, name, replace, mutable, evictable)
 
-    def _named(self, array, name, how):
+    def _named(self, array: Array, name: str | None, how: int) -> Tensor | None:
         """A tensor of this client's that has an array's value and the name; None: copy it."""
         value = array._operand()
         if name is None or (array._client is not None and array._client is not self):
@@ -227,19 +250,28 @@ class Client:
         value._handle.set_name(name, how)
         return self.open(name)._tensor()
 
-    def _put(self, leaf):
+    def _put(self, leaf: Term) -> Tensor:
         """A tensor with the value of a number or of an array of numpy's."""
+        assert isinstance(leaf, (Constant, Scalar))
         array = leaf.array if isinstance(leaf, Constant) else native_array(leaf.value)[0]
         array = numpy.asarray(array, DTYPES[leaf._number])
         return Tensor(self, self._put_native(array, leaf._number, None, 0))
 
-    def _put_native(self, array, number, name, how):
+    def _put_native(
+        self, array: NDArray, number: int, name: str | None, how: int
+    ) -> _native.Tensor:
         return self._native.put(array, number, "K", name, how)
 
     def create(
-        self, shape, dtype="float64", name=None, order="C", replace=False, mutable=False,
-        evictable=False,
-    ):
+        self,
+        shape: ShapeLike,
+        dtype: DTypeLike = "float64",
+        name: str | None = None,
+        order: Order = "C",
+        replace: bool = False,
+        mutable: bool = False,
+        evictable: bool = False,
+    ) -> Unsealed:
         """Reserve a tensor to be filled in place.
 
         Parameters
@@ -277,12 +309,12 @@ class Client:
         """
         if order not in ("C", "F"):
             raise error("bad_arguments", f"order is 'C' or 'F', not {order!r}")
-        shape = (shape,) if isinstance(shape, (int, numpy.integer)) else tuple(shape)
         how = how_named(replace, evictable)
-        native = self._native.create(number_of(dtype), shape, order, name, how, mutable)
+        extents = integers_of(shape)
+        native = self._native.create(number_of(dtype), extents, order, name, how, mutable)
         return Unsealed(self, native)
 
-    def open(self, name, owner=None):
+    def open(self, name: str, owner: Owner = None) -> Array:
         """A tensor by its name, to compute with.
 
         Parameters
@@ -304,7 +336,7 @@ class Client:
         """
         return opened(Tensor(self, self._native.open(name, uid_of(owner), False)), True)
 
-    def wait(self, name, timeout=None, owner=None):
+    def wait(self, name: str, timeout: float | None = None, owner: Owner = None) -> Array:
         """The same as `open`, as soon as there is a tensor of that name.
 
         Parameters
@@ -327,7 +359,7 @@ class Client:
         native = self._native.wait(name, uid_of(owner), milliseconds(timeout, -1))
         return opened(Tensor(self, native), True)
 
-    def open_id(self, id):
+    def open_id(self, id: bytes) -> Array:
         """A tensor by its id, which another connection told (`Array.id`): of the same user, or
         of one who shares it.
 
@@ -346,7 +378,7 @@ class Client:
         """
         return opened(Tensor(self, self._native.open_id(id)), True)
 
-    def get(self, name, mode="r", owner=None):
+    def get(self, name: str, mode: Literal["r", "cow"] = "r", owner: Owner = None) -> NDArray:
         """The memory of a named tensor, as an array. Nothing is copied (of another user's, nothing
         but what has at most 4 KiB).
 
@@ -373,7 +405,13 @@ class Client:
         native = self._native.open(name, uid_of(owner), True)
         return Tensor(self, native)._map(_MODES[mode], True)
 
-    def load(self, path, name=None, replace=False, evictable=False):
+    def load(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        replace: bool = False,
+        evictable: bool = False,
+    ) -> Array | dict[str, Array]:
         """Store the array of an ``.npy`` file, or those of an ``.npz`` file.
 
         Parameters
@@ -405,7 +443,7 @@ class Client:
 
     # ---- names ----
 
-    def delete(self, name):
+    def delete(self, name: str) -> None:
         """Remove a name. Arrays and tensors that refer to what it meant stay valid.
 
         Parameters
@@ -418,27 +456,7 @@ class Client:
         """
         self._native.delete(name)
 
-    def list(self, prefix="", owner=None):
-        """The named tensors, in order.
-
-        Parameters
-        ----------
-        prefix : str
-            Only names that begin with it.
-        owner : int or str, optional
-            Those that another user shares.
-
-        Returns
-        -------
-        list of Record
-        """
-        rows = self._native.list(prefix, uid_of(owner))
-        return [
-            Record(name, shape, DTYPES[number], n_bytes, id_)
-            for name, number, shape, n_bytes, id_ in rows
-        ]
-
-    def share(self, name, shared=True):
+    def share(self, name: str, shared: bool = True) -> Array:
         """Let every user who may connect read a named tensor; see `Array.share`.
 
         Parameters
@@ -464,99 +482,7 @@ class Client:
         """
         return self.open(name).share(shared)
 
-    def holders(self, name=None, owner=None):
-        """Who refers to a tensor and maps it; or what each connection holds.
-
-        Parameters
-        ----------
-        name : str, optional
-        owner : int or str, optional
-            For root and the daemon's user: of whoever it is.
-
-        Returns
-        -------
-        dict
-            Of a tensor: ``holders``, a list of dicts (``connection uid pid client references maps
-            leases``), and ``held``: it is mapped where no connection knows of. Of nothing:
-            ``connections``, a list of dicts (``connection uid pid client references bytes leases
-            requests``), ``held``, bytes, and ``left``, what goes on though its connection ended: a
-            list of dicts (``request uid method left_ms names``).
-
-        Raises
-        ------
-        NotFound, NotOwner
-        """
-        params = {} if name is None else {"name": name}
-        if owner is not None:
-            params["owner"] = uid_of(owner)
-        key = "connections" if name is None else "holders"
-        result = self._call("holders", params)
-        page = result
-        while page["more"]:
-            page = self._call("holders", params | {"after": page[key][-1]["connection"]})
-            result[key] += page[key]
-        del result["more"]
-        return result
-
-    def cancel(self, request):
-        """End a request whose connection ended: one of one's own, or, for root, of anybody's.
-
-        Parameters
-        ----------
-        request : int
-            Its number, as ``left`` of `holders` has it.
-
-        Returns
-        -------
-        bool
-            Whether there was such a one. It ends soon; or well, if it was just done.
-        """
-        return self._call("cancel", {"request": request})
-
-    def _call(self, method, params=None):
-        return _msgpack.unpack(self._native.call(method, _msgpack.pack(params) if params else None))
-
-    def memory(self, limit=20):
-        """Who holds what, as a table: ``print`` it, or look at it in a notebook.
-
-        Parameters
-        ----------
-        limit : int
-            So many named tensors at most, the largest.
-
-        Returns
-        -------
-        Memory
-            ``tensors``, ``connections`` (lists of dicts) and ``memory`` (a dict, in bytes) are what
-            it shows.
-        """
-        return memory_of(self, limit)
-
-    def stat(self, name=None):
-        """Figures of the daemon, or of one tensor.
-
-        Parameters
-        ----------
-        name : str, optional
-
-        Returns
-        -------
-        dict
-            Of the daemon: ``version pid uptime_ms memory tensors names connections blas ...``,
-            sizes in bytes. Of a tensor: ``tensor`` (a dict that describes it), ``references``
-            and ``segment_bytes``.
-
-        Raises
-        ------
-        NotFound
-        """
-        return self._call("stat", {} if name is None else {"name": name})
-
-    def ops(self):
-        """The operations that the daemon computes, as a list of dicts (``name``, ``doc``, ...)."""
-        return self._call("ops")
-
-    def kernel(self, name):
+    def kernel(self, name: str) -> UserKernel:
         """A user kernel of the daemon, as a function.
 
         Parameters
@@ -580,17 +506,17 @@ class Client:
 
     def run(
         self,
-        program,
-        *outputs,
-        names=None,
-        replace=False,
-        timeout=None,
-        threads=None,
-        donate=(),
-        progress=None,
-        into=(),
-        evictable=False,
-    ):
+        program: Program,
+        *outputs: ArrayLike,
+        names: Names = None,
+        replace: bool = False,
+        timeout: float | None = None,
+        threads: int | None = None,
+        donate: Iterable[Array] = (),
+        progress: Progress | None = None,
+        into: Into = (),
+        evictable: bool = False,
+    ) -> Any:
         """Compute values of a program, in one request.
 
         Parameters
@@ -640,8 +566,8 @@ class Client:
         into = targets_of(into, len(outputs))
         targets = [None if array is None else array._tensor() for array in into]
         self._readers.finish(targets)
-        donate = donated_tensors(donate)
-        builder, numbers, places = emit(self, values, *outputs_of(values), donate, targets)
+        given = donated_tensors(donate)
+        builder, numbers, places = emit(self, values, *outputs_of(values), given, targets)
         watch = watch_over(builder, timeout, threads, progress)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
@@ -649,7 +575,7 @@ class Client:
             handles = self._native.run(builder, rows)
         return tensors_of(self, handles, into)
 
-    def define(self, program, *values):
+    def define(self, program: Program, *values: ArrayLike) -> Function:
         """Have the daemon check a program once and keep it, to be called with other arrays.
 
         Parameters
@@ -682,9 +608,9 @@ class Client:
         >>> scale([1.0, 2.0, 1.0])
         Array([0.25, 0.5 , 0.25], shape=(3,), dtype=float64, 24 bytes)
         """
-        values = values_of("define", program, values)
+        terms = values_of("define", program, values)
         parameters = tuple(program._parameters)
-        builder, numbers, bound = emit_definition(parameters, *outputs_of(values), values)
+        builder, numbers, bound = emit_definition(parameters, *outputs_of(terms), terms)
         native = self._native.define(builder, tuple(numbers))
         return Function(self, native, parameters, bound, len(numbers))
 

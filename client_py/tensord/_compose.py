@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ._array import Array
 
-
 def compose(function: Callable[..., Array], *operands: Any) -> Array:
     """The result of a function of arrays, or of values of a program if one is among the operands.
 

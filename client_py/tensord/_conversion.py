@@ -5,20 +5,29 @@ What belongs to this process is copied once, by `asarray` and `from_dlpack`; an 
 what it is, unless a copy is asked for.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
 import numpy
 
-from ._array import Array
+from ._array import Array, array_of
 from ._creation import _check_device
 from ._default import default_client
 from ._dlpack import ExchangeRefused, lent_array
 from ._dtypes import DTYPES, native_array, number_of
-from ._functions import array_of
 from ._index import integers_of
 from ._operands import check_range, exact_integers
 from ._operators import Operators
 
+if TYPE_CHECKING:
+    from ._client import Client
+    from ._types import ArrayLike, Device, DTypeLike, NDArray, ShapeLike, SupportsDLPack
 
-def astype(x, dtype, /, *, copy=True, device=None):
+
+def astype(
+    x: ArrayLike, dtype: DTypeLike, /, *, copy: bool = True, device: Device = None
+) -> Array:
     """The same values in another dtype; see `Array.astype`.
 
     Parameters
@@ -30,13 +39,13 @@ def astype(x, dtype, /, *, copy=True, device=None):
     device : {"cpu"}, optional
     """
     _check_device(device)
-    x = array_of(x)
-    if number_of(dtype) != x._number:
-        return x.astype(dtype)
-    return x._copy() if copy else x
+    array = array_of(x)
+    if number_of(dtype) != array._number:
+        return array.astype(dtype)
+    return array._copy() if copy else array
 
 
-def _converted(array, number):
+def _converted(array: NDArray, number: int) -> NDArray:
     """An array in another dtype where numpy does what the daemon does, else the array itself."""
     to, kind = DTYPES[number], array.dtype.kind
     if kind in "iu" and array.size:
@@ -48,7 +57,15 @@ def _converted(array, number):
     return array
 
 
-def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
+def asarray(
+    obj: ArrayLike | SupportsDLPack,
+    /,
+    dtype: DTypeLike | None = None,
+    *,
+    device: Device = None,
+    copy: bool | None = None,
+    client: Client | None = None,
+) -> Array:
     """A tensor of whatever holds elements.
 
     Parameters
@@ -83,34 +100,42 @@ def asarray(obj, /, dtype=None, *, device=None, copy=None, client=None):
     _check_device(device)
     number = None if dtype is None else number_of(dtype)
     if isinstance(obj, Operators):
-        if number not in (None, obj._number):
+        x = array_of(obj)
+        if number is not None and number != x._number:
             if copy is False:
-                raise _needs_copy("asarray", f"{obj.dtype} to {DTYPES[number]}")
-            return obj.astype(DTYPES[number])
-        return obj._copy() if copy else obj
+                raise _needs_copy("asarray", f"{x.dtype} to {DTYPES[number]}")
+            return x.astype(DTYPES[number])
+        return x._copy() if copy else x
     if copy is False:
         raise _needs_copy("asarray", f"a {type(obj).__name__}")
     if hasattr(obj, "__dlpack__") and not _is_numpys(obj):
-        x = from_dlpack(obj, client=client)
+        x = from_dlpack(cast("SupportsDLPack", obj), client=client)
     else:
         is_array = hasattr(obj, "dtype")
         array, own = native_array(obj if number is None else exact_integers(obj, number))
-        if number not in (None, own) and not is_array:
+        if number is not None and number != own and not is_array:
             array = _converted(array, number)
         x = array_of(array, client)
-    return x if number in (None, x._number) else x.astype(DTYPES[number])
+    return x if number is None or number == x._number else x.astype(DTYPES[number])
 
 
-def _is_numpys(obj):
+def _is_numpys(obj: object) -> bool:
     return isinstance(obj, (numpy.ndarray, numpy.generic)) or hasattr(obj, "__array__")
 
 
-def _needs_copy(op, what):
+def _needs_copy(op: str, what: str) -> ExchangeRefused:
     message = f"{op}: {what} needs a copy, which copy=False rules out"
     return ExchangeRefused(message, "bad_arguments")
 
 
-def from_dlpack(x, /, *, device=None, copy=None, client=None):
+def from_dlpack(
+    x: SupportsDLPack,
+    /,
+    *,
+    device: Device = None,
+    copy: bool | None = None,
+    client: Client | None = None,
+) -> Array:
     """A tensor with the elements of another library's array.
 
     Parameters
@@ -140,7 +165,8 @@ def from_dlpack(x, /, *, device=None, copy=None, client=None):
     """
     _check_device(device)
     if isinstance(x, Operators):
-        return x._copy() if copy else x
+        own = array_of(x)
+        return own._copy() if copy else own
     if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
         raise AttributeError(f"from_dlpack: {type(x).__name__} has no __dlpack__")
     if copy is False:
@@ -152,7 +178,7 @@ def from_dlpack(x, /, *, device=None, copy=None, client=None):
 # ---- under another shape ----
 
 
-def reshape(x, /, shape, *, copy=None):
+def reshape(x: ArrayLike, /, shape: ShapeLike, *, copy: bool | None = None) -> Array:
     """The same elements, in C order, under another shape; one extent may be -1.
 
     Parameters

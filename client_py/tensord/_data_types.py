@@ -5,7 +5,10 @@ A data type is a numpy.dtype; wherever one is asked for, its name or numpy's sca
 What meets what is decided by the inference that daemon and libtensord share.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -13,6 +16,13 @@ from . import _native
 from ._dtypes import DTYPES, KINDS, NAMES, number_of
 from ._errors import error
 from ._operands import Parameter, as_operand
+
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from ._types import ArrayLike, DType, DTypeLike
+
+    Kind: TypeAlias = DTypeLike | tuple[DTypeLike, ...]
 
 #: every dtype by its name
 BY_NAME = dict(zip(NAMES, DTYPES))
@@ -29,7 +39,7 @@ _KINDS = {
 _ADD = next(number for name, number, *_ in _native.OPS if name == "add")
 
 
-def numbers_of_kind(kind):
+def numbers_of_kind(kind: Kind) -> frozenset[int]:
     """The numbers of the dtypes of a kind, in the standard's words, or of any of a tuple."""
     if isinstance(kind, tuple):
         return frozenset().union(*map(numbers_of_kind, kind))
@@ -40,7 +50,7 @@ def numbers_of_kind(kind):
     return frozenset((number_of(kind),))
 
 
-def isdtype(dtype, kind):
+def isdtype(dtype: DTypeLike, kind: Kind) -> bool:
     """Is a dtype of a kind?
 
     Parameters
@@ -59,21 +69,22 @@ def isdtype(dtype, kind):
     return number_of(dtype) in numbers_of_kind(kind)
 
 
-def _number(x):
+def _number(x: Any) -> int:
     """Of a dtype, or of whatever has one."""
     if hasattr(x, "_number"):
-        return x._number
+        number: int = x._number
+        return number
     is_array = hasattr(x, "dtype") and not isinstance(x, type)
     return number_of(x.dtype if is_array else x)
 
 
 @functools.lru_cache(maxsize=None)
-def _promoted(a, b):
+def _promoted(a: int, b: int) -> int:
     """What two dtypes become where they meet; by the addition, which takes all."""
     return _native.infer(_ADD, (Parameter(a, ()), Parameter(b, ())), None)[0][0]
 
 
-def result_type(*arrays_and_dtypes):
+def result_type(*arrays_and_dtypes: ArrayLike | DTypeLike) -> DType:
     """The dtype of what is computed of operands.
 
     Parameters
@@ -95,12 +106,12 @@ def result_type(*arrays_and_dtypes):
     others = [x for x in arrays_and_dtypes if type(x) not in (bool, int, float, complex)]
     numbers = [_number(x) for x in others]
     like = functools.reduce(_promoted, numbers) if numbers else None
-    numbers = [like] if numbers else []
+    numbers = [] if like is None else [like]
     numbers += [as_operand(x, like)._number for x in scalars]
     return DTYPES[functools.reduce(_promoted, numbers)]
 
 
-def can_cast(from_, to, /):
+def can_cast(from_: DTypeLike | ArrayLike, to: DTypeLike, /) -> bool:
     """Does a dtype become another where the two meet, so that nothing is lost but precision?
 
     Parameters
@@ -114,8 +125,8 @@ def can_cast(from_, to, /):
     >>> tensord.can_cast("int32", "int64"), tensord.can_cast("int64", "int32")
     (True, False)
     """
-    to = number_of(to)
-    return _promoted(_number(from_), to) == to
+    target = number_of(to)
+    return _promoted(_number(from_), target) == target
 
 
 class finfo:  # noqa: N801, the standard's name
@@ -150,8 +161,14 @@ class finfo:  # noqa: N801, the standard's name
     """
 
     __slots__ = ("bits", "eps", "max", "min", "smallest_normal", "dtype")
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: DType
 
-    def __init__(self, type, /):
+    def __init__(self, type: DTypeLike | ArrayLike, /) -> None:
         dtype = DTYPES[_number(type)]
         if dtype.kind not in "fc":
             raise error("unsupported_dtype", f"finfo: wants a floating-point dtype, not {dtype}")
@@ -161,7 +178,7 @@ class finfo:  # noqa: N801, the standard's name
         for name in ("eps", "max", "min", "smallest_normal"):
             setattr(self, name, float(getattr(limits, name)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"finfo(bits={self.bits}, eps={self.eps}, max={self.max}, dtype={self.dtype})"
 
 
@@ -190,8 +207,12 @@ class iinfo:  # noqa: N801
     """
 
     __slots__ = ("bits", "max", "min", "dtype")
+    bits: int
+    max: int
+    min: int
+    dtype: DType
 
-    def __init__(self, type, /):
+    def __init__(self, type: DTypeLike | ArrayLike, /) -> None:
         dtype = DTYPES[_number(type)]
         if dtype.kind not in "iu":
             raise error("unsupported_dtype", f"iinfo: wants an integer dtype, not {dtype}")
@@ -199,5 +220,5 @@ class iinfo:  # noqa: N801
         self.dtype = dtype
         self.bits, self.max, self.min = limits.bits, int(limits.max), int(limits.min)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"iinfo(bits={self.bits}, min={self.min}, max={self.max}, dtype={self.dtype})"

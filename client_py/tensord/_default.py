@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: MIT
 """The default client: that of the module's functions, connected by the first of them."""
 
-import contextlib
+from __future__ import annotations
+
 import functools
 import inspect
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from ._client import Client, connect
 
-_default = None
-_default_pid = None
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_default: Client | None = None
+_default_pid: int | None = None
 _default_lock = threading.Lock()
 
 
-def default_client():
+def default_client() -> Client:
     """The client of the module's functions: connected by the first, and anew in a forked child.
 
     Returns
@@ -26,14 +32,15 @@ def default_client():
     if client is not None and _default_pid == os.getpid() and not client.is_closed:
         return client
     with _default_lock:
-        if _default is None or _default_pid != os.getpid() or _default.is_closed:
-            _default = connect()
-            _default._warns = False
-            _default_pid = os.getpid()
-        return _default
+        client = _default
+        if client is None or _default_pid != os.getpid() or client.is_closed:
+            client = connect()
+            client._warns = False
+            _default, _default_pid = client, os.getpid()
+        return client
 
 
-def _renew_lock():
+def _renew_lock() -> None:
     global _default_lock
     _default_lock = threading.Lock()
 
@@ -41,19 +48,18 @@ def _renew_lock():
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def _of_default_client(name):
+def _of_default_client(name: str) -> Callable[..., Any]:
     method = getattr(Client, name)
 
     @functools.wraps(method)
-    def function(*args, **kwargs):
+    def function(*args: Any, **kwargs: Any) -> Any:
         return getattr(default_client(), name)(*args, **kwargs)
 
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    function.__signature__ = inspect.Signature(parameters)
+    vars(function)["__signature__"] = inspect.Signature(parameters)
     function.__qualname__ = name
     function.__module__ = "tensord"
-    with contextlib.suppress(AttributeError):
-        del function.__wrapped__
+    vars(function).pop("__wrapped__", None)
     return function
 
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Functions: programs that the daemon checked once and keeps, and what runs and calls share."""
 
+from __future__ import annotations
+
 import operator
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from . import _native
 from ._dtypes import DTYPES
@@ -16,6 +19,14 @@ from ._progress import EVERY_MS, shown
 from ._tensor import Tensor
 from ._timeouts import milliseconds
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from ._client import Client
+    from ._types import ArrayLike, Into, Names, Progress, Term
+
 
 class Function:
     """A program that its client's daemon knows, to be called with arrays; made by `Client.define`.
@@ -27,28 +38,35 @@ class Function:
 
     __slots__ = ("_client", "_native", "_parameters", "_bound", "_n_results", "__weakref__")
 
-    def __init__(self, client, native, parameters, bound, n_results):
+    def __init__(
+        self,
+        client: Client,
+        native: _native.Function,
+        parameters: tuple[Value, ...],
+        bound: Sequence[Term],
+        n_results: int,
+    ) -> None:
         self._client = client
         self._native = native
         self._parameters = parameters
         self._bound = bound  # operands that the program named itself: arguments of every call
         self._n_results = n_results
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         types = ", ".join(f"{DTYPES[x._number]}{list(x.shape)}" for x in self._parameters)
         return f"<tensord.Function ({types}) of {self._n_results} results>"
 
     def __call__(
         self,
-        *arrays,
-        names=None,
-        replace=False,
-        timeout=None,
-        threads=None,
-        donate=(),
-        progress=None,
-        evictable=False,
-    ):
+        *arrays: ArrayLike,
+        names: Names = None,
+        replace: bool = False,
+        timeout: float | None = None,
+        threads: int | None = None,
+        donate: Iterable[Array] = (),
+        progress: Progress | None = None,
+        evictable: bool = False,
+    ) -> Any:
         """Compute the values for these arguments, in one request.
 
         Parameters
@@ -80,7 +98,9 @@ class Function:
             handles = self._native.call(builder, rows)
         return tensors_of(self._client, handles)
 
-    def _build(self, arrays, donate):
+    def _build(
+        self, arrays: Sequence[ArrayLike], donate: Iterable[Array]
+    ) -> _native.Builder:
         if len(arrays) != len(self._parameters):
             raise error(
                 "bad_arguments",
@@ -88,23 +108,23 @@ class Function:
             )
         builder = _native.Builder()
         operands = [as_operand(x, p._number) for x, p in zip(arrays, self._parameters)]
-        donate = donated_tensors(donate)
+        given = donated_tensors(donate)
         operands = [x._tensor() if isinstance(x, Array) else x for x in operands]
-        for tensor in donate:
+        for tensor in given:
             if all(operand is not tensor for operand in operands):
                 raise error("bad_arguments", "what is donated must be an argument of this call")
         for operand in operands:
             if isinstance(operand, Value):
                 raise TypeError("a function is called with tensors, arrays and numbers, not values")
             number = operand._add_to(builder, self._client)
-            if any(operand is tensor for tensor in donate):
+            if any(operand is tensor for tensor in given):
                 builder.donate(number)
-        for operand in self._bound:
-            operand._add_to(builder, self._client)
+        for term in self._bound:
+            term._add_to(builder, self._client)
         return builder
 
 
-def values_of(method, program, outputs):
+def values_of(method: str, program: Program, outputs: Iterable[object]) -> list[Term]:
     """What a program is asked for, as operands."""
     if not isinstance(program, Program):
         raise TypeError(
@@ -115,7 +135,7 @@ def values_of(method, program, outputs):
     return [as_operand(x)._operand() for x in outputs]
 
 
-def donated_tensors(arrays):
+def donated_tensors(arrays: Iterable[Array]) -> list[Tensor]:
     """What arrays hold that are given away."""
     for array in arrays:
         if not isinstance(array, Array):
@@ -123,15 +143,15 @@ def donated_tensors(arrays):
     return [array._tensor() for array in arrays]
 
 
-def targets_of(into, n):
+def targets_of(into: Into, n: int) -> tuple[Array | None, ...]:
     """What each of n outputs goes into, or None."""
-    into = (into,) if isinstance(into, Array) else tuple(into) or (None,) * n
-    if len(into) != n:
-        raise error("bad_arguments", f"{n} outputs go into {len(into)} tensors")
-    return into
+    targets = (into,) if isinstance(into, Array) else tuple(into) or (None,) * n
+    if len(targets) != n:
+        raise error("bad_arguments", f"{n} outputs go into {len(targets)} tensors")
+    return targets
 
 
-def names_of(names, n):
+def names_of(names: Names, n: int) -> Sequence[str | None]:
     """Names for n results, as an argument gave them: one, a sequence, or None."""
     names = [names] if isinstance(names, str) else names or [None] * n
     if len(names) != n:
@@ -139,7 +159,12 @@ def names_of(names, n):
     return names
 
 
-def watch_over(builder, timeout, threads, progress):
+def watch_over(
+    builder: _native.Builder,
+    timeout: float | None,
+    threads: int | None,
+    progress: Progress | None,
+) -> AbstractContextManager[object]:
     """Set bounds of a run, and who is told how far it is; to be entered while it runs."""
     ms = milliseconds(timeout, -1)
     if threads is not None and not 1 <= threads < 2**32:
@@ -152,7 +177,11 @@ def watch_over(builder, timeout, threads, progress):
     return nullcontext()
 
 
-def tensors_of(client, handles, into=()):
+def tensors_of(
+    client: Client,
+    handles: Iterable[_native.Tensor | None],
+    into: Sequence[Array | None] = (),
+) -> Any:
     """What a run yields: an array, or a tuple of them if there are several.
 
     `into` stands for those results that have no handle.

@@ -7,12 +7,20 @@ it. It is read-only, whether the lender's is or not. Both capsules are read, the
 and the one of old, whichever the lender makes.
 """
 
+from __future__ import annotations
+
 import ctypes
+from typing import TYPE_CHECKING
 
 import numpy
 
-from ._errors import classes, error
+from ._errors import ArgumentError, error
 from ._index import c_strides
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._types import DType, NDArray, SupportsDLPack
 
 _CPU_DEVICES = (1, 3, 11)  # ordinary memory; pinned for CUDA; pinned for ROCm
 _KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
@@ -22,7 +30,7 @@ DEVICE = (1, 0)
 READ_ONLY, IS_COPIED = 1, 2  # flags
 
 
-class ExchangeRefused(classes["ArgumentError"], BufferError):
+class ExchangeRefused(ArgumentError, BufferError):
     """The memory of an array cannot be handed over as asked: the standard wants a BufferError."""
 
 
@@ -63,14 +71,15 @@ _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.argtypes, _pointer.restype = (ctypes.py_object, ctypes.c_char_p), ctypes.c_void_p
 
 
-def _capsule_of(x):
+def _capsule_of(x: Any) -> object:
     try:
         return x.__dlpack__(max_version=VERSION)
     except TypeError:  # a lender that knows of no versions
         return x.__dlpack__()
 
 
-def _lent_of(capsule):
+def _lent_of(capsule: object) -> _Lent:
+    lent: _Lent
     if _is_valid(capsule, b"dltensor_versioned"):
         versioned = _Versioned.from_address(_pointer(capsule, b"dltensor_versioned"))
         if versioned.major != VERSION[0]:
@@ -79,13 +88,14 @@ def _lent_of(capsule):
                 f"{VERSION[0]}",
                 "bad_arguments",
             )
-        return versioned.lent
+        lent = versioned.lent
+        return lent
     if _is_valid(capsule, b"dltensor"):
         return _Lent.from_address(_pointer(capsule, b"dltensor"))
     raise ExchangeRefused(f"from_dlpack: {capsule!r} is no fresh DLPack capsule", "bad_arguments")
 
 
-def _dtype_of(dtype):
+def _dtype_of(dtype: _DataType) -> DType:
     name = _KINDS.get(dtype.kind, f"dtype kind {dtype.kind} of ")
     name = "bool" if name == "bool" and dtype.bits == 8 else f"{name}{dtype.bits}"
     if dtype.lanes != 1:
@@ -96,7 +106,7 @@ def _dtype_of(dtype):
         raise error("unsupported_dtype", f"from_dlpack: {name} is not among the dtypes") from None
 
 
-def _array_over(lent, capsule):
+def _array_over(lent: _Lent, capsule: object) -> NDArray:
     """A read-only array over memory that belongs to somebody else; it keeps the capsule."""
     dtype = _dtype_of(lent.dtype)
     shape = tuple(lent.shape[: lent.ndim])
@@ -111,12 +121,12 @@ def _array_over(lent, capsule):
     first = lent.data + lent.byte_offset - before
     memory = (ctypes.c_char * (before + behind)).from_address(first)
     memory.capsule = capsule
-    array = numpy.ndarray(shape, dtype, memory, before, strides)
+    array: NDArray = numpy.ndarray(shape, dtype, memory, before, strides)
     array.flags.writeable = False
     return array
 
 
-def lent_array(x):
+def lent_array(x: SupportsDLPack) -> NDArray:
     """An array over the memory of what has ``__dlpack__``.
 
     Raises

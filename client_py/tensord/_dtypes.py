@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Data types: numpy's on the outside, libtensord's numbers on the inside."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy
 
 from . import _native
 from ._errors import TensordError, error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._types import DType, DTypeLike, NDArray
 
 #: numpy dtype of each number
 DTYPES = tuple(numpy.dtype(npy) for _, _, _, npy in _native.DTYPES)
@@ -15,7 +25,7 @@ BOOL, INT64, FLOAT32, FLOAT64, COMPLEX64, COMPLEX128 = map(
     NAMES.index, ("bool", "int64", "float32", "float64", "complex64", "complex128")
 )
 
-_NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES)}
+_NUMBERS: dict[object, int] = {dtype: number for number, dtype in enumerate(DTYPES)}
 
 
 _ADVICE = {
@@ -28,7 +38,7 @@ _ADVICE = {
 }
 
 
-def _advice(dtype):
+def _advice(dtype: DType) -> str:
     if dtype.kind in _ADVICE:
         return _ADVICE[dtype.kind]
     if dtype.kind == "c":
@@ -38,7 +48,7 @@ def _advice(dtype):
     return "convert it to one of these"
 
 
-def number_of(dtype):
+def number_of(dtype: DTypeLike) -> int:
     """The number of a dtype.
 
     Parameters
@@ -67,7 +77,7 @@ def number_of(dtype):
     return number
 
 
-def check_part(kind, number):
+def check_part(kind: str, number: int) -> None:
     """Refuse that complex elements become those of a real dtype: which part is not said."""
     if kind == "c" and KINDS[number] in "iuf":
         raise error(
@@ -76,7 +86,7 @@ def check_part(kind, number):
         )
 
 
-def array_of_lists(lists):
+def array_of_lists(lists: Sequence[Any]) -> NDArray:
     """numpy's array of them, whatever dtype it finds."""
     try:
         return numpy.asarray(lists)
@@ -86,7 +96,7 @@ def array_of_lists(lists):
         raise error("shape_mismatch", f"lists beside one another differ: {problem}") from None
 
 
-def native_array(array):
+def native_array(array: object) -> tuple[NDArray, int]:
     """An array with the same values that libtensord can read: native byte order, a known dtype.
 
     Parameters

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Exceptions: one class per thing that a caller would catch.
 
-The classes are made from the table that daemon and libtensord use (``errors.def``), which names the
-class of each error code. Here stands only which of Python's own exceptions a class also is, so
-that ``except KeyError`` or ``except MemoryError`` do what one expects.
+The table that daemon and libtensord use (``errors.def``) names the class of each error code, and
+says what it means. Here stands only which of Python's own exceptions a class also is, so that
+``except KeyError`` or ``except MemoryError`` do what one expects.
 """
+
+from __future__ import annotations
 
 import numpy
 
@@ -23,80 +25,181 @@ class TensordError(Exception):
         loop's; the message says which operation of the body it was.
     """
 
-    def __init__(self, message="", code=None, node=None):
+    def __init__(
+        self, message: str = "", code: str | None = None, node: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.node = node
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.message
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[TensordError], tuple[str, str | None, int | None]]:
         return type(self), (self.message, self.code, self.node)
 
 
-# What a class is besides a TensordError.
-_ALSO = {
-    "ProtocolError": ConnectionError,
-    "VersionError": ConnectionError,
-    "ArgumentError": ValueError,
-    "LimitError": RuntimeError,
-    "OutcomeUnknown": ConnectionError,
-    "ConnectionLost": ConnectionError,
-    "Cancelled": RuntimeError,
-    "DeadlineExceeded": TimeoutError,
-    "InternalError": RuntimeError,
-    "NotFound": KeyError,
-    "NameTaken": ValueError,
-    "NotSealed": ValueError,
-    "Sealed": ValueError,
-    "LeaseConflict": BlockingIOError,
-    "LeaseLost": ConnectionError,
-    "Torn": RuntimeError,
-    "NotCreator": PermissionError,
-    "NotOwner": PermissionError,
-    "MutableTensor": ValueError,
-    "Poisoned": RuntimeError,
-    "Lost": LookupError,
-    "TensorGone": LookupError,
-    "DtypeError": TypeError,
-    "ShapeError": ValueError,
-    "AxisError": (ValueError, IndexError),
-    "UnknownOp": LookupError,
-    "ValueRefused": ValueError,
-    "KernelError": RuntimeError,
-    "OutOfRange": IndexError,
-    "LinAlgError": numpy.linalg.LinAlgError,
-    "OutOfMemory": MemoryError,
-    "QuotaExceeded": MemoryError,
-    "NoDaemon": ConnectionError,
-    "Closed": ConnectionError,
-    "FileError": ValueError,
-    "SystemFailure": OSError,
-}
+# What a class is besides a TensordError. What each means, the table says.
 
 
-def _make_class(name, rows):
-    also = _ALSO[name]
-    bases = (TensordError, *(also if isinstance(also, tuple) else (also,)))
-    doc = "\n".join(f"``{code}``: {sentence}" for code, _, _, sentence in rows)
-    return type(name, bases, {"__doc__": doc, "__module__": "tensord"})
+class ProtocolError(TensordError, ConnectionError):
+    pass
 
 
-def _make_classes():
-    rows_of = {}
-    for row in _native.ERRORS:
-        rows_of.setdefault(row[2], []).append(row)
-    return {name: _make_class(name, rows) for name, rows in rows_of.items()}
+class VersionError(TensordError, ConnectionError):
+    pass
 
 
-classes = _make_classes()
+class ArgumentError(TensordError, ValueError):
+    pass
+
+
+class LimitError(TensordError, RuntimeError):
+    pass
+
+
+class OutcomeUnknown(TensordError, ConnectionError):
+    pass
+
+
+class ConnectionLost(TensordError, ConnectionError):
+    pass
+
+
+class Cancelled(TensordError, RuntimeError):
+    pass
+
+
+class DeadlineExceeded(TensordError, TimeoutError):
+    pass
+
+
+class InternalError(TensordError, RuntimeError):
+    pass
+
+
+class NotFound(TensordError, KeyError):
+    pass
+
+
+class NameTaken(TensordError, ValueError):
+    pass
+
+
+class NotSealed(TensordError, ValueError):
+    pass
+
+
+class Sealed(TensordError, ValueError):
+    pass
+
+
+class LeaseConflict(TensordError, BlockingIOError):
+    pass
+
+
+class LeaseLost(TensordError, ConnectionError):
+    pass
+
+
+class Torn(TensordError, RuntimeError):
+    pass
+
+
+class NotCreator(TensordError, PermissionError):
+    pass
+
+
+class NotOwner(TensordError, PermissionError):
+    pass
+
+
+class MutableTensor(TensordError, ValueError):
+    pass
+
+
+class Poisoned(TensordError, RuntimeError):
+    pass
+
+
+class Lost(TensordError, LookupError):
+    pass
+
+
+class TensorGone(TensordError, LookupError):
+    pass
+
+
+class DtypeError(TensordError, TypeError):
+    pass
+
+
+class ShapeError(TensordError, ValueError):
+    pass
+
+
+class AxisError(TensordError, ValueError, IndexError):
+    pass
+
+
+class UnknownOp(TensordError, LookupError):
+    pass
+
+
+class ValueRefused(TensordError, ValueError):
+    pass
+
+
+class KernelError(TensordError, RuntimeError):
+    pass
+
+
+class OutOfRange(TensordError, IndexError):
+    pass
+
+
+class LinAlgError(TensordError, numpy.linalg.LinAlgError):
+    pass
+
+
+class OutOfMemory(TensordError, MemoryError):
+    pass
+
+
+class QuotaExceeded(TensordError, MemoryError):
+    pass
+
+
+class NoDaemon(TensordError, ConnectionError):
+    pass
+
+
+class Closed(TensordError, ConnectionError):
+    pass
+
+
+class FileError(TensordError, ValueError):
+    pass
+
+
+class SystemFailure(TensordError, OSError):
+    pass
+
+
+def _described(name: str) -> type[TensordError]:
+    cls: type[TensordError] = globals()[name]
+    rows = [row for row in _native.ERRORS if row[2] == name]
+    cls.__doc__ = "\n".join(f"``{code}``: {sentence}" for code, _, _, sentence in rows)
+    cls.__module__ = "tensord"
+    return cls
+
+
+classes = {name: _described(name) for _, _, name, _ in _native.ERRORS}
 class_of_code = {code: classes[name] for code, _, name, _ in _native.ERRORS}
-globals().update(classes)
 
 
-def error(code, message, node=None):
+def error(code: str, message: str, node: int | None = None) -> TensordError:
     """The exception for an error code, to be raised."""
     return class_of_code.get(code, TensordError)(message, code, node)
 

@@ -6,16 +6,24 @@ again: after 1 ms, then ever more seldom, down to 20 times a second; a question 
 work.
 """
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 from ._array import Array
 from ._errors import error
 from ._timeouts import milliseconds
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._errors import TensordError
+
 FIRST_S, LAST_S = 0.001, 0.05
 
 
-def pauses(timeout):
+def pauses(timeout: float | None) -> Iterator[float]:
     """How long to sleep between questions, in seconds, until the timeout is over."""
     end = None if timeout is None else time.monotonic() + milliseconds(timeout, 0) / 1000
     pause = FIRST_S
@@ -27,7 +35,7 @@ def pauses(timeout):
         pause = min(2 * pause, LAST_S)
 
 
-def too_late(array, version, timeout):
+def too_late(array: Array, version: int, timeout: float | None) -> TensordError:
     """Nobody wrote it in time."""
     return error(
         "deadline_exceeded",
@@ -35,7 +43,7 @@ def too_late(array, version, timeout):
     )
 
 
-def _get_version(self):
+def _get_version(self: Array) -> int | None:
     """How many writes of it ended well, as the daemon counts them; None: it is not mutable.
 
     Each lease to write that was given back, and each program that wrote into it, counts; also one
@@ -43,10 +51,11 @@ def _get_version(self):
     """
     if not self.is_mutable:
         return None
-    return self.client._call("stat", {"id": self.id})["tensor"]["version"]
+    version: int = self.client._call("stat", {"id": self.id})["tensor"]["version"]
+    return version
 
 
-def version_of(array):
+def version_of(array: Array) -> int:
     """The version of what must be mutable."""
     version = array.version
     if version is None:
@@ -54,7 +63,7 @@ def version_of(array):
     return version
 
 
-def _wait_newer(self, than, timeout=None):
+def _wait_newer(self: Array, than: int, timeout: float | None = None) -> int:
     """Wait until a mutable tensor was written again.
 
     Parameters
@@ -100,7 +109,7 @@ def _wait_newer(self, than, timeout=None):
     raise too_late(self, than, timeout)
 
 
-def _follow(self, timeout=None):
+def _follow(self: Array, timeout: float | None = None) -> Iterator[int]:
     """Follow a mutable tensor that others write.
 
     Parameters
@@ -137,7 +146,7 @@ def _follow(self, timeout=None):
             return
 
 
-Array.version = property(_get_version)
+setattr(Array, "version", property(_get_version))
 for _method in _wait_newer, _follow:
     _method.__name__ = _method.__name__[1:]
     _method.__qualname__ = f"Array.{_method.__name__}"

@@ -18,20 +18,31 @@ before, and shows where it is needed.
 One operation on what exists needs no plan: it is marked here, and computed by `_native_force.c`.
 """
 
+from __future__ import annotations
+
 import collections
 import os
 import sys
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
 from . import _native
-from ._dtypes import KINDS
+from ._dtypes import DTYPES, KINDS
 from ._errors import TensordError, classes, error
 from ._graph import emit_node, sort_outputs
 from ._narrow import ELEMENTWISE, narrowed
 from ._operands import Scalar
 from ._progress import shown
 from ._tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from ._client import Client
+    from ._graph import Node, Value
+    from ._types import Numbers, OutputRow, Term
 
 #: So many pending nodes at most; then they are sent, without waiting.
 PENDING_MAX = 256
@@ -60,11 +71,11 @@ class _Lock:
     A finalizer may come in between at any time, also while its thread holds the lock.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owner = None
+        self._owner: int | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         if self._owner == threading.get_ident():
             raise error(
                 "bad_arguments",
@@ -73,7 +84,7 @@ class _Lock:
         self._lock.acquire()
         self._owner = threading.get_ident()
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._owner = None
         self._lock.release()
 
@@ -81,12 +92,12 @@ class _Lock:
 _lock = _Lock()
 
 
-def _n_references(held):
+def _n_references(held: object) -> int:
     """How many references there are to what a loop has in hand, beside the loop's."""
     return sys.getrefcount(held) - _own_references
 
 
-def without_tracing(count):
+def without_tracing(count: Callable[[], int]) -> int:
     """What a function counts; a debugger that looks on may refer to what is counted itself."""
     trace = sys.gettrace()
     sys.settrace(None)
@@ -96,16 +107,18 @@ def without_tracing(count):
         sys.settrace(trace)
 
 
-def _count_own_references():
+def _count_own_references() -> int:
+    count = 0
     for held in [object()]:
-        return _n_references(held) - 1
+        count = _n_references(held) - 1
+    return count
 
 
 _own_references = 0
 _own_references = without_tracing(_count_own_references)
 
 
-def _renew_lock():
+def _renew_lock() -> None:
     global _lock
     _lock = _Lock()
 
@@ -113,26 +126,26 @@ def _renew_lock():
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def run_of(node):
+def run_of(node: Node) -> Run | None:
     """The run that computes a node, or None.
 
     One that another process began before it forked does not count, nor one that an exception ended
     before it had begun.
     """
     run = node.run
-    if type(run) is weakref.ref:
+    if isinstance(run, weakref.ref):
         run = run()
     return run if run is not None and run.pid == os.getpid() else None
 
 
-def may_fail(node, number):
+def may_fail(node: Node, number: int) -> bool:
     """Can a node fail on its data? number: of its first result's dtype."""
     if node.op != "pow":
         return node.op in _MAY_FAIL or node.op.startswith("user.")
     if KINDS[number] not in "iu":  # only an integer to a negative integer power fails
         return False
     exponent = node.args[1]
-    return not (isinstance(exponent, Scalar) and exponent.value >= 0)
+    return not (isinstance(exponent, Scalar) and exponent.value.real >= 0)
 
 
 class _Plan:
@@ -140,7 +153,7 @@ class _Plan:
 
     Attributes
     ----------
-    roots : list of Value
+    roots : list of operand
         What is computed for the wanted values: them, or the same from parts of the operands.
     nodes : list of Node
         Each after those that it needs.
@@ -155,17 +168,24 @@ class _Plan:
     """
 
     __slots__ = ("roots", "nodes", "leaves", "extra", "donated", "busy")
+    roots: list[Term]
+    nodes: list[Node]
+    leaves: list[Term]
+    extra: list[Value]
+    donated: list[Term]
+    busy: Run | None
 
-    def __init__(self, wanted, is_alone=False):
+    def __init__(self, wanted: Sequence[Value], is_alone: bool = False) -> None:
         self.busy = None
         self.leaves, self.extra, self.donated = [], [], []
         for value in wanted:
+            assert value.node is not None
             self.busy = run_of(value.node)
             if self.busy is not None:
                 return
-        nodes = {}
+        nodes: dict[int, Node] = {}
         self.roots = [narrowed(value, is_alone) for value in wanted]
-        operands = list(self.roots)  # once for each reference from within the program
+        operands: list[Term] = [*self.roots]  # once for each reference from within the program
         for operand in operands:
             node = operand.node
             if node is None:
@@ -184,11 +204,14 @@ class _Plan:
         if is_alone:
             self.extra, self.donated = [], []
 
-    def _look_around(self, roots, operands, nodes):
+    def _look_around(
+        self, roots: set[int], operands: list[Term], nodes: dict[int, Node]
+    ) -> None:
         """Who is referred to by others?"""
         counts = collections.Counter(map(id, operands))
         unique = {id(operand): operand for operand in operands}
-        own, live = [], []
+        own: list[Term] = []
+        live: list[Value] = []
         for operand in unique.values():
             # From within: the list of operands, the arguments of nodes, and unique.
             is_live = _n_references(operand) > 2 * counts[id(operand)] + 1
@@ -204,7 +227,7 @@ class _Plan:
                 if value is not None and id(value) not in unique:
                     live.append(value)
         for value in live:
-            if value.node.op in _FUSED and not value.was_live:
+            if value.node is not None and value.node.op in _FUSED and not value.was_live:
                 value.was_live = True
             else:
                 self.extra.append(value)
@@ -212,7 +235,7 @@ class _Plan:
             self.donated = [leaf for leaf in own if _may_be_given_away(leaf)]
 
 
-def _may_be_given_away(leaf):
+def _may_be_given_away(leaf: Term) -> bool:
     """Is it a large unnamed tensor to which nothing but the leaf refers?"""
     tensor = leaf._source
     if type(tensor) is not Tensor or tensor.nbytes < _DONATED_MIN:
@@ -226,11 +249,12 @@ def _may_be_given_away(leaf):
     return True
 
 
-def _traced(value):
+def _traced(value: Term) -> TensordError:
     return error(
         "bad_program",
-        f"an array of shape {value.shape} and dtype {value.dtype} that is being traced has no "
-        "value yet; inside of jit and of loops use where() and while_loop() for what depends on it",
+        f"an array of shape {value.shape} and dtype {DTYPES[value._number]} that is being traced "
+        "has no value yet; inside of jit and of loops use where() and while_loop() for what "
+        "depends on it",
     )
 
 
@@ -249,44 +273,52 @@ class Run:
         "_shown",
         "__weakref__",
     )
+    client: Client
+    wanted: list[Value]
+    plan: _Plan
+    pending: _native.Pending | None  # of a request that was sent ahead: what to wait for
+    pid: int
+    _marked: Sequence[Node]
+    _shown: AbstractContextManager[object]
 
-    def __init__(self, client, wanted, plan):
+    def __init__(self, client: Client, wanted: list[Value], plan: _Plan) -> None:
         self.client = client
         self.wanted = wanted
-        self.pending = None  # of a request that was sent ahead: what to wait for
+        self.pending = None
         self._take()
         self._begin(plan)
 
-    def _take(self):
+    def _take(self) -> None:
         self.pid = os.getpid()
         self._thread = threading.get_ident()
         self._lock = threading.Lock()  # held while the thread that forces is at it
         self._lock.acquire()
 
     @classmethod
-    def of_one(cls, value):
+    def of_one(cls, value: Value) -> Run:
         """A run of one value's node, without a plan; see `_compute_one`."""
         run = cls.__new__(cls)
         run.pending = None
         run._take()
+        assert value.node is not None
         run._mark((value.node,))
         return run
 
-    def _begin(self, plan):
+    def _begin(self, plan: _Plan) -> None:
         self.plan = plan
         n_extra = max(_native.OUTPUTS_MAX - len(self.wanted), 0)
         if len(plan.extra) > n_extra:
             del plan.extra[n_extra:]
             plan.donated = []  # what is not an output needs them again
-        self._mark([*plan.nodes, *(value.node for value in self.wanted)])
+        self._mark([*plan.nodes, *(x.node for x in self.wanted if x.node is not None)])
 
-    def _mark(self, nodes):
+    def _mark(self, nodes: Sequence[Node]) -> None:
         self._marked = nodes
         ref = weakref.ref(self)  # if it ends before it began, the marks are void
         for node in nodes:
             node.run = ref
 
-    def _plan_alone(self):
+    def _plan_alone(self) -> bool:
         """Plan anew what the wanted values need, and no more; false: nothing any more."""
         self._unmark()
         while True:
@@ -300,7 +332,12 @@ class Run:
                     return True
             plan.busy.finish()
 
-    def compute(self, name=None, how=0, watch=None):
+    def compute(
+        self,
+        name: str | None = None,
+        how: int = 0,
+        watch: Callable[[_native.Builder], object] | None = None,
+    ) -> None:
         """Compute and wait; raises what is wrong with the wanted values."""
         is_alone = False
         try:
@@ -325,7 +362,7 @@ class Run:
             self._unmark()
             self._lock.release()
 
-    def send(self):
+    def send(self) -> None:
         """Send it and come back. What fails shows where a value is needed."""
         try:
             try:
@@ -341,7 +378,7 @@ class Run:
         finally:
             self._lock.release()
 
-    def finish(self):
+    def finish(self) -> None:
         """Wait until another thread, or the daemon, is done with it."""
         if not self._lock.acquire(blocking=False):
             if self._thread == threading.get_ident():
@@ -366,36 +403,40 @@ class Run:
         finally:
             self._lock.release()
 
-    def _outputs(self):
+    def _outputs(self) -> list[Value]:
         return self.wanted + self.plan.extra
 
-    def _emit(self, name, how):
+    def _emit(
+        self, name: str | None, how: int
+    ) -> tuple[_native.Builder, tuple[OutputRow, ...]]:
         builder = _native.Builder()
-        numbers = {}
+        numbers: Numbers = {}
         for leaf in self.plan.leaves:
             numbers[leaf.key] = leaf._add_to(builder, self.client)
         for leaf in self.plan.donated:
             builder.donate(numbers[leaf.key])
         for node in self.plan.nodes:
             emit_node(builder, node, numbers)
-        rows = [numbers[value.key] for value in self.plan.roots + self.plan.extra]
-        if name is not None:
-            rows = [(row, name if i == 0 else None, how, False) for i, row in enumerate(rows)]
-        return builder, tuple(rows)
+        outputs = [numbers[value.key] for value in (*self.plan.roots, *self.plan.extra)]
+        if name is None:
+            return builder, tuple(outputs)
+        named = (name, *[None] * (len(outputs) - 1))
+        return builder, tuple([(n, name, how, False) for n, name in zip(outputs, named)])
 
-    def _settle(self, handles):
+    def _settle(self, handles: Iterable[_native.Tensor | None]) -> None:
         with _lock:  # whoever plans meets all of it or nothing
             for value, handle in zip(self._outputs(), handles):
+                assert handle is not None  # it goes into nothing
                 value._settle(Tensor(self.client, handle))
 
-    def _unmark(self):
+    def _unmark(self) -> None:
         for node in self._marked:
             run = node.run
-            if run is self or (type(run) is weakref.ref and run() is self):
+            if run is self or (isinstance(run, weakref.ref) and run() is self):
                 node.run = None
 
 
-def outputs_of(values):
+def outputs_of(values: Sequence[Term]) -> tuple[list[Term], list[Node]]:
     """What values need, as `sort_outputs` has it, when no run is under way that would change it.
 
     Who has it refers to the leaves, so that nobody gives them away.
@@ -409,7 +450,7 @@ def outputs_of(values):
         busy.finish()
 
 
-def _begin(client, values):
+def _begin(client: Client, values: Iterable[Value]) -> Run | None:
     """A run for those of the values that are pending, its nodes marked; None if none is."""
     while True:
         with _lock:
@@ -422,7 +463,7 @@ def _begin(client, values):
         plan.busy.finish()
 
 
-def _compute_one(client, value):
+def _compute_one(client: Client, value: Value) -> bool:
     """Have a value be a tensor whose node needs nothing that is pending, and nothing that could be
     given away; false: that takes a plan.
     """
@@ -441,7 +482,13 @@ def _compute_one(client, value):
     return tensor is not None
 
 
-def force(client, values, name=None, how=0, watch=None):
+def force(
+    client: Client,
+    values: Sequence[Value],
+    name: str | None = None,
+    how: int = 0,
+    watch: Callable[[_native.Builder], object] | None = None,
+) -> None:
     """Have values be tensors.
 
     Parameters
@@ -463,10 +510,10 @@ def force(client, values, name=None, how=0, watch=None):
             run.compute(name, how, watch)
 
 
-def _n_pending(value):
+def _n_pending(value: Value) -> int:
     """How many nodes have to be computed for it."""
     seen = set()
-    operands = [value]
+    operands: list[Term] = [value]
     for operand in operands:
         node = operand.node
         if node is not None and node.serial not in seen:
@@ -482,14 +529,15 @@ class Readers:
     a lease of it ends.
     """
 
-    def __init__(self, client):
+    def __init__(self, client: Client) -> None:
         self._client = weakref.ref(client)
         self._lock = _Lock()
-        self._values = {}  # id -> list of weak references
+        self._values: dict[bytes, list[weakref.ref[Value]]] = {}  # by id
         self._n_added = 0  # since it was pruned
-        self._n_writes = collections.Counter()  # leases to write that are held here
+        # leases to write that are held here
+        self._n_writes: collections.Counter[bytes] = collections.Counter()
 
-    def add(self, tensor, value):
+    def add(self, tensor: Tensor, value: Value) -> None:
         """Note that a pending value reads it; refused while it is leased here to be written."""
         if self._n_writes[tensor.id]:
             raise error(
@@ -503,10 +551,10 @@ class Readers:
             if self._n_added >= 2 * len(self._values) + 64:
                 self._prune()
 
-    def _put(self, id_, refs):
+    def _put(self, id_: bytes, refs: Iterable[weakref.ref[Value]]) -> None:
         self._values.setdefault(id_, []).extend(refs)
 
-    def _prune(self):
+    def _prune(self) -> None:
         """Forget what nobody has any more."""
         self._n_added = 0
         for id_, refs in list(self._values.items()):
@@ -516,21 +564,23 @@ class Readers:
             else:
                 del self._values[id_]
 
-    def finish(self, tensors):
+    def finish(self, tensors: Iterable[Tensor | None]) -> None:
         """Compute what is still to be read of tensors."""
         for tensor in tensors:
             if tensor is not None and self._values:
                 with self._lock:
-                    refs = self._values.pop(tensor.id, ())
+                    refs = self._values.pop(tensor.id, [])
                 values = [value for ref in refs if (value := ref()) is not None]
+                client = self._client()
+                assert client is not None  # whose method this is
                 try:
-                    force(self._client(), [value for value in values if value.node is not None])
+                    force(client, [value for value in values if value.node is not None])
                 except BaseException:
                     with self._lock:
                         self._put(tensor.id, refs)  # they are still to be read
                     raise
 
-    def lease(self, tensor, is_write, n):
+    def lease(self, tensor: Tensor, is_write: bool, n: int) -> None:
         """A lease begins (n = 1) or ends (n = -1)."""
         try:
             self.finish([tensor])
@@ -540,16 +590,17 @@ class Readers:
             raise
         self._count(tensor, is_write, n)
 
-    def _count(self, tensor, is_write, n):
+    def _count(self, tensor: Tensor, is_write: bool, n: int) -> None:
         if is_write:
             self._n_writes[tensor.id] += n
             if not self._n_writes[tensor.id]:
                 del self._n_writes[tensor.id]
 
 
-def track(value, client):
+def track(value: Value, client: Client | None) -> None:
     """Note a new pending value: what it reads, and how much is pending for it."""
     cost = 1
+    assert value.node is not None
     if value.node.block is not None:
         return  # what it is a part of counts
     for arg in value.node.args:

@@ -40,9 +40,12 @@ def _call(
 ) -> Any:
     """The results of an operation: values if one is among the operands, else arrays."""
     args = as_operands(args, op)
+    result: Array
     if any(isinstance(arg, Value) for arg in args):
-        return apply(op, args, attrs)
-    return compute(op, args, attrs, client)
+        result = apply(op, args, attrs)
+    else:
+        result = compute(op, args, attrs, client)
+    return result
 
 
 #: The same function, for operations with one result and for those with several. Hints of functions

@@ -14,19 +14,41 @@ does not depend on the step stays outside of the loop by itself; what a body use
 becomes the loop's captures.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from . import _native
 from ._errors import TensordError, error
 from ._operands import Parameter
 from ._operators import Operators
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, NoReturn
+
+    from ._client import Client
+    from ._tensor import Tensor
+    from ._types import (
+        Attrs,
+        Blocks,
+        Leaf,
+        Numbers,
+        Operand,
+        OperandKey,
+        Shape,
+        Term,
+        Type,
+        Types,
+    )
+
 OPS = {name: (number, n_results) for name, number, n_results, _, _ in _native.OPS}
 
 
-def lookup(op):
+def lookup(op: str) -> tuple[int, int]:
     """(number, number of results) of an operation."""
     try:
         return OPS[op]
@@ -37,13 +59,13 @@ def lookup(op):
 _local = threading.local()
 
 
-def open_blocks():
+def open_blocks() -> Blocks:
     """The blocks that this thread is writing, innermost last, each with what it watches."""
     try:
-        return _local.blocks
+        blocks: Blocks = _local.blocks
     except AttributeError:
-        _local.blocks = []
-        return _local.blocks
+        blocks = _local.blocks = []
+    return blocks
 
 
 class Block:
@@ -57,23 +79,23 @@ class Block:
 
     __slots__ = ("parent", "is_open", "serial", "met")
 
-    def __init__(self, parent):
+    def __init__(self, parent: Block | None) -> None:
         self.parent = parent
         self.is_open = True
-        self.met = set()
-        self.serial = Node(None).serial  # below those of the nodes that are written while it is
+        self.met: set[tuple[int, int]] = set()
+        self.serial = Node("").serial  # below those of the nodes that are written while it is
 
-    def is_inside(self, other):
+    def is_inside(self, other: Block | None) -> bool:
         """Is it the other block, or within it? None is the outermost."""
-        block = self
+        block: Block | None = self
         while block is not None and block is not other:
             block = block.parent
         return block is other
 
 
-def innermost(operands):
+def innermost(operands: Iterable[Term]) -> Block | None:
     """The block that a node over these operands belongs to; None is the outermost."""
-    found = None
+    found: Block | None = None
     for operand in operands:
         block = operand.node.block if operand.node is not None else None
         if block is None or block is found:
@@ -84,7 +106,7 @@ def innermost(operands):
             )
         if block.is_inside(found):
             found = block
-        elif not found.is_inside(block):
+        elif found is not None and not found.is_inside(block):
             raise error("bad_program", "values of two loops that are not one within the other")
     return found
 
@@ -92,7 +114,7 @@ def innermost(operands):
 _here = os.path.dirname(__file__)
 
 
-def user_place():
+def user_place() -> tuple[str, int]:
     """File and line of whoever called into this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_here):
@@ -101,13 +123,15 @@ def user_place():
 
 
 class Node(_native.Node):
-    """One operation on operands; op None: a value that a loop hands to its body.
+    """One operation on operands.
 
     Attributes
     ----------
-    op : str or None
+    op : str
+        "": a value that a block is handed.
     args : tuple of operand
-    attrs : dict or None
+    attrs : dict, or None; of a user kernel a tuple of (dtype number, shape)
+        The last: of its results.
     block : Block or None
     loop : Loop or None
     serial : int
@@ -122,7 +146,14 @@ class Node(_native.Node):
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, op, args=(), attrs=None, block=None, loop=None):
+    def __init__(
+        self,
+        op: str,
+        args: tuple[Term, ...] = (),
+        attrs: Attrs | tuple[Type, ...] | None = None,
+        block: Block | None = None,
+        loop: Loop | None = None,
+    ) -> None:
         self.op = op
         self.args = args
         self.attrs = attrs
@@ -144,6 +175,15 @@ class Loop:
         "every",
         "at",
     )
+    is_while: bool
+    n_steps: int
+    n_captures: int
+    parameters: list[Value]
+    nodes: list[Node]
+    results: list[Term]
+    watch: list[Term]
+    every: int
+    at: Shape
 
 
 class Value(_native.Value, Operators):
@@ -168,7 +208,9 @@ class Value(_native.Value, Operators):
     __slots__ = ("__weakref__",)
     _rank = 2
 
-    def __init__(self, node, index, type_, leaf=None):
+    def __init__(
+        self, node: Node | None, index: int, type_: Type, leaf: Leaf | None = None
+    ) -> None:
         if node is not None:
             self.node = node
             self.serial = node.serial
@@ -176,31 +218,36 @@ class Value(_native.Value, Operators):
         self._number, self._shape = type_
         self.leaf = leaf
 
-    def _settle(self, tensor):
+    def _settle(self, tensor: Tensor) -> None:
         """From now on it exists, as a tensor."""
         self.leaf = tensor
         self._number, self._shape = tensor._number, tensor.shape
         self.cost = 0
         self.node = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<tensord.Value shape={self.shape} dtype={self.dtype}>"
 
-    def __bool__(self):
+    def __bool__(self) -> NoReturn:
         raise TypeError("a value of a program has no truth value before the program has run")
 
-    def __array__(self, dtype=None, copy=None):
+    # By its hint it yields no array, so checkers do not take a value for what numpy takes.
+    def __array__(self, dtype: object = None, copy: object = None) -> None:
         raise TypeError("a value of a program is no array before the program has run")
 
-    def _make(self, op, args, attrs=None):
+    def _make(self, op: str, args: tuple[Any, ...], attrs: Attrs | None = None) -> Any:
         return apply(op, args, attrs)
 
+    def _operand(self) -> Value:
+        return self
+
     @property
-    def _source(self):
+    def _source(self) -> Leaf | None:
         """The tensor, array or number that it stands for, if it exists."""
         return self.leaf
 
-    def _add_to(self, builder, client):
+    def _add_to(self, builder: _native.Builder, client: Client) -> int:
+        assert self.leaf is not None
         return self.leaf._add_to(builder, client)
 
 
@@ -209,35 +256,40 @@ class Input(Value):
 
     __slots__ = ()
 
-    def __init__(self, leaf):
+    def __init__(self, leaf: Leaf) -> None:
         super().__init__(None, 0, (leaf._number, leaf.shape), leaf)
 
 
-def value_of(operand):
+def value_of(operand: Operand) -> Value:
     """What an operand is in a program: a value, pending or not."""
-    operand = operand._operand()
-    return operand if isinstance(operand, Value) else Input(operand)
+    term = operand._operand()
+    return term if isinstance(term, Value) else Input(term)
 
 
-def apply(op, args, attrs=None, beside=()):
+def apply(
+    op: str,
+    args: Iterable[Operand],
+    attrs: Attrs | tuple[Type, ...] | None = None,
+    beside: Iterable[Term] = (),
+) -> Any:
     """Value of an operation on operands; a tuple of values if the operation has several results.
 
     It belongs to the block of its operands and of those that it stands beside.
     """
-    args = tuple([arg._operand() for arg in args])
-    node = Node(op, args, attrs, innermost((*args, *beside) if beside else args))
+    terms = tuple([arg._operand() for arg in args])
+    node = Node(op, terms, attrs, innermost((*terms, *beside) if beside else terms))
     types = infer(node)
     if len(types) == 1:
         return Value(node, 0, types[0])
     return values_of(node, types)
 
 
-def values_of(node, types):
+def values_of(node: Node, types: Types) -> tuple[Value, ...]:
     """The results of a node, of these types."""
     return tuple([Value(node, i, type_) for i, type_ in enumerate(types)])
 
 
-def unknown_shape(op):
+def unknown_shape(op: str) -> TensordError:
     """What is wrong with an argument of a shape with None."""
     return error(
         "bad_program",
@@ -246,30 +298,30 @@ def unknown_shape(op):
     )
 
 
-def infer(node):
+def infer(node: Node) -> Types:
     """(dtype number, shape) of each result of a node; raises what is wrong with it."""
     for arg in node.args:
         if None in arg.shape:
             raise unknown_shape(node.op)
     if node.loop is not None:
-        return _infer_loop(node)
-    if type(node.attrs) is tuple:  # of a user kernel, for which the daemon was asked
+        return _infer_loop(node, node.loop)
+    if isinstance(node.attrs, tuple):  # of a user kernel, for which the daemon was asked
         return node.attrs
     return _native.infer(lookup(node.op)[0], node.args, node.attrs)
 
 
-def _infer_loop(node):
+def _infer_loop(node: Node, loop: Loop) -> Types:
     builder = _native.Builder()
-    numbers = {arg.key: builder.parameter(arg._number, arg.shape) for arg in node.args}
+    numbers: Numbers = {arg.key: builder.parameter(arg._number, arg.shape) for arg in node.args}
     try:
-        results = _emit_loop(builder, node, numbers)
+        results = _emit_loop(builder, node, loop, numbers)
     except TensordError as problem:
         problem.node = None  # the number is that of this trial
         raise
     return [builder.type(number) for number in results]
 
 
-def sort(values, block):
+def sort(values: Iterable[Term], block: Block | None) -> tuple[list[Term], list[Node]]:
     """What the values need within a block.
 
     Returns
@@ -279,45 +331,49 @@ def sort(values, block):
     nodes : list of Node
         Each after those that it needs.
     """
-    outside, nodes = {}, {}
+    outside: dict[OperandKey, Term] = {}
+    nodes: dict[int, Node] = {}
     operands = list(values)
     for operand in operands:  # those of the nodes that are met are appended
         node = operand.node
         if node is None or (block is not None and node.block is not block):
             outside[operand.key] = operand
-        elif node.op is not None and node.serial not in nodes:
+        elif node.op and node.serial not in nodes:
             nodes[node.serial] = node
             operands += node.args
     return list(outside.values()), [nodes[serial] for serial in sorted(nodes)]
 
 
-def _add_op(builder, node, args):
+def _add_op(
+    builder: _native.Builder, node: Node, args: tuple[int, ...]
+) -> int | tuple[int, ...]:
     """The value of one operation, or a tuple of them if it has several results."""
-    if node.op.startswith("user."):
-        values = builder.user(node.op[5:], args, node.attrs)  # attrs: types of the results
+    if isinstance(node.attrs, tuple):  # of a user kernel: types of the results
+        values = builder.user(node.op.removeprefix("user."), args, node.attrs)
         return values[0] if len(values) == 1 else values
     op, n_results = lookup(node.op)
     return builder.op(op, args, node.attrs, n_results)
 
 
-def emit_node(builder, node, numbers):
+def emit_node(builder: _native.Builder, node: Node, numbers: Numbers) -> None:
     if node.loop is not None:
-        results = _emit_loop(builder, node, numbers)
+        results: int | tuple[int, ...] = _emit_loop(builder, node, node.loop, numbers)
     else:
         results = _add_op(builder, node, tuple([numbers[arg.key] for arg in node.args]))
-        if type(results) is int:
-            numbers[node.serial, 0] = results
-            return
+    if isinstance(results, int):
+        numbers[node.serial, 0] = results
+        return
     for i, number in enumerate(results):
         numbers[node.serial, i] = number
 
 
-def _emit_loop(builder, node, numbers):
-    loop = node.loop
+def _emit_loop(
+    builder: _native.Builder, node: Node, loop: Loop, numbers: Numbers
+) -> tuple[int, ...]:
     args = tuple([numbers[arg.key] for arg in node.args])
     begin = builder.while_begin if loop.is_while else builder.loop_begin
     body = begin(loop.n_steps, args[: loop.n_captures], args[loop.n_captures :])
-    inner = {arg.key: number for arg, number in zip(node.args[: loop.n_captures], body)}
+    inner: Numbers = dict(zip([arg.key for arg in node.args[: loop.n_captures]], body))
     for parameter, number in zip(loop.parameters, body[loop.n_captures :]):
         inner[parameter.key] = number
     for inner_node in loop.nodes:
@@ -333,7 +389,7 @@ def _emit_loop(builder, node, numbers):
     )
 
 
-def sort_outputs(values):
+def sort_outputs(values: Iterable[Term]) -> tuple[list[Term], list[Node]]:
     """What the values need, as `sort` has it; refused if they are of a loop's body."""
     for value in values:
         if value.node is not None and value.node.block is not None:
@@ -341,7 +397,14 @@ def sort_outputs(values):
     return sort(values, None)
 
 
-def emit(client, values, leaves, nodes, donate=(), into=()):
+def emit(
+    client: Client,
+    values: Sequence[Term],
+    leaves: Sequence[Term],
+    nodes: Iterable[Node],
+    donate: Sequence[Tensor] = (),
+    into: Iterable[Tensor | None] = (),
+) -> tuple[_native.Builder, list[int], list[int]]:
     """A builder that computes the values, their numbers in it, and those of what they go into.
 
     `leaves` and `nodes` are what the values need.
@@ -349,7 +412,7 @@ def emit(client, values, leaves, nodes, donate=(), into=()):
     their own; -1 for None.
     """
     builder = _native.Builder()
-    numbers = {}
+    numbers: Numbers = {}
     for leaf in leaves:
         number = numbers[leaf.key] = leaf._add_to(builder, client)
         if donate and any(leaf._source is tensor for tensor in donate):
@@ -367,7 +430,12 @@ def emit(client, values, leaves, nodes, donate=(), into=()):
     return builder, [numbers[value.key] for value in values], places
 
 
-def emit_definition(parameters, leaves, nodes, values):
+def emit_definition(
+    parameters: Sequence[Value],
+    leaves: Iterable[Term],
+    nodes: Iterable[Node],
+    values: Iterable[Term],
+) -> tuple[_native.Builder, list[int], list[Term]]:
     """A builder that computes the values from parameters alone, and their numbers in it.
 
     `leaves` and `nodes` are what the values need. Its inputs are the parameters, then what else the

@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Indexing, as numpy's: integers, slices, ``...`` and ``numpy.newaxis``; and arrays."""
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
-from ._errors import classes, error
+from ._errors import ShapeError, error
 from ._operands import as_operand, dtype_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, SupportsIndex
 
-class MaskRefused(classes["ShapeError"], IndexError):
+    from ._types import Axes, DType, Key, Operand, Shape
+
+
+class MaskRefused(ShapeError, IndexError):
     """A mask does not fit the axes that it stands for: the standard wants an IndexError."""
 
 
@@ -28,8 +37,11 @@ class Index:
 
     __slots__ = ("start", "count", "step", "axes", "is_element")
 
-    def __init__(self, shape, key):
-        self.start, self.count, self.step, self.axes = [], [], [], []
+    def __init__(self, shape: Shape, key: Key) -> None:
+        self.start: list[int] = []
+        self.count: list[int] = []
+        self.step: list[int] = []
+        self.axes: list[int | None] = []
         items = key if isinstance(key, tuple) else (key,)
         for item in _expand(items, len(shape)):
             if item is None:
@@ -40,7 +52,7 @@ class Index:
                 self._add_integer(shape, item)
         self.is_element = not self.axes and all(item is not Ellipsis for item in items)
 
-    def _add_slice(self, shape, item):
+    def _add_slice(self, shape: Shape, item: slice) -> None:
         axis = len(self.start)
         start, stop, step = item.indices(shape[axis])
         count = len(range(start, stop, step))
@@ -49,7 +61,7 @@ class Index:
         self.count.append(count)
         self.step.append(step if count > 1 else 1)
 
-    def _add_integer(self, shape, item):
+    def _add_integer(self, shape: Shape, item: object) -> None:
         axis = len(self.start)
         extent = shape[axis]
         at = _integer(item)
@@ -60,12 +72,12 @@ class Index:
         self.step.append(1)
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         """Shape of the result."""
         return tuple([1 if axis is None else self.count[axis] for axis in self.axes])
 
 
-def _is_array(item):
+def _is_array(item: Any) -> bool:
     """An array of indices or a mask; what is one integer is none."""
     if isinstance(item, (list, numpy.ndarray)):
         return True
@@ -91,10 +103,11 @@ class Advanced:
 
     __slots__ = ("mask", "basic", "indices", "axes", "is_whole")
 
-    def __init__(self, shape, items):
-        self.mask = None
-        self.indices = []
-        basic, axes = [], []
+    def __init__(self, shape: Shape, items: Sequence[Any]) -> None:
+        self.mask: Any = None
+        self.indices: list[Operand] = []
+        basic: list[slice | None] = []
+        axes = []
         axis = 0
         for place, item in enumerate(_expand(tuple(items), len(shape))):
             if item is None or isinstance(item, slice):
@@ -113,24 +126,23 @@ class Advanced:
         self.is_whole = all(item == slice(None) for item in basic)
 
     @classmethod
-    def of(cls, shape, key):
+    def of(cls, shape: Shape, key: Any) -> Advanced | None:
         """None if the key is a basic one."""
         items = key if type(key) is tuple else (key,)
         if not any(map(_is_array, items)):
             return None
-        items = [_as_index(item) if _is_array(item) else item for item in items]
-        masks = [item for item in items if _is_array(item) and _kind(item) == "b"]
+        found = [_as_index(item) if _is_array(item) else item for item in items]
+        masks = [item for item in found if _is_array(item) and _kind(item) == "b"]
         if not masks:
-            return cls(shape, items)
-        if len(items) > 1:
-            return cls(shape, _without_masks(items))
+            return cls(shape, found)
+        if len(found) > 1:
+            return cls(shape, _without_masks(found))
         advanced = cls(shape, ())
         advanced.mask = masks[0]
         return advanced
 
-
     @classmethod
-    def of_mask(cls, shape, mask):
+    def of_mask(cls, shape: Shape, mask: Any) -> Advanced:
         """The same places as a mask alone, by their indices."""
         return cls(shape, _without_masks([mask]))
 
@@ -140,19 +152,19 @@ class _Places:
 
     __slots__ = ("mask", "axis", "indices")
 
-    def __init__(self, mask, axis, indices):
+    def __init__(self, mask: Any, axis: int, indices: Any) -> None:
         self.mask, self.axis, self.indices = mask, axis, indices
 
-    def fitting(self, shape, axis):
+    def fitting(self, shape: Shape, axis: int) -> Any:
         if self.mask.shape[self.axis] not in (0, shape[axis]):
             message = f"a mask of shape {self.mask.shape} for axis {axis} with size {shape[axis]}"
             raise MaskRefused(message, "shape_mismatch")
         return self.indices
 
 
-def _without_masks(items):
+def _without_masks(items: Iterable[Any]) -> list[Any]:
     """The items of an index, with an item for each axis of a mask in its place."""
-    found = []
+    found: list[Any] = []
     for item in items:
         if not _is_array(item) or _kind(item) != "b":
             found.append(item)
@@ -172,11 +184,12 @@ def _without_masks(items):
     return found
 
 
-def _kind(item):
-    return item.dtype.kind if hasattr(item, "dtype") else dtype_of(item._number).kind
+def _kind(item: Any) -> str:
+    dtype: DType = item.dtype if hasattr(item, "dtype") else dtype_of(item._number)
+    return dtype.kind
 
 
-def _as_index(item):
+def _as_index(item: Any) -> Any:
     """Lists become arrays; an empty one is one of integers."""
     if isinstance(item, list):
         item = numpy.asarray(item)
@@ -185,14 +198,14 @@ def _as_index(item):
     return item
 
 
-def _in_range(shape, axis, item):
+def _in_range(shape: Shape, axis: int, item: object) -> int:
     at = _integer(item)
     if not -shape[axis] <= at < shape[axis]:
         raise IndexError(f"index {at} is out of bounds for axis {axis} with size {shape[axis]}")
     return at
 
 
-def _integer(item):
+def _integer(item: Any) -> int:
     if not isinstance(item, bool):
         try:
             return operator.index(item)
@@ -204,7 +217,7 @@ def _integer(item):
     )
 
 
-def _expand(key, ndim):
+def _expand(key: tuple[Any, ...], ndim: int) -> list[Any]:
     """The items with ``...`` written out, so that every axis has one."""
     n_used = sum(item is not None and item is not Ellipsis for item in key)
     n_ellipses = sum(item is Ellipsis for item in key)
@@ -221,7 +234,7 @@ def _expand(key, ndim):
     return [*key[:at], *rest, *key[at + 1 :]]
 
 
-def is_mask(key):
+def is_mask(key: object) -> bool:
     """Is it a bool, or an array of bool, so that it selects where it is true?"""
     if isinstance(key, list):
         key = numpy.asarray(key)
@@ -229,40 +242,40 @@ def is_mask(key):
     return isinstance(key, bool) or getattr(dtype, "kind", None) == "b"
 
 
-def is_mask_of_all(key):
+def is_mask_of_all(key: object) -> bool:
     """Is it a mask without dimensions, which selects the whole array, or nothing of it?"""
     return isinstance(key, bool) or (getattr(key, "shape", None) == () and is_mask(key))
 
 
-def is_void_mask(mask, shape):
+def is_void_mask(mask: Shape, shape: Shape) -> bool:
     """Of the shape of a mask: does it select nothing, since an axis is empty that need not be?"""
     if len(mask) > len(shape) or any(n not in (0, extent) for n, extent in zip(mask, shape)):
         raise MaskRefused(f"a mask of shape {mask} for shape {shape}", "shape_mismatch")
     return tuple(mask) != tuple(shape[: len(mask)])
 
 
-def integers_of(x):
+def integers_of(x: Axes) -> Shape:
     """One integer or a sequence of them, as a tuple: axes, a shape."""
     try:
-        return (operator.index(x),)
+        return (operator.index(x),)  # type: ignore[arg-type]  # this is the question
     except TypeError:
-        return tuple(map(operator.index, x))
+        return tuple(map(operator.index, x))  # type: ignore[arg-type]  # the answer
 
 
-def diagonal_of(k):
+def diagonal_of(k: SupportsIndex) -> int:
     """The number of a diagonal; those beyond every array are all one."""
     return max(-(2**62), min(operator.index(k), 2**62))
 
 
-def axis_of(op, axis, ndim):
+def axis_of(op: str, axis: SupportsIndex, ndim: int) -> int:
     """An axis of an operand, counted from the front."""
-    axis = operator.index(axis)
-    if not -ndim <= axis < ndim:
-        raise error("bad_axis", f"{op}: axis {axis} is out of range for {ndim} dimensions")
-    return axis % ndim
+    at = operator.index(axis)
+    if not -ndim <= at < ndim:
+        raise error("bad_axis", f"{op}: axis {at} is out of range for {ndim} dimensions")
+    return at % ndim
 
 
-def axes_of(op, axes, ndim):
+def axes_of(op: str, axes: Axes, ndim: int) -> list[int]:
     """Axes of an operand, one or several but each once, counted from the front."""
     found = [axis_of(op, axis, ndim) for axis in integers_of(axes)]
     if len(set(found)) < len(found):
@@ -270,14 +283,14 @@ def axes_of(op, axes, ndim):
     return found
 
 
-def normal_axes(axes, ndim):
+def normal_axes(axes: Iterable[SupportsIndex], ndim: int) -> list[int] | None:
     """Axes counted from the front, or None if they are no permutation."""
-    axes = [operator.index(axis) for axis in axes]
-    axes = [axis + ndim if axis < 0 else axis for axis in axes]
-    return axes if sorted(axes) == list(range(ndim)) else None
+    places = [operator.index(axis) for axis in axes]
+    places = [axis + ndim if axis < 0 else axis for axis in places]
+    return places if sorted(places) == list(range(ndim)) else None
 
 
-def c_strides(shape, item_size):
+def c_strides(shape: Shape, item_size: int) -> Shape:
     """Strides in bytes of a dense array in C order."""
     strides = []
     for extent in reversed(shape):
@@ -286,20 +299,23 @@ def c_strides(shape, item_size):
     return tuple(reversed(strides))
 
 
-def reshaped_strides(shape, strides, new_shape):
+def reshaped_strides(
+    shape: Sequence[int], strides: Sequence[int], new_shape: Shape
+) -> Shape | None:
     """Of the same elements, in C order, under another shape; None: only a copy has such.
 
     Axes that lie as one in C order are taken as one block; each new axis must be a part of one.
     """
     if 0 in shape:
         return c_strides(new_shape, 1)
-    blocks = []  # (extent, stride)
+    blocks: list[tuple[int, int]] = []  # (extent, stride)
     for extent, stride in zip(shape, strides):
         if blocks and blocks[-1][1] == extent * stride:
             blocks[-1] = blocks[-1][0] * extent, stride
         elif extent != 1:
             blocks.append((extent, stride))
-    result, left, stride = [], 1, 1
+    result: list[int] = []
+    left = stride = 1
     for extent in reversed(new_shape):
         if left == 1 and extent != 1:
             left, stride = blocks.pop()

@@ -7,23 +7,68 @@ keeps its traces, by function and by what the arguments are, so that they go wit
 Nothing is locked: two threads may trace the same at the same time, and one of the traces is kept.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
+from typing import TYPE_CHECKING, cast, overload
 
-from ._array import Array, TracedNumber, client_of, default_client, evaluate, is_traced
+from ._array import Array, TracedNumber, client_of, default_client, is_traced
 from ._define import Function
 from ._errors import TensordError
+from ._evaluate import evaluate
 from ._force import force
-from ._graph import Block, Input, Node, Value, emit_definition, sort
-from ._loops import open_blocks
+from ._graph import Block, Input, Node, Value, emit_definition, open_blocks, sort
 from ._operands import as_operand, check_range, default_number
 from ._tree import flatten, unflatten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+    from ._client import Client
+    from ._tree import Structure
+    from ._types import Term, Type
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    _Decorator: TypeAlias = "Callable[[Callable[P, R]], Callable[P, R]]"
+    #: By what the arguments are, the one used longest ago first.
+    Traces: TypeAlias = "dict[Hashable, Trace]"
 
 # Traces that a function keeps for each client; the one used longest ago goes.
 _TRACES_MAX = 128
 
 
-def jit(function=None, /, *, static_argnums=(), static_argnames=()):
+@overload
+def jit(
+    function: Callable[P, R],
+    /,
+    *,
+    static_argnums: int | Iterable[int] = (),
+    static_argnames: str | Iterable[str] = (),
+) -> Callable[P, R]:
+    ...
+
+
+@overload
+def jit(
+    function: None = None,
+    /,
+    *,
+    static_argnums: int | Iterable[int] = (),
+    static_argnames: str | Iterable[str] = (),
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    ...
+
+
+def jit(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    static_argnums: int | Iterable[int] = (),
+    static_argnames: str | Iterable[str] = (),
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Have a function be traced once, and computed in one request by each later call.
 
     It is called with arrays that are being traced: they have dtype and shape, but no value, so
@@ -64,18 +109,18 @@ def jit(function=None, /, *, static_argnums=(), static_argnames=()):
     [0.5, 0.5]
     """
     if function is None:
-        return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames
-        )
+        options = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+        return cast("_Decorator[P, R]", functools.partial(jit, **options))
     if isinstance(static_argnums, int):
         static_argnums = (static_argnums,)
     if isinstance(static_argnames, str):
         static_argnames = (static_argnames,)
-    traced = _Traced(function, frozenset(static_argnums), frozenset(static_argnames))
+    traced = Traced(function, frozenset(static_argnums), frozenset(static_argnames))
 
     @functools.wraps(function)
-    def wrapper(*args, **keywords):
-        return traced.call(args, keywords)
+    def wrapper(*args: P.args, **keywords: P.kwargs) -> R:
+        result: R = traced.call(args, keywords)
+        return result
 
     return wrapper
 
@@ -85,14 +130,19 @@ class _Static:
 
     __slots__ = ("value",)
 
-    def __init__(self, value):
+    def __init__(self, value: object) -> None:
         self.value = value
 
 
-class _Traced:
+class Traced:
     """A function and its traces, by client and by what the arguments are."""
 
-    def __init__(self, function, static_numbers, static_names):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_numbers: frozenset[int],
+        static_names: frozenset[str],
+    ) -> None:
         self._function = function
         self._numbers = static_numbers
         self._names = set(static_names)
@@ -104,7 +154,7 @@ class _Traced:
             self._names.update(parameters[i] for i in static_numbers if i < len(parameters))
             self._numbers |= {i for i, name in enumerate(parameters) if name in self._names}
 
-    def call(self, args, keywords):
+    def call(self, args: Sequence[Any], keywords: dict[str, Any]) -> Any:
         args = [_Static(x) if i in self._numbers else x for i, x in enumerate(args)]
         keywords = {
             name: _Static(keywords[name]) if name in self._names else keywords[name]
@@ -120,18 +170,18 @@ class _Traced:
         traces = client._traces.setdefault(self, {})  # by key, the one used longest ago first
         trace = traces.pop(key, None)
         if trace is None:
-            trace = _Trace(client, self._function, leaves, structure)
+            trace = Trace(client, self._function, leaves, structure)
         traces[key] = trace
         if len(traces) > _TRACES_MAX:
             traces.pop(next(iter(traces)), None)
         return trace.call(leaves)
 
 
-def _is_number(leaf):
+def _is_number(leaf: object) -> bool:
     return type(leaf) in (bool, int, float, complex)
 
 
-def _typed(value):
+def _typed(value: object) -> Hashable:
     """What tells a static argument apart from others: 1 from 1.0 and True, 0.0 from -0.0."""
     if isinstance(value, tuple):
         return type(value), tuple(map(_typed, value))
@@ -140,7 +190,7 @@ def _typed(value):
     return type(value), repr(value) if isinstance(value, (float, complex)) else value
 
 
-def _key_of(leaf):
+def _key_of(leaf: Any) -> Any:
     """What a trace depends on."""
     if isinstance(leaf, _Static):
         return _Static, _typed(leaf.value)
@@ -150,13 +200,20 @@ def _key_of(leaf):
     return operand._number, operand.shape
 
 
-class _Trace:
+class Trace:
     """A definition in the daemon, and what calls of it need."""
 
-    def __init__(self, client, function, leaves, structure):
+    def __init__(
+        self,
+        client: Client,
+        function: Callable[..., Any],
+        leaves: Sequence[Any],
+        structure: Structure,
+    ) -> None:
         block = Block(None)
         self._is_argument = [not isinstance(leaf, _Static) for leaf in leaves]
-        self._parameters = []
+        self._parameters: list[Value] = []
+        self._nodes: list[Node] = []
         traced = []
         for leaf in leaves:
             is_static = isinstance(leaf, _Static)
@@ -169,33 +226,34 @@ class _Trace:
         finally:
             open_blocks().pop()
             block.is_open = False
-        self._function = None
-        serials = [value.node.serial for value in self._parameters]
+        self._function: Function | None = None
+        serials = [value.serial for value in self._parameters]
         self._met = [(serials.index(serial), number) for serial, number in block.met]
         if operands:
             self._define(client, operands, block)
 
-    def _add(self, client, leaf, block):
+    def _add(self, client: Client, leaf: Any, block: Block) -> Array:
         if _is_number(leaf):
-            kind, type_ = TracedNumber, (default_number(leaf), ())
+            kind: type[Array] = TracedNumber
+            type_: Type = (default_number(leaf), ())
         else:
             operand = as_operand(leaf)
             kind, type_ = Array, (operand._number, operand.shape)
-        node = Node(None, block=block)
+        node = Node("", block=block)
         value = Value(node, 0, type_)
         self._parameters.append(value)
         return kind(client, value)
 
-    def _define(self, client, operands, block):
+    def _define(self, client: Client, operands: Sequence[Term], block: Block) -> None:
         values = [x if isinstance(x, Value) else Input(x) for x in operands]
         leaves, self._nodes = sort(values, block)
-        force(client, [leaf for leaf in leaves if leaf.node is not None])
+        force(client, [x for x in leaves if isinstance(x, Value) and x.node is not None])
         parameters = self._parameters
         builder, numbers, bound = emit_definition(parameters, leaves, self._nodes, values)
         native = client._native.define(builder, tuple(numbers))
         self._function = Function(client, native, tuple(parameters), bound, len(numbers))
 
-    def call(self, leaves):
+    def call(self, leaves: Sequence[Any]) -> Any:
         args = [leaf for leaf, is_one in zip(leaves, self._is_argument) if is_one]
         for i, number in self._met:
             check_range(args[i], number)
@@ -209,7 +267,7 @@ class _Trace:
             raise
         return unflatten(self._structure, results if isinstance(results, tuple) else (results,))
 
-    def _tell_place(self, problem):
+    def _tell_place(self, problem: TensordError) -> None:
         if problem.node is not None and problem.node < len(self._nodes):
             place = self._nodes[problem.node].place
             if place is not None:

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: MIT
 """Leases: claims to read or write mutable tensors in place."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from . import _native
 from ._errors import error
 from ._timeouts import milliseconds
 
+if TYPE_CHECKING:
+    from types import TracebackType
 
-def check_mutable(tensor):
+    from ._tensor import Tensor
+    from ._types import NDArray
+
+
+def check_mutable(tensor: Tensor) -> None:
     """Refuse what is sealed."""
     if not tensor.is_mutable:
         raise error(
@@ -24,14 +34,15 @@ class Lease:
 
     __slots__ = ("_tensor", "_write", "_wait_ms", "_torn", "_native", "_array")
 
-    def __init__(self, tensor, write, timeout, torn):
+    def __init__(self, tensor: Tensor, write: bool, timeout: float | None, torn: bool) -> None:
         self._tensor = tensor
         self._write = write
         self._wait_ms = milliseconds(timeout, 0)
         self._torn = torn
-        self._native = self._array = None
+        self._native: _native.Lease | None = None
+        self._array: NDArray | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> NDArray:
         tensor = self._tensor
         if self._native is not None:
             raise error("bad_arguments", "the lease is held already")
@@ -42,17 +53,23 @@ class Lease:
         )
         try:
             mode = _native.MAP_WRITE if self._write else _native.MAP_READ
-            self._array = tensor._map(mode, True)
+            array = self._array = tensor._map(mode, True)
         except BaseException:
             native.end()
             raise
         tensor.client._readers.lease(tensor, self._write, 1)
         self._native = native
-        return self._array
+        return array
 
-    def __exit__(self, kind, exception, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         native, array = self._native, self._array
         self._native = self._array = None
+        assert native is not None and array is not None  # it was entered
         array.flags.writeable = False
         try:
             self._tensor.client._readers.lease(self._tensor, self._write, -1)

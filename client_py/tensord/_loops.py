@@ -6,7 +6,10 @@ yet. What it does to them becomes the body of a loop of the program. Each thread
 blocks (`open_blocks`), so that several may trace at the same time.
 """
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 from ._array import Array, TracedNumber, array_of, client_of, pending_arrays
 from ._errors import error
@@ -15,28 +18,37 @@ from ._operands import as_operand
 from ._program import Program
 from ._tree import flatten, unflatten
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, SupportsIndex
+
+    from ._graph import Value
+    from ._tree import Structure
+
 MAX_STEPS = 2**31 - 1
 
 
-def _program():
+def _program() -> Program:
     program = Program()
     program._open = open_blocks()
     return program
 
 
-def _carried(init):
+def _carried(init: object) -> tuple[list[Array], Structure]:
     leaves, structure = flatten(init)
     return [array_of(leaf) for leaf in leaves], structure  # as they are now
 
 
-def _leaves_of(tree, structure, what):
+def _leaves_of(tree: object, structure: Structure, what: str) -> list[Any]:
     leaves, given = flatten(tree)
     if given != structure:
         raise error("bad_program", f"{what} returns another structure than it got")
     return leaves
 
 
-def fori_loop(lower, upper, body, init):
+def fori_loop(
+    lower: SupportsIndex, upper: SupportsIndex, body: Callable[[Array, Any], object], init: object
+) -> Any:
     """Repeat something a number of times, in the daemon.
 
     As this would, in one request in place of one for each turn that looks at a value::
@@ -69,23 +81,29 @@ def fori_loop(lower, upper, body, init):
     >>> tensord.fori_loop(0, 10, lambda i, x: x * 0.5 + i, tensord.zeros(2)).tolist()
     [16.00390625, 16.00390625]
     """
-    lower, upper = operator.index(lower), operator.index(upper)
+    first, end = operator.index(lower), operator.index(upper)
     carried, structure = _carried(init)
     client = client_of(carried)
 
-    def turn(i, *values):
+    def turn(i: Value, *values: Value) -> list[Any]:
         tree = unflatten(structure, [Array(client, value) for value in values])
         step = TracedNumber(client, i)
-        return _leaves_of(body(step + lower if lower else step, tree), structure, "the body")
+        return _leaves_of(body(step + first if first else step, tree), structure, "the body")
 
-    if upper <= lower or not carried:
+    if end <= first or not carried:
         return unflatten(structure, [x._copy() for x in carried])
-    results = _program().loop(upper - lower, turn, *carried)
+    results = _program().loop(end - first, turn, *carried)
     results = results if isinstance(results, tuple) else (results,)
     return unflatten(structure, pending_arrays(results, client))
 
 
-def while_loop(condition, body, init, *, max_steps=MAX_STEPS):
+def while_loop(
+    condition: Callable[[Any], object],
+    body: Callable[[Any], object],
+    init: object,
+    *,
+    max_steps: SupportsIndex = MAX_STEPS,
+) -> Any:
     """Repeat something as long as a condition holds, in the daemon.
 
     In place of this, which asks the daemon for a value, and waits for it, each turn::
@@ -120,13 +138,13 @@ def while_loop(condition, body, init, *, max_steps=MAX_STEPS):
     carried, structure = _carried(init)
     client = client_of(carried)
 
-    def tree_of(values):
+    def tree_of(values: Iterable[object]) -> Any:
         return unflatten(structure, [Array(client, x._operand()) for x in map(as_operand, values)])
 
-    def holds(*values):
+    def holds(*values: Value) -> object:
         return condition(tree_of(values))
 
-    def turn(i, *values):
+    def turn(i: Value, *values: Value) -> list[Any]:
         return _leaves_of(body(tree_of(values)), structure, "the body")
 
     results = _program().while_loop(holds, turn, *carried, max_steps=max_steps)[:-1]

@@ -4,8 +4,16 @@
 What is shown was asked for when the table was made, and does not change any more.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from . import _tables
-from ._errors import classes
+from ._errors import NotFound
+
+if TYPE_CHECKING:
+    from ._questions import Questions
+    from ._types import Map, Maps
 
 _HEADS = {
     "name": "name",
@@ -40,14 +48,16 @@ class Memory:
         As of `Client.holders`.
     """
 
-    def __init__(self, address, memory, tensors, n_named, connections):
+    def __init__(
+        self, address: str | None, memory: Map, tensors: Maps, n_named: int, connections: Maps
+    ) -> None:
         self.address = address
         self.memory = memory
         self.tensors = tensors
         self.n_named = n_named
         self.connections = connections
 
-    def _title(self):
+    def _title(self) -> str:
         memory = self.memory
         kinds = ", ".join(
             f"{_tables.size(memory[kind])} {kind}"
@@ -57,10 +67,9 @@ class Memory:
         used, limit = _tables.size(memory["used"]), _tables.size(memory["limit"])
         return f"tensord at {self.address}: {used} of {limit} used" + (kinds and f" ({kinds})")
 
-    def _grids(self):
+    def _grids(self) -> tuple[list[list[str]], list[list[str]]]:
         """The two tables, each a list of rows, the first its head."""
-        keys = ("name", "shape", "dtype", "nbytes", "holders")
-        tensors = [[_HEADS[key] for key in keys]]
+        tensors = [[_HEADS[key] for key in ("name", "shape", "dtype", "nbytes", "holders")]]
         for row in self.tensors:
             held = ", ".join(map(_holder, row["holders"])) or "-"
             shape = "x".join(map(str, row["shape"])) or "()"
@@ -69,37 +78,37 @@ class Memory:
         left = self.n_named - len(self.tensors)
         if left:
             tensors.append([f"and {left} more", "", "", "", ""])
-        keys = ("client", "pid", "references", "bytes", "leases", "requests")
+        keys = "client", "pid", "references", "bytes", "leases", "requests"
         connections = [[_HEADS[key] for key in keys]]
         for row in self.connections:
-            cells = (row["client"] or "-", row["pid"], row["references"])
-            cells += (_tables.size(row["bytes"]), row["leases"], row["requests"])
+            cells = [row["client"] or "-", row["pid"], row["references"]]
+            cells += [_tables.size(row["bytes"]), row["leases"], row["requests"]]
             connections.append(list(map(str, cells)))
         return tensors, connections
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "\n\n".join([self._title(), *map(_tables.text, self._grids())])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         parts = [f"<p>{_tables.escape(self._title())}</p>", *map(_tables.html, self._grids())]
         return "".join(parts)
 
 
-def _holder(row):
+def _holder(row: Map) -> str:
     who = f"{row['client'] or 'process'} {row['pid']}"
     leases = f", {row['leases']} leases" if row["leases"] else ""
     maps = "maps" if row["maps"] else "refers"
     return f"{who} ({maps}{leases})"
 
 
-def memory_of(client, limit):
+def memory_of(client: Questions, limit: int) -> Memory:
     """What the daemon of a client tells now."""
     records = sorted(client.list(), key=lambda record: (-record.nbytes, record.name))
     tensors = []
     for record in records[:limit]:
         try:
             holders = client.holders(record.name)["holders"]
-        except classes["NotFound"]:
+        except NotFound:
             continue  # deleted meanwhile
         tensors.append(
             {
@@ -112,4 +121,4 @@ def memory_of(client, limit):
         )
     memory = client.stat()["memory"]
     connections = client.holders()["connections"]
-    return Memory(client.address, memory, tensors, len(records), connections)
+    return Memory(client._native.address, memory, tensors, len(records), connections)

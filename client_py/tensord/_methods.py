@@ -6,6 +6,10 @@ numpy, `sort` and `fill` change the array itself; what `ravel` and `squeeze` yie
 that is possible, and `copy` and `flatten` make arrays of their own.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
 import numpy
 
 from . import _array_functions_values  # noqa: F401, the table is complete then
@@ -13,14 +17,20 @@ from ._array import Array
 from ._array_functions import compute_function
 from ._errors import error
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, SupportsIndex
+
+    from ._types import ArrayLike, Concrete
+
 _AS_FUNCTIONS = """argsort clip cumprod cumsum diagonal dot nonzero ptp ravel repeat round
     searchsorted squeeze swapaxes take trace""".split()
 
 
-def _as_function(name):
+def _as_function(name: str) -> Callable[..., Array]:
     function = getattr(numpy, name)
 
-    def method(self, *args, **options):
+    def method(self: Array, *args: Any, **options: Any) -> Any:
         return compute_function(self, function, (self, *args), options)
 
     method.__name__ = name
@@ -29,7 +39,7 @@ def _as_function(name):
     return method
 
 
-def _compress(self, condition, axis=None):
+def _compress(self: Array, condition: ArrayLike, axis: SupportsIndex | None = None) -> Array:
     """Parts along an axis where a condition holds; see ``numpy.compress``.
 
     Parameters
@@ -38,55 +48,60 @@ def _compress(self, condition, axis=None):
     axis : int, optional
         All elements in a row where it is left out.
     """
-    return compute_function(self, numpy.compress, (condition, self, axis), {})
+    result: Array = compute_function(self, numpy.compress, (condition, self, axis), {})
+    return result
 
 
-def _copy(self):
+def _copy(self: Array) -> Array:
     """An array of its own with the same elements."""
-    return compute_function(self, numpy.copy, (self,), {})
+    result: Array = compute_function(self, numpy.copy, (self,), {})
+    return result
 
 
-def _flatten(self):
+def _flatten(self: Array) -> Array:
     """A copy with all elements in a row, in C order."""
     return _copy(self).reshape(-1)
 
 
-def _conj(self):
+def _conj(self: Array) -> Array:
     """The complex conjugate; of a real array, the array itself."""
-    return numpy.conjugate(self) if self.dtype.kind == "c" else self
+    return cast("Array", numpy.conjugate(self)) if self.dtype.kind == "c" else self
 
 
-def _real(self):
+def _real(self: Array) -> Array:
     """The real part, a view; of a real array, the array itself."""
     if self.dtype.kind == "c":
         return self._component("real")
-    return compute_function(self, numpy.real, (self,), {})
+    result: Array = compute_function(self, numpy.real, (self,), {})
+    return result
 
 
-def _imag(self):
+def _imag(self: Array) -> Array:
     """The imaginary part, a view; of a real array, zeros."""
     if self.dtype.kind == "c":
         return self._component("imag")
-    return compute_function(self, numpy.imag, (self,), {})
+    result: Array = compute_function(self, numpy.imag, (self,), {})
+    return result
 
 
-def _set_component(self, part, value):
-    own = part._base is not None and isinstance(value, Array) and value._base is part._base
-    if not (own and value._steps == part._steps):  # as at the end of ``x.real += ...``
-        part[...] = value
+def _set_component(self: Array, part: Array, value: ArrayLike) -> None:
+    if isinstance(value, Array) and value._base is not None and value._base is part._base:
+        if value._steps == part._steps:  # as at the end of ``x.real += ...``
+            return
+    part[...] = value
 
 
-def _set_real(self, value):
+def _set_real(self: Array, value: ArrayLike) -> None:
     _set_component(self, self.real if self.dtype.kind == "c" else self, value)
 
 
-def _set_imag(self, value):
+def _set_imag(self: Array, value: ArrayLike) -> None:
     if self.dtype.kind != "c":
         raise error("unsupported_dtype", f"numbers of {self.dtype} have no imaginary part to set")
     _set_component(self, self.imag, value)
 
 
-def _sort(self, axis=-1, kind=None):
+def _sort(self: Array, axis: SupportsIndex = -1, kind: str | None = None) -> None:
     """Sort it in place; see ``numpy.sort``, which yields another array.
 
     Parameters
@@ -98,7 +113,7 @@ def _sort(self, axis=-1, kind=None):
     self[...] = compute_function(self, numpy.sort, (self, axis), {})
 
 
-def _fill(self, value):
+def _fill(self: Array, value: complex) -> None:
     """Have all elements be a number.
 
     Parameters
@@ -108,7 +123,7 @@ def _fill(self, value):
     self[...] = value
 
 
-def _tobytes(self, order="C"):
+def _tobytes(self: Array, order: Literal["C"] = "C") -> bytes:
     """The elements' bytes in C order.
 
     Parameters
@@ -120,19 +135,19 @@ def _tobytes(self, order="C"):
     return self._read().tobytes()
 
 
-def _divmod(self, other):
-    return numpy.divmod(self, other)
+def _divmod(self: Array, other: Concrete) -> tuple[Array, Array]:
+    return cast("tuple[Array, Array]", numpy.divmod(self, other))
 
 
-def _rdivmod(self, other):
-    return numpy.divmod(other, self)
+def _rdivmod(self: Array, other: Concrete) -> tuple[Array, Array]:
+    return cast("tuple[Array, Array]", numpy.divmod(other, self))
 
 
-def _contains(self, value):
+def _contains(self: Array, value: ArrayLike) -> bool:
     return bool((self == value).any())
 
 
-def _format(self, spec):
+def _format(self: Array, spec: str) -> str:
     """Of an array without axes, its number by the format; of others, as `str` without one."""
     if not spec:
         return str(self)
@@ -143,7 +158,7 @@ def _format(self, spec):
     )
 
 
-def _deepcopy(self, memo):
+def _deepcopy(self: Array, memo: object) -> Array:
     return _copy(self)
 
 
@@ -167,6 +182,9 @@ for _name, _method in {
 }.items():
     setattr(Array, _name, _method)
     _method.__name__ = _name
-Array.real = property(_real, _set_real)
-Array.imag = property(_imag, _set_imag)
-Array.itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes of one element.")
+for _name, _property in {
+    "real": property(_real, _set_real),
+    "imag": property(_imag, _set_imag),
+    "itemsize": property(lambda self: self.dtype.itemsize, doc="Bytes of one element."),
+}.items():
+    setattr(Array, _name, _property)

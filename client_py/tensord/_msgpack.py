@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: MIT
 """As much of MessagePack as the parameters and results of ``stat``, ``ops`` and ``infer`` need."""
 
+from __future__ import annotations
+
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
-def pack(value):
+def pack(value: object) -> bytes:
     """Bytes of a dict, list, str, bytes, bool, None or int in 64 bits; 2^16 - 1 entries at most."""
     if value is None:
         return b"\xc0"
@@ -19,11 +25,10 @@ def pack(value):
         return b"\xc5" + struct.pack(">H", len(value)) + value
     if isinstance(value, (list, tuple)):
         return b"\xdc" + struct.pack(">H", len(value)) + b"".join(map(pack, value))
-    return (
-        b"\xde"
-        + struct.pack(">H", len(value))
-        + b"".join(pack(k) + pack(v) for k, v in value.items())
-    )
+    if isinstance(value, dict):
+        entries = b"".join(pack(k) + pack(v) for k, v in value.items())
+        return b"\xde" + struct.pack(">H", len(value)) + entries
+    raise TypeError(f"{type(value).__name__} is not sent")
 
 
 # first byte -> (struct format of the number that follows)
@@ -56,22 +61,22 @@ _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 
 
 class _Reader:
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
 
-    def number(self, fmt):
+    def number(self, fmt: str) -> Any:
         (value,) = struct.unpack_from(fmt, self.data, self.at)
         self.at += struct.calcsize(fmt)
         return value
 
-    def raw(self, n):
+    def raw(self, n: int) -> bytes:
         if n > len(self.data) - self.at:
             raise ValueError("MessagePack ends too early")
         self.at += n
         return self.data[self.at - n : self.at]
 
-    def sized(self, kind, n):
+    def sized(self, kind: str, n: int) -> Any:
         if kind == "bin":
             return self.raw(n)
         if kind == "str":
@@ -80,7 +85,7 @@ class _Reader:
             return [self.value() for _ in range(n)]
         return {self.value(): self.value() for _ in range(n)}
 
-    def value(self):
+    def value(self) -> Any:
         first = self.raw(1)[0]
         if first < 0x80:
             return first
@@ -102,7 +107,7 @@ class _Reader:
         raise ValueError(f"MessagePack type 0x{first:02x} is not expected here")
 
 
-def unpack(data):
+def unpack(data: bytes) -> Any:
     """The one value that the bytes hold. ValueError where they do not."""
     reader = _Reader(data)
     try:

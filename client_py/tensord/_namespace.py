@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What the package says of itself as a namespace of the Python array API standard."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from . import _native
 from ._creation import _check_device
 from ._data_types import BY_NAME, numbers_of_kind
 from ._dtypes import DTYPES, NAMES
+
+if TYPE_CHECKING:
+    from ._data_types import Kind
+    from ._types import Device, DType
 
 __array_api_version__ = "2024.12"
 
@@ -22,7 +29,7 @@ class NamespaceInfo:
 
     __slots__ = ()
 
-    def capabilities(self):
+    def capabilities(self) -> dict[str, bool | int]:
         """Which parts of the standard that a library may leave out are here: all of them.
 
         Examples
@@ -37,15 +44,15 @@ class NamespaceInfo:
             "max dimensions": _native.NDIM_MAX,
         }
 
-    def default_device(self):
+    def default_device(self) -> str:
         """The device where nothing else is said: "cpu"."""
         return "cpu"
 
-    def devices(self):
+    def devices(self) -> list[str]:
         """All devices: "cpu"."""
         return ["cpu"]
 
-    def default_dtypes(self, *, device=None):
+    def default_dtypes(self, *, device: Device = None) -> dict[str, DType]:
         """The dtypes where nothing else is said, by what they are for.
 
         Parameters
@@ -60,7 +67,7 @@ class NamespaceInfo:
             "indexing": BY_NAME["int64"],
         }
 
-    def dtypes(self, *, device=None, kind=None):
+    def dtypes(self, *, device: Device = None, kind: Kind | None = None) -> dict[str, DType]:
         """The dtypes that there are, by their names.
 
         Parameters
@@ -80,6 +87,6 @@ class NamespaceInfo:
         return {NAMES[number]: DTYPES[number] for number in numbers}
 
 
-def __array_namespace_info__():
+def __array_namespace_info__() -> NamespaceInfo:
     """What this library can do, in the words of the standard; see `NamespaceInfo`."""
     return NamespaceInfo()

@@ -6,11 +6,22 @@ one region. A part of something large must not depend on that: here it is taken 
 before the program is written, down to what lies in memory.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from ._graph import Node, Value, apply
 from ._index import Index
 from ._tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing import TypeAlias, TypeGuard
+
+    from ._types import OperandKey, Term
+
+    #: Along each axis: first, how many, how far apart.
+    _Part: TypeAlias = tuple[tuple[int, int, int], ...]
 
 _FILLED = frozenset(("zeros", "ones", "full"))
 
@@ -27,7 +38,7 @@ ELEMENTWISE = frozenset(
 _SEEN_THROUGH = ELEMENTWISE | _FILLED | {"permute_dims", "broadcast_to", "slice"}
 
 
-def narrowed(value, is_alone):
+def narrowed(value: Value, is_alone: bool) -> Term:
     """The same value, computed from parts of the operands if it is a small part; else itself.
 
     What is computed in part is marked. The next time it is computed as a whole, so that it can be
@@ -35,17 +46,22 @@ def narrowed(value, is_alone):
     for more.
     """
     node = value.node
-    if node.op in ("reshape", "permute_dims") and node.args[0].node is not None:
+    assert node is not None
+    if node.op in ("reshape", "permute_dims") and isinstance(node.args[0], Value):
+        if node.args[0].node is None:
+            return value
         part = narrowed(node.args[0], is_alone)
-        return value if part is node.args[0] else apply(node.op, (part,), node.attrs)
+        if part is not node.args[0]:
+            value = apply(node.op, (part,), node.attrs)
+        return value
     if node.op != "slice":
         return value
     whole = node.args[0]
     if whole.node is None or 2 * math.prod(value.shape) > math.prod(whole.shape):
         return value
     index = tuple(zip(node.attrs["start"], node.attrs["shape"], node.attrs["step"]))
-    known = {}  # (key of a value, index) -> its part
-    stack = [(whole, index)]
+    known: dict[tuple[OperandKey, _Part], Term] = {}  # (key of a value, index) -> its part
+    stack: list[tuple[Term, _Part]] = [(whole, index)]
     while stack:
         what = stack[-1]
         parts = _parts_needed(*what, is_alone)
@@ -60,16 +76,18 @@ def narrowed(value, is_alone):
     return known[whole.key, index]
 
 
-def _is_looked_into(value, is_alone):
-    node = value.node
-    return node is not None and node.op in _SEEN_THROUGH and (is_alone or not value.was_live)
+def _is_looked_into(value: Term, is_alone: bool) -> TypeGuard[Value]:
+    if not isinstance(value, Value) or value.node is None:
+        return False
+    return value.node.op in _SEEN_THROUGH and (is_alone or not value.was_live)
 
 
-def _parts_needed(value, index, is_alone):
+def _parts_needed(value: Term, index: _Part, is_alone: bool) -> list[tuple[Term, _Part]]:
     """Parts of operands that a part is made of: (value, index) of each."""
     if not _is_looked_into(value, is_alone):
         return []
     node = value.node
+    assert node is not None
     if node.op == "permute_dims":
         axes = [axis % len(index) for axis in node.attrs["axes"]]
         inner = tuple([index[axes.index(axis)] for axis in range(len(index))])
@@ -81,42 +99,47 @@ def _parts_needed(value, index, is_alone):
     return [(arg, _fitting(index, value, arg)) for arg in node.args]
 
 
-def _make_part(value, index, parts, is_alone):
+def _make_part(value: Term, index: _Part, parts: list[Term], is_alone: bool) -> Term:
     """The part of a value, of those of its operands."""
     if not index:
         return value
-    node, count = value.node, tuple([n for _, n, _ in index])
-    if node is None:
-        return value._at(_index_of(index)) if type(value) is Tensor else _sliced(value, index)
+    if type(value) is Tensor:
+        return value._at(_index_of(index))
     if not _is_looked_into(value, is_alone):
         return _sliced(value, index)
+    node, count = value.node, tuple([n for _, n, _ in index])
+    assert node is not None
     value.was_live = True
+    result: Value
     if node.op in ELEMENTWISE:
         new = Node(node.op, tuple(parts), node.attrs)
         return Value(new, 0, (value._number, count))
     if node.op in _FILLED:
-        return apply(node.op, (), {**node.attrs, "shape": count})
-    if node.op == "permute_dims":
-        return apply("permute_dims", tuple(parts), node.attrs)
-    if node.op == "broadcast_to":
-        return apply("broadcast_to", tuple(parts), {"shape": count})
-    return parts[0]  # slice
+        result = apply(node.op, (), {**node.attrs, "shape": count})
+    elif node.op == "permute_dims":
+        result = apply("permute_dims", tuple(parts), node.attrs)
+    elif node.op == "broadcast_to":
+        result = apply("broadcast_to", tuple(parts), {"shape": count})
+    else:
+        return parts[0]  # slice
+    return result
 
 
-def _fitting(index, value, arg):
+def _fitting(index: _Part, value: Value, arg: Term) -> _Part:
     """The index for an operand that is broadcast to the value's shape."""
     n_new = len(value.shape) - len(arg.shape)
     pairs = zip(arg.shape, value.shape[n_new:], index[n_new:])
     return tuple([part if own == all_ else (0, 1, 1) for own, all_, part in pairs])
 
 
-def _sliced(value, index):
+def _sliced(value: Term, index: _Part) -> Value:
     start, count, step = zip(*index)
-    return apply("slice", (value,), {"start": start, "shape": count, "step": step})
+    part: Value = apply("slice", (value,), {"start": start, "shape": count, "step": step})
+    return part
 
 
-def _index_of(index):
+def _index_of(index: _Part) -> Index:
     result = object.__new__(Index)
-    result.start, result.count, result.step = map(list, zip(*index))
+    result.start, result.count, result.step = (list(column) for column in zip(*index))
     result.axes = list(range(len(index)))
     return result

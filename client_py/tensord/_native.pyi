@@ -44,7 +44,7 @@ def lend(array: NDArray, kind: int, is_versioned: bool, flags: int, /) -> object
 def compute(
     op: str,
     args: tuple[object, ...],
-    attrs: Attrs | Types | None = None,
+    attrs: Attrs | tuple[Type, ...] | None = None,
     client: _Client | None = None,
     /,
 ) -> Any: ...  # an array, or a tuple of them: the operation says it
@@ -161,9 +161,9 @@ class Builder:
 # What the package's classes of these names derive from: their fields are here, for C.
 
 class Node:
-    op: str | None  # None: a value that a loop hands to its body
+    op: str
     args: tuple[Term, ...]
-    attrs: Attrs | Types | None  # of a user kernel the types of its results
+    attrs: Any  # Attrs, or None; of a user kernel the types of its results
     block: _graph.Block | None
     loop: _graph.Loop | None
     results: list[weakref.ref[_graph.Value]] | None
@@ -191,8 +191,8 @@ class Array:
     _shape: Shape  # the same, to be set
     _value: Term | None  # None: of a view
     _base: _Array | None
-    _steps: tuple[Step, ...] | None  # of a view
-    _seen: tuple[Term, Term] | None  # of a view: value of the base, what is seen of it
+    _steps: tuple[Step, ...]  # of a view alone
+    _seen: tuple[Term, _graph.Value | _Tensor] | None  # of a view: value of the base; what is seen
     _lies: Shape | None
     _number: int
     _is_fixed: bool

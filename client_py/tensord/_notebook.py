@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: MIT
 """How notebooks show arrays: what they are, and their values, a corner if they are many."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy
 
 from . import _tables
 from ._array import Array, is_traced
 
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+    from ._types import NDArray
+
 _ROWS, _COLUMNS = 10, 10  # of a larger table, a few of the first and of the last ones
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _picked(extent, most):
+def _picked(extent: int, most: int) -> list[int | None]:
     """Indices to be shown of an axis; None stands for those left out."""
     if extent <= most:
         return list(range(extent))
@@ -18,7 +26,7 @@ def _picked(extent, most):
     return [*range(first), None, *range(extent - (most - first), extent)]
 
 
-def _grid(values):
+def _grid(values: NDArray) -> list[list[str]]:
     """The rows of a table of a matrix's values, the first its head."""
     rows, columns = _picked(values.shape[0], _ROWS), _picked(values.shape[1], _COLUMNS)
     grid = [["", *(_ELLIPSIS if j is None else str(j) for j in columns)]]
@@ -30,16 +38,16 @@ def _grid(values):
     return grid
 
 
-def _written(value):
+def _written(value: NDArray) -> str:
     return numpy.array2string(value, separator=", ")
 
 
-def _is_complete(tensor):
+def _is_complete(tensor: Tensor) -> bool:
     """Has it values to be seen?"""
     return tensor.is_sealed or tensor.is_mutable
 
 
-def _repr_html(self):
+def _repr_html(self: Array) -> str:
     """For notebooks: a table of the values, under shape, dtype, name and bytes."""
     tensor = self._resident
     is_shown = _is_complete(tensor) if tensor is not None else not is_traced(self)
@@ -56,4 +64,4 @@ def _repr_html(self):
     return f"{title}<pre>{_tables.escape(numpy.array2string(values, separator=', '))}</pre>"
 
 
-Array._repr_html_ = _repr_html
+setattr(Array, "_repr_html_", _repr_html)

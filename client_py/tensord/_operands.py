@@ -6,8 +6,11 @@ others of a program, and ``_operand()``, which is what stands in the program for
 an array its value. Of that, ``node`` is None for whatever exists before the program runs.
 """
 
+from __future__ import annotations
+
 import math
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -26,6 +29,12 @@ from ._dtypes import (
     native_array,
 )
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._client import Client
+    from ._types import DType, Number, Operand, Shape
+
 _NUMPY = (numpy.ndarray, numpy.generic, list, tuple)
 _BOUNDS = {
     number: (int(numpy.iinfo(dtype).min), int(numpy.iinfo(dtype).max))
@@ -35,20 +44,20 @@ _BOUNDS = {
 UINT64 = NAMES.index("uint64")
 
 
-def check_range(value, number):
+def check_range(value: int, number: int) -> None:
     """Refuse an integer that a dtype of integers does not have."""
     if not fits(value, number):
         least, most = _BOUNDS[number]
         raise OverflowError(f"{value} does not fit {NAMES[number]}, which is {least} to {most}")
 
 
-def fits(value, number):
+def fits(value: int, number: int) -> bool:
     """Has the dtype, if one of integers, that integer?"""
     bounds = _BOUNDS.get(number)
     return bounds is None or bounds[0] <= value <= bounds[1]
 
 
-def exact_integers(lists, number):
+def exact_integers(lists: Any, number: int) -> Any:
     """Lists that are to have a dtype, as numpy's array; what is no list stays.
 
     Integers beside those beyond int64 are exact, though numpy would hold them for floats.
@@ -73,22 +82,22 @@ class Scalar(_native.Scalar):
 
     __slots__ = ()
     node = _source = None
-    shape = ()
+    shape: Shape = ()
 
-    def __init__(self, value, number):
+    def __init__(self, value: complex, number: int) -> None:
         self.value = value
         self._number = number
 
     @property
-    def key(self):
+    def key(self) -> tuple[int, int | str]:
         """Equal for the same numbers, so that a program has each once; 0.0 is not -0.0."""
         value = self.value
         return self._number, value if isinstance(value, int) else repr(value)
 
-    def _operand(self):
+    def _operand(self) -> Scalar:
         return self
 
-    def _add_to(self, builder, client):
+    def _add_to(self, builder: _native.Builder, client: Client) -> int:
         return builder.scalar(self._number, self.value)
 
 
@@ -98,23 +107,23 @@ class Constant:
     __slots__ = ("array", "shape", "_number", "_put")
     node = _source = None
 
-    def __init__(self, array):
+    def __init__(self, array: object) -> None:
         self.array, self._number = native_array(array)
         self.shape = self.array.shape
-        self._put = None  # (client, native tensor), for as long as the graph lives
+        self._put: tuple[Client, _native.Tensor] | None = None  # as long as the graph lives
 
     @property
-    def key(self):
+    def key(self) -> int:
         return id(self)
 
-    def _add_to(self, builder, client):
+    def _add_to(self, builder: _native.Builder, client: Client) -> int:
         if self.array.nbytes <= _native.INLINE_MAX:
             return builder.immediate(self._number, self.array)
         if self._put is None or self._put[0] is not client:
             self._put = client, client._put_native(self.array, self._number, None, False)
         return builder.input(self._put[1])
 
-    def _operand(self):
+    def _operand(self) -> Constant:
         return self
 
 
@@ -124,22 +133,22 @@ class Parameter:
     __slots__ = ("shape", "_number")
     node = _source = None
 
-    def __init__(self, number, shape):
+    def __init__(self, number: int, shape: Shape) -> None:
         self._number = number
         self.shape = shape
 
     @property
-    def key(self):
+    def key(self) -> int:
         return id(self)
 
-    def _operand(self):
+    def _operand(self) -> Parameter:
         return self
 
-    def _add_to(self, builder, client):
+    def _add_to(self, builder: _native.Builder, client: Client) -> int:
         return builder.parameter(self._number, self.shape)
 
 
-def default_number(value):
+def default_number(value: Number) -> int:
     """Of the dtype that a Python number has where it meets none."""
     if isinstance(value, bool):
         return BOOL
@@ -148,7 +157,7 @@ def default_number(value):
     return INT64 if isinstance(value, int) else FLOAT64
 
 
-def weak_number(own, like):
+def weak_number(own: int, like: int) -> int:
     """NumPy 2's rule: a Python number takes the dtype of what it meets, where its kind fits.
 
     Of a number of one's own dtype that meets another.
@@ -158,7 +167,7 @@ def weak_number(own, like):
     return COMPLEX64 if own == COMPLEX128 and like == FLOAT32 else own
 
 
-def weak_numbers():
+def weak_numbers() -> bytes:
     """What `weak_number` says, for a bool, an int, a float, a complex and each dtype, as bytes."""
     numbers = range(len(DTYPES))
     return bytes(
@@ -166,17 +175,18 @@ def weak_numbers():
     )
 
 
-def _scalar(x, number):
-    check_range(x, number)
+def _scalar(x: complex, number: int) -> Scalar:
+    if isinstance(x, int):
+        check_range(x, number)
     return Scalar(x, number)
 
 
-def is_operand(x):
+def is_operand(x: object) -> bool:
     """Can it stand in an operation?"""
     return hasattr(x, "_number") or isinstance(x, (int, float, complex, *_NUMPY))
 
 
-def as_operand(x, like=None):
+def as_operand(x: Any, like: int | None = None) -> Operand:
     """An operand.
 
     Parameters
@@ -193,7 +203,8 @@ def as_operand(x, like=None):
         It has a dtype that tensord does not keep.
     """
     if hasattr(x, "_number"):
-        return x
+        operand: Operand = x
+        return operand
     if isinstance(x, numpy.generic) or isinstance(x, _NUMPY):  # before float: numpy.float64 is one
         return Constant(x)
     if isinstance(x, (int, float, complex)):
@@ -211,7 +222,7 @@ _OF_VALUES = frozenset(
 _OF_FLOATS = frozenset(("divide", "atan2", "copysign", "hypot", "logaddexp", "nextafter"))
 
 
-def operand_for(op, x, like):
+def operand_for(op: str | None, x: Any, like: int | None) -> Operand:
     """What stands for x beside integers in an operation.
 
     A Python integer that their dtype does not have is refused, but by what computes in floats, and
@@ -224,14 +235,14 @@ def operand_for(op, x, like):
     return _comparable(x, like) if op in _OF_VALUES else _scalar(x, like)
 
 
-def _comparable(value, like):
+def _comparable(value: int, like: int) -> Scalar:
     for number in (like, INT64, UINT64):
         if fits(value, number):
             return Scalar(value, number)
     return Scalar(math.copysign(math.inf, value), FLOAT64)  # beyond all integers there are
 
 
-def as_operands(xs, op=None):
+def as_operands(xs: tuple[Any, ...], op: str | None = None) -> tuple[Operand, ...]:
     """Operands; Python numbers among them take the dtype of the first that is none.
 
     Parameters
@@ -254,5 +265,5 @@ def as_operands(xs, op=None):
     return tuple(operand_for(op, x, like) for x in operands)
 
 
-def dtype_of(number):
+def dtype_of(number: int) -> DType:
     return DTYPES[number]

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The operators and methods that tensors and values of programs have in common."""
 
+from __future__ import annotations
+
 import math
 import operator
+from typing import TYPE_CHECKING, cast
 
 from ._dtypes import DTYPES, KINDS, check_part, number_of
 from ._errors import TensordError, error
@@ -10,25 +13,46 @@ from ._index import Advanced, Index, integers_of, is_mask, is_void_mask, normal_
 from ._operands import as_operand, as_operands, is_operand, operand_for
 from ._traceback import cut, cuts
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Self, SupportsIndex
+
+    from ._types import (
+        ArrayLike,
+        Attrs,
+        Axes,
+        Axis,
+        DType,
+        DTypeLike,
+        Function,
+        Key,
+            Operand,
+        Operator,
+        Shape,
+        ShapeLike,
+            Term,
+    )
+
 
 # Items of a key that take no array into account.
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 
-def make(op, args, attrs=None):
+def make(op: str, args: tuple[object, ...], attrs: Attrs | None = None) -> Any:
     """The result of an operation on operands (at least one of them a tensor or a value).
 
     If one of them is a value of a program the result is one, else it is computed.
     """
-    maker = None
+    maker: Operators | None = None
     for arg in args:
         if isinstance(arg, Operators) and (maker is None or arg._rank > maker._rank):
             maker = arg
+    assert maker is not None
     return maker._make(op, args, attrs)
 
 
-def _forward(op):
-    def method(self, other):
+def _forward(op: str) -> Operator:
+    def method(self: Operators, other: object) -> object:
         if not isinstance(other, Operators):
             if not is_operand(other):
                 return NotImplemented
@@ -37,21 +61,21 @@ def _forward(op):
             return other._make(op, (self, other))
         return self._make(op, (self, other))
 
-    return method
+    return cast("Operator", method)
 
 
-def _reflected(op):
-    def method(self, other):
+def _reflected(op: str) -> Operator:
+    def method(self: Operators, other: object) -> object:
         if not is_operand(other):
             return NotImplemented
         return self._make(op, (operand_for(op, other, self._number), self))
 
-    return method
+    return cast("Operator", method)
 
 
-def reduction_attrs(axis, keepdims, correction=0):
+def reduction_attrs(axis: Axis, keepdims: bool, correction: float = 0) -> Attrs:
     """What a reduction is told: axes if not all, and what differs from the default."""
-    attrs = {"keepdims": True} if keepdims else {}
+    attrs: Attrs = {"keepdims": True} if keepdims else {}
     if axis is not None:
         attrs["axes"] = integers_of(axis)
     if correction != 0:
@@ -59,43 +83,29 @@ def reduction_attrs(axis, keepdims, correction=0):
     return attrs
 
 
-def _reduction(op, doc, has_correction=False, has_dtype=False):
-    if has_correction:
+def _reduction(doc: str) -> Callable[[Function], Function]:
+    """Decorator: gives a reduction its docstring."""
 
-        def method(self, axis=None, correction=0.0, keepdims=False, *, ddof=None):
-            correction = correction if ddof is None else ddof
-            return self._make(op, (self,), reduction_attrs(axis, keepdims, correction))
-
-    elif has_dtype:
-
-        def method(self, axis=None, keepdims=False, *, dtype=None):
-            attrs = reduction_attrs(axis, keepdims)
-            if dtype is None:
-                return self._make(op, (self,), attrs)
-            return self._make(op, (self.astype(dtype),), attrs).astype(dtype)
-
-    else:
-
-        def method(self, axis=None, keepdims=False):
-            return self._make(op, (self,), reduction_attrs(axis, keepdims))
-
-    method.__name__ = op
-    correction_doc = """
+    def decorate(method: Function) -> Function:
+        names = method.__code__.co_varnames
+        correction_doc = """
         correction, ddof : int or float
             The divisor is the number of elements less this; ddof is numpy's name of it."""
-    dtype_doc = """
+        dtype_doc = """
         dtype : str or numpy.dtype, optional
             In which to compute, and of the result."""
-    method.__doc__ = f"""{doc}
+        method.__doc__ = f"""{doc}
 
         Parameters
         ----------
         axis : int or tuple of int, optional
-            Along which to reduce; all where it is left out.{correction_doc * has_correction}
+            Along which to reduce; all where it is left out.{correction_doc * ("ddof" in names)}
         keepdims : bool
-            Keep the reduced axes, with extent 1.{dtype_doc * has_dtype}
+            Keep the reduced axes, with extent 1.{dtype_doc * ("dtype" in names)}
         """
-    return method
+        return method
+
+    return decorate
 
 
 class Operators:
@@ -105,30 +115,37 @@ class Operators:
     __array_priority__ = 1000  # ndarray + tensor is left to the tensor
     _rank = 0
 
-    def _operand(self):
-        return self
+    if TYPE_CHECKING:  # what Array and Value have
+        _number: int
+        shape: Shape
 
-    def _copy(self):
+        def _make(self, op: str, args: tuple[object, ...], attrs: Attrs | None = None) -> Self:
+            ...
+
+        def _operand(self) -> Term:
+            ...
+
+    def _copy(self) -> Self:
         """What is apart from this one, with the same elements: a value never changes."""
         return self
 
     @property
-    def dtype(self):
+    def dtype(self) -> DType:
         """numpy.dtype of the elements."""
         return DTYPES[self._number]
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of dimensions."""
         return len(self.shape)
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of the elements, without gaps."""
         return self.size * self.dtype.itemsize
 
@@ -145,38 +162,103 @@ class Operators:
     __lshift__, __rlshift__ = _forward("bitwise_left_shift"), _reflected("bitwise_left_shift")
     __rshift__, __rrshift__ = _forward("bitwise_right_shift"), _reflected("bitwise_right_shift")
     __matmul__, __rmatmul__ = _forward("matmul"), _reflected("matmul")
-    __eq__, __ne__ = _forward("equal"), _forward("not_equal")
+    if TYPE_CHECKING:
+        # They yield arrays of bool, as numpy's.
+        def __eq__(self, other: ArrayLike) -> Self:  # type: ignore[override]
+            ...
+
+        def __ne__(self, other: ArrayLike) -> Self:  # type: ignore[override]
+            ...
+
+    else:
+        __eq__, __ne__ = _forward("equal"), _forward("not_equal")
     __lt__, __le__ = _forward("less"), _forward("less_equal")
     __gt__, __ge__ = _forward("greater"), _forward("greater_equal")
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # == does not tell whether two are the same
 
-    def __neg__(self):
+    def __neg__(self) -> Self:
         return self._make("negative", (self,))
 
-    def __abs__(self):
+    def __abs__(self) -> Self:
         return self._make("abs", (self,))
 
-    def __invert__(self):
+    def __invert__(self) -> Self:
         return self._make("bitwise_invert", (self,))
 
-    def __pos__(self):
+    def __pos__(self) -> Self:
         return self._copy()
 
-    sum = _reduction("sum", "Sum of the elements; integers and bool in 64 bits.", has_dtype=True)
-    prod = _reduction(
-        "prod", "Product of the elements; integers and bool in 64 bits.", has_dtype=True
-    )
-    mean = _reduction("mean", "Arithmetic mean; NaN of nothing.")
-    var = _reduction("var", "Variance, by the number of elements less the correction.", True)
-    std = _reduction("std", "Standard deviation, the root of the variance.", True)
-    max = _reduction("max", "Largest element; NaN if any is NaN; refused for nothing.")
-    min = _reduction("min", "Smallest element; NaN if any is NaN; refused for nothing.")
-    argmax = _reduction("argmax", "Index of the first NaN, else of the first largest element.")
-    argmin = _reduction("argmin", "Index of the first NaN, else of the first smallest element.")
-    any = _reduction("any", "Is any element not 0?")
-    all = _reduction("all", "Is no element 0?")
+    def _reduce(self, op: str, axis: Axis, keepdims: bool, dtype: DTypeLike | None) -> Self:
+        attrs = reduction_attrs(axis, keepdims)
+        if dtype is None:
+            return self._make(op, (self,), attrs)
+        return self._make(op, (self.astype(dtype),), attrs).astype(dtype)
 
-    def astype(self, dtype, *, copy=True):
+    @_reduction("Sum of the elements; integers and bool in 64 bits.")
+    def sum(
+        self, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None
+    ) -> Self:
+        return self._reduce("sum", axis, keepdims, dtype)
+
+    @_reduction("Product of the elements; integers and bool in 64 bits.")
+    def prod(
+        self, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None
+    ) -> Self:
+        return self._reduce("prod", axis, keepdims, dtype)
+
+    @_reduction("Variance, by the number of elements less the correction.")
+    def var(
+        self,
+        axis: Axis = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+        *,
+        ddof: float | None = None,
+    ) -> Self:
+        attrs = reduction_attrs(axis, keepdims, correction if ddof is None else ddof)
+        return self._make("var", (self,), attrs)
+
+    @_reduction("Standard deviation, the root of the variance.")
+    def std(
+        self,
+        axis: Axis = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+        *,
+        ddof: float | None = None,
+    ) -> Self:
+        attrs = reduction_attrs(axis, keepdims, correction if ddof is None else ddof)
+        return self._make("std", (self,), attrs)
+
+    @_reduction("Arithmetic mean; NaN of nothing.")
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("mean", (self,), reduction_attrs(axis, keepdims))
+
+    @_reduction("Largest element; NaN if any is NaN; refused for nothing.")
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("max", (self,), reduction_attrs(axis, keepdims))
+
+    @_reduction("Smallest element; NaN if any is NaN; refused for nothing.")
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("min", (self,), reduction_attrs(axis, keepdims))
+
+    @_reduction("Index of the first NaN, else of the first largest element.")
+    def argmax(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("argmax", (self,), reduction_attrs(axis, keepdims))
+
+    @_reduction("Index of the first NaN, else of the first smallest element.")
+    def argmin(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("argmin", (self,), reduction_attrs(axis, keepdims))
+
+    @_reduction("Is any element not 0?")
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("any", (self,), reduction_attrs(axis, keepdims))
+
+    @_reduction("Is no element 0?")
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._make("all", (self,), reduction_attrs(axis, keepdims))
+
+    def astype(self, dtype: DTypeLike, *, copy: bool = True) -> Self:
         """The same values in another dtype.
 
         Parameters
@@ -198,7 +280,7 @@ class Operators:
         check_part(KINDS[self._number], number)
         return self._make("astype", (self,), {"dtype": number})
 
-    def reshape(self, *shape):
+    def reshape(self, *shape: ShapeLike) -> Self:
         """The same elements, in C order, under another shape.
 
         Parameters
@@ -207,10 +289,11 @@ class Operators:
             Or one tuple; one extent may be -1, and follows from the rest.
         """
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-            shape = shape[0]
-        return self._reshape(tuple(map(operator.index, shape)))
+            return self._reshape(tuple(map(operator.index, shape[0])))
+        extents = tuple(map(operator.index, shape))  # type: ignore[arg-type]  # or it raises
+        return self._reshape(extents)
 
-    def transpose(self, *axes):
+    def transpose(self, *axes: Axes) -> Self:
         """The axes in another order; without arguments, reversed. No bytes move.
 
         Parameters
@@ -219,10 +302,11 @@ class Operators:
             Or one tuple; negative ones count from the end.
         """
         if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
-            axes = axes[0]
-        return self.permute_dims(axes or tuple(reversed(range(self.ndim))))
+            return self.permute_dims(axes[0] or tuple(reversed(range(self.ndim))))
+        places = axes or tuple(reversed(range(self.ndim)))
+        return self.permute_dims(places)  # type: ignore[arg-type]  # or refused there
 
-    def permute_dims(self, axes):
+    def permute_dims(self, axes: Sequence[SupportsIndex]) -> Self:
         """The axes in another order. No bytes move.
 
         Parameters
@@ -233,12 +317,12 @@ class Operators:
         return self._permute(tuple(axes))
 
     @property
-    def T(self):
+    def T(self) -> Self:
         """The axes reversed, as numpy's."""
         return self.transpose()
 
     @property
-    def mT(self):
+    def mT(self) -> Self:
         """The last two axes exchanged: a stack of matrices, each transposed."""
         if self.ndim < 2:
             raise error("shape_mismatch", f"mT: shape {self.shape} is not that of a matrix")
@@ -247,7 +331,7 @@ class Operators:
         return self.permute_dims(axes)
 
     @cuts
-    def __getitem__(self, key):
+    def __getitem__(self, key: Key) -> Self:
         try:
             if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
                 return self._at(Index(self.shape, key))
@@ -260,25 +344,25 @@ class Operators:
         except TensordError as problem:
             raise cut(problem)
 
-    def __len__(self):
+    def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Self]:
         if not self.shape:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(self.shape[0]))
 
     # Views as operations of a program; arrays do without (module `_views`).
 
-    def _reshape(self, shape):
+    def _reshape(self, shape: Shape) -> Self:
         return self._make("reshape", (self,), {"shape": shape})
 
-    def _permute(self, axes):
+    def _permute(self, axes: Sequence[SupportsIndex]) -> Self:
         return self._make("permute_dims", (self,), {"axes": axes})
 
-    def _at(self, index):
+    def _at(self, index: Index) -> Self:
         part = self
         if index.count != list(self.shape) or any(step != 1 for step in index.step):
             attrs = {"start": index.start, "shape": index.count, "step": index.step}
@@ -287,19 +371,21 @@ class Operators:
             part = part._reshape(index.shape)
         return part
 
-    def _at_mask(self, mask):
+    def _at_mask(self, mask: Operand) -> Self:
         n_masked = len(mask.shape)
         if is_void_mask(mask.shape, self.shape):
             return self[(slice(0),) * n_masked]._reshape((0, *self.shape[n_masked:]))
-        return make("mask", (self, mask))
+        chosen: Self = make("mask", (self, mask))
+        return chosen
 
-    def _at_arrays(self, advanced):
+    def _at_arrays(self, advanced: Advanced) -> Self:
         if advanced.mask is not None:
             return self._at_mask(as_operand(advanced.mask))
         part = self if advanced.is_whole else self[advanced.basic]
-        return make("take", (part, *advanced.indices), {"axes": advanced.axes})
+        found: Self = make("take", (part, *advanced.indices), {"axes": advanced.axes})
+        return found
 
-    def _broadcast(self, shape):
+    def _broadcast(self, shape: Shape) -> Self:
         return self._make("broadcast_to", (self,), {"shape": shape})
 
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Programs written by hand: many operations, loops among them, in one request."""
 
+from __future__ import annotations
+
 import operator
+from typing import TYPE_CHECKING
 
 from . import _native
 from ._dtypes import INT64, number_of
@@ -19,7 +22,14 @@ from ._graph import (
     value_of,
     values_of,
 )
+from ._index import integers_of
 from ._operands import Parameter, as_operand, as_operands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, SupportsIndex
+
+    from ._types import ArrayLike, Blocks, DTypeLike, Shape, ShapeLike, Term
 
 
 class Program:
@@ -34,11 +44,11 @@ class Program:
     Array([1., 2.], shape=(2,), dtype=float64, 16 bytes)
     """
 
-    def __init__(self):
-        self._open = []  # (block, watched values) of the loops whose bodies are being written
-        self._parameters = []
+    def __init__(self) -> None:
+        self._open: Blocks = []  # of the loops whose bodies are being written
+        self._parameters: list[Value] = []
 
-    def input(self, x):
+    def input(self, x: ArrayLike) -> Value:
         """A value for something that exists.
 
         Tensors, arrays and numbers can also be used as they are; this makes operators on two of
@@ -54,7 +64,7 @@ class Program:
         """
         return value_of(as_operand(x))
 
-    def parameter(self, shape, dtype="float64"):
+    def parameter(self, shape: ShapeLike, dtype: DTypeLike = "float64") -> Value:
         """A value for what calls will bring, once the program is defined (`Client.define`).
 
         A program that needs its parameters cannot be run.
@@ -73,12 +83,11 @@ class Program:
         ShapeError, DtypeError
         """
         builder = _native.Builder()
-        shape = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
-        number, shape = builder.type(builder.parameter(number_of(dtype), shape))
-        self._parameters.append(Input(Parameter(number, shape)))
+        type_ = builder.type(builder.parameter(number_of(dtype), integers_of(shape)))
+        self._parameters.append(Input(Parameter(*type_)))
         return self._parameters[-1]
 
-    def op(self, name, *args, **attrs):
+    def op(self, name: str, *args: ArrayLike, **attrs: Any) -> Any:
         """A value by the name of its operation.
 
         Parameters
@@ -103,7 +112,14 @@ class Program:
             attrs["dtype"] = number_of(attrs["dtype"])
         return apply(name, as_operands(args), attrs)
 
-    def loop(self, n_steps, body, *carried, every=None, at=None):
+    def loop(
+        self,
+        n_steps: SupportsIndex,
+        body: Callable[..., Any],
+        *carried: ArrayLike,
+        every: SupportsIndex | None = None,
+        at: Iterable[SupportsIndex] | None = None,
+    ) -> Any:
         """Repeat a piece of the program.
 
         Parameters
@@ -136,12 +152,19 @@ class Program:
         ArgumentError
             The watch list does not fit.
         """
-        carried = tuple(as_operand(x)._operand() for x in carried)
-        loop, block = self._make_loop(False, n_steps, body, carried)
+        first = tuple(as_operand(x)._operand() for x in carried)
+        loop, block = self._make_loop(False, n_steps, body, first)
         loop.every, loop.at = _watched_steps(loop, every, at)
-        return self._close_loop(loop, block, carried)
+        values = self._close_loop(loop, block, first)
+        return values[0] if len(values) == 1 else values
 
-    def while_loop(self, condition, body, *carried, max_steps):
+    def while_loop(
+        self,
+        condition: Callable[..., Any],
+        body: Callable[..., Any],
+        *carried: ArrayLike,
+        max_steps: SupportsIndex,
+    ) -> tuple[Value, ...]:
         """Repeat a piece of the program as long as something holds.
 
         Parameters
@@ -174,10 +197,10 @@ class Program:
         >>> [float(t) for t in tensord.run(p, x, n)]
         [1024.0, 10.0]
         """
-        carried = tuple(x if isinstance(x, Value) else self.input(x) for x in carried)
-        first = as_operand(condition(*carried))._operand()
+        before = tuple(x if isinstance(x, Value) else self.input(x) for x in carried)
+        first = as_operand(condition(*before))._operand()
 
-        def turn(i, _, *values):
+        def turn(i: Value, _: Value, *values: Value) -> tuple[Any, ...]:
             results = body(i, *values)
             results = results if isinstance(results, (tuple, list)) else (results,)
             if len(results) != len(values):
@@ -189,35 +212,44 @@ class Program:
             results = [x if isinstance(x, Value) else Input(x) for x in results]
             return condition(*results), *results
 
-        loop, block = self._make_loop(True, max_steps, turn, (first, *carried))
+        loop, block = self._make_loop(True, max_steps, turn, (first, *before))
         if loop.watch:
             raise error("bad_program", "a while loop watches nothing")
         loop.every, loop.at = 0, ()
-        return self._close_loop(loop, block, (first, *carried))[1:]
+        return self._close_loop(loop, block, (first, *before))[1:]
 
-    def _make_loop(self, is_while, n_steps, body, carried):
+    def _make_loop(
+        self,
+        is_while: bool,
+        n_steps: SupportsIndex,
+        body: Callable[..., Any],
+        carried: tuple[Term, ...],
+    ) -> tuple[Loop, Block]:
         block = Block(self._open[-1][0] if self._open else None)
         loop = Loop()
         loop.is_while = is_while
         loop.n_steps = operator.index(n_steps)
         types = [(INT64, ()), *((x._number, x.shape) for x in carried)]
-        loop.parameters = [values_of(Node(None, block=block), [type_])[0] for type_ in types]
+        loop.parameters = [values_of(Node("", block=block), [type_])[0] for type_ in types]
         try:
             self._write_body(loop, block, body, carried)
         finally:
             block.is_open = False
         return loop, block
 
-    def _close_loop(self, loop, block, carried):
+    def _close_loop(
+        self, loop: Loop, block: Block, carried: tuple[Term, ...]
+    ) -> tuple[Value, ...]:
         captures, loop.nodes = sort([*loop.results, *loop.watch], block)
         loop.n_captures = len(captures)
         args = (*captures, *carried)
         node = Node("loop", args, None, innermost(args), loop)
-        values = values_of(node, infer(node))
-        return values[0] if len(values) == 1 else values
+        return values_of(node, infer(node))
 
-    def _write_body(self, loop, block, body, carried):
-        watched = []
+    def _write_body(
+        self, loop: Loop, block: Block, body: Callable[..., Any], carried: tuple[Term, ...]
+    ) -> None:
+        watched: list[Term] = []
         self._open.append((block, watched))
         try:
             results = body(*loop.parameters)
@@ -233,7 +265,7 @@ class Program:
         loop.results = [as_operand(x, old._number)._operand() for x, old in zip(results, carried)]
         loop.watch = watched
 
-    def watch(self, value):
+    def watch(self, value: ArrayLike) -> None:
         """Within a loop's body: keep this value, of the steps that ``every`` or ``at`` names.
 
         Parameters
@@ -245,7 +277,9 @@ class Program:
         self._open[-1][1].append(as_operand(value)._operand())
 
 
-def _watched_steps(loop, every, at):
+def _watched_steps(
+    loop: Loop, every: SupportsIndex | None, at: Iterable[SupportsIndex] | None
+) -> tuple[int, Shape]:
     if not loop.watch:
         if every is not None or at is not None:
             raise error("bad_program", "steps to watch, but the body watches no value")
@@ -254,7 +288,7 @@ def _watched_steps(loop, every, at):
         raise error("bad_program", "steps are watched either every k-th or at a list, not both")
     if at is not None:
         return 0, tuple(map(operator.index, at))
-    every = 1 if every is None else operator.index(every)
-    if every < 1:
-        raise error("bad_program", f"steps are watched every k-th, k positive, not {every}")
-    return every, ()
+    kth = 1 if every is None else operator.index(every)
+    if kth < 1:
+        raise error("bad_program", f"steps are watched every k-th, k positive, not {kth}")
+    return kth, ()

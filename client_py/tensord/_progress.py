@@ -5,21 +5,34 @@ The daemon tells how far a run is; who waits for the run draws it, in `progress`
 block is in force for its context (`contextvars`): its thread, and the tasks made in it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
 import sys
 import threading
 import time
 import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Any, TextIO
+
+    from ._native import Builder
 
 EVERY_MS = 100
 AFTER_S = 0.5  # what is done sooner is not shown
 
-_display = contextvars.ContextVar("tensord_progress", default=None)
+_display: contextvars.ContextVar[_Display | None] = contextvars.ContextVar(
+    "tensord_progress", default=None
+)
 _nothing = contextlib.nullcontext()
 
 
-def shown(builder):
+def shown(builder: Builder) -> AbstractContextManager[object]:
     """To be entered while the request of a builder runs: the bar of this context shows it."""
     display = _display.get()
     if display is None:
@@ -30,7 +43,7 @@ def shown(builder):
 
 
 @contextlib.contextmanager
-def progress(show=None, file=None):
+def progress(show: bool | None = None, file: TextIO | None = None) -> Iterator[None]:
     """Show how far it is what takes longer than half a second, inside of a ``with`` block.
 
     Whatever is computed in the block by this thread (or asyncio task) is shown, while the daemon
@@ -66,12 +79,12 @@ def progress(show=None, file=None):
 class _Display:
     """Where bars are drawn, one at a time."""
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO) -> None:
         self.file = file
         self.lock = threading.Lock()
         self.is_over = False  # the block was left; or what cannot be written to
 
-    def make_bar(self, n_steps):
+    def make_bar(self, n_steps: int) -> _Tqdm | _Line:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # tqdm's, of notebooks without widgets
@@ -86,15 +99,16 @@ class _Run:
 
     __slots__ = ("_display", "_started", "_bar", "_n_steps")
 
-    def __init__(self, display):
+    def __init__(self, display: _Display) -> None:
         self._display = display
         self._started = time.monotonic()
-        self._bar = None
+        self._bar: _Tqdm | _Line | None = None
+        self._n_steps = 0
 
-    def __enter__(self):
+    def __enter__(self) -> _Run:
         return self
 
-    def tell(self, n_done, n_steps):
+    def tell(self, n_done: int, n_steps: int) -> None:
         """What the daemon told."""
         display = self._display
         if display.is_over or time.monotonic() - self._started < AFTER_S:
@@ -113,7 +127,12 @@ class _Run:
         except Exception:  # a closed file is no reason to end a computation
             display.is_over = True
 
-    def __exit__(self, kind, exception, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         bar, self._bar = self._bar, None
         if bar is None:
             return
@@ -130,16 +149,16 @@ class _Run:
 class _Tqdm:
     """A bar of tqdm's."""
 
-    def __init__(self, bar):
+    def __init__(self, bar: Any) -> None:
         self._bar = bar
 
-    def draw(self, n_done, n_steps, seconds):
+    def draw(self, n_done: int, n_steps: int, seconds: float) -> None:
         """So many steps are done."""
         self._bar.total = n_steps
         self._bar.n = n_done
         self._bar.refresh()
 
-    def close(self):
+    def close(self) -> None:
         """It stays as it is."""
         self._bar.close()
 
@@ -149,10 +168,10 @@ class _Line:
 
     WIDTH = 30
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def draw(self, n_done, n_steps, seconds):
+    def draw(self, n_done: int, n_steps: int, seconds: float) -> None:
         """So many steps are done."""
         share = n_done / n_steps if n_steps else 1
         bar = ("#" * int(share * self.WIDTH)).ljust(self.WIDTH, ".")
@@ -161,7 +180,7 @@ class _Line:
         self._file.write(text)
         self._file.flush()
 
-    def close(self):
+    def close(self) -> None:
         """It stays as it is."""
         self._file.write("\n")
         self._file.flush()

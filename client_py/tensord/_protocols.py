@@ -11,7 +11,10 @@ a borrower gets the same memory and must not write it: the processor refuses, an
 Arrays get these methods here, as those of the module `_assignment`.
 """
 
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -22,10 +25,16 @@ from ._errors import error
 from ._operators import Operators
 from ._unsealed import Unsealed
 
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, NoReturn
+
+    from ._types import T
+
 _API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
 
-def _array_namespace(self, /, *, api_version=None):
+def _array_namespace(self: Operators, /, *, api_version: str | None = None) -> ModuleType:
     """The namespace of the array API standard that it belongs to: the package itself.
 
     Parameters
@@ -44,10 +53,10 @@ def _array_namespace(self, /, *, api_version=None):
             f"__array_namespace__: version {api_version!r} of the standard is not among "
             f"{', '.join(_API_VERSIONS)}",
         )
-    return sys.modules[__package__]
+    return sys.modules["tensord"]
 
 
-def _to_device(self, device, /, *, stream=None):
+def _to_device(self: T, device: str, /, *, stream: None = None) -> T:
     """Itself: there is one device, "cpu".
 
     Parameters
@@ -67,12 +76,20 @@ def _to_device(self, device, /, *, stream=None):
     return self
 
 
-def _dlpack_device(self, /):
+def _dlpack_device(self: Array, /) -> tuple[int, int]:
     """(kind, number) of the device in the words of DLPack: ordinary memory."""
     return DEVICE
 
 
-def _dlpack(self, /, *, stream=None, max_version=None, dl_device=None, copy=None):
+def _dlpack(
+    self: Array,
+    /,
+    *,
+    stream: None = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> object:
     """A DLPack capsule over its memory, without a copy.
 
     Parameters
@@ -118,27 +135,29 @@ def _dlpack(self, /, *, stream=None, max_version=None, dl_device=None, copy=None
     return _native.lend(array, KIND_NUMBERS[array.dtype.kind], is_versioned, flags)
 
 
-def _array_interface(self):
+def _array_interface(self: Array) -> dict[str, Any]:
     """What numpy's array interface tells, of memory that stays as long as the borrower holds it."""
     tensor, component = self._in_memory()
     told = tensor._array_interface()
     if component is not None:
         told["typestr"] = self.dtype.str
-        told["offset"] += self.dtype.itemsize * (component == "imag")
+        if component == "imag":
+            told["offset"] += self.dtype.itemsize
     return told
 
 
-def _no_interface(self):
+def _no_interface(self: Unsealed) -> NoReturn:
     raise AttributeError("what is being filled is had by .array or numpy.asarray")
 
 
-Operators.__array_namespace__ = _array_namespace
-Operators.to_device = _to_device
-Array.__dlpack_device__ = _dlpack_device
-Array.__dlpack__ = _dlpack
-Array.__array_interface__ = property(_array_interface)
+setattr(Operators, "__array_namespace__", _array_namespace)
+setattr(Operators, "to_device", _to_device)
+setattr(Array, "__dlpack_device__", _dlpack_device)
+setattr(Array, "__dlpack__", _dlpack)
+setattr(Array, "__array_interface__", property(_array_interface))
 # numpy would hold the mapping alone then, and seal() could not see that it does.
-Unsealed.__array_interface__ = Unsealed.__array_struct__ = property(_no_interface)
+setattr(Unsealed, "__array_interface__", property(_no_interface))
+setattr(Unsealed, "__array_struct__", property(_no_interface))
 
 for _method in (_array_namespace, _to_device, _dlpack_device, _dlpack, _array_interface):
     _method.__name__ = f"__{_method.__name__.lstrip('_')}__"

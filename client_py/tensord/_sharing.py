@@ -4,6 +4,10 @@
 Arrays get them here.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ._array import Array, opened
 from ._errors import error
 from ._naming import how_named
@@ -11,8 +15,11 @@ from ._tensor import Tensor
 from ._timeouts import milliseconds
 from ._users import depart
 
+if TYPE_CHECKING:
+    from ._users import _Departed
 
-def share(self, shared=True):
+
+def share(self: Array, shared: bool = True) -> Array:
     """Let every user who may connect read this tensor under its name; they cannot write it.
 
     Nothing is copied where nobody can write its memory any more; this process gives that up.
@@ -44,7 +51,13 @@ def share(self, shared=True):
     return self
 
 
-def snapshot(self, name=None, replace=False, timeout=None, evictable=False):
+def snapshot(
+    self: Array,
+    name: str | None = None,
+    replace: bool = False,
+    timeout: float | None = None,
+    evictable: bool = False,
+) -> Array:
     """A sealed copy of what a tensor, mutable or not, holds now.
 
     Parameters
@@ -82,18 +95,18 @@ def snapshot(self, name=None, replace=False, timeout=None, evictable=False):
     return opened(Tensor(self.client, handle), name is not None)
 
 
-def lend(self):
+def lend(self: Array) -> None:
     """Have it live for a minute more, even if nobody refers to it: time for another process of
     this user to `open_id` it. Pickling an unnamed tensor does it. Begins anew with each call.
     """
     self._tensor()._handle.lend()
 
 
-def _reduce(self):
+def _reduce(self: Array) -> _Departed:
     return depart(self._tensor())
 
 
 for _method in (share, snapshot, lend):
     setattr(Array, _method.__name__, _method)
     _method.__qualname__ = f"Array.{_method.__name__}"
-Array.__reduce__ = _reduce
+setattr(Array, "__reduce__", _reduce)

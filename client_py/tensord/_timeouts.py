@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Timeouts, as arguments give them: in seconds."""
 
+from __future__ import annotations
+
 import math
 
 from ._errors import error
 
 
-def milliseconds(timeout, none):
+def milliseconds(timeout: float | None, none: int) -> int:
     """Of a timeout in seconds; none: what None means."""
     if timeout is None:
         return none

@@ -9,43 +9,51 @@ What is called very often has the handler in its own body (`cut`), where it cost
 nothing is raised; other functions are put into one that has it (`public`).
 """
 
+from __future__ import annotations
+
 import os
 import types
+from typing import TYPE_CHECKING
 
 from ._errors import TensordError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._types import Function
 
 _MARKS = {"__wrapped__", "cuts_traceback"}
 _is_full = os.environ.get("TENSORD_TRACEBACK") == "full"
 
 
-def cut(problem):
+def cut(problem: TensordError) -> TensordError:
     """An exception to be raised anew, by a handler: with the user's frames alone."""
     if _is_full:
         return problem
-    last, place = None, problem.__traceback__
-    first = place
+    place = first = problem.__traceback__
+    last: types.TracebackType | None = None
     while place is not None:
         name = place.tb_frame.f_globals.get("__name__", "")
         if name != "tensord" and not name.startswith("tensord."):
             last = place
         place = place.tb_next
-    if last is None:
+    if first is None or last is None:
         return problem.with_traceback(None)
     last.tb_next = None
     return problem.with_traceback(first.tb_next)  # the handler's own comes anew
 
 
-def cuts(function):
+def cuts(function: Function) -> Function:
     """Mark a function that has the handler itself."""
-    function.cuts_traceback = True
+    function.cuts_traceback = True  # type: ignore[attr-defined]  # functions take any
     return function
 
 
-def public(function, name):
+def public(function: types.FunctionType, name: str) -> types.FunctionType:
     """The same function, which raises what `cut` leaves; in its place, by its name."""
     mistake, trimmed = TensordError, cut  # its globals are the function's
 
-    def caller(*args, **keywords):
+    def caller(*args: Any, **keywords: Any) -> Any:
         try:
             return function(*args, **keywords)
         except mistake as problem:
@@ -64,11 +72,11 @@ def public(function, name):
     for name in "__module__", "__name__", "__qualname__", "__doc__":
         setattr(made, name, getattr(function, name))
     made.__dict__.update(function.__dict__)
-    made.__wrapped__ = function
+    made.__dict__["__wrapped__"] = function
     return made
 
 
-def make_public(owner):
+def make_public(owner: types.ModuleType | type) -> None:
     """Have the functions of a module or class that users call be such."""
     for name, function in list(vars(owner).items()):
         if name[0] == "_" and name[-2:] != "__" or name in ("__init__", "__del__"):

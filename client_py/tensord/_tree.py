@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Nested tuples, lists and dicts, taken apart and put together."""
 
+from __future__ import annotations
 
-def flatten(tree):
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator
+    from typing import Any, TypeAlias
+
+    #: Kind of a nest, the keys of a dict, the parts; None: a leaf.
+    Structure: TypeAlias = "tuple[type[Any], Keys, tuple[Structure, ...]] | None"
+    Keys: TypeAlias = tuple[Hashable, ...] | None
+
+
+def flatten(tree: object) -> tuple[list[Any], Structure]:
     """What a nest holds, and how it is made.
 
     Parameters
@@ -17,11 +29,11 @@ def flatten(tree):
     structure : hashable
         For `unflatten`; equal for nests that are made alike.
     """
-    leaves = []
+    leaves: list[Any] = []
     return leaves, _structure(tree, leaves)
 
 
-def _structure(tree, leaves):
+def _structure(tree: object, leaves: list[Any]) -> Structure:
     if tree is None:
         return type(None), None, ()
     if type(tree) is dict:
@@ -32,12 +44,12 @@ def _structure(tree, leaves):
     return None
 
 
-def unflatten(structure, leaves):
+def unflatten(structure: Structure, leaves: Iterable[object]) -> Any:
     """The nest of that structure with these leaves, an iterable."""
     return _build(structure, iter(leaves))
 
 
-def _build(structure, leaves):
+def _build(structure: Structure, leaves: Iterator[object]) -> Any:
     if structure is None:
         return next(leaves)
     kind, keys, parts = structure
@@ -45,5 +57,5 @@ def _build(structure, leaves):
         return None
     items = [_build(part, leaves) for part in parts]
     if kind is dict:
-        return dict(zip(keys, items))
+        return dict(zip(keys or (), items))
     return kind(*items) if hasattr(kind, "_fields") else kind(items)

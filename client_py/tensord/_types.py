@@ -6,7 +6,8 @@ For type checkers alone: no module imports it when the package runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, Union, overload
 
@@ -14,10 +15,12 @@ import numpy
 import numpy.typing
 
 from ._array import Array
-from ._graph import Value
+from ._graph import Block, Value
 from ._operands import Constant, Parameter, Scalar
+from ._operators import Operators
+from ._questions import Record
 from ._tensor import Tensor
-from ._views import Broadcast, Diagonal, Part, Permuted, Reshaped
+from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped
 
 # ---- what users pass ----
 
@@ -30,6 +33,7 @@ DTypeLike: TypeAlias = Union[str, type, DType]
 ArrayLike: TypeAlias = Union[Array, Value, numpy.typing.ArrayLike]
 Concrete: TypeAlias = Union[Array, numpy.typing.ArrayLike]
 
+Number: TypeAlias = Union[bool, int, float, complex]
 Shape: TypeAlias = tuple[int, ...]
 ShapeLike: TypeAlias = Union[SupportsIndex, Sequence[SupportsIndex]]
 Axes: TypeAlias = Union[SupportsIndex, Sequence[SupportsIndex]]
@@ -44,8 +48,13 @@ _Item: TypeAlias = Union[
 #: What stands between ``[]``.
 Key: TypeAlias = Union[_Item, tuple[_Item, ...]]
 
+PathLike: TypeAlias = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 #: Whose a name is: a uid, or the name of a user.
 Owner: TypeAlias = Union[int, str, None]
+#: Names of results: of one; or one each, None for those that get none.
+Names: TypeAlias = Union[str, Sequence[Union[str, None]], None]
+#: Mutable tensors that results go into, None for those that go into none.
+Into: TypeAlias = Union[Array, Sequence[Union[Array, None]]]
 #: Told how many steps of a run ended, and how many there are.
 Progress: TypeAlias = Callable[[int, int], object]
 
@@ -57,13 +66,15 @@ Term: TypeAlias = Union[Value, Leaf]
 Operand: TypeAlias = Union[Array, Term]
 
 #: What leads from a base to a view.
-Step: TypeAlias = Union[Part, Permuted, Reshaped, Broadcast, Diagonal]
+Step: TypeAlias = Union[Part, Permuted, Reshaped, Broadcast, Diagonal, Component]
 
 #: Attributes of an operation, whose kinds differ by their names (``ops.def``).
 Attrs: TypeAlias = dict[str, Any]
 #: Number of a dtype, and a shape.
 Type: TypeAlias = tuple[int, Shape]
 Types: TypeAlias = Sequence[Type]
+#: The blocks that are being written, each with what it watches.
+Blocks: TypeAlias = list[tuple[Block, list[Term]]]
 #: What tells an operand apart from others.
 OperandKey: TypeAlias = Union[int, tuple[int, int], tuple[int, Union[int, str]]]
 #: Their numbers in a builder.
@@ -75,13 +86,54 @@ OutputRow: TypeAlias = Union[
 
 # ---- what the daemon tells ----
 
-#: A MessagePack map.
-Record: TypeAlias = dict[str, Any]
-Params: TypeAlias = Mapping[str, object]
+#: MessagePack's maps; and what is named.
+Map: TypeAlias = dict[str, Any]
+Maps: TypeAlias = list[Map]
+Records: TypeAlias = list[Record]
 
 # ---- functions ----
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+#: Array, or Value.
+T = TypeVar("T", bound=Operators)
+
+
+class SupportsDLPack(Protocol):
+    """An array of another library's."""
+
+    def __dlpack__(self) -> object:
+        ...
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        ...
+
+
+class OfArray(Protocol):
+    """An operator of an array, bound to it."""
+
+    @overload
+    def __call__(self, other: Value, /) -> Value:
+        ...
+
+    @overload
+    def __call__(self, other: Concrete, /) -> Array:
+        ...
+
+
+class Operator(Protocol):
+    """An operator of arrays and values, whichever its class has."""
+
+    @overload
+    def __get__(self, owner: Value, type: object = None, /) -> Callable[[ArrayLike], Value]:
+        ...
+
+    @overload
+    def __get__(self, owner: Array, type: object = None, /) -> OfArray:
+        ...
+
+    @overload
+    def __get__(self, owner: T, type: object = None, /) -> Callable[[object], T]:
+        ...
 
 
 class Unary(Protocol):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from ._client import Client
-    from ._types import ArrayLike, DTypeLike, NDArray, Shape
+    from ._types import ArrayLike, Concrete, DTypeLike, NDArray, Shape
 
     _Result: TypeAlias = Array | tuple[Array, ...]
     Options: TypeAlias = dict[str, Any]
@@ -107,7 +107,7 @@ def floating(x: ArrayLike) -> Array:
     return x if x.dtype.kind in "fc" else x.astype("float64")
 
 
-def _float_power(x: ArrayLike, y: ArrayLike) -> Array:
+def _float_power(x: ArrayLike, y: Concrete) -> Array:
     x = floating(x)
     return td.pow(x if x.dtype.kind == "c" else x.astype("float64"), y)
 
@@ -130,10 +130,14 @@ def _degrees(x: ArrayLike) -> Array:
     return td.multiply(floating(x), 180 / math.pi)
 
 
+def _divmod(x: Concrete, y: Concrete) -> tuple[Array, Array]:
+    return td.floor_divide(x, y), td.remainder(x, y)
+
+
 COMPOSED: dict[str, Callable[..., _Result]] = {
     "deg2rad": _radians,
     "degrees": _degrees,
-    "divmod": lambda x, y: (td.floor_divide(x, y), td.remainder(x, y)),
+    "divmod": _divmod,
     "exp2": lambda x: td.pow(2.0, floating(x)),
     "float_power": _float_power,
     "fmax": _fmax,

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Tensors that are still being filled, in place."""
 
+from __future__ import annotations
+
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -11,6 +14,13 @@ from ._array import Array
 from ._errors import error
 from ._tensor import Tensor
 
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, NoReturn, Self
+
+    from ._client import Client
+    from ._types import DTypeLike, NDArray
+
 
 class _Dropped:
     """Stands for the native tensor of one that was given up."""
@@ -18,7 +28,7 @@ class _Dropped:
     name = id = owner = None
     is_sealed = is_mutable = is_shared = is_evictable = False
 
-    def __getattr__(self, attribute):
+    def __getattr__(self, attribute: str) -> NoReturn:
         raise error("not_sealed", "the tensor was dropped before it was sealed")
 
 
@@ -38,51 +48,63 @@ class Unsealed(Array):
     """
 
     __slots__ = ("_mapping", "_whole", "_array")
+    _mapping: _native.Mapping | None
+    _whole: NDArray | None  # None: it was sealed or dropped
+    _array: Any  # NDArray; None: it was dropped
 
-    def __init__(self, client, handle):
+    def __init__(self, client: Client, handle: _native.Tensor) -> None:
         super().__init__(client, Tensor(client, handle))
         self._is_fixed = True
-        self._mapping = handle.map(_native.MAP_WRITE, True)
+        mapping = self._mapping = handle.map(_native.MAP_WRITE, True)
         # numpy makes a view's base the last ndarray above it that is itself based on something
         # else: _root, for the array handed out and for every view of it. So references to _whole
         # count them.
-        self._whole = numpy.ndarray(self.shape, self.dtype, self._mapping, 0, self.strides)
+        self._whole = numpy.ndarray(
+            self.shape,
+            self.dtype,
+            mapping,  # type: ignore[arg-type]  # as in Tensor._map
+            0,
+            self.strides,
+        )
         self._array = self._whole[...]
 
-    def _operand(self):
+    def _operand(self) -> Tensor:
         if not self.is_sealed:
             raise error(
                 "not_sealed", f"shape {self.shape} is still being written; seal it first"
             )
-        return self._value
+        return self._tensor()
 
-    def _tensor(self):
-        return self._value
+    def _tensor(self) -> Tensor:
+        tensor = self._value
+        assert type(tensor) is Tensor
+        return tensor
 
     @property
-    def _resident(self):
-        return self._value
+    def _resident(self) -> Tensor:
+        return self._tensor()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         if not self.is_sealed:
             return f"<tensord.Unsealed shape={self.shape}, dtype={self.dtype}>"
         return super().__repr__()
 
     @property
-    def array(self):
+    def array(self) -> NDArray:
         """The memory, as a numpy.ndarray: writable until sealed; None after a failed block."""
-        return self._array
+        array: NDArray = self._array
+        return array
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray:
         if self._whole is None:
             return super().__array__(dtype, copy)
         if dtype is not None and numpy.dtype(dtype) != self._array.dtype:
             if copy is False:
                 raise ValueError(f"{self._array.dtype} to {numpy.dtype(dtype)} needs a copy")
-            return self._array.astype(dtype)
-        return self._array.copy() if copy else self._array
+            return self.array.astype(dtype)
+        return self.array.copy() if copy else self.array
 
-    def seal(self):
+    def seal(self) -> None:
         """Make it immutable; its name, if it has one, appears now. Does nothing if it is sealed.
 
         Raises
@@ -104,31 +126,37 @@ class Unsealed(Array):
             )
         self._array.flags.writeable = False
         try:
-            self._value._handle.seal()
+            self._tensor()._handle.seal()
         except BaseException:
             if not self.is_sealed:
                 self._array.flags.writeable = True
             raise
         self._whole.flags.writeable = False
-        self._mapping.freeze()
+        if self._mapping is not None:
+            self._mapping.freeze()
         self._whole = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, exception, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.seal()
         else:
             self._drop()
 
-    def _drop(self):
+    def _drop(self) -> None:
         """Give it up: it ends when no array shows its memory any more."""
         self._whole = self._mapping = self._array = None
-        self._value._handle = _Dropped()
+        self._tensor()._handle = _Dropped()  # type: ignore[assignment]  # what says so
 
-    def __del__(self):
-        if getattr(self, "_whole", None) is not None and not self._client.is_closed:
+    def __del__(self) -> None:
+        if getattr(self, "_whole", None) is not None and not self.client.is_closed:
             warnings.warn(
                 f"tensor of shape {self.shape} was dropped before it was sealed",
                 ResourceWarning,

@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: MIT
 """Other users: whose a name is, and tensors on their way to other processes."""
 
+from __future__ import annotations
+
 import os
 import pwd
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
-from ._errors import classes, error
+from ._errors import NotFound, error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from ._array import Array
+    from ._client import Client
+    from ._tensor import Tensor
+    from ._types import Owner, Shape
+
+    # Of a view: shape, strides, offset.
+    _Strided: TypeAlias = tuple[Shape, Shape, int]
+    _Arguments: TypeAlias = tuple[str | None, bytes, str | None, _Strided | None]
+    _Departed: TypeAlias = tuple[Callable[..., Array], _Arguments]
 
 
-def uid_of(owner):
+def uid_of(owner: Owner) -> int:
     """A uid from one, from the name of a user, or from None: -1, oneself."""
     if owner is None:
         return -1
@@ -26,12 +43,12 @@ def uid_of(owner):
 
 # The client of this process that was made last, by address; and those that were made for tensors
 # that came to where there was none.
-_clients = weakref.WeakValueDictionary()
-_kept = []
+_clients: weakref.WeakValueDictionary[str | None, Client] = weakref.WeakValueDictionary()
+_kept: list[Client] = []
 _lock = threading.RLock()
 
 
-def _forget_all():
+def _forget_all() -> None:
     global _lock
     _lock = threading.RLock()
     _clients.clear()
@@ -41,13 +58,13 @@ def _forget_all():
 os.register_at_fork(after_in_child=_forget_all)
 
 
-def remember(client):
+def remember(client: Client) -> None:
     """Tensors that come here from its daemon are this client's."""
     with _lock:
         _clients[client.address] = client
 
 
-def client_at(address):
+def client_at(address: str | None) -> Client:
     """A client of the daemon there: one that this process has, or another that it keeps."""
     from ._client import connect
 
@@ -60,11 +77,13 @@ def client_at(address):
         return client
 
 
-def arrive(address, id, name, view):
+def arrive(
+    address: str | None, id: bytes, name: str | None, view: _Strided | None
+) -> Array:
     """What was pickled, in the process that it came to."""
     try:
         tensor = client_at(address).open_id(id)
-    except classes["NotFound"] as gone:
+    except NotFound as gone:
         what = "the unnamed tensor" if name is None else f"the tensor named {name!r}"
         raise error(
             "gone",
@@ -72,12 +91,12 @@ def arrive(address, id, name, view):
             "than who refers to it, and is of one user",
         ) from gone
     if view is not None:
-        tensor._value = tensor._value._view(*view)
-        tensor._shape = tensor._value.shape
+        part = tensor._value = tensor._tensor()._view(*view)
+        tensor._shape = part.shape
     return tensor
 
 
-def depart(tensor):
+def depart(tensor: Tensor) -> _Departed:
     """Of a tensor, what `arrive` takes. One without a name is lent meanwhile."""
     if not (tensor.is_sealed or tensor.is_mutable):
         raise error("not_sealed", "a tensor that is being written is not pickled; seal it first")

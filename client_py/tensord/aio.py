@@ -19,6 +19,8 @@ stops computing for it, within about a tenth of a second, and the task goes on a
 was to be given it may have been, just before.
 """
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import contextlib
@@ -28,14 +30,35 @@ import inspect
 import os
 import queue
 import threading
+from typing import TYPE_CHECKING, overload
 
 import numpy
 
 from . import _native
-from ._array import Array, evaluate
+from ._array import Array
 from ._client import Client as _Client, connect as _connect
-from ._default import FUNCTIONS
+from ._default import FUNCTIONS, default_client
+from ._evaluate import evaluate
 from ._following import pauses, too_late, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+    from ._lease import Lease
+    from ._types import Function, NDArray
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+    def _of_client(
+        method: Callable[Concatenate[_Client, P], R]
+    ) -> Callable[Concatenate[Client, P], Coroutine[Any, Any, R]]:
+        ...
+
+    def _of_default_client(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+        ...
 
 __all__ = ["Client", "asarray", "call", "connect", "eval", "follow", "read", "write"]
 
@@ -45,17 +68,17 @@ class _Threads:
     from ending.
     """
 
-    def __init__(self):
-        self._work = queue.SimpleQueue()
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
 
-    def submit(self, work):
+    def submit(self, work: Callable[[], object]) -> None:
         """Have a function called, which raises nothing."""
         self._work.put(work)
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._serve, name="tensord.aio", daemon=True).start()
 
-    def _serve(self):
+    def _serve(self) -> None:
         while True:
             self._work.get()()
             self._idle.release()
@@ -64,7 +87,7 @@ class _Threads:
 _threads = _Threads()
 
 
-def _renew_threads():
+def _renew_threads() -> None:
     global _threads
     _threads = _Threads()
 
@@ -72,7 +95,9 @@ def _renew_threads():
 os.register_at_fork(after_in_child=_renew_threads)
 
 
-def _work(future, context, function):
+def _work(
+    future: concurrent.futures.Future[R], context: contextvars.Context, function: Callable[[], R]
+) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:
@@ -85,13 +110,13 @@ def _work(future, context, function):
         future.set_result(result)
 
 
-async def _start(function, undo=None):
+async def _start(function: Callable[[], R], undo: Callable[[R], object] | None = None) -> R:
     """What a function returns, called by a thread.
 
     undo is called with it, later and by whatever thread, where nobody gets it any more.
     """
     stop = _native.Stop()
-    future = concurrent.futures.Future()
+    future: concurrent.futures.Future[R] = concurrent.futures.Future()
     context = contextvars.copy_context()
     work = functools.partial(stop.call, function, (), {})
     _threads.submit(functools.partial(_work, future, context, work))
@@ -104,12 +129,12 @@ async def _start(function, undo=None):
         raise
 
 
-def _undo(undo, future):
+def _undo(undo: Callable[[R], object], future: concurrent.futures.Future[R]) -> None:
     if not future.cancelled() and future.exception() is None:
         undo(future.result())
 
 
-async def call(function, /, *args, **keywords):
+async def call(function: Callable[P, R], /, *args: P.args, **keywords: P.kwargs) -> R:
     """Call a function that uses tensord, or waits for something else, in a thread.
 
     Parameters
@@ -133,12 +158,27 @@ async def call(function, /, *args, **keywords):
     return await _start(functools.partial(function, *args, **keywords))
 
 
-async def eval(*arrays):
+@overload
+async def eval(array: Array, /) -> Array:
+    ...
+
+
+@overload
+async def eval(first: Array, second: Array, /, *others: Array) -> tuple[Array, ...]:
+    ...
+
+
+@overload
+async def eval() -> tuple[()]:
+    ...
+
+
+async def eval(*arrays: Array) -> Array | tuple[Array, ...]:
     """Have arrays be computed: `tensord.eval`."""
     return await call(evaluate, *arrays)
 
 
-async def asarray(x):
+async def asarray(x: Array) -> NDArray:
     """Compute an array, and show its memory.
 
     Parameters
@@ -153,7 +193,7 @@ async def asarray(x):
     return await call(numpy.asarray, x)
 
 
-async def follow(x, timeout=None):
+async def follow(x: Array, timeout: float | None = None) -> AsyncIterator[int]:
     """Follow a mutable tensor that others write: ``async for version in follow(x)``.
 
     Parameters
@@ -176,7 +216,7 @@ async def follow(x, timeout=None):
             return
 
 
-async def _newer(x, than, timeout):
+async def _newer(x: Array, than: int, timeout: float | None) -> int:
     for pause in pauses(timeout):
         version = await call(version_of, x)
         if version > than:
@@ -188,7 +228,9 @@ async def _newer(x, than, timeout):
     raise too_late(x, than, timeout)
 
 
-def read(x, timeout=None, torn=False):
+def read(
+    x: Array, timeout: float | None = None, torn: bool = False
+) -> AbstractAsyncContextManager[NDArray]:
     """As `Array.read`: ``async with read(x) as a``.
 
     Parameters
@@ -204,7 +246,7 @@ def read(x, timeout=None, torn=False):
     return _leased(lambda: x.read(timeout, torn))
 
 
-def write(x, timeout=None):
+def write(x: Array, timeout: float | None = None) -> AbstractAsyncContextManager[NDArray]:
     """As `Array.write`: ``async with write(x) as a``.
 
     Parameters
@@ -221,12 +263,15 @@ def write(x, timeout=None):
 
 
 @contextlib.asynccontextmanager
-async def _leased(make):
-    def enter():
+async def _leased(make: Callable[[], Lease]) -> AsyncIterator[NDArray]:
+    def enter() -> tuple[Lease, NDArray]:
         lease = make()
         return lease, lease.__enter__()
 
-    lease, array = await _start(enter, lambda entered: _leave(entered[0]))
+    def undo(entered: tuple[Lease, NDArray]) -> None:
+        _leave(entered[0])
+
+    lease, array = await _start(enter, undo)
     try:
         yield array
     finally:
@@ -234,11 +279,19 @@ async def _leased(make):
         await asyncio.shield(_start(functools.partial(_leave, lease)))
 
 
-def _leave(lease):
+def _leave(lease: Lease) -> None:
     lease.__exit__(None, None, None)
 
 
-async def connect(*args, **keywords):
+def _with_parameters(
+    of: Callable[P, object]
+) -> Callable[[Callable[..., Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """Decorator: type checkers are told that the parameters are those of another function."""
+    return lambda function: function
+
+
+@_with_parameters(_Client)
+async def connect(*args: Any, **keywords: Any) -> Client:
     """Connect to a daemon; see `tensord.connect`, whose parameters these are.
 
     Returns
@@ -269,57 +322,103 @@ class Client:
     3.0
     """
 
-    def __init__(self, client):
+    if TYPE_CHECKING:
+        cancel = _of_client(_Client.cancel)
+        create = _of_client(_Client.create)
+        define = _of_client(_Client.define)
+        delete = _of_client(_Client.delete)
+        get = _of_client(_Client.get)
+        holders = _of_client(_Client.holders)
+        list = _of_client(_Client.list)
+        load = _of_client(_Client.load)
+        memory = _of_client(_Client.memory)
+        open = _of_client(_Client.open)
+        open_id = _of_client(_Client.open_id)
+        ops = _of_client(_Client.ops)
+        ping = _of_client(_Client.ping)
+        publish = _of_client(_Client.publish)
+        put = _of_client(_Client.put)
+        run = _of_client(_Client.run)
+        share = _of_client(_Client.share)
+        stat = _of_client(_Client.stat)
+        wait = _of_client(_Client.wait)
+
+    def __init__(self, client: _Client) -> None:
         self.sync = client
 
     @property
-    def address(self):
+    def address(self) -> str | None:
         """Path of the daemon's socket; None once closed."""
         return self.sync.address
 
     @property
-    def is_closed(self):
+    def is_closed(self) -> bool:
         """Was `close` called?"""
         return self.sync.is_closed
 
-    async def close(self):
+    async def close(self) -> None:
         """End the connection; calls under way end first."""
         await call(self.sync.close)
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind, exception, traceback):
+    async def __aexit__(self, kind: object, exception: object, traceback: object) -> None:
         self.sync.close()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<tensord.aio.Client of {self.sync!r}>"
 
 
-def _described(function, name, of, signature):
+def _described(
+    function: Function, name: str, of: str, signature: inspect.Signature
+) -> Function:
     function.__name__ = name
     function.__qualname__ = f"Client.{name}" if "self" in signature.parameters else name
     function.__doc__ = f"`{of}`, to be awaited."
-    function.__signature__ = signature
+    vars(function)["__signature__"] = signature
     return function
 
 
-def _method(name):
+def _method(name: str) -> Callable[..., Any]:
     of = getattr(_Client, name)
 
-    async def method(self, *args, **keywords):
+    async def method(self: Client, *args: Any, **keywords: Any) -> Any:
         return await call(of, self.sync, *args, **keywords)
 
     return _described(method, name, f"tensord.Client.{name}", inspect.signature(of))
 
 
-def _function(name):
+def _function(name: str) -> Callable[..., Any]:
     of = FUNCTIONS[name]
 
-    async def function(*args, **keywords):
+    async def function(*args: Any, **keywords: Any) -> Any:
         return await call(of, *args, **keywords)
 
     return _described(function, name, f"tensord.{name}", inspect.signature(of))
+
+
+if TYPE_CHECKING:
+    _client = default_client()
+    cancel = _of_default_client(_client.cancel)
+    create = _of_default_client(_client.create)
+    define = _of_default_client(_client.define)
+    delete = _of_default_client(_client.delete)
+    get = _of_default_client(_client.get)
+    holders = _of_default_client(_client.holders)
+    list = _of_default_client(_client.list)
+    load = _of_default_client(_client.load)
+    memory = _of_default_client(_client.memory)
+    open = _of_default_client(_client.open)
+    open_id = _of_default_client(_client.open_id)
+    ops = _of_default_client(_client.ops)
+    ping = _of_default_client(_client.ping)
+    publish = _of_default_client(_client.publish)
+    put = _of_default_client(_client.put)
+    run = _of_default_client(_client.run)
+    share = _of_default_client(_client.share)
+    stat = _of_default_client(_client.stat)
+    wait = _of_default_client(_client.wait)
 
 
 for _name in FUNCTIONS:

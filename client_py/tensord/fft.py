@@ -365,8 +365,7 @@ def _transform(
                 result.array[...] = getattr(numpy.fft, name)(array, *arguments)
             except MemoryError:
                 raise error("client_memory", f"{name}: no memory here for {shape}") from None
-    assert result._value is not None  # it is sealed
-    return Array(client, result._value)
+    return Array(client, result._tensor())
 
 
 # ---- frequencies ----

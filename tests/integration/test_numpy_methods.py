@@ -40,6 +40,15 @@ def test_same_as_numpy(client, line):
     assert len(parts) == (len(wanted) if isinstance(wanted, tuple) else 1)
 
 
+def test_parts_of_complex_numbers_as_memory(client):
+    c = client.put(C)
+    assert numpy.array_equal(c.imag.__array__(), C.imag)
+    single = c.real.__array__("float32")
+    assert single.dtype == "float32" and numpy.array_equal(single, C.real.astype("float32"))
+    with pytest.raises(ValueError, match="needs a copy"):
+        c.real.__array__("float32", copy=False)
+
+
 def test_views_and_copies(client):
     x = client.put(A)
     views, copies = [x.ravel(), x[:1].squeeze(), x.swapaxes(0, 1)], [x.copy(), x.flatten()]

@@ -1,14 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Type hints: the extension's stub speaks of what the extension has, and of no more."""
+"""Type hints: what stands in stubs, or under TYPE_CHECKING, is what there is.
+
+Whether hints agree with one another and with the code, mypy says (tests/tidy/run).
+"""
 
 import ast
 import types
 from pathlib import Path
 
 import tensord
-from tensord import _native
+from tensord import _data_types, _default, _native
 
-STUB = Path(tensord.__file__).with_name("_native.pyi")
+HERE = Path(tensord.__file__).parent
+
+
+def parsed(name):
+    return ast.parse((HERE / name).read_text()).body
+
+
+def targets_of(body):
+    """What is assigned, or declared."""
+    for node in body:
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            yield from (x.id for x in ast.walk(target) if isinstance(x, ast.Name))
+
+
+def checked(body):
+    """The part of a body that type checkers alone see, the last such."""
+    found = [node for node in body if isinstance(node, ast.If)]
+    return next(x.body for x in reversed(found) if ast.unparse(x.test) == "TYPE_CHECKING")
 
 
 def names_of_stub(body):
@@ -31,7 +51,7 @@ def names_of_class(owner):
 
 
 def test_stub_and_extension_agree():
-    stub = names_of_stub(ast.parse(STUB.read_text()).body)
+    stub = names_of_stub(parsed("_native.pyi"))
     own = {name: value for name, value in vars(_native).items() if not name.startswith("__")}
     assert stub.keys() == own.keys()
     for name, members in stub.items():
@@ -40,5 +60,35 @@ def test_stub_and_extension_agree():
             assert set(members) == names_of_class(own[name]), name
 
 
+def test_array_has_what_modules_give_it():
+    (given,) = (node for node in parsed("_given.pyi") if isinstance(node, ast.ClassDef))
+    methods = {node.name for node in given.body if isinstance(node, ast.FunctionDef)}
+    rest = [node for node in given.body if isinstance(node, (ast.Assign, ast.AnnAssign))]
+    names = methods | set(targets_of(rest))
+    assert len(names) > 40 and [name for name in names if not hasattr(tensord.Array, name)] == []
+    own = {name for base in tensord.Array.__mro__[1:] for name in vars(base)}
+    own |= names_of_stub(parsed("_array.py"))["Array"].keys()
+    public = {name for name in vars(tensord.Array) if name[0] != "_"}
+    assert public - own - names == {"node"}
+
+
+def test_functions_of_the_default_client_are_declared():
+    functions, dtypes = _default.FUNCTIONS.keys(), _data_types.BY_NAME.keys()
+    assert set(targets_of(checked(parsed("__init__.py")))) - {"_client"} == functions | dtypes
+    body = parsed("aio.py")
+    assert set(targets_of(checked(body))) - {"_client"} == functions
+    (client,) = (node for node in body if isinstance(node, ast.ClassDef) and node.name == "Client")
+    assert set(targets_of(checked(client.body))) == functions
+
+
+def test_all_is_what_there_is():
+    modules = "aio fft linalg random".split()
+    public = {name for name in vars(tensord) if name[0] != "_"} - {"annotations", "TYPE_CHECKING"}
+    assert public == {*tensord.__all__, "open", "list"} - {
+        "__array_api_version__", "__array_namespace_info__"
+    }
+    assert set(modules) <= set(tensord.__all__)
+
+
 def test_hints_are_marked():
-    assert STUB.with_name("py.typed").exists()
+    assert (HERE / "py.typed").exists()
