@@ -13,10 +13,9 @@
                         ck_abort_msg(#condition " " __VA_ARGS__);                                  \
         } while (0)
 
-/* Under the address sanitizer a fault is the sanitizer's, and code takes its time: what is alike is
- * tried less often. */
-#if defined(__SANITIZE_ADDRESS__)
-#define KIT_SANITIZED 1
+/* Sanitized code takes its time: what is alike is tried less often. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KIT_SLOW 1
 #else
-#define KIT_SANITIZED 0
+#define KIT_SLOW 0
 #endif

@@ -19,11 +19,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loops.h"
 #include "store/state.h"
 
 #define KIT_PREFIX "tensord.kit"
 #define KIT_MIB (UINT64_C(1024) * 1024)
+
+/* Under the address sanitizer a fault is the sanitizer's. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KIT_SANITIZED 1
+#else
+#define KIT_SANITIZED 0
+#endif
 
 __attribute__((unused)) static char kit_directory[64];
 
