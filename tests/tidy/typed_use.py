@@ -29,7 +29,8 @@ def arrays(client: Client) -> None:
     assert_type(client.put([[1.0, 2.0], [3.0, 4.0]], "x", replace=True), Array)
     assert_type(tensord.asarray(numpy.arange(3), copy=True), Array)
     assert_type(tensord.get("x"), Anything)
-    assert_type(numpy.asarray(x), Anything)
+    copy: Anything = numpy.asarray(x)
+    copy += 1
     assert_type(x.shape, tuple[int, ...])
     assert_type(x.name, str | None)
     assert_type(x.version, int | None)
@@ -90,7 +91,7 @@ def functions(x: Array) -> None:
     assert_type(tensord.linalg.eigh(x).eigenvalues, Array)
     assert_type(tensord.fft.rfft(x, norm="ortho"), Array)
     assert_type(tensord.eval(x), Array)
-    first, second = tensord.eval(x + 1, x * 2)
+    _, second = tensord.eval(x + 1, x * 2)
     assert_type(second, Array)
     tensord.sin(x, x)  # type: ignore[call-overload]
     tensord.eval([x])  # type: ignore[call-overload]
