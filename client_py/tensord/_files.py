@@ -156,6 +156,9 @@ def savez(
         if name in given:
             raise error("bad_arguments", f"savez: two arrays are named {name!r}")
     members = {name: _ndarray(array) for name, array in (given | named).items()}
-    write = numpy.savez_compressed if compress else numpy.savez
+    how = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with contextlib.nullcontext(file) if hasattr(file, "write") else _complete(file, ".npz") as to:
-        write(to, **members)
+        with zipfile.ZipFile(to, "w", how) as archive:  # numpy.savez has keywords of its own
+            for name, array in members.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    numpy.save(member, array, allow_pickle=False)

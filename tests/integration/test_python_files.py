@@ -101,6 +101,14 @@ def test_savez_and_load(client, tmp_path, compress):
     assert set(is_smaller) == {compress}
 
 
+def test_savez_names_that_are_keywords_of_numpys(client, tmp_path):
+    names = ["allow_pickle", "args", "kwds", "to"]
+    tensord.savez(tmp_path / "x", **{name: client.put([i]) for i, name in enumerate(names)})
+    assert {name: x.tolist() for name, x in client.load(tmp_path / "x.npz").items()} == {
+        name: [i] for i, name in enumerate(names)
+    }
+
+
 def test_savez_one_name_twice(client, tmp_path):
     with pytest.raises(tensord.ArgumentError, match="arr_0"):
         tensord.savez(tmp_path / "x", [1], arr_0=[2])
