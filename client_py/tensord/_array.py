@@ -40,7 +40,7 @@ from ._graph import (
 )
 from ._index import c_strides, normal_axes
 from ._lease import Lease
-from ._operands import Constant, Scalar, as_operand, operand_for, weak_number, weak_numbers
+from ._operands import Constant, Scalar, as_operand, operand_for, traced_number, weak_numbers
 from ._operators import Operators
 from ._tensor import Tensor, as_asked
 from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped
@@ -87,9 +87,9 @@ def _compute_any(
     """The same for what `_native.compute` leaves to Python."""
     client = client_of(args, client)
     if any(isinstance(arg, TracedNumber) for arg in args):
-        met, is_number = _met(args, args[1:] if op == "where" else args)
+        met, is_number = _met(op, args, args[1:] if op == "where" else args)
         args = tuple(met)
-        if is_number:
+        if is_number and op != "astype":
             return TracedNumber(client, compute(op, args, attrs)._operand())
     operands = [arg._operand() if isinstance(arg, Array) else _frozen(arg, client) for arg in args]
     return compute_node(Node(op, tuple(operands), attrs, innermost(operands)), client)
@@ -147,7 +147,7 @@ def is_traced(array: Array) -> bool:
     return type(value) is Value and value.node is not None and value.node.block is not None
 
 
-def _met(args: tuple[Any, ...], promoted: tuple[Any, ...]) -> tuple[list[Any], bool]:
+def _met(op: str, args: tuple[Any, ...], promoted: tuple[Any, ...]) -> tuple[list[Any], bool]:
     """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?
 
     promoted: those operands that decide the dtype.
@@ -156,7 +156,7 @@ def _met(args: tuple[Any, ...], promoted: tuple[Any, ...]) -> tuple[list[Any], b
     arrays = []
     for arg in args:
         if isinstance(arg, TracedNumber):
-            number = weak_number(arg._number, strong[0]._number) if strong else arg._number
+            number = traced_number(op, arg._number, strong[0]._number) if strong else arg._number
             value = arg._operand()
             assert isinstance(value, Value)
             node = value.node

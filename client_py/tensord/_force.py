@@ -290,9 +290,13 @@ class Run:
 
     def _take(self) -> None:
         self.pid = os.getpid()
-        self._thread = threading.get_ident()
         self._lock = threading.Lock()  # held while the thread that forces is at it
         self._lock.acquire()
+        self._thread: int | None = threading.get_ident()  # who holds it
+
+    def _release(self) -> None:
+        self._thread = None
+        self._lock.release()
 
     @classmethod
     def of_one(cls, value: Value) -> Run:
@@ -360,7 +364,7 @@ class Run:
                     return
         finally:
             self._unmark()
-            self._lock.release()
+            self._release()
 
     def send(self) -> None:
         """Send it and come back. What fails shows where a value is needed."""
@@ -376,7 +380,7 @@ class Run:
                 if not isinstance(problem, TensordError):
                     raise
         finally:
-            self._lock.release()
+            self._release()
 
     def finish(self) -> None:
         """Wait until another thread, or the daemon, is done with it."""
@@ -388,6 +392,7 @@ class Run:
                     "is computing",
                 )
             self._lock.acquire()
+        self._thread = threading.get_ident()
         try:
             pending, self.pending = self.pending, None
             if pending is None:
@@ -401,7 +406,7 @@ class Run:
             finally:
                 self._unmark()
         finally:
-            self._lock.release()
+            self._release()
 
     def _outputs(self) -> list[Value]:
         return self.wanted + self.plan.extra
@@ -478,7 +483,7 @@ def _compute_one(client: Client, value: Value) -> bool:
                 value._settle(tensor)
     finally:
         run._unmark()
-        run._lock.release()
+        run._release()
     return tensor is not None
 
 

@@ -81,8 +81,9 @@ def jit(
     function : callable
         Its arguments, and what it returns: arrays, numbers, and nested tuples, lists and dicts of
         such. What else it uses, arrays of outside included, is as it was when it was traced; but
-        mutable ones are read by each call. Of a number of Python's, only
-        the type is known; one that does not fit the integers that it meets is refused, as without.
+        mutable ones are read by each call. Of a number of Python's, only the type is known; one
+        that does not fit the integers that it meets is refused, as without. What is computed from
+        numbers alone is one, too, but wraps.
     static_argnums : int or sequence of int
         Positions of arguments that are passed on as they are; hashable.
     static_argnames : str or sequence of str

@@ -70,7 +70,7 @@ def _conj(self: Array) -> Array:
 
 def _real(self: Array) -> Array:
     """The real part, a view; of a real array, the array itself."""
-    if self.dtype.kind == "c":
+    if self.dtype.kind == "c" and type(self) is Array:
         return self._component("real")
     result: Array = compute_function(self, numpy.real, (self,), {})
     return result
@@ -78,7 +78,7 @@ def _real(self: Array) -> Array:
 
 def _imag(self: Array) -> Array:
     """The imaginary part, a view; of a real array, zeros."""
-    if self.dtype.kind == "c":
+    if self.dtype.kind == "c" and type(self) is Array:
         return self._component("imag")
     result: Array = compute_function(self, numpy.imag, (self,), {})
     return result

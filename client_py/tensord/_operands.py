@@ -89,10 +89,12 @@ class Scalar(_native.Scalar):
         self._number = number
 
     @property
-    def key(self) -> tuple[int, int | str]:
-        """Equal for the same numbers, so that a program has each once; 0.0 is not -0.0."""
+    def key(self) -> tuple[str, int, int | str]:
+        """Equal for the same numbers, so that a program has each once; 0.0 is not -0.0. Values
+        have two integers.
+        """
         value = self.value
-        return self._number, value if isinstance(value, int) else repr(value)
+        return "number", self._number, value if isinstance(value, int) else repr(value)
 
     def _operand(self) -> Scalar:
         return self
@@ -233,6 +235,16 @@ def operand_for(op: str | None, x: Any, like: int | None) -> Operand:
     if op in _OF_FLOATS:
         return Scalar(float(x), FLOAT64)
     return _comparable(x, like) if op in _OF_VALUES else _scalar(x, like)
+
+
+def traced_number(op: str, own: int, like: int) -> int:
+    """The dtype that a traced number takes: as `operand_for` has it, whatever its value will be."""
+    if own == INT64 and KINDS[like] in "iu":
+        if op in _OF_FLOATS:
+            return FLOAT64
+        if op in _OF_VALUES and like != UINT64:
+            return INT64
+    return weak_number(own, like)
 
 
 def _comparable(value: int, like: int) -> Scalar:

@@ -82,6 +82,34 @@ def test_numbers_fit_the_dtype_that_they_take(client):
     assert tensord.jit(lambda x, y, n: (x + n, y + n * 1.0))(i, i, 3)[1].dtype == numpy.float64
 
 
+def test_numbers_beside_integers_are_compared_and_divided_as_they_are(client):
+    x = client.put(numpy.array([1, 200], "uint8"))
+    for f in (lambda x, n: x < n, lambda x, n: n == x, lambda x, n: x / n):
+        for n in (300, -5, 200):
+            got, want = tensord.jit(f)(x, n), f(x, n)
+            assert got.dtype == want.dtype and got.tolist() == want.tolist()
+
+
+def test_numbers_are_given_a_dtype(client):
+    x = client.put(numpy.array([1, 2], "uint8"))
+
+    def masked(x, n):
+        y = tensord.asarray(x, copy=True)
+        y[y > 1] = n
+        return y
+
+    assert tensord.jit(masked)(x, 7).tolist() == [1, 7]
+    got = tensord.jit(lambda x, n: tensord.asarray(n, dtype="uint8") + x)(x, 3)
+    assert got.dtype == numpy.uint8 and got.tolist() == [4, 5]
+
+
+def test_parts_of_numbers_are_as_weak(client):
+    x = client.put(numpy.ones(2, "float32"))
+    for part in (lambda c: c.real, lambda c: c.imag, lambda c: c.real + c.imag):
+        got = tensord.jit(lambda x, c: x * part(c))(x, 1 + 2j)
+        assert got.dtype == numpy.float32 and got.tolist() == [part(1 + 2j)] * 2
+
+
 def test_nests(client, x):
     f = tensord.jit(lambda p, *rest, k: {"a": p["w"] + rest[0], "b": [k, (p["n"],)], "c": 3})
     got = f({"w": x, "n": 2.5}, x, k=x[1:])

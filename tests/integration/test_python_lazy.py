@@ -4,6 +4,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy
@@ -554,6 +556,60 @@ def test_views_and_assignments_as_numpy(client, seed, monkeypatch):
     for ours, theirs in pairs:
         assert ours.shape == theirs.shape
         assert numpy.asarray(ours).tolist() == theirs.tolist()
+
+
+# ---- what the first operations of a process, and others, met ----
+
+
+FIRST = """
+import sys, tensord
+x = tensord.asarray([1, -2, 3])
+z = x * 2 * 3
+if sys.argv[1] == "a number":
+    assert (z + 0).tolist() == [6, -12, 18]
+elif sys.argv[1] == "compared":
+    assert (z > 0).tolist() == [True, False, True]
+else:
+    f = tensord.jit(lambda x: tensord.maximum(x * 2.5, 0))
+    assert f(tensord.asarray([-1.0, 2.0])).tolist() == [0, 5]
+"""
+
+
+@pytest.mark.parametrize("case", ["a number", "compared", "traced"])
+def test_numbers_are_not_taken_for_the_first_values_of_a_process(daemon, case):
+    subprocess.run([sys.executable, "-c", FIRST, case], env=daemon.env, check=True)
+
+
+def test_all_of_what_was_made_here(client):
+    want = numpy.arange(4.0)
+    made = tensord.asarray(want, client=client)
+    for look in (lambda x: x[:], lambda x: x[...], lambda x: x[:1][::-1]):
+        assert numpy.asarray(look(made)).tolist() == look(want).tolist()
+        assert look(tensord.asarray(want, client=client)).tolist() == look(want).tolist()
+
+
+def test_threads_that_look_at_what_another_assigns(client):
+    z = client.put(numpy.arange(1000.0))
+    problems = []
+
+    def repeat(n, step):
+        try:
+            for k in range(n):
+                step(k)
+        except BaseException as problem:
+            problems.append(problem)
+
+    def write(k):
+        z[::2] = k
+        z[1::2] += 1
+
+    steps = [(300, lambda k: (numpy.asarray(z[::2]), float(z.sum())))] * 2 + [(400, write)]
+    threads = [threading.Thread(target=repeat, args=args) for args in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
 
 
 # ---- real and imaginary parts ----
