@@ -60,14 +60,24 @@ def fits(value: int, number: int) -> bool:
 def exact_integers(lists: Any, number: int) -> Any:
     """Lists that are to have a dtype, as numpy's array; what is no list stays.
 
-    Integers beside those beyond int64 are exact, though numpy would hold them for floats.
+    Integers beside those beyond int64 are exact, though numpy would hold them for floats. Python's
+    integers that the dtype does not have are refused.
     """
     if not isinstance(lists, (list, tuple)) or KINDS[number] not in "iu":
         return lists
     array = array_of_lists(lists)
-    if array.dtype.kind not in "fO":
+    if array.dtype.kind not in "iufO":
+        return array
+    if array.dtype.kind in "iu" and (
+        array.size == 0 or fits(int(array.min()), number) and fits(int(array.max()), number)
+    ):
         return array
     objects = numpy.asarray(lists, dtype=object)
+    if array.dtype.kind in "iu":
+        for value in objects.flat:
+            if type(value) is int:
+                check_range(value, number)
+        return array
     try:
         values = [operator.index(x) for x in objects.flat]
     except TypeError:  # there are others among them

@@ -517,3 +517,15 @@ def test_a_client_is_made_by_its_class_or_by_connect(daemon, tmp_path):
         with pytest.raises(tensord.NoDaemon):
             make(tmp_path / "nothing", start=False)
     assert len({str(inspect.signature(make)) for make in makers}) == 1
+
+
+def test_lists_of_integers_fit_what_they_are_assigned_to(client):
+    x = client.put(numpy.array([1, 2, 3], "uint8"))
+    for values in ([300, 3], [3, -1]):
+        with pytest.raises(OverflowError, match="does not fit uint8"):
+            x[0:2] = values
+        with pytest.raises(OverflowError, match="does not fit uint8"):
+            tensord.assign(x, [0, 1], values)
+    assert x.tolist() == [1, 2, 3]
+    x[0:2] = list(numpy.array([300, 3]))  # numpy's integers wrap
+    assert x.tolist() == [44, 3, 3]
