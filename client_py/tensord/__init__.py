@@ -164,7 +164,6 @@ from ._products import tensordot, vecdot
 from ._jit import jit
 from ._loops import fori_loop, while_loop
 from ._manipulation import (
-    assign,
     broadcast_arrays,
     concat,
     diff,
@@ -176,8 +175,6 @@ from ._manipulation import (
     roll,
     squeeze,
     stack,
-    take,
-    take_along_axis,
     tile,
     tril,
     triu,
@@ -218,6 +215,7 @@ from ._program import Program
 from ._progress import progress
 from ._questions import Record
 from ._searching import nonzero, searchsorted
+from ._selection import assign, take, take_along_axis
 from ._sets import isin, unique_all, unique_counts, unique_inverse, unique_values
 from ._sorting import argsort, sort, topk
 from ._statistical import (

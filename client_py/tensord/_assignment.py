@@ -20,9 +20,9 @@ from ._array import Array
 from ._errors import error
 from ._graph import Input, Value
 from ._index import Advanced, Index, is_mask
-from ._manipulation import assign, fill
 from ._operands import as_operand, exact_integers
 from ._program import Program
+from ._selection import assign, fill
 from ._views import Component, Part
 
 if TYPE_CHECKING:

@@ -92,6 +92,26 @@ def zeros(
     device : {"cpu"}, optional
     client : Client, optional
         The default one where it is left out.
+
+    Returns
+    -------
+    Array
+        Of that shape and dtype.
+
+    Raises
+    ------
+    ShapeError
+        An extent is negative.
+    DtypeError
+        There is no such dtype.
+    OutOfMemory
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.zeros((2, 3), dtype="int8")
+    Array([[0, 0, 0],
+           [0, 0, 0]], shape=(2, 3), dtype=int8, 6 bytes)
     """
     _check_device(device)
     return call("zeros", (), {"shape": integers_of(shape), "dtype": _dtype(dtype)}, client)
@@ -104,7 +124,18 @@ def empty(
     device: Device = None,
     client: Client | None = None,
 ) -> Array:
-    """A tensor of any values, which are zeros here; parameters as for `zeros`."""
+    """A tensor of any values, which are zeros here; parameters as for `zeros`.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.empty(2).tolist()
+    [0.0, 0.0]
+    """
     return zeros(shape, dtype, device=device, client=client)
 
 
@@ -115,7 +146,18 @@ def ones(
     device: Device = None,
     client: Client | None = None,
 ) -> Array:
-    """A tensor of ones; parameters as for `zeros`."""
+    """A tensor of ones; parameters as for `zeros`.
+
+    Returns
+    -------
+    Array
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.ones((2, 2)).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     _check_device(device)
     return call("ones", (), {"shape": integers_of(shape), "dtype": _dtype(dtype)}, client)
 
@@ -139,10 +181,28 @@ def full(
     device : {"cpu"}, optional
     client : Client, optional
 
+    Returns
+    -------
+    Array
+        Of that shape and dtype.
+
     Raises
     ------
     OverflowError
         The value is an integer that the dtype does not have.
+    DtypeError
+        It is complex, and the dtype is not.
+    ShapeError, OutOfMemory
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.full(3, 7)
+    Array([7, 7, 7], shape=(3,), dtype=int64, 24 bytes)
+    >>> tensord.full(3, 300, dtype="int8")
+    Traceback (most recent call last):
+        ...
+    OverflowError: 300 does not fit int8, which is -128 to 127
     """
     _check_device(device)
     value = number(fill_value)
@@ -199,6 +259,11 @@ def zeros_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Devic
     dtype : str or numpy.dtype, optional
     device : {"cpu"}, optional
 
+    Returns
+    -------
+    Array or Value
+        Of x's shape.
+
     Examples
     --------
     >>> import numpy, tensord
@@ -209,12 +274,36 @@ def zeros_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Devic
 
 
 def empty_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Device = None) -> Array:
-    """As `empty`, of the shape of x; parameters as for `zeros_like`."""
+    """As `empty`, of the shape of x; parameters as for `zeros_like`.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.empty_like([1, 2]).shape
+    (2,)
+    """
     return zeros_like(x, dtype=dtype, device=device)
 
 
 def ones_like(x: ArrayLike, /, *, dtype: DTypeLike | None = None, device: Device = None) -> Array:
-    """As `ones`, of the shape of x; parameters as for `zeros_like`."""
+    """As `ones`, of the shape of x; parameters as for `zeros_like`.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.ones_like([[0.5, 2.5]])
+    Array([[1., 1.]], shape=(1, 2), dtype=float64, 16 bytes)
+    """
     return _make_like("ones", x, dtype, device)
 
 
@@ -226,6 +315,22 @@ def full_like(
     Parameters
     ----------
     fill_value : bool, int, float or complex
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape.
+
+    Raises
+    ------
+    OverflowError, DtypeError
+        As of `full`, for the dtype of the result.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.full_like([1, 2], 9).tolist()
+    [9, 9]
     """
     like, value = as_operand(x), number(fill_value)
     check_fill(value, _dtype(dtype, like._number))
@@ -252,6 +357,30 @@ def arange(
         int64 if all are integers, else float64, where it is left out.
     device : {"cpu"}, optional
     client : Client, optional
+
+    Returns
+    -------
+    Array
+        Of ceil((stop - start) / step) elements, or none.
+
+    Raises
+    ------
+    ValueRefused
+        The step is 0.
+    DtypeError
+        bool is asked for.
+
+    Notes
+    -----
+    Element i is start + i * step: errors of rounding do not add up.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.arange(2, 10, 3).tolist()
+    [2, 5, 8]
+    >>> tensord.arange(0, 1, 0.25).tolist()
+    [0.0, 0.25, 0.5, 0.75]
     """
     _check_device(device)
     if stop is None:
@@ -290,6 +419,15 @@ def linspace(
     endpoint : bool
         stop itself is the last one; else it would be the one behind the last.
     client : Client, optional
+
+    Returns
+    -------
+    (num,) Array
+
+    Raises
+    ------
+    ValueRefused
+        num is negative.
 
     Examples
     --------
@@ -333,6 +471,21 @@ def eye(
         float64 where it is left out.
     device : {"cpu"}, optional
     client : Client, optional
+
+    Returns
+    -------
+    (n_rows, n_cols) Array
+
+    Raises
+    ------
+    ShapeError
+        An extent is negative.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.eye(2, 3, k=1, dtype="int64").tolist()
+    [[0, 1, 0], [0, 0, 1]]
     """
     _check_device(device)
     shape = (n_rows, n_rows if n_cols is None else n_cols)

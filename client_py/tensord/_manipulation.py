@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Moving elements: views where strides can say it, one copy in the daemon where they cannot.
 
-Names and signatures are those of the Python array API standard; `assign` stands beside it.
+Names and signatures are those of the Python array API standard.
 """
 
 from __future__ import annotations
@@ -15,33 +15,23 @@ from ._array import array_of
 from . import _native
 from ._compose import compose
 from ._errors import error
-from ._elementwise import not_equal, subtract, where
+from ._elementwise import not_equal, subtract
 from ._functions import call
 from ._graph import Value, value_of
-from ._index import (
-    Advanced,
-    Index,
-    axes_of,
-    axis_of,
-    diagonal_of,
-    integers_of,
-    is_mask_of_all,
-    is_void_mask,
-)
-from ._operands import Constant, as_operand, as_operands, exact_integers
-from ._operators import Operators
+from ._index import axes_of, axis_of, diagonal_of, integers_of
+from ._operands import as_operand, as_operands
+from ._selection import take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Literal, TypeAlias
 
     from ._array import Array
-    from ._types import ArrayLike, Axes, Axis, Key, Operand
+    from ._types import ArrayLike, Axes, Axis
 
     _Item: TypeAlias = int | slice | None
 
 __all__ = [
-    "assign",
     "broadcast_arrays",
     "concat",
     "diff",
@@ -53,8 +43,6 @@ __all__ = [
     "roll",
     "squeeze",
     "stack",
-    "take",
-    "take_along_axis",
     "tile",
     "tril",
     "triu",
@@ -88,9 +76,20 @@ def expand_dims(x: ArrayLike, /, axis: Axes) -> Array:
     axis : int or tuple of int
         Where the new axes stand in the result; negative ones count from its end.
 
+    Returns
+    -------
+    Array or Value
+        A view of a tensor.
+
     Raises
     ------
     AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.expand_dims([1, 2], axis=1).tolist()
+    [[1], [2]]
     """
     x = array_of(x)
     n_new = len(integers_of(axis))
@@ -106,11 +105,22 @@ def squeeze(x: ArrayLike, /, axis: Axes) -> Array:
     x : array_like or Value
     axis : int or tuple of int
 
+    Returns
+    -------
+    Array or Value
+        A view of a tensor.
+
     Raises
     ------
     AxisError
     ShapeError
         One of them has another extent.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.squeeze([[1], [2]], axis=1).tolist()
+    [1, 2]
     """
     x = array_of(x)
     axes = axes_of("squeeze", axis, x.ndim)
@@ -128,6 +138,21 @@ def flip(x: ArrayLike, /, *, axis: Axis = None) -> Array:
     x : array_like or Value
     axis : int or tuple of int, optional
         All where it is left out.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape.
+
+    Raises
+    ------
+    AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.flip([[1, 2], [3, 4]], axis=0).tolist()
+    [[3, 4], [1, 2]]
     """
     x = array_of(x)
     axes = range(x.ndim) if axis is None else axes_of("flip", axis, x.ndim)
@@ -144,6 +169,21 @@ def moveaxis(
     x : array_like or Value
     source, destination : int or tuple of int
         As many of the one as of the other.
+
+    Returns
+    -------
+    Array or Value
+
+    Raises
+    ------
+    AxisError
+        There is no such axis, one stands twice, or there are not as many of both.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.moveaxis(tensord.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
     """
     x = array_of(x)
     axes = axes_of("moveaxis", source, x.ndim)
@@ -166,6 +206,17 @@ def broadcast_arrays(*arrays: ArrayLike) -> list[Array]:
     Returns
     -------
     list of Array or Value
+
+    Raises
+    ------
+    ShapeError
+        They have no shape together.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> [x.tolist() for x in tensord.broadcast_arrays([1, 2], [[3], [4]])]
+    [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
     """
     xs = arrays_of(arrays)
     try:
@@ -189,6 +240,20 @@ def meshgrid(*arrays: ArrayLike, indexing: Literal["xy", "ij"] = "xy") -> list[A
     Returns
     -------
     list of Array or Value
+
+    Raises
+    ------
+    ShapeError
+        An array has more than one dimension.
+    ArgumentError
+        There is no such indexing.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x, y = tensord.meshgrid([1, 2, 3], [10, 20])
+    >>> (x + y).tolist()
+    [[11, 12, 13], [21, 22, 23]]
     """
     if indexing not in ("xy", "ij"):
         raise error("bad_arguments", f"indexing is 'xy' or 'ij', not {indexing!r}")
@@ -220,6 +285,16 @@ def unstack(x: ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
     Returns
     -------
     tuple of Array or Value
+
+    Raises
+    ------
+    AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> [x.tolist() for x in tensord.unstack([[1, 2], [3, 4]], axis=1)]
+    [[1, 3], [2, 4]]
     """
     x = array_of(x)
     axis = axis_of("unstack", axis, x.ndim)
@@ -239,9 +314,23 @@ def concat(arrays: Iterable[ArrayLike], /, *, axis: int | None = 0) -> Array:
     axis : int or None
         None: flattened first.
 
+    Returns
+    -------
+    Array or Value
+
     Raises
     ------
-    ShapeError, AxisError
+    ShapeError
+        Other extents than that along the axis differ.
+    AxisError
+    ArgumentError
+        There are no arrays.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.concat([[1, 2], [3.5]]).tolist()
+    [1.0, 2.0, 3.5]
     """
     arrays = tuple(arrays)
     if not arrays:
@@ -272,6 +361,24 @@ def stack(arrays: Iterable[ArrayLike], /, *, axis: int = 0) -> Array:
         Of the same shape; their dtypes are promoted.
     axis : int
         Where the new axis stands in the result.
+
+    Returns
+    -------
+    Array or Value
+
+    Raises
+    ------
+    ShapeError
+        Their shapes differ.
+    AxisError
+    ArgumentError
+        There are no arrays.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.stack([[1, 2], [3, 4]], axis=1).tolist()
+    [[1, 3], [2, 4]]
     """
     xs = arrays_of(arrays)
     for x in xs:
@@ -289,6 +396,23 @@ def roll(x: ArrayLike, /, shift: int | Sequence[int], *, axis: Axis = None) -> A
     shift : int or tuple of int
     axis : int or tuple of int, optional
         As many as shifts, or one shift for all. The flattened array is rolled where it is left out.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape; a copy.
+
+    Raises
+    ------
+    AxisError
+    ArgumentError
+        There are not as many shifts as axes.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.roll([1, 2, 3, 4], 1).tolist()
+    [4, 1, 2, 3]
     """
     x = array_of(x)
     if axis is None:
@@ -333,6 +457,28 @@ def repeat(x: ArrayLike, repeats: ArrayLike, /, *, axis: int | None = None) -> A
         How many times; an array has one entry for each, and is read now.
     axis : int, optional
         The flattened array is repeated where it is left out.
+
+    Returns
+    -------
+    Array or Value
+
+    Raises
+    ------
+    ValueRefused
+        A count is negative.
+    ShapeError
+        There are not as many counts as entries along the axis.
+    ArgumentError
+        Counts are no integers.
+    AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.repeat([1, 2], 2).tolist()
+    [1, 1, 2, 2]
+    >>> tensord.repeat([[1, 2], [3, 4]], [1, 2], axis=0).tolist()
+    [[1, 2], [3, 4], [3, 4]]
     """
     x = array_of(x)
     if axis is None:
@@ -365,6 +511,21 @@ def tile(x: ArrayLike, repetitions: int | Sequence[int], /) -> Array:
     x : array_like or Value
     repetitions : tuple of int
         For each of the last axes; there may be more of them than axes.
+
+    Returns
+    -------
+    Array or Value
+
+    Raises
+    ------
+    ValueRefused
+        A number of repetitions is negative.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.tile([1, 2], (2, 2)).tolist()
+    [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
     x = array_of(x)
     counts = repetitions if isinstance(repetitions, (tuple, list)) else (repetitions,)
@@ -405,12 +566,40 @@ def tril(x: ArrayLike, /, *, k: int = 0) -> Array:
     x : (..., m, n) array_like or Value
     k : int
         Number of the diagonal: 0 is the main one, positive ones lie above.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape and dtype.
+
+    Raises
+    ------
+    ShapeError
+        x has less than two dimensions.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.tril([[1, 2], [3, 4]]).tolist()
+    [[1, 0], [3, 4]]
     """
     return call("tril", (x,), {"k": diagonal_of(k)})
 
 
 def triu(x: ArrayLike, /, *, k: int = 0) -> Array:
-    """On and above a diagonal of the last two axes the array, else zero; see `tril`."""
+    """On and above a diagonal of the last two axes the array, else zero; see `tril`.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape and dtype.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.triu([[1, 2], [3, 4]], k=1).tolist()
+    [[0, 2], [0, 0]]
+    """
     return call("triu", (x,), {"k": diagonal_of(k)})
 
 
@@ -433,6 +622,25 @@ def diff(
         How many times differences are taken.
     prepend, append : array_like, Value or number, optional
         Put before and behind x first.
+
+    Returns
+    -------
+    Array or Value
+        Shorter by n along the axis.
+
+    Raises
+    ------
+    AxisError
+    ValueRefused
+        n is negative.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.diff([1, 4, 9, 16]).tolist()
+    [3, 5, 7]
+    >>> tensord.diff([1, 4, 9, 16], prepend=0).tolist()
+    [1, 3, 5, 7]
     """
     x = array_of(x)
     axis = axis_of("diff", axis, x.ndim)
@@ -467,153 +675,3 @@ def _as_end(part: Array, x: Array, axis: int) -> Array:
 def _differences(x: Array, axis: int) -> Array:
     later, earlier = x[_key(x.ndim, axis, slice(1, None))], x[_key(x.ndim, axis, slice(None, -1))]
     return (not_equal if x.dtype.kind == "b" else subtract)(later, earlier)
-
-
-# ---- indices ----
-
-
-def take(x: ArrayLike, indices: ArrayLike, /, *, axis: int | None = None) -> Array:
-    """Elements, or parts along an axis, by their numbers.
-
-    Parameters
-    ----------
-    x : array_like or Value
-    indices : array_like or Value
-        Integers of any width and any shape; negative ones count from the end.
-    axis : int, optional
-        May be left out for an array of one dimension.
-
-    Raises
-    ------
-    OutOfRange
-        An index is beyond the extent of the axis; an IndexError.
-    """
-    x = array_of(x)
-    if axis is None:
-        if x.ndim != 1:
-            raise error("bad_axis", f"take: shape {x.shape} has several axes; name one")
-        axis = 0
-    return call("take", (x, indices), {"axes": (operator.index(axis),)})
-
-
-def take_along_axis(x: ArrayLike, indices: ArrayLike, /, *, axis: int = -1) -> Array:
-    """Along an axis, at every place of the others, what the indices there say.
-
-    Parameters
-    ----------
-    x : array_like or Value
-    indices : array_like or Value
-        Integers; of as many dimensions as x, and beside the axis they broadcast with it.
-    axis : int
-
-    Raises
-    ------
-    OutOfRange
-        An index is beyond the extent of the axis; an IndexError.
-    """
-    return call("take_along_axis", (x, indices), {"axes": (operator.index(axis),)})
-
-
-def assign(x: ArrayLike, key: Key, value: ArrayLike, /) -> Array:
-    """The array as it is after ``x[key] = value``; x itself stays as it is.
-
-    Parameters
-    ----------
-    x : array_like or Value
-    key : index expression
-        Integers, slices, ``...``, None, arrays of integers, and arrays of bool with the shape of
-        the axes that they stand for.
-    value : array_like, Value or number
-        Broadcasts to what the key says, and becomes the dtype of x. Where arrays of integers name a
-        place several times, the last value stays.
-
-    Raises
-    ------
-    OutOfRange
-        An index is out of range; an IndexError.
-    ShapeError, DtypeError
-
-    Examples
-    --------
-    >>> import tensord
-    >>> tensord.assign([1, 2, 3, 4], slice(1, 3), 0).tolist()
-    [1, 0, 0, 4]
-    """
-    x = array_of(x)
-    if is_mask_of_all(key):
-        of_all = key if isinstance(key, Operators) else numpy.asarray(key)
-        return assign(x[None], of_all[None], value)[0]
-    operand = as_operand(exact_integers(value, x._number), x._number)
-    advanced = Advanced.of(x.shape, key)
-    if advanced is None:
-        return _assign_part(x, Index(x.shape, key), operand)
-    if advanced.mask is not None:
-        mask = as_operand(advanced.mask)
-        if is_void_mask(mask.shape, x.shape):
-            return x
-        if len(operand.shape) <= max(len(x.shape) - len(mask.shape), 0):
-            return _assign_mask(x, mask, operand)
-        advanced = Advanced.of_mask(x.shape, advanced.mask)
-    axes, basic = advanced.axes, advanced.basic
-    if advanced.is_whole:
-        return call("put", (x, operand, *advanced.indices), {"axes": axes})
-
-    def build(x: Array, value: Array, *indices: Array) -> Array:
-        part = call("put", (x[basic], value, *indices), {"axes": axes})
-        return _assign_part(x, Index(x.shape, basic), part)
-
-    return compose(build, x, operand, *advanced.indices)
-
-
-def fill(x: Array, value: ArrayLike) -> Value:
-    """What ``x[...] = value`` makes of x, as a value of a program; x is not read."""
-    operand = as_operand(value, x._number)
-    if operand.shape:
-        operand = _aligned(operand, Index(x.shape, ...))
-    return value_of(operand).astype(x.dtype)._broadcast(x.shape)
-
-
-def _assign_part(x: Array, index: Index, value: Operand) -> Array:
-    attrs = {"start": index.start, "shape": index.count, "step": index.step}
-    if value.shape:
-        value = _aligned(value, index)
-    return call("assign", (x, value), attrs)
-
-
-def _aligned(value: Operand, index: Index) -> Operand:
-    """With an axis for each that was indexed, without those that None made."""
-    if isinstance(value, Constant):
-        return as_operand(_aligned_array(value.array, index))
-    aligned: Operand = _aligned_array(value, index)
-    return aligned
-
-
-def _aligned_array(value: Any, index: Index) -> Any:
-    while value.ndim > len(index.axes) and value.shape[0] == 1:
-        value = value[0]
-    if value.ndim > len(index.axes):
-        raise error(
-            "shape_mismatch", f"assign: shape {value.shape} does not broadcast to {index.shape}"
-        )
-    lead = len(index.axes) - value.ndim
-    items = {axis: place for place, axis in enumerate(index.axes) if axis is not None}
-    key: list[_Item] = [None] * len(index.count)
-    for axis, place in items.items():
-        if place >= lead:
-            key[axis] = slice(None)
-    new = [axis is None for axis in index.axes[lead:]]
-    if any(n and is_new for n, is_new in zip((n > 1 for n in value.shape), new)):
-        raise error(
-            "shape_mismatch", f"assign: shape {value.shape} does not broadcast to {index.shape}"
-        )
-    return value[tuple(0 if is_new else slice(None) for is_new in new)][tuple(key)]
-
-
-def _assign_mask(x: Array, mask: Operand, value: Operand) -> Array:
-    n_beside = x.ndim - len(mask.shape)
-
-    def build(x: Array, mask: Array, value: Array) -> Array:
-        mask = mask[(...,) + (None,) * n_beside]
-        return where(mask, value.astype(x.dtype), x)
-
-    return compose(build, x, mask, value)

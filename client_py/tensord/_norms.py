@@ -58,6 +58,30 @@ def vector_norm(
     ord : int or float
         The sum of abs(x) ** ord, to the power of 1 / ord. inf: the largest absolute value, 0 of
         nothing; -inf: the smallest; 0: how many are not zero.
+
+    Returns
+    -------
+    Array or Value
+        Real; of x's shape without the axes.
+
+    Raises
+    ------
+    AxisError
+    ValueRefused
+        ord is -inf, and there are no elements.
+
+    Notes
+    -----
+    Sums of squares are not scaled: they overflow where the norm is beyond the root of the dtype's
+    largest number.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.vector_norm([[3.0, 4.0], [6.0, 8.0]], axis=1).tolist()
+    [5.0, 10.0]
+    >>> float(tensord.linalg.vector_norm([3.0, -4.0], ord=1))
+    7.0
     """
 
     def function(x: Array) -> Array:
@@ -99,6 +123,29 @@ def matrix_norm(x: ArrayLike, /, *, keepdims: bool = False, ord: _Order = "fro")
         Frobenius: of all elements. Nuclear: the sum of the singular values. 1, -1: the largest or
         smallest sum of absolute values of a column; inf, -inf: of a row; 2, -2: the largest or
         smallest singular value. The largest of none is 0.
+
+    Returns
+    -------
+    (...) Array or Value
+        Real.
+
+    Raises
+    ------
+    ShapeError
+        x has less than two dimensions.
+    ArgumentError
+        There is no such norm.
+    LinAlgError
+        Singular values (2, -2, "nuc") as of `svd`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = [[1.0, -2.0], [3.0, 4.0]]
+    >>> [float(tensord.linalg.matrix_norm(x, ord=ord)) for ord in (1, float("inf"))]
+    [6.0, 7.0]
+    >>> round(float(tensord.linalg.matrix_norm(x)) ** 2, 9)
+    30.0
     """
 
     def function(x: Array) -> Array:

@@ -61,6 +61,25 @@ def vecdot(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
         Their shapes broadcast.
     axis : int
         Of the vectors, counted after broadcasting.
+
+    Returns
+    -------
+    Array or Value
+        Of the shape together, without that axis; in the promoted dtype.
+
+    Raises
+    ------
+    ShapeError
+        The vectors have different extents.
+    AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.vecdot([[1, 2], [3, 4]], [10, 1]).tolist()
+    [12, 34]
+    >>> tensord.vecdot([1j, 2.0], [1j, 2.0]).tolist()
+    (5+0j)
     """
 
     def function(x1: Array, x2: Array) -> Array:
@@ -87,6 +106,25 @@ def tensordot(x1: ArrayLike, x2: ArrayLike, /, *, axes: _Axes = 2) -> Array:
     -------
     Array or Value
         The axes of x1 that are left, then those of x2.
+
+    Raises
+    ------
+    ShapeError
+        Extents of axes that belong together differ.
+    AxisError
+
+    Notes
+    -----
+    One product of matrices, after axes are reordered.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = tensord.reshape(tensord.arange(6), (2, 3))
+    >>> tensord.tensordot(x, x, axes=2).tolist()
+    55
+    >>> tensord.tensordot(x, [1, 10], axes=([0], [0])).tolist()
+    [30, 41, 52]
     """
     return compose(lambda a, b: _tensordot(a, b, axes), x1, x2)
 
@@ -127,6 +165,17 @@ def outer(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     Returns
     -------
     (n, m) Array or Value
+
+    Raises
+    ------
+    ShapeError
+        One of them is no vector.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.outer([1, 2], [3, 4, 5]).tolist()
+    [[3, 4, 5], [6, 8, 10]]
     """
 
     def function(x1: Array, x2: Array) -> Array:
@@ -146,6 +195,23 @@ def cross(x1: ArrayLike, x2: ArrayLike, /, *, axis: int = -1) -> Array:
         Their shapes broadcast.
     axis : int
         Of the vectors, in both.
+
+    Returns
+    -------
+    Array or Value
+        Of the shape together.
+
+    Raises
+    ------
+    ShapeError
+        The axis has not three elements in each.
+    AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.cross([1, 0, 0], [0, 1, 0]).tolist()
+    [0, 0, 1]
     """
 
     def function(x1: Array, x2: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ._errors import error
 from ._functions import call
 from ._graph import Value
-from ._manipulation import take
+from ._selection import take
 
 if TYPE_CHECKING:
     from typing import Literal

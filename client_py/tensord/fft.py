@@ -93,6 +93,16 @@ def fft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "
     AxisError, DtypeError, OutOfMemory
     ArgumentError
         x is a value of a program, or there is no such norm.
+
+    Notes
+    -----
+    numpy's pocketfft; any n takes O(n log n) steps.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.fft([1.0, 2.0, 3.0, 4.0]).tolist()
+    [(10+0j), (-2+2j), (-2+0j), (-2-2j)]
     """
     return _along_one("fft", x, n, axis, norm)
 
@@ -100,7 +110,19 @@ def fft(x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "
 def ifft(
     x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
 ) -> Array:
-    """The inverse of `fft`; parameters as there."""
+    """The inverse of `fft`; parameters as there.
+
+    Returns
+    -------
+    Array
+        Complex.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.ifft([10, -2 + 2j, -2, -2 - 2j]).real.tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
     return _along_one("ifft", x, n, axis, norm)
 
 
@@ -120,6 +142,19 @@ def rfft(
     -------
     Array
         Complex; the axis has n // 2 + 1 elements.
+
+    Raises
+    ------
+    DtypeError
+        x is complex.
+    ValueRefused, AxisError, OutOfMemory, ArgumentError
+        As for `fft`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.rfft([1.0, 2.0, 3.0, 4.0]).tolist()
+    [(10+0j), (-2+2j), (-2+0j)]
     """
     return _along_one("rfft", x, n, axis, norm)
 
@@ -142,6 +177,17 @@ def irfft(
     -------
     Array
         Real.
+
+    Raises
+    ------
+    ValueRefused, AxisError, DtypeError, OutOfMemory, ArgumentError
+        As for `fft`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.irfft([10, -2 + 2j, -2]).tolist()
+    [1.0, 2.0, 3.0, 4.0]
     """
     return _along_one("irfft", x, n, axis, norm)
 
@@ -152,6 +198,17 @@ def hfft(
     """The Fourier transform of numbers of which half are given, the rest being their conjugates.
 
     Parameters and result are those of `irfft`.
+
+    Returns
+    -------
+    Array
+        Real.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.hfft([10, -2 + 2j, -2]).tolist()
+    [4.0, 16.0, 12.0, 8.0]
     """
     return _along_one("hfft", x, n, axis, norm)
 
@@ -159,7 +216,19 @@ def hfft(
 def ihfft(
     x: ArrayLike, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward"
 ) -> Array:
-    """The inverse of `hfft`; parameters and result are those of `rfft`."""
+    """The inverse of `hfft`; parameters and result are those of `rfft`.
+
+    Returns
+    -------
+    Array
+        Complex.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.ihfft([4.0, 16.0, 12.0, 8.0]).tolist()
+    [(10-0j), (-2+2j), (-2-0j)]
+    """
     return _along_one("ihfft", x, n, axis, norm)
 
 
@@ -197,6 +266,12 @@ def fftn(
     AxisError, DtypeError, OutOfMemory
     ArgumentError
         x is a value of a program, there is no such norm, or s and axes are not as many.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.fftn([[1, 2], [3, 4]]).real.tolist()
+    [[10.0, -2.0], [-4.0, 0.0]]
     """
     return _along_several("fftn", x, s, axes, norm)
 
@@ -209,7 +284,19 @@ def ifftn(
     axes: Sequence[int] | None = None,
     norm: Norm = "backward",
 ) -> Array:
-    """The inverse of `fftn`; parameters as there."""
+    """The inverse of `fftn`; parameters as there.
+
+    Returns
+    -------
+    Array
+        Complex.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.ifftn([[10, -2], [-4, 0]]).real.tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
     return _along_several("ifftn", x, s, axes, norm)
 
 
@@ -234,6 +321,19 @@ def rfftn(
     -------
     Array
         Complex; the last of the axes has s[-1] // 2 + 1 elements.
+
+    Raises
+    ------
+    DtypeError
+        x is complex.
+    ValueRefused, AxisError, OutOfMemory, ArgumentError
+        As for `fftn`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.rfftn([[1, 2, 0], [3, 4, 0]], s=(2, 2)).real.tolist()
+    [[10.0, -2.0], [-4.0, 0.0]]
     """
     return _along_several("rfftn", x, s, axes, norm)
 
@@ -261,6 +361,17 @@ def irfftn(
     -------
     Array
         Real.
+
+    Raises
+    ------
+    ValueRefused, AxisError, DtypeError, OutOfMemory, ArgumentError
+        As for `fftn`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.irfftn([[10, -2], [-4, 0]]).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
     """
     return _along_several("irfftn", x, s, axes, norm)
 
@@ -394,6 +505,10 @@ def fftfreq(
     client : Client, optional
         The default one where it is left out.
 
+    Returns
+    -------
+    (n,) Array
+
     Raises
     ------
     ValueRefused
@@ -420,6 +535,10 @@ def rfftfreq(
     client: Client | None = None,
 ) -> Array:
     """The frequencies that the elements of `rfft`'s result belong to; parameters as for `fftfreq`.
+
+    Returns
+    -------
+    (n // 2 + 1,) Array
 
     Examples
     --------
@@ -460,6 +579,15 @@ def fftshift(x: ArrayLike, /, *, axes: Axis = None) -> Array:
     axes : int or sequence of int, optional
         All where it is left out.
 
+    Returns
+    -------
+    Array or Value
+        Of x's shape and dtype.
+
+    Raises
+    ------
+    AxisError
+
     Examples
     --------
     >>> import tensord
@@ -470,7 +598,19 @@ def fftshift(x: ArrayLike, /, *, axes: Axis = None) -> Array:
 
 
 def ifftshift(x: ArrayLike, /, *, axes: Axis = None) -> Array:
-    """The inverse of `fftshift`; parameters as there."""
+    """The inverse of `fftshift`; parameters as there.
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape and dtype.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.fft.ifftshift([-2, -1, 0, 1, 2]).tolist()
+    [0, 1, 2, -2, -1]
+    """
     return _shifted("ifftshift", x, axes, lambda extent: -(extent // 2))
 
 

@@ -7,23 +7,26 @@ float64. What can fail on its data raises `LinAlgError`, which names the matrix.
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._array import Array, array_of, compute
-from ._compose import compose
 from ._errors import error
 from ._functions import call, call_several, matmul
-from ._graph import Value, apply
+from ._matrices import (
+    diagonal,
+    matrix_power,
+    matrix_rank,
+    matrix_transpose,
+    pinv,
+    trace,
+)
 from ._norms import matrix_norm, vector_norm
-from ._operands import as_operand
-from ._products import cross, diagonal_of, outer, tensordot, vecdot
-from ._statistical import sum as _sum
+from ._products import cross, outer, tensordot, vecdot
 
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Literal
 
-    from ._types import ArrayLike, DTypeLike
+    from ._array import Array
+    from ._types import ArrayLike
 
 
 class QRResult(NamedTuple):
@@ -90,15 +93,31 @@ def solve(x1: ArrayLike, x2: ArrayLike, /) -> Array:
         Of full rank.
     x2 : (n,) or (..., n, k) array_like or Value
 
+    Returns
+    -------
+    Array or Value
+        Of x2's shape, but that leading dimensions broadcast.
+
     Raises
     ------
     LinAlgError
-        ``x1`` is singular.
+        ``x1`` is singular; the message says which matrix of a stack.
     ShapeError
+        x1 is not square, or x2 has other rows.
 
     Notes
     -----
     LU factors with partial pivoting (LAPACK getrf).
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [6.0, 8.0])
+    Array([3., 2.], shape=(2,), dtype=float64, 16 bytes)
+    >>> tensord.linalg.solve([[1.0, 2.0], [2.0, 4.0]], [1.0, 1.0])
+    Traceback (most recent call last):
+        ...
+    tensord.LinAlgError: solve: the 2 x 2 matrix is singular: pivot 2 is zero
     """
     return call("solve", (x1, x2))
 
@@ -110,11 +129,28 @@ def inv(x: ArrayLike, /) -> Array:
     ----------
     x : (..., n, n) array_like or Value
 
+    Returns
+    -------
+    (..., n, n) Array or Value
+
     Raises
     ------
     LinAlgError
         ``x`` is singular.
     ShapeError
+        It is not square.
+
+    Notes
+    -----
+    LU factors with partial pivoting (LAPACK getrf and getri). For systems, `solve` takes fewer
+    steps and is more exact.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.inv([[2.0, 1.0], [1.0, 1.0]])
+    Array([[ 1., -1.],
+           [-1.,  2.]], shape=(2, 2), dtype=float64, 32 bytes)
     """
     return call("inv", (x,))
 
@@ -125,6 +161,25 @@ def det(x: ArrayLike, /) -> Array:
     Parameters
     ----------
     x : (..., n, n) array_like or Value
+
+    Returns
+    -------
+    (...) Array or Value
+
+    Raises
+    ------
+    ShapeError
+        x is not square.
+
+    Notes
+    -----
+    The product of the pivots of LU factors (LAPACK getrf), which may overflow; see `slogdet`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> float(tensord.linalg.det([[2.0, 1.0], [0.0, 4.0]]))
+    8.0
     """
     return call("det", (x,))
 
@@ -140,6 +195,22 @@ def slogdet(x: ArrayLike, /) -> SlogdetResult:
     -------
     SlogdetResult
         ``sign`` (complex of a complex matrix) and ``logabsdet``; 0 and -inf of a singular matrix.
+
+    Raises
+    ------
+    ShapeError
+        x is not square.
+
+    Notes
+    -----
+    The pivots of LU factors (LAPACK getrf), their logarithms added.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> sign, logabsdet = tensord.linalg.slogdet([[0.0, 1.0], [1.0, 0.0]])
+    >>> float(sign), float(logabsdet)
+    (-1.0, 0.0)
     """
     return SlogdetResult(*call_several("slogdet", (x,)))
 
@@ -169,6 +240,12 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None) -> LstsqResult
         The algorithm did not converge.
     ShapeError
 
+    Notes
+    -----
+    By QR and singular values (LAPACK geqrf, gelsd). Real problems of full rank are refined with
+    residuals in extended precision: A. Bjorck, "Iterative refinement of linear least squares
+    solutions I", BIT 7 (1967).
+
     Examples
     --------
     >>> import tensord
@@ -193,11 +270,27 @@ def cholesky(x: ArrayLike, /, *, upper: bool = False) -> Array:
     upper : bool
         Return conj(L.T) instead.
 
+    Returns
+    -------
+    (..., n, n) Array or Value
+
     Raises
     ------
     LinAlgError
         ``x`` is not positive definite.
     ShapeError
+        It is not square.
+
+    Notes
+    -----
+    LAPACK potrf.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]])
+    Array([[2., 0.],
+           [1., 2.]], shape=(2, 2), dtype=float64, 32 bytes)
     """
     return call("cholesky", (x,), {"upper": True} if upper else {})
 
@@ -214,6 +307,26 @@ def qr(x: ArrayLike, /, *, mode: Literal["reduced", "complete"] = "reduced") -> 
     Returns
     -------
     QRResult
+        ``Q`` (..., m, k) and ``R`` (..., k, n), where k is min(m, n), or m if complete.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such mode.
+    ShapeError
+        x has less than two dimensions.
+
+    Notes
+    -----
+    Householder reflections (LAPACK geqrf, then orgqr or ungqr). Signs are as they come: the
+    diagonal of R may be negative.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> q, r = tensord.linalg.qr([[3.0, 5.0], [4.0, 0.0]])
+    >>> (q @ r).round().tolist()
+    [[3.0, 5.0], [4.0, 0.0]]
     """
     if mode not in ("reduced", "complete"):
         raise error("bad_arguments", f"qr: mode is 'reduced' or 'complete', not {mode!r}")
@@ -233,6 +346,22 @@ def lu(x: ArrayLike, /) -> LUResult:
     LUResult
         ``lu``: U, and below its diagonal L, whose own diagonal is 1. ``pivots`` (int64): row i was
         exchanged with row pivots[i], one after the other. A singular matrix is no error here.
+
+    Raises
+    ------
+    ShapeError
+        x has less than two dimensions.
+
+    Notes
+    -----
+    LAPACK getrf.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> factors = tensord.linalg.lu([[1.0, 2.0], [4.0, 4.0]])
+    >>> factors.lu.tolist(), factors.pivots.tolist()
+    ([[4.0, 4.0], [0.25, 1.0]], [1, 1])
     """
     return LUResult(*call_several("lu", (x,)))
 
@@ -246,11 +375,17 @@ def lu_solve(factors: LUResult, x2: ArrayLike, /) -> Array:
         ``lu(a)``.
     x2 : (n,) or (..., n, k) array_like or Value
 
+    Returns
+    -------
+    Array or Value
+        As of `solve`.
+
     Raises
     ------
     LinAlgError
         ``a`` is singular.
     ShapeError
+        It is not square, or x2 has other rows.
 
     Examples
     --------
@@ -274,18 +409,45 @@ def svd(x: ArrayLike, /, *, full_matrices: bool = True) -> SVDResult:
     Returns
     -------
     SVDResult
-        Singular values in descending order.
+        ``U``, ``S`` (real, in descending order) and ``Vh``.
 
     Raises
     ------
     LinAlgError
         It did not converge, or x has NaN or infinite elements.
+    ShapeError
+        x has less than two dimensions.
+
+    Notes
+    -----
+    Divide and conquer (LAPACK gesdd).
+
+    Examples
+    --------
+    >>> import tensord
+    >>> u, s, vh = tensord.linalg.svd([[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
+    >>> s
+    Array([3., 2.], shape=(2,), dtype=float64, 16 bytes)
+    >>> u.shape, vh.shape
+    ((3, 3), (2, 2))
     """
     return SVDResult(*call_several("svd", (x,), {"full_matrices": bool(full_matrices)}))
 
 
 def svdvals(x: ArrayLike, /) -> Array:
-    """Singular values, in descending order; see `svd`."""
+    """Singular values, in descending order; see `svd`.
+
+    Returns
+    -------
+    (..., min(m, n)) Array or Value
+        Real.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.svdvals([[0.0, 2.0], [3.0, 0.0]])
+    Array([3., 2.], shape=(2,), dtype=float64, 16 bytes)
+    """
     return call("svdvals", (x,))
 
 
@@ -307,12 +469,36 @@ def eigh(x: ArrayLike, /) -> EighResult:
     ------
     LinAlgError
         It did not converge, or x has NaN or infinite elements.
+    ShapeError
+        x is not square.
+
+    Notes
+    -----
+    Divide and conquer (LAPACK syevd, heevd).
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.eigh([[3.0, 0.0], [0.0, 2.0]]).eigenvalues
+    Array([2., 3.], shape=(2,), dtype=float64, 16 bytes)
     """
     return EighResult(*call_several("eigh", (x,)))
 
 
 def eigvalsh(x: ArrayLike, /) -> Array:
-    """Eigenvalues, in ascending order, of a symmetric or Hermitian matrix; see `eigh`."""
+    """Eigenvalues, in ascending order, of a symmetric or Hermitian matrix; see `eigh`.
+
+    Returns
+    -------
+    (..., n) Array or Value
+        Real.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.eigvalsh([[3.0, 0.0], [0.0, 2.0]])
+    Array([2., 3.], shape=(2,), dtype=float64, 16 bytes)
+    """
     return call("eigvalsh", (x,))
 
 
@@ -332,182 +518,40 @@ def eig(x: ArrayLike, /) -> EigResult:
     ------
     LinAlgError
         It did not converge, or x has NaN or infinite elements.
+    ShapeError
+        x is not square.
+
+    Notes
+    -----
+    The QR algorithm (LAPACK geev); eigenvalues come in no order.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> values, vectors = tensord.linalg.eig([[2.0, 1.0], [0.0, 3.0]])
+    >>> values
+    Array([2.+0.j, 3.+0.j], shape=(2,), dtype=complex128, 32 bytes)
+    >>> vectors[:, 0]
+    Array([1.+0.j, 0.+0.j], shape=(2,), dtype=complex128, 32 bytes)
     """
     return EigResult(*call_several("eig", (x,)))
 
 
 def eigvals(x: ArrayLike, /) -> Array:
-    """Eigenvalues, complex; see `eig`."""
-    return call("eigvals", (x,))
-
-
-# ---- by singular values ----
-
-
-def _default_rtol(s: Array, m: int, n: int) -> float:
-    return max(m, n) * 2.0 ** (-23 if s.dtype.itemsize == 4 else -52)
-
-
-def _cutoff(s: Array, rtol: ArrayLike | None, m: int, n: int) -> Array:
-    largest = s.max(axis=-1, keepdims=True)
-    if rtol is None:
-        return largest * _default_rtol(s, m, n)
-    of_each = as_operand(rtol, s._number)
-    if of_each.shape:
-        return largest * array_of(of_each)[..., None]
-    return call("multiply", (largest, of_each))
-
-
-def _matrix(op: str, x: Array) -> tuple[int, int]:
-    if x.ndim < 2:
-        raise error("shape_mismatch", f"{op}: shape {x.shape} is not that of a matrix")
-    return x.shape[-2], x.shape[-1]
-
-
-def pinv(x: ArrayLike, /, *, rtol: ArrayLike | None = None) -> Array:
-    """The pseudo-inverse (Moore-Penrose), by singular values.
-
-    Parameters
-    ----------
-    x : (..., m, n) array_like or Value
-    rtol : float, optional
-        Singular values up to rtol times the largest count as 0; max(m, n) times the machine
-        epsilon where it is left out.
+    """Eigenvalues, complex; see `eig`.
 
     Returns
     -------
-    (..., n, m) Array or Value
+    (..., n) Array or Value
+        Complex.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.linalg.eigvals([[0.0, -1.0], [1.0, 0.0]]).imag
+    Array([ 1., -1.], shape=(2,), dtype=float64, 16 bytes)
     """
-
-    def function(x: Array) -> Array:
-        m, n = _matrix("pinv", x)
-        if 0 in (m, n):
-            return _adjoint(x) if x.dtype.kind in "fc" else _adjoint(x).astype("float64")
-        u, s, vh = call_several("svd", (x,), {"full_matrices": False})
-        is_large = s > _cutoff(s, rtol, m, n)
-        inverse = call("where", (is_large, 1 / s, as_operand(0.0, s._number)))
-        return matmul(_adjoint(vh) * inverse[..., None, :], _adjoint(u))
-
-    return compose(function, x)
-
-
-def _adjoint(x: Array) -> Array:
-    """The conjugate transpose of a value."""
-    return call("conj", (x.mT,)) if x.dtype.kind == "c" else x.mT
-
-
-def matrix_rank(x: ArrayLike, /, *, rtol: ArrayLike | None = None) -> Array:
-    """How many singular values are more than rtol times the largest; int64.
-
-    Parameters
-    ----------
-    x : (..., m, n) array_like or Value
-    rtol : float or (...) array_like, optional
-        max(m, n) times the machine epsilon where it is left out.
-    """
-
-    def function(x: Array) -> Array:
-        m, n = _matrix("matrix_rank", x)
-        s = call("svdvals", (x,))
-        if 0 in (m, n):
-            return s.sum(axis=-1).astype("int64")
-        return (s > _cutoff(s, rtol, m, n)).sum(axis=-1)
-
-    return compose(function, x)
-
-
-# ---- what is made of others ----
-
-
-def matrix_transpose(x: ArrayLike, /) -> Array:
-    """The last two axes exchanged; a view of a tensor.
-
-    Parameters
-    ----------
-    x : (..., m, n) array_like or Value
-
-    Raises
-    ------
-    ShapeError
-        x has less than two axes.
-    """
-    x = array_of(x)
-    _matrix("matrix_transpose", x)
-    return x.mT
-
-
-def diagonal(x: ArrayLike, /, *, offset: int = 0) -> Array:
-    """A diagonal of the last two axes; a view of a tensor.
-
-    Parameters
-    ----------
-    x : (..., m, n) array_like or Value
-    offset : int
-        0 is the main diagonal, positive ones lie above.
-    """
-    array, offset = array_of(x), operator.index(offset)
-    m, n = _matrix("diagonal", array)
-    if isinstance(x, Value):
-        return diagonal_of(array, offset)
-    count = max(min(m, n - offset) if offset >= 0 else min(m + offset, n), 0)
-    return array._diagonal(offset, count, diagonal_of)
-
-
-def trace(x: ArrayLike, /, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
-    """Sum of a diagonal of the last two axes.
-
-    Parameters
-    ----------
-    x : (..., m, n) array_like or Value
-    offset : int
-        0 is the main diagonal, positive ones lie above.
-    dtype : str or numpy.dtype, optional
-        Of the result; that of `sum` where it is left out.
-    """
-    return _sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
-
-
-def matrix_power(x: ArrayLike, n: int, /) -> Array:
-    """x multiplied by itself n times; of negative n the inverse is.
-
-    Parameters
-    ----------
-    x : (..., m, m) array_like or Value
-    n : int
-
-    Raises
-    ------
-    LinAlgError
-        n is negative, and x singular.
-    ShapeError
-    """
-    n = operator.index(n)
-
-    def function(x: Any) -> Array:
-        rows, columns = _matrix("matrix_power", x)
-        if rows != columns:
-            raise error(
-                "shape_mismatch",
-                f"matrix_power: shape {x.shape} is not that of a square matrix",
-            )
-        if n == 0:
-            attrs = {"shape": (rows, rows), "dtype": x._number, "k": 0}
-            if isinstance(x, Value):
-                one: Array = apply("eye", (), attrs, beside=(x,))
-            else:
-                one = compute("eye", (), attrs, x.client)
-            return one._broadcast(x.shape)
-        power: Array | None = None
-        square: Array = call("inv", (x,)) if n < 0 else x
-        for i in range(abs(n).bit_length()):
-            if i:
-                square = matmul(square, square)
-            if abs(n) >> i & 1:
-                power = square if power is None else matmul(power, square)
-        assert power is not None  # some bit is set
-        return power
-
-    return compose(function, x)
+    return call("eigvals", (x,))
 
 
 __all__ = [

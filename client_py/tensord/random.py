@@ -84,6 +84,31 @@ def uniform(
         From 0 to 2**48 - 1.
     client : Client, optional
         The default one where it is left out.
+
+    Returns
+    -------
+    Array
+        Of that shape and dtype.
+
+    Raises
+    ------
+    DtypeError
+        Not float64 or float32.
+    ValueRefused
+        The seed has more than 64 bits, or there is no such stream.
+
+    Notes
+    -----
+    Philox4x32-10: J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, "Parallel random numbers:
+    as easy as 1, 2, 3" (SC 2011). Element i depends on seed, stream and i alone.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.random.uniform(3, seed=7)
+    Array([0.75015222, 0.08565787, 0.79528404], shape=(3,), dtype=float64, 24 bytes)
+    >>> tensord.random.uniform(3, low=-1.0, seed=7, stream=1)
+    Array([-0.65652923, -0.54941029,  0.69967732], shape=(3,), dtype=float64, 24 bytes)
     """
     u = _floats("random_uniform", shape, dtype, seed, stream, client)
     return _scaled(u, float(high) - float(low), float(low))
@@ -110,10 +135,28 @@ def normal(
     seed, stream, client
         As for `uniform`.
 
+    Returns
+    -------
+    Array
+        Of that shape and dtype.
+
+    Raises
+    ------
+    ValueRefused
+        std is negative; seed and stream as for `uniform`.
+    DtypeError
+        Not float64 or float32.
+
     Notes
     -----
     The method of Box and Muller, two numbers of two; logarithm, sine and cosine are polynomials
     whose bits do not depend on the processor.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.random.normal(3, mean=10.0, std=2.0, seed=7)
+    Array([12.86005542, 11.70742803, 13.43800073], shape=(3,), dtype=float64, 24 bytes)
     """
     if std < 0:
         raise error("bad_value", f"a standard deviation of {std} is less than 0")
@@ -156,10 +199,30 @@ def integers(
     seed, stream, client
         As for `uniform`.
 
+    Returns
+    -------
+    Array
+        Of that shape and dtype.
+
     Raises
     ------
     ValueRefused
         The range is empty, or does not fit the dtype.
+    DtypeError
+        Not of integers.
+
+    Notes
+    -----
+    By multiplication and rejection: D. Lemire, "Fast random integer generation in an interval"
+    (2019).
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.random.integers(1, 7, 8, seed=7).tolist()
+    [6, 5, 1, 1, 3, 5, 2, 6]
+    >>> tensord.random.integers(0, 100, 4, step=10, seed=7).tolist()
+    [90, 70, 10, 0]
     """
     if high is None:
         low, high = 0, low
@@ -190,6 +253,32 @@ def permutation(
     n : int
     seed, stream, client
         As for `uniform`.
+
+    Returns
+    -------
+    (n,) Array
+        int64.
+
+    Raises
+    ------
+    ShapeError
+        n is negative.
+    ValueRefused
+        Seed and stream as for `uniform`.
+
+    Notes
+    -----
+    The numbers in the order of random keys of 64 bits.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.random.permutation(5, seed=7).tolist()
+    [4, 1, 0, 2, 3]
+    >>> tensord.random.permutation(-1)
+    Traceback (most recent call last):
+        ...
+    tensord.ShapeError: random_permutation: shape (-1,) has a negative extent
     """
     attrs = {"shape": (operator.index(n),), **_attrs(seed, stream)}
     return call("random_permutation", (), attrs, client)
@@ -210,6 +299,17 @@ class Generator:
     ----------
     seed, stream : int
         What the next call uses; a generator made of them goes on from here.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> generator = tensord.random.Generator(seed=7)
+    >>> generator.integers(1, 7, 3).tolist()
+    [6, 5, 1]
+    >>> generator.integers(1, 7, 3).tolist()
+    [3, 2, 2]
+    >>> generator
+    Generator(seed=7, stream=2)
     """
 
     def __init__(
@@ -237,7 +337,18 @@ class Generator:
         high: float = 1.0,
         dtype: DTypeLike = "float64",
     ) -> Array:
-        """Numbers from low to below high; see `tensord.random.uniform`."""
+        """Numbers from low to below high; see `tensord.random.uniform`.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.random.Generator(seed=7).uniform(2)
+        Array([0.75015222, 0.08565787], shape=(2,), dtype=float64, 16 bytes)
+        """
         return self._next(uniform, shape, low=low, high=high, dtype=dtype)
 
     def normal(
@@ -248,7 +359,18 @@ class Generator:
         std: float = 1.0,
         dtype: DTypeLike = "float64",
     ) -> Array:
-        """Numbers of the normal distribution; see `tensord.random.normal`."""
+        """Numbers of the normal distribution; see `tensord.random.normal`.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.random.Generator(seed=7).normal(2)
+        Array([1.43002771, 0.85371402], shape=(2,), dtype=float64, 16 bytes)
+        """
         return self._next(normal, shape, mean=mean, std=std, dtype=dtype)
 
     def integers(
@@ -260,9 +382,31 @@ class Generator:
         step: int = 1,
         dtype: DTypeLike = "int64",
     ) -> Array:
-        """Integers of a range; see `tensord.random.integers`."""
+        """Integers of a range; see `tensord.random.integers`.
+
+        Returns
+        -------
+        Array
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.random.Generator(seed=7).integers(1, 7, 3).tolist()
+        [6, 5, 1]
+        """
         return self._next(integers, low, high, shape, step=step, dtype=dtype)
 
     def permutation(self, n: int) -> Array:
-        """The integers from 0 to n - 1 in random order; see `tensord.random.permutation`."""
+        """The integers from 0 to n - 1 in random order; see `tensord.random.permutation`.
+
+        Returns
+        -------
+        (n,) Array
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.random.Generator(seed=7).permutation(4).tolist()
+        [1, 0, 2, 3]
+        """
         return self._next(permutation, n)

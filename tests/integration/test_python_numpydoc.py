@@ -111,7 +111,9 @@ def test_parameters(name):
 
 #: modules whose functions all have both; the examples are run by test_python_docstrings
 SHOWN = {f"tensord.{name}" for name in
-         ("_elementwise", "_searching", "_sets", "_sorting", "_statistical")}
+         ("_creation", "_elementwise", "_manipulation", "_matrices", "_norms", "_products",
+          "_searching", "_selection", "_sets", "_sorting", "_statistical", "fft", "linalg",
+          "random")}
 
 
 def shown():
