@@ -37,6 +37,22 @@ def astype(
     copy : bool
         Make a new tensor even if x has that dtype already.
     device : {"cpu"}, optional
+
+    Returns
+    -------
+    Array or Value
+        Of x's shape.
+
+    Raises
+    ------
+    DtypeError
+        There is no such dtype, or x is complex and it is not.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.astype([1.5, -2.5], "int8")
+    Array([ 1, -2], shape=(2,), dtype=int8, 2 bytes)
     """
     _check_device(device)
     array = array_of(x)
@@ -81,6 +97,11 @@ def asarray(
     client : Client, optional
         The default one where it is left out.
 
+    Returns
+    -------
+    Array or Value
+        obj itself, if it is one of that dtype and no copy is asked for.
+
     Raises
     ------
     DtypeError
@@ -89,6 +110,8 @@ def asarray(
         Lists of different lengths beside one another.
     OverflowError
         A Python integer is not among those of the dtype.
+    ArgumentError
+        A copy was ruled out, and is needed.
 
     Examples
     --------
@@ -149,6 +172,10 @@ def from_dlpack(
     client : Client, optional
         The default one where it is left out.
 
+    Returns
+    -------
+    Array or Value
+
     Raises
     ------
     AttributeError
@@ -188,6 +215,24 @@ def reshape(x: ArrayLike, /, shape: ShapeLike, *, copy: bool | None = None) -> A
     copy : bool, optional
         True: always copy. False: refuse (ArgumentError) where a copy would be needed, which is
         where x does not lie in C order.
+
+    Returns
+    -------
+    Array or Value
+        A view where that needs no copy.
+
+    Raises
+    ------
+    ShapeError
+        The shape has another number of elements.
+    ArgumentError
+        A copy was ruled out, and is needed.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.reshape([1, 2, 3, 4], (2, -1)).tolist()
+    [[1, 2], [3, 4]]
     """
     x = array_of(x)
     result = x.reshape(integers_of(shape))

@@ -203,6 +203,15 @@ def read_csv(
     See Also
     --------
     csv_batches : for files larger than memory.
+
+    Examples
+    --------
+    >>> import os, tempfile, tensord
+    >>> path = os.path.join(tempfile.mkdtemp(), "readings.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("hour,level\\n0,1.5\\n1,NA\\n")
+    >>> tensord.read_csv(path, ["level"], missing="nan")
+    {'level': array([1.5, nan])}
     """
     _check(missing, delimiter)
     (table,) = _read(path, columns, None, missing, delimiter)

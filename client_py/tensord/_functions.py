@@ -69,6 +69,26 @@ def matmul(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     x1 : (..., n, k) or (k,) array_like or Value
     x2 : (..., k, m) or (k,) array_like or Value
         Leading dimensions broadcast.
+
+    Returns
+    -------
+    (..., n, m) Array or Value
+        Without n or m where the operand is a vector.
+
+    Raises
+    ------
+    ShapeError
+        k differs, an operand has no dimensions, or leading dimensions do not broadcast.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.matmul([[1, 2], [3, 4]], [10, 1]).tolist()
+    [12, 34]
+    >>> tensord.matmul([1, 2], [1, 2, 3])
+    Traceback (most recent call last):
+        ...
+    tensord.ShapeError: matmul: shapes (2,) and (3,) do not fit: 2 is not 3
     """
     return call("matmul", (x1, x2))
 
@@ -82,9 +102,19 @@ def permute_dims(x: ArrayLike, /, axes: Sequence[int]) -> Array:
     axes : tuple of int
         Each axis once; negative ones count from the end.
 
+    Returns
+    -------
+    Array or Value
+
     Raises
     ------
     AxisError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.permute_dims([[1, 2, 3], [4, 5, 6]], (1, 0)).tolist()
+    [[1, 4], [2, 5], [3, 6]]
     """
     return array_of(x).permute_dims(axes)
 
@@ -98,8 +128,19 @@ def broadcast_to(x: ArrayLike, /, shape: ShapeLike) -> Array:
     shape : int or tuple of int
         Each of the last axes has the extent that x has there, or x has 1.
 
+    Returns
+    -------
+    Array or Value
+        Of that shape.
+
     Raises
     ------
     ShapeError
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.broadcast_to([1, 2], (2, 2)).tolist()
+    [[1, 2], [1, 2]]
     """
     return array_of(x)._broadcast(integers_of(shape))

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import tempfile
 
 import pytest
 
@@ -16,10 +17,11 @@ MODULES = sorted(
 
 
 @pytest.mark.parametrize("name", ["__init__", *MODULES])
-def test_examples(daemon, monkeypatch, name):
+def test_examples(daemon, monkeypatch, tmp_path, name):
     module = tensord if name == "__init__" else importlib.import_module(f"tensord.{name}")
     monkeypatch.setenv("TENSORD_SOCKET", daemon.socket)
     monkeypatch.setattr(tensord._default, "_default", None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # pytest removes what examples write
     try:
         assert doctest.testmod(module).failed == 0
     finally:
