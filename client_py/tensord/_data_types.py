@@ -60,6 +60,15 @@ def isdtype(dtype: DTypeLike, kind: Kind) -> bool:
         "bool", "signed integer", "unsigned integer", "integral", "real floating",
         "complex floating", "numeric", a dtype for itself, or a tuple: any of these.
 
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ArgumentError
+        There is no such kind.
+
     Examples
     --------
     >>> import tensord
@@ -92,6 +101,17 @@ def result_type(*arrays_and_dtypes: ArrayLike | DTypeLike) -> DType:
     *arrays_and_dtypes : Array, Value, numpy.ndarray, dtype, or Python number
         A number takes the dtype of what it meets, where its kind fits.
 
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    ArgumentError
+        There are no operands.
+    DtypeError
+        A dtype that tensord does not keep.
+
     Examples
     --------
     >>> import tensord
@@ -118,6 +138,10 @@ def can_cast(from_: DTypeLike | ArrayLike, to: DTypeLike, /) -> bool:
     ----------
     from_ : dtype, Array, Value or numpy.ndarray
     to : dtype
+
+    Returns
+    -------
+    bool
 
     Examples
     --------

@@ -124,6 +124,10 @@ def while_loop(
     max_steps : int
         So many turns at most.
 
+    Returns
+    -------
+    Array, or a nest of them as `init`
+
     Raises
     ------
     ShapeError

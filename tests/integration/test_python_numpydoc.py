@@ -111,9 +111,10 @@ def test_parameters(name):
 
 #: modules whose functions all have both; the examples are run by test_python_docstrings
 SHOWN = {f"tensord.{name}" for name in
-         ("_conversion", "_creation", "_csv", "_elementwise", "_files", "_functions", "_json",
-          "_manipulation", "_matrices", "_norms", "_products", "_searching", "_selection",
-          "_sets", "_sorting", "_statistical", "fft", "linalg", "random")}
+         ("_conversion", "_creation", "_csv", "_data_types", "_einsum", "_elementwise", "_files",
+          "_functions", "_jit", "_json", "_loops", "_manipulation", "_matrices", "_norms",
+          "_products", "_searching", "_selection", "_sets", "_sorting", "_statistical", "fft",
+          "linalg", "random")}
 
 
 def shown():
