@@ -27,6 +27,7 @@ enum once_cause {
         ONCE_SPILL,      /* the spill directory could not be used */
         ONCE_REMOVE,     /* a file stays in it */
         ONCE_LOST,       /* a name's memory, or file, is not what was written */
+        ONCE_FOREIGN,    /* another's file has the name of one of ours */
 };
 
 void once_log(enum log_level level, enum once_cause cause, uid_t uid, const char *format, ...)

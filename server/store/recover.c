@@ -60,7 +60,8 @@ static int recover_stat(const struct store *store, const char *name, struct stat
                 return -errno;
         if (S_ISREG(st->st_mode) && st->st_uid == geteuid())
                 return 0;
-        log_warning("%s is not a file of the daemon's user, it is left alone", name);
+        once_log(LOG_LEVEL_WARNING, ONCE_FOREIGN, st->st_uid,
+                 "%s is not a file of the daemon's user, it is left alone", name);
         return -ENOENT;
 }
 
