@@ -7,16 +7,12 @@
  * --json, standard output is one JSON document.
  */
 #include <argp.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive.h"
@@ -24,14 +20,14 @@
 #include "tensord/infer_client.h"
 #include "json.h"
 #include "npy.h"
-#include "tensord/prefix.h"
-
-#define SHM_DIRECTORY "/dev/shm"
+#include "purge.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 64, EXIT_NO_DAEMON = 69 };
+enum { OPTION_SPILL_DIR = 256 }; /* no letter */
 
 struct arguments {
         const char *socket;
+        const char *spill_directory; /* NULL: none */
         bool is_json;
         bool replaces;
         bool is_evictable;
@@ -66,7 +62,8 @@ static const char text_before[] =
         "  cancel NUMBER         end a request whose connection ended (holders: left)\n"
         "  ops                   the operations that the daemon computes\n"
         "  purge                 remove all names; with no daemon running, whatever one left "
-        "in " SHM_DIRECTORY "\n"
+        "in " PURGE_DIRECTORY "\n"
+        "                        (--spill-dir DIR: and there)\n"
         "\n"
         "Examples:\n"
         "  tensorctl put weights.npy model/weights\n"
@@ -91,6 +88,9 @@ static const struct argp_option options[] = {
         { "owner", 'o', "USER", 0,
           "ls, stat, get, wait, snapshot: what that user shares. For root and the daemon's user "
           "ls, stat, holders, rm: anything of that user's",
+          0 },
+        { "spill-dir", OPTION_SPILL_DIR, "DIR", 0,
+          "purge: that daemon's --spill-dir; its files go, what else is there is left and named",
           0 },
         { 0 },
 };
@@ -136,6 +136,9 @@ static error_t take_option(int key, char *value, struct argp_state *state)
                 return 0;
         case 'e':
                 arguments->is_evictable = true;
+                return 0;
+        case OPTION_SPILL_DIR:
+                arguments->spill_directory = value;
                 return 0;
         case 'o':
                 if (!read_user(value, &arguments->owner))
@@ -524,98 +527,6 @@ static int do_load(td_client *client, const struct arguments *arguments, td_erro
 
 /* ---- purge ---- */
 
-static int purge_names(td_client *client, const struct arguments *arguments, td_error *error)
-{
-        td_list *list;
-        size_t n;
-        int r = td_list_names(client, NULL, &list, error);
-
-        if (r)
-                return r;
-        n = td_list_size(list);
-        for (size_t i = 0; i < n && r == TD_OK; i++) {
-                r = td_delete(client, td_list_at(list, i)->name, error);
-                if (r == TD_E_NOT_FOUND)
-                        r = TD_OK;
-        }
-        td_list_free(list);
-        if (r == TD_OK)
-                printf(arguments->is_json ? "{\"names\": %zu}\n" : "removed %zu names\n", n);
-        return r;
-}
-
-/* Remove every object of the prefix but the lock, which is held; then the lock. */
-static int remove_objects(int directory, const char *prefix, const char *lock, size_t *n_removedp,
-                          uint64_t *n_bytesp)
-{
-        DIR *entries = fdopendir(dup(directory));
-        size_t n_prefix = strlen(prefix);
-        struct dirent *entry;
-        int r = 0;
-
-        if (!entries)
-                return -errno;
-        while ((entry = readdir(entries))) {
-                struct stat st;
-
-                if (strncmp(entry->d_name, prefix, n_prefix) != 0 ||
-                    entry->d_name[n_prefix] != '.' || strcmp(entry->d_name, lock) == 0 ||
-                    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-                    st.st_uid != geteuid())
-                        continue;
-                if (unlinkat(directory, entry->d_name, 0) < 0) {
-                        r = -errno;
-                        continue;
-                }
-                ++*n_removedp;
-                *n_bytesp += (uint64_t)st.st_blocks * 512;
-        }
-        closedir(entries);
-        if (r == 0 && unlinkat(directory, lock, 0) < 0)
-                r = -errno;
-        return r;
-}
-
-/* No daemon answers: remove what one left, while nobody can start one. */
-static int purge_objects(const struct arguments *arguments, const char *address, td_error *error)
-{
-        char path[PATH_MAX], prefix[TD_SHM_PREFIX_SIZE], lock[TD_SHM_PREFIX_SIZE + 8];
-        size_t n_removed = 0;
-        uint64_t n_bytes = 0;
-        int directory, fd, r = td_absolute_path(path, sizeof(path), address);
-
-        if (r < 0)
-                return error_set(error, TD_E_NO_DAEMON, "%s: no daemon answers: %s", address,
-                                 strerror(-r));
-        td_shm_prefix(prefix, geteuid(), path);
-        snprintf(lock, sizeof(lock), "%s.lock", prefix);
-        directory = open(SHM_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        fd = directory < 0
-                     ? -1
-                     : openat(directory, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                r = error_set(error, TD_E_SYSTEM, "%s/%s: %s", SHM_DIRECTORY, lock,
-                              strerror(errno));
-        else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                r = error_set(
-                        error, TD_E_NO_DAEMON,
-                        "%s: a daemon is running there, but does not answer; it is left alone",
-                        address);
-        else if ((r = remove_objects(directory, prefix, lock, &n_removed, &n_bytes)) < 0)
-                r = error_set(error, TD_E_SYSTEM, "%s/%s.*: %s", SHM_DIRECTORY, prefix,
-                              strerror(-r));
-        if (fd >= 0)
-                close(fd);
-        if (directory >= 0)
-                close(directory);
-        if (r == TD_OK)
-                printf(arguments->is_json ? "{\"objects\": %zu, \"bytes\": %" PRIu64 "}\n"
-                                          : "no daemon is running; removed %zu objects, %" PRIu64
-                                            " bytes\n",
-                       n_removed, n_bytes);
-        return r;
-}
-
 static int do_purge(const struct arguments *arguments)
 {
         td_options how = { .address = arguments->socket };
@@ -626,12 +537,18 @@ static int do_purge(const struct arguments *arguments)
         int r = connect_to(arguments, &client, &error);
 
         if (r == TD_OK) {
-                r = purge_names(client, arguments, &error);
+                r = arguments->spill_directory
+                            ? error_set(&error, TD_E_BAD_ARGUMENTS,
+                                        "%s: a daemon is running, and removes what it spilled with "
+                                        "the names: purge without --spill-dir; nothing was removed",
+                                        td_address(client))
+                            : purge_names(client, arguments->is_json, &error);
                 td_close(client);
         } else if (r == TD_E_NO_DAEMON || r == TD_E_CONNECTION_LOST) {
                 r = launch_find(&how, &address, &is_private, &error);
                 if (r == TD_OK) {
-                        r = purge_objects(arguments, address, &error);
+                        r = purge_left(address, arguments->spill_directory, arguments->is_json,
+                                       &error);
                         free(address);
                 }
         }

@@ -6,7 +6,7 @@
  * which follows from the daemon's uid and the absolute path of its socket. The daemon takes it at
  * start; tensorctl purge finds by it what a daemon left behind. A directory that tensors are
  * spilled to says in a file whose they are: by the boot, by the directory that the catalog lies in,
- * and by the prefix.
+ * and by the prefix; purge and daemon find by it, and by their names, which files are theirs.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,7 @@ static inline int td_boot_id(char id[TD_BOOT_ID_SIZE])
 
 /* The file in a spill directory that says whose it is, and how long its line may be */
 #define TD_SPILL_OWNER ".tensord"
+#define TD_SPILL_OWNER_NEW TD_SPILL_OWNER ".new"
 #define TD_SPILL_OWNER_SIZE 256
 
 /* That line, of a catalog in that directory (a descriptor): its length, or negative errno. */
@@ -107,4 +109,36 @@ static inline int td_spill_owner(char out[TD_SPILL_OWNER_SIZE], int directory, c
                 return -errno;
         return snprintf(out, TD_SPILL_OWNER_SIZE, "%.36s %ju %ju %.120s\n", boot_id,
                         (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, its_prefix);
+}
+
+/* What that file says, with a NUL behind it: how long it is, or negative errno. */
+static inline ssize_t td_spill_owner_read(char text[TD_SPILL_OWNER_SIZE + 1], int spill_directory)
+{
+        int fd = openat(spill_directory, TD_SPILL_OWNER,
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, TD_SPILL_OWNER_SIZE);
+
+        if (n < 0)
+                n = -errno;
+        if (fd >= 0)
+                close(fd);
+        text[n < 0 ? 0 : n] = '\0';
+        return n;
+}
+
+/* A file of a tensor there: the prefix, so many hexadecimal digits, and one of the two ends */
+#define TD_SPILL_PREFIX "tensord."
+#define TD_SPILL_HEX 32
+#define TD_SPILL_WHOLE ".npy"
+#define TD_SPILL_PART ".part"
+
+static inline bool td_spill_is_name(const char *name)
+{
+        size_t n_prefix = strlen(TD_SPILL_PREFIX);
+
+        if (strncmp(name, TD_SPILL_PREFIX, n_prefix) != 0 ||
+            strspn(name + n_prefix, "0123456789abcdef") != TD_SPILL_HEX)
+                return false;
+        name += n_prefix + TD_SPILL_HEX;
+        return strcmp(name, TD_SPILL_WHOLE) == 0 || strcmp(name, TD_SPILL_PART) == 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/spill_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,15 +15,18 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "store/npy.h"
+#include "tensord/prefix.h"
 
 /* Read, hashed and written at a time. */
 #define SPILL_PIECE ((size_t)1 << 20)
 /* Written before the disk is waited for: so much is left for the end, which nothing can stop. */
 #define SPILL_SYNC ((uint64_t)16 << 20)
 
-#define PREFIX "tensord."
-#define PART ".part"
-#define WHOLE ".npy"
+#define PREFIX TD_SPILL_PREFIX
+#define PART TD_SPILL_PART
+#define WHOLE TD_SPILL_WHOLE
+
+static_assert(TD_SPILL_HEX == 2 * SHM_RANDOM, "a name in full");
 
 static void hash_freep(XXH3_state_t **hashp)
 {
@@ -83,12 +87,10 @@ static void spill_name(const uint8_t random[SHM_RANDOM], const char *end, char n
 
 bool spill_parse(const char *name, uint8_t random[SHM_RANDOM], bool *is_wholep)
 {
-        if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 ||
-            !shm_take_hex(name + strlen(PREFIX), random))
+        if (!td_spill_is_name(name) || !shm_take_hex(name + strlen(PREFIX), random))
                 return false;
-        name += strlen(PREFIX) + 2 * SHM_RANDOM;
-        *is_wholep = strcmp(name, WHOLE) == 0;
-        return *is_wholep || strcmp(name, PART) == 0;
+        *is_wholep = strcmp(name + strlen(PREFIX) + TD_SPILL_HEX, WHOLE) == 0;
+        return true;
 }
 
 static int spill_unlink(const struct spill_dir *dir, const uint8_t random[SHM_RANDOM],

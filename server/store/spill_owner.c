@@ -11,7 +11,7 @@
 #include "tensord/prefix.h"
 
 #define OWNER TD_SPILL_OWNER
-#define OWNER_NEW TD_SPILL_OWNER ".new"
+#define OWNER_NEW TD_SPILL_OWNER_NEW
 #define OWNER_MAX TD_SPILL_OWNER_SIZE
 
 /* How long it is, or negative errno. */
@@ -24,8 +24,7 @@ static int owner_format(const struct shm *shm, char text[OWNER_MAX])
 
 int spill_owner_read(const struct spill_dir *dir, const struct shm *shm)
 {
-        _cleanup_(closep) int fd = -1;
-        char text[OWNER_MAX + 1] = "", ours[OWNER_MAX];
+        char text[OWNER_MAX + 1], ours[OWNER_MAX];
         const size_t n_boot = 36;
         ssize_t n;
         int r;
@@ -33,12 +32,9 @@ int spill_owner_read(const struct spill_dir *dir, const struct shm *shm)
         r = owner_format(shm, ours);
         if (r < 0)
                 return r;
-        fd = openat(dir->fd, OWNER, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? SPILL_OTHERS : error_origin(-errno);
-        n = read(fd, text, OWNER_MAX);
+        n = td_spill_owner_read(text, dir->fd);
         if (n < 0)
-                return error_origin(-errno);
+                return n == -ENOENT ? SPILL_OTHERS : error_origin((int)n);
         if (strcmp(text, ours) == 0)
                 return SPILL_OURS;
         /* Whole, and not of this boot: what is cut might be. */

@@ -149,6 +149,133 @@ def test_purge_leaves_a_silent_daemon_alone(make_own_daemon, ctl, tmp_path):
     ctl("purge", socket=daemon.socket)
 
 
+def spill(make_own_daemon, directory):
+    """A daemon with tensors in files there."""
+    daemon = make_own_daemon("--memory", "6M", "--spill-dir", str(directory),
+                             "--spill-limit", "1G")
+    with daemon.raw() as raw:
+        for i in range(8):
+            raw.call("run", inputs=[], nodes=[["ones", [], {"shape": [1 << 17],
+                                                            "dtype": "float64"}]],
+                     outputs=[{"value": 0, "name": f"a{i}"}])
+    assert len(spilled(directory)) >= 3
+    return daemon
+
+
+def kill(daemon):
+    daemon.kill9()
+    daemon.has_ended = True
+    return daemon
+
+
+def spilled(directory):
+    return sorted(path.name for path in directory.glob("tensord.*"))
+
+
+def contents(daemon, directory):
+    """What a purge that is refused leaves as it was."""
+    return sorted(daemon.shm()), sorted(path.name for path in directory.iterdir())
+
+
+@pytest.mark.kill
+def test_purge_of_spilled_tensors(make_own_daemon, ctl, tmp_path):
+    directory = tmp_path / "files"
+    daemon = kill(spill(make_own_daemon, directory))
+    (directory / f"tensord.{'0' * 32}.part").write_bytes(bytes(5000))
+    (directory / ".tensord.new").write_bytes(b"half")
+    names = spilled(directory)
+    n_bytes = sum((directory / name).stat().st_blocks * 512 for name in names)
+    said = json.loads(ctl("--json", "purge", "--spill-dir", directory, socket=daemon.socket))
+    assert said["objects"] >= 2 and said["bytes"] > 0
+    assert said["spilled"] == {"files": len(names), "bytes": n_bytes, "left": []}
+    assert not daemon.shm() and not list(directory.iterdir())
+    daemon.start()
+    daemon.has_ended = False
+    assert json.loads(ctl("--json", "ls", socket=daemon.socket)) == []
+
+
+@pytest.mark.kill
+def test_purge_leaves_strangers_files(make_own_daemon, ctl, tmp_path):
+    directory = tmp_path / "files"
+    daemon = kill(spill(make_own_daemon, directory))
+    n_files = len(spilled(directory))
+    (tmp_path / "else").write_text("else")
+    link = f"tensord.{'1' * 32}.npy"
+    (directory / link).symlink_to(tmp_path / "else")
+    (directory / f"tensord.{'2' * 32}.npy").mkdir()
+    strangers = ["notes\n.txt", "tensord.12.npy", f"tensord.{'A' * 32}.npy",
+                 f"tensord.{'a' * 32}.npz", f"tensord.{'a' * 33}.npy"]
+    for name in strangers:
+        (directory / name).write_text("mine")
+    left = {**dict.fromkeys(strangers, "stranger"), link: "no_file",
+            f"tensord.{'2' * 32}.npy": "no_file"}
+    said = json.loads(ctl("--json", "purge", "--spill-dir", directory, socket=daemon.socket))
+    assert said["spilled"]["files"] == n_files
+    assert {row["name"]: row["why"] for row in said["spilled"]["left"]} == left
+    assert sorted(path.name for path in directory.iterdir()) == sorted(left)
+    assert (tmp_path / "else").read_text() == "else"
+    said = ctl("purge", "--spill-dir", directory, socket=daemon.socket)
+    assert f"{directory}: removed 0 files, 0 bytes; left 7\n" in said
+    assert '  "tensord.12.npy": no file that a daemon made\n' in said
+    assert "notes\n" not in said  # it makes no line of its own
+
+
+@pytest.mark.kill
+def test_purge_leaves_files_of_another_catalog(make_own_daemon, ctl, tmp_path):
+    directory = tmp_path / "files"
+    daemon, other = kill(spill(make_own_daemon, directory)), kill(make_own_daemon())
+    for why in ("other_catalog", "no_owner"):
+        before = contents(daemon, directory)
+        said = json.loads(ctl("--json", "purge", "--spill-dir", directory, socket=other.socket))
+        assert (said["spilled"]["files"], said["spilled"]["bytes"]) == (0, 0)
+        assert {row["name"]: row["why"] for row in said["spilled"]["left"]} == \
+            dict.fromkeys(before[1], why)
+        assert not other.shm() and contents(daemon, directory) == before
+        if why == "other_catalog":
+            (directory / ".tensord").rename(tmp_path / "owner")
+    (tmp_path / "owner").rename(directory / ".tensord")
+    daemon.start()
+    daemon.has_ended = False
+    assert len(json.loads(ctl("--json", "ls", socket=daemon.socket))) == 8
+    with daemon.raw() as raw:
+        assert raw.call("stat")["lost"] == 0
+
+
+@pytest.mark.kill
+def test_purge_leaves_what_a_running_daemon_spilled(make_own_daemon, ctl, tmp_path):
+    directory = tmp_path / "files"
+    daemon, dead = spill(make_own_daemon, directory), kill(make_own_daemon())
+    before, of_dead = contents(daemon, directory), dead.shm()
+    purge = "purge", "--spill-dir", directory
+    ctl(*purge, socket=daemon.socket, status=1)
+    assert "bad_arguments" in ctl.error and "a daemon is running" in ctl.error
+    os.rename(daemon.socket, daemon.socket + ".away")
+    ctl(*purge, socket=daemon.socket, status=69)
+    os.rename(daemon.socket + ".away", daemon.socket)
+    ctl(*purge, socket=dead.socket, status=69)
+    assert str(directory) in ctl.error and "nothing was removed" in ctl.error
+    assert contents(daemon, directory) == before and set(of_dead) <= set(dead.shm())
+
+
+@pytest.mark.kill
+def test_purge_without_the_spill_directory(make_own_daemon, ctl, tmp_path):
+    """is refused where it was given, and leaves it for later where it was not"""
+    directory = tmp_path / "files"
+    daemon = kill(spill(make_own_daemon, directory))
+    (tmp_path / "file").touch()
+    (tmp_path / "open").mkdir(mode=0o755)
+    before = contents(daemon, directory)
+    for name, said in (("nowhere", "No such file"), ("file", "Not a directory"), ("open", "0755")):
+        ctl("purge", "--spill-dir", tmp_path / name, socket=daemon.socket, status=1)
+        assert "system: " in ctl.error and said in ctl.error and name in ctl.error
+        assert contents(daemon, directory) == before
+    assert not (tmp_path / "nowhere").exists()
+    assert json.loads(ctl("--json", "purge", socket=daemon.socket)).keys() == {"objects", "bytes"}
+    assert contents(daemon, directory) == ([], before[1])
+    said = json.loads(ctl("--json", "purge", "--spill-dir", directory, socket=daemon.socket))
+    assert said["spilled"]["files"] >= 3 and not list(directory.iterdir())
+
+
 def test_hello(daemon):
     done = subprocess.run(
         [kit.BUILD / "examples" / "hello"],
