@@ -258,9 +258,12 @@ class Array(_native.Array, Operators, Given):
     def _look(self, base: Array) -> tuple[Term, Value | Tensor]:
         """The value of its base, and what the view sees of it."""
         of = base._operand()
-        if self._seen is None or self._seen[0] is not of:
-            self._seen = of, self._levels(of)[-1]
-        return self._seen
+        seen: tuple[Term, Value | Tensor] | None = self._seen
+        if seen is None or seen[0] is not of:
+            seen = of, self._levels(of)[-1]
+            if not (type(of) is Tensor and of.is_mutable and type(seen[1]) is Value):
+                self._seen = seen  # else it is another value each time
+        return seen
 
     def _levels(self, of: Term) -> list[Value | Tensor]:
         """What is seen of the base's value after none of the steps, the first, and so on."""
@@ -294,8 +297,7 @@ class Array(_native.Array, Operators, Given):
         assert type(tensor) is Tensor
         if self._base is None:
             self._value = tensor
-        else:
-            assert self._seen is not None
+        elif self._seen is not None:
             self._seen = self._seen[0], tensor
         return tensor
 
@@ -589,6 +591,8 @@ class Array(_native.Array, Operators, Given):
                 strides = new
                 shape = step.shape_of(shape)
             return strides
+        if self._lies is None and self.is_mutable:
+            return tuple([n // self.dtype.itemsize for n in self._tensor().strides])
         return c_strides(self.shape, 1) if self._lies is None else self._lies
 
     def _view(self, step: Step, shape: Shape) -> Array:

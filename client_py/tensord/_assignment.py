@@ -44,11 +44,10 @@ def _check_writable(array: Array) -> None:
             "is being filled; copy it, put it with mutable=True, or use tensord.assign()",
         )
     if array._base is not None and array._base.is_mutable:  # whose memory has whole numbers
-        (*_, step) = array._steps
-        assert isinstance(step, Component)
+        what = [step.op for step in array._steps if isinstance(step, Component)] or ["a copy"]
         raise error(
             "bad_arguments",
-            f"not written: {step.op} of a mutable tensor, by itself; assign complex "
+            f"not written: {what[0]} of a mutable tensor, by itself; assign complex "
             "numbers, or use `with x.write() as a`, where a is numpy's",
         )
 

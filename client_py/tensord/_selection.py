@@ -151,7 +151,7 @@ def assign(x: ArrayLike, key: Key, value: ArrayLike, /) -> Array:
     if advanced.mask is not None:
         mask = as_operand(advanced.mask)
         if is_void_mask(mask.shape, x.shape):
-            return x
+            return assign(x, numpy.zeros(x.shape[: len(mask.shape)], bool), value)
         if len(operand.shape) <= max(len(x.shape) - len(mask.shape), 0):
             return _assign_mask(x, mask, operand)
         advanced = Advanced.of_mask(x.shape, advanced.mask)

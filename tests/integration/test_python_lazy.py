@@ -652,6 +652,10 @@ def test_parts_of_complex_numbers_see_what_is_assigned(client):
     part = m.real
     m[0] = 100j + 50
     assert part.tolist()[0] == 50.0
+    for k in range(3):
+        m[1] = k
+        assert numpy.asarray(part)[1] == float(part[1:2].sum()) == (part + 0).tolist()[1] == k
+        assert part.max() == 50 and part.tolist()[1] == k
     for write in (lambda: part.__setitem__(0, 1.0), lambda: part.__iadd__(1.0)):
         with pytest.raises(tensord.ArgumentError, match="real of a mutable tensor"):
             write()

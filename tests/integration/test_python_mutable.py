@@ -340,3 +340,28 @@ def test_arrays_outlive_everything(client):
     del t, a
     client.put(numpy.zeros(1000))
     assert kept.tolist() == list(range(10, 20))
+
+
+def test_what_lies_oddly_is_copied_by_reshape(client):
+    """As numpy's, which has no view of it."""
+    want = numpy.asfortranarray(numpy.arange(12.0).reshape(3, 4))
+    m = client.put(want, mutable=True)
+    flat = m.reshape(-1)
+    m[...] = 1.0
+    assert flat.tolist() == list(range(12))
+    flat[0] = 5.0
+    assert flat.tolist()[0] == 5 and m.tolist()[0][0] == 1
+    row = m.T.reshape(2, 2, 3)  # which is one in memory
+    row[0, 0, 0] = 7.0
+    assert m.tolist()[0][0] == 7
+
+
+def test_assigning_by_a_mask_of_nothing_makes_another_array(client):
+    for mutable in (False, True):
+        x = client.put(numpy.arange(3.0), mutable=mutable)
+        for mask in (numpy.zeros(0, bool), client.put(numpy.zeros(0, bool)), False):
+            y = tensord.assign(x, mask, 5.0)
+            y[0] = 99.0
+            assert x.tolist() == [0, 1, 2] and y.tolist() == [99, 1, 2]
+        with pytest.raises(tensord.DtypeError):
+            tensord.assign(x, numpy.zeros(0, bool), 1j)
