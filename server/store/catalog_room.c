@@ -32,6 +32,8 @@
 #define CATALOG_RESERVE 4096
 /* It may have so much of the limit, however little of it counts, before it is made anew at once. */
 #define CATALOG_SHARE 16
+/* So far beyond the limit may be what somebody is named for whom room is on its way. */
+#define CATALOG_LENT_MAX (64 * 1024)
 
 /* What would be left of the catalog. */
 static uint64_t catalog_counts(const struct store *store)
@@ -284,4 +286,14 @@ int catalog_lend_room(struct store *store, uint64_t n_bytes)
                 r = catalog_tighten(store, n_bytes, true);
         catalog->is_lent = catalog->is_lent || is_beyond_limit(store);
         return r;
+}
+
+int catalog_lend_little(struct store *store, uint64_t n_bytes)
+{
+        const struct total *total = &store->users.totals[RESOURCE_BYTES];
+        uint64_t n_more = catalog_growth_least(&store->catalog, n_bytes);
+
+        if (n_more > 0 && total->n + n_more > total->limit + CATALOG_LENT_MAX)
+                return STORE_E_LIMIT;
+        return catalog_lend_room(store, n_bytes);
 }

@@ -337,9 +337,9 @@ static int commit_publish(struct store *store, struct commit *commits, uint32_t 
                 return r;
         outcomes_sweep(&store->outcomes, now_ms);
         r = catalog_await_room(store, n_bytes);
-        /* What is on its way to the disk for it is as good as gone: no more is lent than that. */
+        /* What moves to the disk for it may take its time, and the disk may fail. */
         if (r == STORE_E_TRIMMING && !can_wait)
-                r = catalog_lend_room(store, n_bytes);
+                r = catalog_lend_little(store, n_bytes);
         if (!r && has_op)
                 r = commit_outcome(store, commits[0].tensor->user, op_id, commits[0].tensor->id,
                                    now_ms, outcomep);

@@ -151,7 +151,7 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
         if (!*spilledp)
                 return -ENOMEM;
         (*spilledp)->place = place;
-        (*spilledp)->is_lost = r != 0;
+        (*spilledp)->is_lost = r > 0; /* else who wants it is told, or has it */
         charge_adopt(&(*spilledp)->charge, user, RESOURCE_SPILLED, place.n_bytes);
         return 0;
 }

@@ -200,6 +200,53 @@ START_TEST(test_names_in_full_memory)
 }
 END_TEST
 
+/* However much is named while the disk is at it, little is lent. */
+START_TEST(test_names_while_the_disk_is_slow)
+{
+        enum { N_NAMES = 400 };
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        struct charge charge = { 0 };
+        struct user *user = kit_user(store, UID);
+        const struct total *total = &store_users(store)->totals[RESOURCE_BYTES];
+        struct commit commits[N_NAMES] = { { .tensor = NULL } };
+        unsigned n_named = 0, n_refused = 0;
+
+        put(store, "a", 1);
+        put(store, "b", 2);
+        for (unsigned i = 0; i < N_NAMES; i++) {
+                char name[251];
+
+                snprintf(name, sizeof(name), "%0250u", i);
+                commits[i].tensor = kit_small(store, user, i);
+                ck_assert_int_eq(
+                        store_reserve_name(store, user, name, false, &commits[i].reservation), 0);
+        }
+        fill_up(store, &charge);
+        for (unsigned i = 0; i < N_NAMES; i++) {
+                int r = store_commit_now(store, &commits[i], 1, NULL);
+
+                ck_assert(r == 0 || r == STORE_E_LIMIT);
+                n_named += r == 0;
+                n_refused += r != 0;
+                ck_assert_uint_le(total->n, total->limit + 64 * 1024);
+        }
+        ck_assert_uint_gt(n_named, 50);
+        ck_assert_uint_gt(n_refused, 50);
+        work(&slow);
+        ck_assert_uint_le(total->n - store->pool.n_idle_bytes, total->limit);
+        for (unsigned i = 0; i < N_NAMES; i++) {
+                reservation_free(commits[i].reservation);
+                tensor_unref(commits[i].tensor);
+        }
+        charge_drop(&charge);
+        user_unref(user);
+        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        work(&slow);
+        forget(store);
+}
+END_TEST
+
 /* The file is written, but the catalog cannot say so: it goes, and the disk is left alone. */
 START_TEST(test_not_said)
 {
@@ -423,6 +470,7 @@ int main(void)
         tcase_add_test(tcase, test_out_of_full_memory);
         tcase_add_test(tcase, test_back_to_full_memory);
         tcase_add_loop_test(tcase, test_names_in_full_memory, 0, 3);
+        tcase_add_test(tcase, test_names_while_the_disk_is_slow);
         tcase_add_test(tcase, test_not_said);
         tcase_add_test(tcase, test_said_again);
         tcase_add_test(tcase, test_turns);
