@@ -43,7 +43,7 @@ from ._lease import Lease
 from ._operands import Constant, Scalar, as_operand, operand_for, traced_number, weak_numbers
 from ._operators import Operators
 from ._tensor import Tensor, as_asked
-from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped
+from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -241,8 +241,9 @@ class Array(_native.Array, Operators, Given):
         base = self._base
         assert base is not None
         of, value = self._look(base)
-        if base._base is None and sys.getrefcount(base) <= _ALONE:
-            # Nobody can write the base any more, or see it.
+        is_copy = type(of) is Tensor and of.is_mutable and type(value) is Value
+        if base._base is None and sys.getrefcount(base) <= _ALONE and not is_copy:
+            # Nobody can write the base any more, or see it; but for what others opened.
             self._lies = self._element_strides()
             self._value, self._is_fixed = value, not self._is_writable
             self._base = self._seen = None
@@ -265,10 +266,10 @@ class Array(_native.Array, Operators, Given):
                 self._seen = seen  # else it is another value each time
         return seen
 
-    def _levels(self, of: Term) -> list[Value | Tensor]:
+    def _levels(self, of: Term, end: int | None = None) -> list[Value | Tensor]:
         """What is seen of the base's value after none of the steps, the first, and so on."""
         levels: list[Value | Tensor] = [of if isinstance(of, (Value, Tensor)) else Input(of)]
-        for step in self._steps:
+        for step in self._steps[:end]:
             value = step.get(levels[-1])
             if type(value) is Value:
                 track(value, self._client)
@@ -355,7 +356,7 @@ class Array(_native.Array, Operators, Given):
     @property
     def strides(self) -> Shape:
         """Bytes from one element to the next, along each axis."""
-        return self._tensor().strides
+        return self._in_memory()[0].strides
 
     @property
     def is_sealed(self) -> bool:
@@ -391,8 +392,7 @@ class Array(_native.Array, Operators, Given):
     def _read(self) -> NDArray:
         """An array of numpy's to read values from, which need not be the shared memory."""
         tensor, component = self._in_memory()
-        array = tensor._read()
-        return array if component is None else part_of(array, component)
+        return part_of(tensor._read(), component)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray:
         """Its memory as a read-only numpy.ndarray: a snapshot, whatever is assigned later.
@@ -405,15 +405,14 @@ class Array(_native.Array, Operators, Given):
             True: always copy. False: refuse (ValueError) where a copy would be needed.
         """
         tensor, component = self._in_memory()
-        if component is None:
-            return tensor._ndarray(dtype, copy)
         return as_asked(part_of(tensor._ndarray(None, None), component), dtype, copy)
 
     def _in_memory(self) -> tuple[Tensor, str | None]:
         """The tensor that its value is, or whose real or imaginary part, and which of them."""
-        step = self._steps[-1] if self._base is not None else None
-        if self._base is not None and isinstance(step, Component):
-            of = self._levels(self._base._operand())[-2]
+        if self._base is not None and isinstance(step := self._steps[-1], Component):
+            if self._base.nbytes <= _SMALL or self._base.size == self.size:
+                self._base._tensor()  # what others want of it is computed, too
+            (*_, of) = self._levels(self._base._operand(), -1)
             if type(of) is Tensor:
                 return of, step.op
         return self._tensor(), None
@@ -430,7 +429,9 @@ class Array(_native.Array, Operators, Given):
             raise TypeError(
                 f"only an array of one element becomes {to}, this has shape {self.shape}"
             )
-        return self._tensor()._item()
+        tensor, component = self._in_memory()
+        item = tensor._item()
+        return item if component is None else getattr(item, component)
 
     def item(self) -> Any:
         """The only element, as a Python number."""
@@ -465,12 +466,13 @@ class Array(_native.Array, Operators, Given):
             return f"<tensord.Array {what}, traced>"
         if self._client is not None and self._client.is_closed:
             return f"<tensord.Array {what}>"
-        tensor = self._tensor()
-        if tensor.name is not None:
+        tensor, component = self._in_memory()
+        if tensor.name is not None and component is None:
             what += f", name={tensor.name!r}"
         if not (tensor.is_sealed or tensor.is_mutable):
             return f"<tensord.Array {what}>"
-        text = numpy.array2string(tensor._read(), separator=", ", prefix="Array(")
+        values = part_of(tensor._read(), component)
+        text = numpy.array2string(values, separator=", ", prefix="Array(")
         return f"Array({text}, {what}, {self.nbytes} bytes)"
 
     # ---- writing ----
@@ -508,7 +510,7 @@ class Array(_native.Array, Operators, Given):
         ...     print(a)
         [1. 2.]
         """
-        return Lease(self._tensor(), False, timeout, torn)
+        return self._lease(False, timeout, torn)
 
     def write(self, timeout: float | None = None) -> Lease:
         """Write this tensor, or view of one, in place, while nobody else reads or writes it.
@@ -543,7 +545,17 @@ class Array(_native.Array, Operators, Given):
         >>> t
         Array([1. , 2.5, 3.5], shape=(3,), dtype=float64, 24 bytes)
         """
-        return Lease(self._tensor(), True, timeout, False)
+        return self._lease(True, timeout, False)
+
+    def _lease(self, write: bool, timeout: float | None, torn: bool) -> Lease:
+        tensor, component = self._in_memory()
+        if component is not None and tensor.is_mutable:
+            raise error(
+                "bad_arguments",
+                f"not leased: {component} of a mutable tensor, by itself; lease the complex "
+                f"numbers, `with x.write() as a`, where a.{component} is numpy's",
+            )
+        return Lease(tensor, write, timeout, torn)
 
     @property
     def _is_writable(self) -> bool:
@@ -650,11 +662,6 @@ class Array(_native.Array, Operators, Given):
         """Shape of the result of an operation on this one array; refused where it is wrong."""
         ((_, shape),) = _native.infer(lookup(op)[0], (self,), attrs)
         return shape
-
-
-def part_of(array: NDArray, component: str) -> NDArray:
-    """A view of the real or imaginary parts of numpy's array."""
-    return array.real if component == "real" else array.imag
 
 
 def _component_of(op: str, value: Value | Tensor) -> Value:

@@ -52,14 +52,6 @@ def _check_writable(array: Array) -> None:
         )
 
 
-def _is_that_part(value: object, array: Array, key: Key) -> bool:
-    """Is it ``array[key]`` itself, as at the end of ``array[key] += ...``?"""
-    if not isinstance(value, Array) or value._base is None:
-        return False
-    base, steps = (array, ()) if array._base is None else (array._base, array._steps)
-    return value._base is base and value._steps == (*steps, Part(Index(array.shape, key)))
-
-
 def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
     """Assign to a part: see the module `_assignment`."""
     operand: Any = as_operand(exact_integers(value, self._number), self._number)
@@ -70,8 +62,16 @@ def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
         _write_item(self, key, operand, is_basic)
         return
     _check_writable(self)
-    if not (is_basic and _is_that_part(operand, self, key)):
-        self._store(assign(self, key, operand))
+    of_parts = self._base is not None and isinstance(self._steps[-1], Component)
+    is_view = isinstance(operand, Array) and operand._base is not None
+    if is_basic and (of_parts or is_view):
+        index = Index(self.shape, key)
+        part = self._view(Part(index), index.shape)
+        if is_view and operand._base is part._base and operand._steps == part._steps:
+            return  # it is the part itself, as at the end of ``x[key] += ...``
+        if of_parts and part.size < self.size:  # then nothing is done beside it
+            self, key = part, ...
+    self._store(assign(self, key, operand))
 
 
 def _write_item(array: Array, key: Key, value: Any, is_basic: bool) -> None:

@@ -152,19 +152,29 @@ static PyObject *kept_capsule(struct lazy_tensor *tensor)
         return capsule;
 }
 
+/* The tensor that is shown. Of a view it is not asked what it is in a program: that may be more. */
+static PyObject *tensor_to_show(struct lazy_array *array)
+{
+        PyObject *operand;
+
+        if (!lazy_has(array->base)) {
+                operand = lazy_operand(array);
+                if (!operand || Py_TYPE(operand) == lazy.tensor)
+                        return operand;
+                Py_DECREF(operand);
+        }
+        return PyObject_CallMethod((PyObject *)array, "_tensor_to_show", NULL);
+}
+
 PyObject *lazy_array_struct(PyObject *object, void *unused)
 {
-        PyObject *operand = lazy_operand((struct lazy_array *)object), *capsule = NULL;
+        PyObject *tensor = tensor_to_show((struct lazy_array *)object), *capsule = NULL;
 
         (void)unused;
-        if (operand && Py_TYPE(operand) != lazy.tensor) {
-                Py_DECREF(operand);
-                operand = PyObject_CallMethod(object, "_tensor_to_show", NULL);
-        }
-        if (operand && Py_TYPE(operand) == lazy.tensor)
-                capsule = kept_capsule((struct lazy_tensor *)operand);
-        else if (operand)
+        if (tensor && Py_TYPE(tensor) == lazy.tensor)
+                capsule = kept_capsule((struct lazy_tensor *)tensor);
+        else if (tensor)
                 PyErr_SetString(PyExc_TypeError, "no tensor");
-        Py_XDECREF(operand);
+        Py_XDECREF(tensor);
         return capsule;
 }

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ._array import Array
     from ._graph import Value
     from ._index import Index
-    from ._types import Shape
+    from ._types import NDArray, Shape
 
-__all__ = ["Broadcast", "Component", "Diagonal", "Part", "Permuted", "Reshaped"]
+__all__ = ["Broadcast", "Component", "Diagonal", "Part", "Permuted", "Reshaped", "part_of"]
 
 
 class Part:
@@ -183,3 +183,10 @@ class Component:
 
     def strides(self, shape: Shape, strides: Shape) -> Shape:
         return tuple([2 * stride for stride in strides])
+
+
+def part_of(array: NDArray, component: str | None) -> NDArray:
+    """A view of the real or imaginary parts of numpy's array; None: the array."""
+    if component is None:
+        return array
+    return array.real if component == "real" else array.imag
