@@ -145,13 +145,11 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
                 once_log(LOG_LEVEL_WARNING, ONCE_SPILL, user->uid,
                          "\"%.32s\": the file that it was spilled to cannot be read: %s",
                          record->name, strerror(-r));
-        if (r == SPILL_E_MISSING)
-                return 0;
         *spilledp = spilled_new();
         if (!*spilledp)
                 return -ENOMEM;
         (*spilledp)->place = place;
-        (*spilledp)->is_lost = r > 0; /* else who wants it is told, or has it */
+        (*spilledp)->is_lost = r == SPILL_E_DAMAGED; /* else who wants it is told, or has it */
         charge_adopt(&(*spilledp)->charge, user, RESOURCE_SPILLED, place.n_bytes);
         return 0;
 }
