@@ -52,6 +52,13 @@ def _check_writable(array: Array) -> None:
         )
 
 
+def is_same_view(value: object, part: Array) -> bool:
+    """Does it see the same elements of the same array, in the same order?"""
+    if not isinstance(value, Array) or value._base is None:
+        return False
+    return value._base is part._base and value._steps == part._steps
+
+
 def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
     """Assign to a part: see the module `_assignment`."""
     operand: Any = as_operand(exact_integers(value, self._number), self._number)
@@ -67,8 +74,8 @@ def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
     if is_basic and (of_parts or is_view):
         index = Index(self.shape, key)
         part = self._view(Part(index), index.shape)
-        if is_view and operand._base is part._base and operand._steps == part._steps:
-            return  # it is the part itself, as at the end of ``x[key] += ...``
+        if is_same_view(operand, part):
+            return  # as at the end of ``x[key] += ...``
         if of_parts and part.size < self.size:  # then nothing is done beside it
             self, key = part, ...
     self._store(assign(self, key, operand))

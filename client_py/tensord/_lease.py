@@ -10,7 +10,6 @@ from ._errors import error
 from ._timeouts import milliseconds
 
 if TYPE_CHECKING:
-    from types import TracebackType
 
     from ._tensor import Tensor
     from ._types import NDArray
@@ -61,12 +60,7 @@ class Lease:
         self._native = native
         return array
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         native, array = self._native, self._array
         self._native = self._array = None
         assert native is not None and array is not None  # it was entered

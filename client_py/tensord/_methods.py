@@ -15,6 +15,7 @@ import numpy
 from . import _array_functions_values  # noqa: F401, the table is complete then
 from ._array import Array
 from ._array_functions import compute_function
+from ._assignment import is_same_view
 from ._errors import error
 
 if TYPE_CHECKING:
@@ -84,21 +85,19 @@ def _imag(self: Array) -> Array:
     return result
 
 
-def _set_component(self: Array, part: Array, value: ArrayLike) -> None:
-    if isinstance(value, Array) and value._base is not None and value._base is part._base:
-        if value._steps == part._steps:  # as at the end of ``x.real += ...``
-            return
-    part[...] = value
+def _set_part(part: Array, value: ArrayLike) -> None:
+    if not is_same_view(value, part):  # as at the end of ``x.real += ...``
+        part[...] = value
 
 
 def _set_real(self: Array, value: ArrayLike) -> None:
-    _set_component(self, self.real if self.dtype.kind == "c" else self, value)
+    _set_part(self.real if self.dtype.kind == "c" else self, value)
 
 
 def _set_imag(self: Array, value: ArrayLike) -> None:
     if self.dtype.kind != "c":
         raise error("unsupported_dtype", f"numbers of {self.dtype} have no imaginary part to set")
-    _set_component(self, self.imag, value)
+    _set_part(self.imag, value)
 
 
 def _sort(self: Array, axis: SupportsIndex = -1, kind: str | None = None) -> None:

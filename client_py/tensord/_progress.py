@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from types import TracebackType
     from typing import Any, TextIO
 
     from ._native import Builder
@@ -127,12 +126,7 @@ class _Run:
         except Exception:  # a closed file is no reason to end a computation
             display.is_over = True
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         bar, self._bar = self._bar, None
         if bar is None:
             return

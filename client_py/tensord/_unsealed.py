@@ -15,7 +15,6 @@ from ._errors import error
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any, NoReturn, Self
 
     from ._client import Client
@@ -139,12 +138,7 @@ class Unsealed(Array):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if kind is None:
             self.seal()
         else:

@@ -10,7 +10,8 @@
  * be refused because it is full to the last byte. So for these a little of its room is left by what
  * names something; then it grows beyond the limit, by the least that will do. Nothing is named in
  * what was lent so, else whoever names and deletes in turn would have it grow for ever: there are
- * never more deletions than names.
+ * never more deletions than names. Who cannot wait for what is moving to files to make room for a
+ * name, since its values are computed, is lent some, too, up to a bound that all share.
  *
  * Beyond the limit it is also made anew where that at least halves it.
  *
@@ -32,7 +33,7 @@
 #define CATALOG_RESERVE 4096
 /* It may have so much of the limit, however little of it counts, before it is made anew at once. */
 #define CATALOG_SHARE 16
-/* So far beyond the limit may be what somebody is named for whom room is on its way. */
+/* Names may be lent what brings the daemon so far beyond the limit, and no more. */
 #define CATALOG_LENT_MAX (64 * 1024)
 
 /* What would be left of the catalog. */

@@ -549,7 +549,10 @@ int store_share(struct store *store, struct tensor *tensor, bool is_shared, stru
         record.is_shared = is_shared;
         if (copy)
                 record_place(&record, copy);
-        r = catalog_say(store, &record, catalog_await_room(store, record_n_bytes(&record)));
+        /* What is hidden gives something back: it waits for nobody, and is not refused. */
+        r = is_shared ? catalog_await_room(store, record_n_bytes(&record))
+                      : catalog_lend_room(store, record_n_bytes(&record));
+        r = catalog_say(store, &record, r);
         if (!r && copy)
                 tensor_move(tensor, steal_ptr(&owned));
         if (!r && !tensor->heap && tensor->segment && is_shared)

@@ -425,8 +425,6 @@ static void spill_lose(struct store *store, struct tensor *tensor, bool is_missi
         struct name *name = tensor->name;
 
         spilled->is_lost = true;
-        if (is_missing)
-                charge_drop(&spilled->charge);
         if (!name)
                 return;
         once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,

@@ -22,10 +22,6 @@
 /* Written before the disk is waited for: so much is left for the end, which nothing can stop. */
 #define SPILL_SYNC ((uint64_t)16 << 20)
 
-#define PREFIX TD_SPILL_PREFIX
-#define PART TD_SPILL_PART
-#define WHOLE TD_SPILL_WHOLE
-
 static_assert(TD_SPILL_HEX == 2 * SHM_RANDOM, "a name in full");
 
 static void hash_freep(XXH3_state_t **hashp)
@@ -80,16 +76,16 @@ void spill_dir_close(struct spill_dir *dir)
 
 static void spill_name(const uint8_t random[SHM_RANDOM], const char *end, char name[SHM_NAME_MAX])
 {
-        strcpy(name, PREFIX);
-        shm_put_hex(name + strlen(PREFIX), random);
+        strcpy(name, TD_SPILL_PREFIX);
+        shm_put_hex(name + strlen(TD_SPILL_PREFIX), random);
         strcat(name, end);
 }
 
 bool spill_parse(const char *name, uint8_t random[SHM_RANDOM], bool *is_wholep)
 {
-        if (!td_spill_is_name(name) || !shm_take_hex(name + strlen(PREFIX), random))
+        if (!td_spill_is_name(name) || !shm_take_hex(name + strlen(TD_SPILL_PREFIX), random))
                 return false;
-        *is_wholep = strcmp(name + strlen(PREFIX) + TD_SPILL_HEX, WHOLE) == 0;
+        *is_wholep = strcmp(name + strlen(TD_SPILL_PREFIX) + TD_SPILL_HEX, TD_SPILL_WHOLE) == 0;
         return true;
 }
 
@@ -104,12 +100,12 @@ static int spill_unlink(const struct spill_dir *dir, const uint8_t random[SHM_RA
 
 int spill_remove_part(const struct spill_dir *dir, const uint8_t random[SHM_RANDOM])
 {
-        return spill_unlink(dir, random, PART);
+        return spill_unlink(dir, random, TD_SPILL_PART);
 }
 
 int spill_remove(const struct spill_dir *dir, const uint8_t random[SHM_RANDOM])
 {
-        int r = spill_unlink(dir, random, WHOLE), r_part = spill_remove_part(dir, random);
+        int r = spill_unlink(dir, random, TD_SPILL_WHOLE), r_part = spill_remove_part(dir, random);
 
         return r ? r : r_part;
 }
@@ -265,8 +261,8 @@ int spill_write(const struct spill_dir *dir, struct segment *segment, const stru
         char part[SHM_NAME_MAX], name[SHM_NAME_MAX];
         int r;
 
-        spill_name(place->random, PART, part);
-        spill_name(place->random, WHOLE, name);
+        spill_name(place->random, TD_SPILL_PART, part);
+        spill_name(place->random, TD_SPILL_WHOLE, name);
         fd = openat(dir->fd, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return errno == ENOSPC || errno == EDQUOT ? SPILL_E_FULL : error_origin(-errno);
@@ -294,7 +290,7 @@ static int spill_open(const struct spill_dir *dir, const struct spill_place *pla
         struct stat st;
         ssize_t n;
 
-        spill_name(place->random, WHOLE, name);
+        spill_name(place->random, TD_SPILL_WHOLE, name);
         fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
                 return SPILL_E_MISSING;

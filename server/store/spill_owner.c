@@ -10,12 +10,8 @@
 #include "base/error.h"
 #include "tensord/prefix.h"
 
-#define OWNER TD_SPILL_OWNER
-#define OWNER_NEW TD_SPILL_OWNER_NEW
-#define OWNER_MAX TD_SPILL_OWNER_SIZE
-
 /* How long it is, or negative errno. */
-static int owner_format(const struct shm *shm, char text[OWNER_MAX])
+static int owner_format(const struct shm *shm, char text[TD_SPILL_OWNER_SIZE])
 {
         int n = td_spill_owner(text, shm->fd, shm->boot_id, shm->prefix);
 
@@ -24,7 +20,7 @@ static int owner_format(const struct shm *shm, char text[OWNER_MAX])
 
 int spill_owner_read(const struct spill_dir *dir, const struct shm *shm)
 {
-        char text[OWNER_MAX + 1], ours[OWNER_MAX];
+        char text[TD_SPILL_OWNER_SIZE + 1], ours[TD_SPILL_OWNER_SIZE];
         const size_t n_boot = 36;
         ssize_t n;
         int r;
@@ -46,24 +42,27 @@ int spill_owner_read(const struct spill_dir *dir, const struct shm *shm)
 int spill_owner_write(const struct spill_dir *dir, const struct shm *shm)
 {
         _cleanup_(closep) int fd = -1;
-        char text[OWNER_MAX];
+        char text[TD_SPILL_OWNER_SIZE];
         int n = owner_format(shm, text);
+        ssize_t n_written;
 
         if (n < 0)
                 return n;
-        fd = openat(dir->fd, OWNER_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                    0600);
+        fd = openat(dir->fd, TD_SPILL_OWNER_NEW,
+                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return error_origin(-errno);
-        if (write(fd, text, (size_t)n) != n)
-                return error_origin(errno ? -errno : -EIO);
-        if (fsync(fd) < 0 || renameat(dir->fd, OWNER_NEW, dir->fd, OWNER) < 0 || fsync(dir->fd) < 0)
+        n_written = write(fd, text, (size_t)n);
+        if (n_written != n) /* so little is cut only where nothing more fits */
+                return error_origin(n_written < 0 ? -errno : -ENOSPC);
+        if (fsync(fd) < 0 || renameat(dir->fd, TD_SPILL_OWNER_NEW, dir->fd, TD_SPILL_OWNER) < 0 ||
+            fsync(dir->fd) < 0)
                 return error_origin(-errno);
         return 0;
 }
 
 void spill_owner_remove(const struct spill_dir *dir)
 {
-        unlinkat(dir->fd, OWNER_NEW, 0);
-        unlinkat(dir->fd, OWNER, 0);
+        unlinkat(dir->fd, TD_SPILL_OWNER_NEW, 0);
+        unlinkat(dir->fd, TD_SPILL_OWNER, 0);
 }

@@ -272,7 +272,7 @@ int catalog_make_room(struct store *store, uint64_t n_bytes);
  * STORE_E_FULL or negative errno.
  */
 int catalog_lend_room(struct store *store, uint64_t n_bytes);
-/* The same for what gives nothing back: STORE_E_LIMIT where much is lent already. */
+/* The same for who names something and cannot wait: STORE_E_LIMIT where much is lent already. */
 int catalog_lend_little(struct store *store, uint64_t n_bytes);
 /*
  * The same as catalog_make_room() for who can wait: what may be spilled goes for it, too.

@@ -362,7 +362,7 @@ struct commit {
  */
 int store_commit(struct store *store, struct commit *commits, uint32_t n_commits,
                  const struct op_id *op_id);
-/* The same for who cannot wait: what moves to files for it counts as gone already. */
+/* The same for who cannot wait: a little is lent meanwhile, then it is STORE_E_LIMIT. */
 int store_commit_now(struct store *store, struct commit *commits, uint32_t n_commits,
                      const struct op_id *op_id);
 /*
@@ -417,7 +417,7 @@ int tensor_copy(const struct tensor *tensor, struct segment *from, struct segmen
  * Show the tensor, under its name, to every user, or not any more: who has it keeps it. copy: a
  * segment that nobody can write, and that it lies in from now on (the reference is taken over,
  * whatever the outcome); NULL: it is frozen, or not to be shown. 0, STORE_E_FULL, STORE_E_LIMIT,
- * STORE_E_TRIMMING or negative errno.
+ * STORE_E_TRIMMING or negative errno; to be hidden needs no room.
  */
 int store_share(struct store *store, struct tensor *tensor, bool is_shared, struct segment *copy);
 

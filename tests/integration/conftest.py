@@ -15,7 +15,7 @@ import pytest
 # daemons under test, which see the variable as it was.
 with pytest.MonkeyPatch.context() as patch:
     patch.setenv("OPENBLAS_NUM_THREADS", os.environ.get("OPENBLAS_NUM_THREADS", "1"))
-    import numpy  # noqa: F401
+    import numpy
 
 pytest.register_assert_rewrite("kit", "raw", "users")
 
@@ -109,3 +109,13 @@ def client(daemon):
     with daemon.connect() as client:
         yield client
     daemon.delete_all()
+
+
+@pytest.fixture
+def put(client):
+    """A function that makes an array: ``put(elements, dtype, **keywords of Client.put)``."""
+
+    def put(elements, dtype=None, **keywords):
+        return client.put(numpy.asarray(elements, dtype), **keywords)
+
+    return put

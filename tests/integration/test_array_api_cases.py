@@ -19,14 +19,6 @@ def client(daemon):
         yield client
 
 
-@pytest.fixture(scope="module")
-def put(client):
-    def put(elements, dtype=None, **keywords):
-        return client.put(numpy.asarray(elements, dtype), **keywords)
-
-    return put
-
-
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_powers_of_numbers(put, dtype):
     """Whether an integer power is negative is asked of integers alone."""

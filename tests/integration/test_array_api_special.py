@@ -27,14 +27,6 @@ def client(daemon):
         yield client
 
 
-@pytest.fixture(scope="module")
-def put(client):
-    def put(elements, dtype=None):
-        return client.put(numpy.asarray(elements, dtype))
-
-    return put
-
-
 def is_same(got, wanted, dtype=None, ulps=0):
     """Values, zeros by their signs, NaN wherever NaN is wanted; dtype and shape if given."""
     got = numpy.asarray(got)

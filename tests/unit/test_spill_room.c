@@ -156,6 +156,16 @@ START_TEST(test_back_to_full_memory)
 }
 END_TEST
 
+/* "a" lies in a file, or is on its way there. */
+static void leave(struct store *store, struct slow *slow, struct user *user, struct charge *charge)
+{
+        charge_drop(charge);
+        user_unref(user);
+        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        work(slow);
+        forget(store);
+}
+
 /*
  * A name finds no room in the catalog, and another tensor goes for that: 0, who can wait is told
  * so, and has it then; 1, who cannot has it at once; 2, one is shared.
@@ -192,10 +202,27 @@ START_TEST(test_names_in_full_memory)
         ck_assert_int_eq(tensor_is_shared(find(store, "small0")), _i == 2);
         reservation_free(commit.reservation);
         tensor_unref(commit.tensor);
+        leave(store, &slow, user, &charge);
+}
+END_TEST
+
+/* What was shared is hidden at once, however full it is. */
+START_TEST(test_hidden_in_full_memory)
+{
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        struct charge charge = { 0 };
+        struct user *user = kit_user(store, UID);
+
+        put(store, "a", 1);
+        put(store, "b", 2);
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 3), "shown", NULL), 0);
+        ck_assert_int_eq(store_share(store, find(store, "shown"), true, NULL), 0);
+        fill_up(store, &charge);
+        ck_assert_int_eq(store_share(store, find(store, "shown"), false, NULL), 0);
+        ck_assert(!tensor_is_shared(find(store, "shown")) && slow.n == 0);
         charge_drop(&charge);
         user_unref(user);
-        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
-        work(&slow);
         forget(store);
 }
 END_TEST
@@ -239,11 +266,7 @@ START_TEST(test_names_while_the_disk_is_slow)
                 reservation_free(commits[i].reservation);
                 tensor_unref(commits[i].tensor);
         }
-        charge_drop(&charge);
-        user_unref(user);
-        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
-        work(&slow);
-        forget(store);
+        leave(store, &slow, user, &charge);
 }
 END_TEST
 
@@ -470,6 +493,7 @@ int main(void)
         tcase_add_test(tcase, test_out_of_full_memory);
         tcase_add_test(tcase, test_back_to_full_memory);
         tcase_add_loop_test(tcase, test_names_in_full_memory, 0, 3);
+        tcase_add_test(tcase, test_hidden_in_full_memory);
         tcase_add_test(tcase, test_names_while_the_disk_is_slow);
         tcase_add_test(tcase, test_not_said);
         tcase_add_test(tcase, test_said_again);
