@@ -230,10 +230,16 @@ def before_a_named_result(scene):
         child.tell()
         child.rest()
 
+    def is_over():
+        """What it sent was read, since its connection is gone, and was done."""
+        stat = scene.raw.call("stat")
+        return (stat["connections"], stat["jobs"]) == (n_connections, 0)
+
+    n_connections = scene.raw.call("stat")["connections"]
     with Child(client) as child:
         child.wait_told()
         scene.ends(child)
-    kit.eventually(lambda: scene.raw.call("stat")["jobs"] == 0, what="the job ended")
+    kit.eventually(is_over, what="its connection and its job ended")
     codes = {scene.code("open", name="root", handle=1), scene.code("open", name="result", handle=2)}
     if codes == {"ok"}:
         [total] = scene.raw.run([["multiply", [1, 1], {}], ["subtract", [0, 2], {}],
