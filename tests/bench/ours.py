@@ -26,6 +26,8 @@ def connect(address):
 
 def roundtrip(address):
     x = connect(address).put(numpy.array([1.0]))
+    if not hasattr(tensord, "eval"):  # --before: a revision that computes at once
+        return lambda: x + 1.0
     return lambda: tensord.eval(x + 1.0)
 
 

