@@ -10,10 +10,12 @@ import json
 import mmap
 import os
 import statistics
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
+from socket import SO_PEERCRED, SOL_SOCKET
 
 import numpy
 
@@ -29,7 +31,6 @@ MIB = 1 << 20
 sys.path.insert(0, str(BUILD / "python"))
 
 SERVED_S = 0.1 * SLOWER  # within which a good client is served, always
-CROWD = 4
 
 
 class CannotRun(Exception):
@@ -396,8 +397,9 @@ class Prober:
 
     The rule: an answer that took longer than `SERVED_S` is asked for twice more at once; the probe
     is a miss if the median of the three is over it. One stall of the machine is none, a daemon that
-    serves badly for as long as three requests is. Where at that moment more than `CROWD` threads a
-    processor want to run, nobody can say whose fault it is: such a miss is told, not counted.
+    serves badly for as long as three requests is. What its loop or this client was ready to run and
+    had no processor, because others of the machine had them all, does not count: a miss without it
+    alone is told as such.
     `end()` fails on any other.
     """
 
@@ -425,8 +427,8 @@ class Prober:
         self.report.say(f"good client: {found['n']} requests, p50 {found['p50_ms']:.2f} ms, "
                         f"p99 {found['p99_ms']:.2f} ms, worst {found['worst_ms']:.1f} ms, "
                         f"{found['n_slow']} over {SERVED_S * 1e3:.0f} ms, {found['misses']} misses"
-                        + (f", {found['crowded']} while the machine was overloaded"
-                           if found["crowded"] else ""))
+                        + (f", {found['starved']} for want of a processor"
+                           if found["starved"] else ""))
         assert found["misses"] == 0 and found["n"] > 0, found
         return found
 
@@ -435,11 +437,13 @@ def probe(socket, pause_s):
     """The prober's process: until something comes by its stdin, or that ends."""
     import select
 
-    took, n_slow, misses, n_crowded, seed = [], 0, 0, 0, 0
+    took, n_slow, misses, n_starved, seed = [], 0, 0, 0, 0
 
-    def ask(raw):
+    def ask(raw, daemon):
+        """Seconds that it took, less those without a processor."""
         nonlocal seed
         seed += 1
+        waited = waited_s(daemon) + waited_s("self")
         began = time.monotonic()
         name = f"probe {os.getpid()}"
         kind = seed % 3
@@ -455,32 +459,33 @@ def probe(socket, pause_s):
                               [immediate([seed]), immediate([1.0])])
             assert sum_["data"] == _double(seed + 1)
         took.append(time.monotonic() - began)
-        return took[-1]
+        return took[-1] - (waited_s(daemon) + waited_s("self") - waited)
 
     with Raw(socket) as raw:
-        ask(raw)
+        credentials = raw.socket.getsockopt(SOL_SOCKET, SO_PEERCRED, struct.calcsize("3i"))
+        daemon, _, _ = struct.unpack("3i", credentials)
+        ask(raw, daemon)
         print("begun", flush=True)
         while not select.select([sys.stdin], [], [], pause_s)[0]:
-            if ask(raw) > SERVED_S:
+            own = [ask(raw, daemon)]
+            if took[-1] > SERVED_S:
                 n_slow += 1
-                is_crowded = n_runnable() > CROWD * os.cpu_count()
-                if statistics.median([took[-1], ask(raw), ask(raw)]) > SERVED_S:
-                    n_crowded += is_crowded
-                    misses += not is_crowded
+                own += [ask(raw, daemon), ask(raw, daemon)]
+                is_miss = statistics.median(own) > SERVED_S
+                misses += is_miss
+                n_starved += not is_miss and statistics.median(took[-3:]) > SERVED_S
     took.sort()
     print(json.dumps({"n": len(took), "p50_ms": took[len(took) // 2] * 1e3,
                       "p99_ms": took[len(took) * 99 // 100] * 1e3, "worst_ms": took[-1] * 1e3,
-                      "n_slow": n_slow, "misses": misses, "crowded": n_crowded}))
+                      "n_slow": n_slow, "misses": misses, "starved": n_starved}))
 
 
-def n_runnable():
-    """Threads of the machine that run or could."""
-    return int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
+def waited_s(pid):
+    """Seconds that the first thread of a process was ready to run and had no processor."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def _double(value):
-    import struct
-
     return struct.pack("d", value)
 
 

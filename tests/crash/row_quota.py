@@ -15,6 +15,7 @@ import re
 import statistics
 import subprocess
 import time
+from pathlib import Path
 
 import hostile
 import kit
@@ -35,6 +36,7 @@ ASKING = 4  # connections that go on asking
 ASK_S = 0.002
 PHASE_S = 0.4
 RATIO = 2
+CROWD = 4  # threads a processor that want to run: the machine is overloaded
 REFUSED = {"quota_exceeded", "memory_limit", "too_many"}
 
 
@@ -170,7 +172,7 @@ def live(counts, report):
             for flag, found in (0, quiet), (1, loud):
                 is_on[0] = flag
                 found.append(phase(victim))
-                n_crowded += kit.n_runnable() > kit.CROWD * os.cpu_count()
+                n_crowded += n_runnable() > CROWD * os.cpu_count()
             take_share(victim)
             os.kill(bad.pid, 0)
             report.did("pairs")
@@ -195,6 +197,11 @@ def live(counts, report):
     else:
         assert p99[1] <= RATIO * p99[0], (
             f"the victim waits for the hostile one: {p99[1]:.2f} ms, {p99[0]:.2f} without it")
+
+
+def n_runnable():
+    """Threads of the machine that run or could."""
+    return int(Path("/proc/loadavg").read_text().split()[3].split("/")[0])
 
 
 def run(counts, seed, report):

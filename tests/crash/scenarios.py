@@ -218,6 +218,12 @@ def many(daemon, raw, ledger):
         value = pattern(i, 8)
         with ledger.writing(**{f"n{i}": value}):
             kit.store(raw, f"n{i}", value, op_id=os.urandom(16), handle=handle)
+        try:  # what came of it is kept
+            raw.call("put", dtype="uint8", shape=[8], data=value, name=f"n{i}",
+                     op_id=os.urandom(16))
+        except kit.Refused as error:
+            if error.code != "name_taken":
+                raise
         made = raw.call("create", handle=raw.handle(), dtype="uint8", shape=[SIZE + 100])
         os.close(kit.take(raw, made))
 
