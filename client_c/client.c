@@ -106,6 +106,7 @@ static void fork_child_client(td_client *client)
 {
         bool was_in_use = client->has_reader || client->is_connecting;
 
+        attend_forget(client);
         pthread_cond_init(&client->changed, NULL);
         client->is_closed = true;
         client->is_connected = false;
@@ -249,6 +250,7 @@ void td_close(td_client *client)
 {
         if (!client)
                 return;
+        attend_end(client);
         pthread_mutex_lock(&client->lock);
         exchange_close(client);
         pthread_mutex_unlock(&client->lock);

@@ -44,6 +44,14 @@ struct call {
         uint8_t first[2048];
 };
 
+/* The thread of a client at rest (attend.c). */
+struct attendant {
+        bool is_there;
+        atomic_bool ends;
+        int wake_fd;
+        pthread_t thread;
+};
+
 struct td_client {
         atomic_uint n_refs;
         struct td_client *next; /* of all clients of the process, for fork handlers */
@@ -93,6 +101,8 @@ struct td_client {
         atomic_uint_fast64_t next_definition;
         atomic_uint_fast64_t next_lease;
         td_lease *leases; /* to write, held */
+
+        struct attendant attendant;
 };
 
 struct td_mapping {
@@ -187,7 +197,7 @@ int exchange_begin(td_client *client, struct call *call, encode_fn encode, void 
                    td_error *error);
 /* Wait for the reply: TD_OK and the result's reader, the daemon's error, or EXCHANGE_LOST. */
 int exchange_finish(td_client *client, struct call *call, struct reader *result, td_error *error);
-/* Take in what arrived; true if the call is answered or lost. */
+/* Take in what arrived; true if the call is answered or lost. NULL: for whoever made none. */
 bool exchange_poll(td_client *client, struct call *call);
 /* Ask the daemon to end a request; its answer will say whether it did. */
 void exchange_cancel(td_client *client, struct call *call);
@@ -225,6 +235,15 @@ int client_lost(const struct call *call, td_client *client, unsigned n_lost, boo
                 td_error *error);
 /* The connection could not be renewed (error r) after a request was sent: what to report. */
 int client_unreachable(td_client *client, int r, bool is_write, td_error *error);
+
+/* ---- attend.c ---- */
+
+/* Under the lock: there is a new connection to listen to. */
+void attend_wake(td_client *client);
+/* Under the lock: there is no such thread any more, as after a fork. */
+void attend_forget(td_client *client);
+/* Without the lock: end the thread, if there is one. */
+void attend_end(td_client *client);
 
 /* ---- launch.c ---- */
 

@@ -151,9 +151,10 @@ void exchange_break(td_client *client)
         if (!client->is_connected)
                 return;
         client->is_connected = false;
-        shutdown(client->connection.fd, SHUT_RDWR);
         client_lose_calls(client);
+        /* First: the daemon looks who maps what is left as soon as it sees the end. */
         mappings_detach(&client->mappings);
+        shutdown(client->connection.fd, SHUT_RDWR);
         client->n_released = 0;
         client->n_released_bytes = 0;
         client->n_undefined = 0;
@@ -488,6 +489,7 @@ static int client_connect(td_client *client, td_error *error)
         if (r == TD_OK) {
                 client->is_connected = true;
                 client->epoch++;
+                attend_wake(client);
                 client->complaint.code = TD_OK;
                 leases_ask_back(client);
                 client->spin_ns = (client->busy_poll_us < 0 ? greeting.busy_poll_us
@@ -683,10 +685,11 @@ bool exchange_poll(td_client *client, struct call *call)
 
         pthread_mutex_lock(&client->lock);
         client->n_active++;
-        if (call->state == CALL_SENT && !client->has_reader)
+        if (client->is_connected && !client->has_reader && (!call || call->state == CALL_SENT))
                 client_read(client, 0);
-        client_tell(client, call);
-        is_there = call->state != CALL_SENT;
+        if (call)
+                client_tell(client, call);
+        is_there = !call || call->state != CALL_SENT;
         client->n_active--;
         client_changed(client);
         pthread_mutex_unlock(&client->lock);

@@ -83,6 +83,11 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
         r = td_connect(&client, &options, &error);
+        if (r == TD_OK) {
+                r = td_attend(client, &error);
+                if (r)
+                        td_close(client);
+        }
         Py_END_ALLOW_THREADS
         if (r)
                 return native_raise(&error);

@@ -90,6 +90,15 @@ TD_API void td_close(td_client *client);
  * NULL: never asked.
  */
 TD_API void td_set_interrupt(td_client *client, bool (*is_interrupted)(void *ctx), void *ctx);
+/*
+ * Answer the daemon while nothing is asked of this client, on a thread of the library's own that
+ * td_close() ends. Memory that the client only keeps mapped for later is then given back when
+ * others want it; without, with its next request. After a fork the child has no such thread, as its
+ * client is closed.
+ *
+ * TD_E_CLIENT_MEMORY: there is no thread or descriptor to be had.
+ */
+TD_API int td_attend(td_client *client, td_error *error);
 /* The address that td_connect() chose. */
 TD_API const char *td_address(const td_client *client);
 TD_API int td_ping(td_client *client, td_error *error);

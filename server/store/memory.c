@@ -338,16 +338,29 @@ bool store_has_left(const struct store *store)
         return !list_is_empty(&store->left) || store->is_evicting;
 }
 
-uint32_t store_retry_held(struct store *store)
+static void retry_held(struct store *store)
 {
-        struct segment *segment;
         uint64_t n = store->n_state[SEGMENT_HELD];
 
         /* Those that stay held go to the end: the next call begins behind them. */
-        for (n = n < RETRY_MAX ? n : RETRY_MAX; n > 0; n--) {
-                segment = list_first(&store->held, struct segment, link);
-                memory_settle(segment);
-        }
+        for (n = n < RETRY_MAX ? n : RETRY_MAX; n > 0; n--)
+                memory_settle(list_first(&store->held, struct segment, link));
+}
+
+bool memory_retry_held(struct store *store)
+{
+        uint64_t now_ms = clock_now_ms(), n_bytes = store->n_state_bytes[SEGMENT_HELD];
+
+        if (n_bytes == 0 || now_ms - store->held_retried_ms < RETRY_HELD_MS)
+                return false;
+        store->held_retried_ms = now_ms;
+        retry_held(store);
+        return store->n_state_bytes[SEGMENT_HELD] < n_bytes;
+}
+
+uint32_t store_retry_held(struct store *store)
+{
+        retry_held(store);
         spill_retry_removing(store);
         return (uint32_t)store->n_state[SEGMENT_HELD];
 }

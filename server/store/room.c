@@ -259,6 +259,8 @@ static int memory_make_room(const struct want *want, struct holder *holder,
                 r = memory_give_back(want->store, want->user, want->n_bytes, want->at_once);
                 if (r != STORE_E_LIMIT && r != STORE_E_QUOTA)
                         return r;
+                if (!want->at_once && memory_retry_held(want->store))
+                        continue;
                 /* Who asks for memory was busy and not deaf: it reads what it was sent now. */
                 if (want->user && !want->at_once && pool_forgive(&want->store->pool, want->user))
                         continue;

@@ -36,6 +36,8 @@
 #define EVICT_AT_ONCE_MAX 1024
 /* Held segments tested by one store_retry_held(). */
 #define RETRY_MAX 64
+/* Who wants memory has them tested, too, but not more often than that. */
+#define RETRY_HELD_MS 20
 /* Segments that find their place as soon as nobody refers to them, in one turn of the loop. */
 #define SETTLE_AT_ONCE 128
 /* Of those that are left then, by one store_settle(): 10 us each. */
@@ -83,6 +85,7 @@ struct store {
         struct pool pool;
         struct list shared;
         struct list held;
+        uint64_t held_retried_ms; /* for want of memory */
         struct list left;
         unsigned n_settled;       /* in this turn */
         bool is_at_once;          /* who wants memory waits for no worker: dispose on this thread */
@@ -140,6 +143,8 @@ int memory_add(struct store *store, struct user *user, const uint8_t random[SHM_
 void memory_move(struct segment *segment, enum segment_state state);
 /* Find the place of a segment that nobody refers to. */
 void memory_settle(struct segment *segment);
+/* Before somebody is refused memory: test held segments again. True: some are held no more. */
+bool memory_retry_held(struct store *store);
 /* Now, or where many are left in one turn, in one of the next. */
 void memory_leave(struct segment *segment);
 /* No more hold on the file: unlink now or, and that is later, through the dispose callback. */

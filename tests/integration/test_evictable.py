@@ -157,6 +157,7 @@ def test_who_maps_one_without_using_it_lets_go(daemon, client):
 def test_who_never_lets_go_keeps_it(daemon, client):
     """its memory would not come free: nothing is deleted for it"""
     client.put(array(16 * MIB, 5), "c", evictable=True)
+    n_connections = client.stat()["connections"]
     with Raw(daemon.path) as raw:
         raw.call("open", name="c", handle=1, map=True)
         raw.call("release", handles=[1])
@@ -164,6 +165,7 @@ def test_who_never_lets_go_keeps_it(daemon, client):
             client.put(array(24 * MIB))
         assert (client.get("c") == 5).all()
     # its end lets go
+    kit.wait_until(lambda: client.stat()["connections"] == n_connections, "the daemon sees the end")
     client.put(array(24 * MIB))
     assert names(client) == []
 

@@ -234,3 +234,34 @@ def test_ends_with_everything_alive(daemon, client, first):
             env=daemon.env, capture_output=True, text=True, timeout=60 * SLOWER, check=False,
         )
         assert (result.returncode, result.stderr) == (7 if n % 7 == 0 else 0, ""), (n, result)
+
+
+# ---- at rest ----
+
+KEEPS = """
+import sys, numpy, tensord
+client = tensord.connect()
+kept = client.put(numpy.full(1 << 20, 3.0))
+array = numpy.asarray(kept * 2)  # 8 MiB that are used, by an array alone
+del kept  # and 8 that stay mapped for the next
+print(client.stat()["memory"]["parked"], flush=True)
+sys.stdin.readline()
+print(array.min(), array.max())
+"""
+
+
+def test_a_process_at_rest_gives_back(make_own_daemon):
+    """What it only keeps mapped goes to whoever wants it, though it does nothing; what it uses
+    does not."""
+    daemon = make_own_daemon("--memory", "33M")
+    with subprocess.Popen([sys.executable, "-c", KEEPS], env=daemon.env, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as keeper:
+        assert int(keeper.stdout.readline()) >= 2**23
+        with tensord.connect(daemon.path) as client:
+            held = client.put(numpy.zeros(3 << 20))
+            with pytest.raises(tensord.OutOfMemory):
+                client.put(numpy.zeros(1 << 18))
+            assert held.nbytes == 3 << 23
+            out, _ = keeper.communicate("\n", timeout=20 * SLOWER)
+    assert out.split() == ["6.0", "6.0"]
+    assert keeper.returncode == 0

@@ -414,6 +414,42 @@ START_TEST(parked_memory_is_given_back)
 }
 END_TEST
 
+/* Another client finds room, though this one asks for nothing and keeps as much mapped. */
+static void check_gives_back(td_client *at_rest)
+{
+        td_client *other = kit_connect();
+
+        td_tensor_free(put_constant(at_rest, 1, NULL, 5000000));
+        td_tensor_free(put_constant(other, 2, NULL, 6000000));
+        td_close(other);
+}
+
+/* At rest the client answers; its child does no harm; a new daemon is answered, too. */
+START_TEST(memory_is_given_back_at_rest)
+{
+        td_client *client = kit_connect();
+        int status;
+        td_error error;
+        pid_t child;
+
+        OK(td_attend(client, &error));
+        OK(td_attend(client, &error));
+        check_gives_back(client);
+        child = fork();
+        if (child == 0) {
+                td_close(client);
+                _exit(0);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+        check_gives_back(client);
+        kit_stop(SIGKILL);
+        kit_start();
+        check_gives_back(client);
+        td_close(client);
+}
+END_TEST
+
 /* ---- a daemon of one's own ---- */
 
 static uint64_t daemon_pid(td_client *client)
@@ -560,6 +596,7 @@ int main(void)
         tcase_add_test(tc, what_cannot_be_known);
         tc = case_of(suite, "short", setup_small);
         tcase_add_test(tc, parked_memory_is_given_back);
+        tcase_add_test(tc, memory_is_given_back_at_rest);
         tc = case_of(suite, "private", setup_private);
         tcase_add_test(tc, one_daemon_is_started);
         tcase_add_test(tc, no_daemon_where_others_write);

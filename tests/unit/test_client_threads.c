@@ -177,6 +177,7 @@ static void begin(void)
         td_error error;
 
         client = kit_connect();
+        OK(td_attend(client, &error));
         OK(td_put(client, data, &type, NULL, 'C', "large", false, &large, &error));
         OK(td_put(client, data, &small_type, NULL, 'C', "small", false, &small, &error));
         OK(td_open(client, "small", &opened, &error));

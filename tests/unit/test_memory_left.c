@@ -3,6 +3,7 @@
 /*
  * Segments that nobody refers to any more: many in one turn of the loop, and handed out often.
  */
+#include "base/clock.h"
 #include "store_kit.h"
 
 #define LIMIT (64 * KIT_MIB)
@@ -78,6 +79,38 @@ START_TEST(test_left_ones_give_way)
 }
 END_TEST
 
+/* What was held and is not any more is had by who wants memory; it is not looked for all the time.
+ */
+START_TEST(test_held_no_more_when_it_is_wanted)
+{
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, 1);
+        struct segment *held = kit_segment(store, user, NULL, LIMIT / 2), *segment;
+        int fd = segment_open(held, false);
+        struct holder holder;
+        bool is_new, is_ready;
+
+        ck_assert_int_ge(fd, 0);
+        holder_init(&holder, user, NULL);
+        ck_assert_int_eq(store_grant(store, &holder, held, false, &is_new), 0);
+        holder_deinit(store, &holder);
+        segment_unref(held);
+        ck_assert_int_eq(held->state, SEGMENT_HELD);
+        ck_assert_int_eq(store_reserve(store, user, NULL, LIMIT / 2, &segment, &is_ready),
+                         STORE_E_LIMIT);
+        close(fd);
+        store->held_retried_ms = clock_now_ms();
+        ck_assert_int_eq(store_reserve(store, user, NULL, LIMIT / 2, &segment, &is_ready),
+                         STORE_E_LIMIT);
+        store->held_retried_ms -= RETRY_HELD_MS;
+        segment = kit_segment(store, user, NULL, LIMIT / 2);
+        ck_assert_uint_eq(kit_check(store).held, 0);
+        segment_unref(segment);
+        user_unref(user);
+        store_free(store);
+}
+END_TEST
+
 /* However often it was handed out, it is not forgotten that it was. */
 START_TEST(handed_out_without_end)
 {
@@ -126,6 +159,7 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         tcase_add_test(tcase, test_many_left_take_turns);
         tcase_add_test(tcase, test_left_ones_give_way);
+        tcase_add_test(tcase, test_held_no_more_when_it_is_wanted);
         tcase_add_test(tcase, handed_out_without_end);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
