@@ -46,12 +46,17 @@ int fail_no_memory(td_error *error)
         return error_set(error, TD_E_CLIENT_MEMORY, "this process is out of memory");
 }
 
-int64_t now_ms(void)
+int64_t now_ns(void)
 {
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t now_ms(void)
+{
+        return now_ns() / 1000000;
 }
 
 void random_id(uint8_t id[16])

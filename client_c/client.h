@@ -33,6 +33,8 @@ struct call {
         uint32_t epoch; /* the connection that it was sent on */
         enum call_state state;
         bool may_cancel; /* whoever waits for it may be interrupted */
+        bool gives_away; /* tensors: what becomes of them is in its answer */
+        int64_t end_ms;  /* it was cancelled, and is waited for until then; 0: it was not */
         bool has_news;   /* of its progress, to be told */
         uint64_t n_done;
         uint64_t n_steps;
@@ -158,6 +160,7 @@ uint64_t memory_wait_ms(const td_client *client);
 
 __attribute__((format(printf, 3, 4))) int error_set(td_error *error, int code, const char *format,
                                                     ...);
+int64_t now_ns(void);
 int64_t now_ms(void);
 int fail_no_memory(td_error *error);
 td_client *client_ref(td_client *client);

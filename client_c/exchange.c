@@ -16,16 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-
-static int64_t now_ns(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ---- calls ---- */
 
@@ -34,6 +25,8 @@ void call_init(struct call *call)
         call->next = NULL;
         call->state = CALL_NEW;
         call->may_cancel = false;
+        call->gives_away = false;
+        call->end_ms = 0;
         call->has_news = false;
         call->tell = NULL;
         call->cause = TD_OK;
@@ -278,6 +271,8 @@ static void client_take(td_client *client, int r)
 
 /* How often one who waits and may be interrupted looks up; a signal wakes it at once. */
 #define INTERRUPT_MS 100
+/* How long the answer of a run that was cancelled is waited for; one pass may take 2 s by then. */
+#define ABANDON_MS 4000
 
 /* Receive something: spin, then sleep until it comes, or once for timeout_ms (-1: no bound). */
 static int receive_patiently(struct connection *connection, int64_t spin_ns, int timeout_ms)
@@ -611,11 +606,18 @@ static bool client_is_interrupted(td_client *client)
         return is_interrupted;
 }
 
-/* Nobody waits for it any more: its answer will be dropped. */
+/*
+ * Who waits for it is interrupted: it is cancelled, and its answer will be dropped. But where it
+ * gave tensors away, and the results may lie in their memory already, the answer is waited for.
+ */
 static void client_abandon(td_client *client, struct call *call)
 {
-        if (call->state == CALL_SENT)
+        if (call->state == CALL_SENT && !call->end_ms) {
                 client_cancel(client, call);
+                call->end_ms = now_ms() + ABANDON_MS;
+                if (call->gives_away && call->state == CALL_SENT)
+                        return;
+        }
         exchange_forget(client, call);
         if (call->state == CALL_LOST)
                 call->state = CALL_NEW;
@@ -627,7 +629,7 @@ static void client_tell(td_client *client, struct call *call)
         uint64_t n_done = call->n_done, n_steps = call->n_steps;
         bool goes_on;
 
-        if (!call->has_news || !call->tell)
+        if (!call->has_news || !call->tell || call->end_ms)
                 return;
         call->has_news = false;
         pthread_mutex_unlock(&client->lock);
@@ -645,7 +647,7 @@ int exchange_finish(td_client *client, struct call *call, struct reader *result,
         pthread_mutex_lock(&client->lock);
         client->n_active++;
         while (call->state == CALL_SENT) {
-                bool looks_up = call->may_cancel && client->interrupt;
+                bool looks_up = call->end_ms || (call->may_cancel && client->interrupt);
 
                 if (!client->has_reader)
                         client_read(client, looks_up ? INTERRUPT_MS : -1);
@@ -653,11 +655,12 @@ int exchange_finish(td_client *client, struct call *call, struct reader *result,
                         client_wait_ms(client, INTERRUPT_MS);
                 else
                         client_wait(client);
-                if (looks_up && call->state != CALL_DONE && client_is_interrupted(client))
+                if (looks_up && call->state != CALL_DONE &&
+                    (call->end_ms ? now_ms() >= call->end_ms : client_is_interrupted(client)))
                         client_abandon(client, call);
                 client_tell(client, call);
         }
-        if (call->state == CALL_NEW) {
+        if (call->state == CALL_NEW || (call->state == CALL_LOST && call->end_ms)) {
                 r = error_set(error, TD_E_CANCELLED, "interrupted while waiting for the answer");
         } else if (call->state == CALL_LOST) {
                 r = EXCHANGE_LOST;

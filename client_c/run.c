@@ -285,6 +285,8 @@ static int run_begin(td_client *client, struct run *run, struct call *call, td_e
         if (run->nodes.has_failed)
                 return fail_no_memory(error);
         call->may_cancel = true;
+        for (uint32_t i = 0; i < run->n_inputs; i++)
+                call->gives_away |= run->inputs[i].donate;
         call->tell = run->tell;
         call->tell_ctx = run->tell_ctx;
         while ((r = exchange_begin(client, call, encode_run, run, error)) == EXCHANGE_STALE) {

@@ -21,9 +21,11 @@ One operation on what exists needs no plan: it is marked here, and computed by `
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import sys
 import threading
+import types
 import weakref
 from typing import TYPE_CHECKING
 
@@ -114,6 +116,15 @@ def _count_own_references() -> int:
     return count
 
 
+def _count_references() -> int:
+    """To something that one object refers to, as `Array._operand_of_view` counts them."""
+    holder = types.SimpleNamespace(base=object())
+    base = holder.base
+    return sys.getrefcount(base)
+
+
+#: What it counts where that one object alone refers to it.
+ALONE = without_tracing(_count_references)
 _own_references = 0
 _own_references = without_tracing(_count_own_references)
 
@@ -351,7 +362,7 @@ class Run:
                     if watch is not None:
                         watch(builder)
                     with shown(builder):
-                        handles = self.client._native.run(builder, rows)
+                        self._receive(functools.partial(self.client._native.run, builder, rows))
                 except TensordError as problem:
                     is_useful = self.plan.extra or isinstance(problem, MemoryError)
                     if is_alone or not is_useful or not isinstance(problem, _OF_VALUES):
@@ -360,7 +371,6 @@ class Run:
                     if not self._plan_alone():
                         return
                 else:
-                    self._settle(handles)
                     return
         finally:
             self._unmark()
@@ -399,8 +409,7 @@ class Run:
                 return
             try:
                 with self._shown:
-                    handles = pending.wait()
-                self._settle(handles)
+                    self._receive(pending.wait)
             except TensordError:
                 pass  # it is pending as before
             finally:
@@ -427,6 +436,17 @@ class Run:
             return builder, tuple(outputs)
         named = (name, *[None] * (len(outputs) - 1))
         return builder, tuple([(n, name, how, False) for n, name in zip(outputs, named)])
+
+    def _receive(self, wait: Callable[[list[_native.Tensor | None]], object]) -> None:
+        """Take what a wait puts into a list, also where it is interrupted then: the memory that was
+        given away for it is gone.
+        """
+        handles: list[_native.Tensor | None] = []
+        try:
+            wait(handles)
+        finally:
+            if handles:
+                self._settle(handles)
 
     def _settle(self, handles: Iterable[_native.Tensor | None]) -> None:
         with _lock:  # whoever plans meets all of it or nothing

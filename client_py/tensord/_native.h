@@ -92,8 +92,12 @@ bool native_values(PyObject *tuple, int *values, size_t max, size_t *np);
  * how, map), or (number, None, 0, False, the input that it goes into); how is of enum td_how.
  */
 bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np);
-/* A tuple of Tensor, None for NULL; takes the tensors over, all or none. */
-PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n);
+/*
+ * A tuple of Tensor, None for NULL; takes the tensors over, all or none. Where an exception is set,
+ * of what interrupted it, that stays, and they go - but into the list `kept`, if it is not NULL.
+ */
+PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n,
+                              PyObject *kept);
 
 /* Client.submit */
 PyObject *native_submit(PyObject *object, PyObject *const *args, Py_ssize_t n_args);

@@ -436,11 +436,13 @@ bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np)
 }
 
 /* Tensors that find no object are given back. */
-PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n)
+PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n,
+                              PyObject *kept)
 {
-        /* Interrupted, but the answer was there before. */
-        PyObject *tuple = PyErr_Occurred() ? NULL : PyTuple_New((Py_ssize_t)n);
+        PyObject *type, *value, *traceback, *tuple;
 
+        PyErr_Fetch(&type, &value, &traceback); /* interrupted, but the answer was there before */
+        tuple = type && !kept ? NULL : PyTuple_New((Py_ssize_t)n);
         for (size_t i = 0; i < n; i++) {
                 PyObject *item = NULL;
 
@@ -457,10 +459,16 @@ PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors,
                 else
                         Py_CLEAR(tuple);
         }
+        if (tuple && kept && PyList_SetSlice(kept, 0, 0, tuple))
+                Py_CLEAR(tuple);
+        if (type) {
+                Py_CLEAR(tuple);
+                PyErr_Restore(type, value, traceback);
+        }
         return tuple;
 }
 
-/* run(builder, outputs) -> tensors */
+/* run(builder, outputs[, list]) -> tensors, which are put into the list, too */
 static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t n_args)
 {
         struct native_client *self = (struct native_client *)object;
@@ -472,8 +480,8 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         size_t n;
         int r;
 
-        if (n_args != 2 || Py_TYPE(args[0]) != native_builder_type) {
-                PyErr_SetString(PyExc_TypeError, "run(builder, outputs)");
+        if (n_args < 2 || n_args > 3 || Py_TYPE(args[0]) != native_builder_type) {
+                PyErr_SetString(PyExc_TypeError, "run(builder, outputs[, list])");
                 return NULL;
         }
         builder = ((struct native_builder *)args[0])->builder;
@@ -488,7 +496,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
         native_client_leave(self);
         if (r)
                 return native_raise(&error);
-        return native_wrap_outputs(self, tensors, n);
+        return native_wrap_outputs(self, tensors, n, n_args > 2 ? args[2] : NULL);
 }
 
 static PyObject *client_get_address(PyObject *object, void *unused)

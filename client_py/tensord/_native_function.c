@@ -92,7 +92,7 @@ static PyObject *function_call(PyObject *object, PyObject *const *args, Py_ssize
         native_client_leave(self->client);
         if (r)
                 return native_raise(&error);
-        return native_wrap_outputs(self->client, tensors, n);
+        return native_wrap_outputs(self->client, tensors, n, NULL);
 }
 
 static PyMethodDef function_methods[] = {

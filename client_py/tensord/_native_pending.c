@@ -55,15 +55,14 @@ PyObject *native_submit(PyObject *object, PyObject *const *args, Py_ssize_t n_ar
         return native_raise(&error);
 }
 
-/* wait() -> tensors */
-static PyObject *pending_wait(PyObject *object, PyObject *unused)
+/* wait(list) -> tensors, which are put into the list, too */
+static PyObject *pending_wait(PyObject *object, PyObject *kept)
 {
         struct native_pending *self = (struct native_pending *)object;
         td_pending *pending = self->pending;
         td_error error;
         int r;
 
-        (void)unused;
         if (!pending) {
                 PyErr_SetString(PyExc_RuntimeError, "it was waited for already");
                 return NULL;
@@ -75,7 +74,7 @@ static PyObject *pending_wait(PyObject *object, PyObject *unused)
         native_client_leave(self->client);
         if (r)
                 return native_raise(&error);
-        return native_wrap_outputs(self->client, self->tensors, self->n);
+        return native_wrap_outputs(self->client, self->tensors, self->n, kept);
 }
 
 static void pending_dealloc(PyObject *object)
@@ -103,7 +102,7 @@ static void pending_dealloc(PyObject *object)
 }
 
 static PyMethodDef pending_methods[] = {
-        { "wait", pending_wait, METH_NOARGS, NULL },
+        { "wait", pending_wait, METH_O, NULL },
         { NULL, NULL, 0, NULL },
 };
 

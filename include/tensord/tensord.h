@@ -87,7 +87,8 @@ TD_API void td_close(td_client *client);
 /*
  * Asked every 100 ms, and when a signal arrives, on a thread that waits for the answer of a run:
  * where it says true, the wait ends with TD_E_CANCELLED, and the daemon is told to end the run too.
- * NULL: never asked.
+ * A run that tensors are donated to has its answer waited for, some seconds at most, since it may
+ * have succeeded: then the wait ends well. NULL: never asked.
  */
 TD_API void td_set_interrupt(td_client *client, bool (*is_interrupted)(void *ctx), void *ctx);
 /*

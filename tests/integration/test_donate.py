@@ -369,6 +369,46 @@ def test_what_failed_gave_nothing_away(client):
     assert int(t[5]) == 5
 
 
+def test_control_c_loses_nothing_that_was_given_away(daemon):
+    """A pass over memory that was given away is not stopped; what it made is there all the same."""
+    program = """
+import os, signal, threading, numpy, tensord
+client, other = tensord.connect(), tensord.connect()
+pid = os.getpid()
+a = numpy.linspace(0, 1, 1 << 20)
+
+def compute(x):
+    for _ in range(6):
+        x = tensord.sin(x) + tensord.cos(x)
+    return x
+
+def interrupt():
+    while not other.stat()["jobs"] and not done.is_set():
+        pass
+    if not done.is_set():
+        os.kill(pid, signal.SIGINT)
+
+expected = numpy.asarray(compute(client.put(a)))
+n = 0
+for _ in range(6):
+    y = compute(client.put(a))
+    done = threading.Event()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        tensord.eval(y)
+    except KeyboardInterrupt:
+        n += 1
+    done.set()
+    thread.join()
+    assert numpy.array_equal(y, expected)
+assert n
+client.close()
+other.close()
+"""
+    daemon.python(program)
+
+
 def test_a_child_keeps_what_was_mapped_before_the_fork(client):
     t = client.put(numpy.ones(N))
     array = numpy.asarray(t)
