@@ -16,7 +16,6 @@ computed at once - are written in Python only.
 from __future__ import annotations
 
 import sys
-import types
 import weakref
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +24,7 @@ import numpy
 from . import _native
 from ._dtypes import COMPLEX64, DTYPES, FLOAT32, FLOAT64
 from ._errors import error
-from ._force import PENDING_MAX, force, may_fail, track, without_tracing
+from ._force import ALONE, PENDING_MAX, force, may_fail, track
 from ._graph import (
     OPS,
     Input,
@@ -56,15 +55,6 @@ if TYPE_CHECKING:
 else:
     Given = object
 
-
-def _count_references() -> int:
-    """To something that one object refers to, as `Array._operand_of_view` counts them."""
-    holder = types.SimpleNamespace(base=object())
-    base = holder.base
-    return sys.getrefcount(base)
-
-
-_ALONE = without_tracing(_count_references)
 
 # Of a base with so few bytes all is computed for a view: that is no more work, and done once.
 _SMALL = 4096
@@ -204,7 +194,8 @@ class Array(_native.Array, Operators, Given):
     memory is valid as long as numpy holds it, whatever becomes of array, name, client or daemon.
 
     Mutable ones (`put` with ``mutable=True``) are written in place, by assignments and under
-    leases, and seen by every process that opened them.
+    leases, and seen by every process that opened them; an element, ``x[i]`` where x has one axis,
+    is a number, read when it is taken, and ``x[i, ...]`` a view of it.
 
     Attributes
     ----------
@@ -242,7 +233,7 @@ class Array(_native.Array, Operators, Given):
         assert base is not None
         of, value = self._look(base)
         is_copy = type(of) is Tensor and of.is_mutable and type(value) is Value
-        if base._base is None and sys.getrefcount(base) <= _ALONE and not is_copy:
+        if base._base is None and sys.getrefcount(base) <= ALONE and not is_copy:
             # Nobody can write the base any more, or see it; but for what others opened.
             self._lies = self._element_strides()
             self._value, self._is_fixed = value, not self._is_writable
@@ -549,6 +540,8 @@ class Array(_native.Array, Operators, Given):
 
     def _lease(self, write: bool, timeout: float | None, torn: bool) -> Lease:
         tensor, component = self._in_memory()
+        if self._is_number:
+            raise error("sealed", "a number is not leased; of an element, x[i, ...] is a view")
         if component is not None and tensor.is_mutable:
             raise error(
                 "bad_arguments",
@@ -625,10 +618,16 @@ class Array(_native.Array, Operators, Given):
 
     def _at(self, index: Index) -> Array:
         view = self._view(Part(index), index.shape)
-        if index.is_element and not self.is_mutable:
-            view = Array(self._client, view._operand())  # as numpy's scalars, no view
-            view._is_made = False
-        return view
+        if not index.is_element:
+            return view
+        value = view._operand()
+        if type(value) is Tensor and value.is_mutable:
+            if open_blocks():
+                return view  # to be read by each call
+            value = Scalar(value._item(), value._number)
+        element = Array(self._client, value)  # as numpy's scalars, no view
+        element._is_made = False
+        return element
 
     def _permute(self, axes: Sequence[SupportsIndex]) -> Array:
         order = normal_axes(axes, self.ndim)
@@ -649,7 +648,7 @@ class Array(_native.Array, Operators, Given):
 
     def _component(self, op: str) -> Array:
         """The real or imaginary parts, of complex numbers."""
-        view = self._view(Component(op, _component_of), self.shape)
+        view = self._view(Component(op), self.shape)
         view._number = FLOAT32 if self._number == COMPLEX64 else FLOAT64
         return view
 
@@ -662,11 +661,6 @@ class Array(_native.Array, Operators, Given):
         """Shape of the result of an operation on this one array; refused where it is wrong."""
         ((_, shape),) = _native.infer(lookup(op)[0], (self,), attrs)
         return shape
-
-
-def _component_of(op: str, value: Value | Tensor) -> Value:
-    node = Node(op, (value,), None, innermost((value,)))
-    return values_of(node, infer(node))[0]
 
 
 class TracedNumber(Array):

@@ -18,7 +18,7 @@ import numpy
 
 from ._array import Array
 from ._errors import error
-from ._graph import Input, Value
+from ._graph import Input, Value, open_blocks
 from ._index import Advanced, Index, is_mask
 from ._operands import as_operand, exact_integers
 from ._program import Program
@@ -52,6 +52,15 @@ def _check_writable(array: Array) -> None:
         )
 
 
+def _check_untraced() -> None:
+    if open_blocks():
+        raise error(
+            "bad_program",
+            "a mutable tensor would be written now, while a function or a loop is traced, and not "
+            "by its calls or turns; have it return what is to be written",
+        )
+
+
 def is_same_view(value: object, part: Array) -> bool:
     """Does it see the same elements of the same array, in the same order?"""
     if not isinstance(value, Array) or value._base is None:
@@ -66,6 +75,7 @@ def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
         raise error("bad_arguments", "a value of a program is not assigned; run the program first")
     is_basic = not is_mask(key) and Advanced.of(self.shape, key) is None
     if self.is_mutable:
+        _check_untraced()
         _write_item(self, key, operand, is_basic)
         return
     _check_writable(self)
@@ -83,7 +93,8 @@ def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
 
 def _write_item(array: Array, key: Key, value: Any, is_basic: bool) -> None:
     if is_basic:
-        target = array[key]
+        index = Index(array.shape, key)
+        target = array._view(Part(index), index.shape)
         if isinstance(value, Array) and value.is_mutable:
             if target._tensor()._is_same(value._tensor()):
                 return  # likewise
@@ -102,7 +113,9 @@ def _in_place(name: str) -> Callable[[Array, ArrayLike], Array]:
         is_mutable = self.is_mutable
         if self._is_number and not is_mutable:
             return op(self, other)  # its name means another one then
-        if not is_mutable:
+        if is_mutable:
+            _check_untraced()
+        else:
             _check_writable(self)
         new = op(Input(self._tensor()) if is_mutable else self, other)
         if new.shape != self.shape:

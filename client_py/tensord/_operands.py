@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
+import struct
 from typing import TYPE_CHECKING
 
 import numpy
@@ -87,6 +88,11 @@ def exact_integers(lists: Any, number: int) -> Any:
     return numpy.array(values, DTYPES[number]).reshape(objects.shape)
 
 
+def bits_of(number: complex) -> bytes:
+    """What tells floats and complex numbers apart."""
+    return struct.pack("=dd", number.real, number.imag)
+
+
 class Scalar(_native.Scalar):
     """A Python number that was given a dtype."""
 
@@ -99,12 +105,12 @@ class Scalar(_native.Scalar):
         self._number = number
 
     @property
-    def key(self) -> tuple[str, int, int | str]:
-        """Equal for the same numbers, so that a program has each once; 0.0 is not -0.0. Values
-        have two integers.
+    def key(self) -> tuple[str, int, int | bytes]:
+        """Equal for the same numbers, so that a program has each once; 0.0 is not -0.0, nor is one
+        NaN the other. Values have two integers.
         """
         value = self.value
-        return "number", self._number, value if isinstance(value, int) else repr(value)
+        return "number", self._number, value if isinstance(value, int) else bits_of(value)
 
     def _operand(self) -> Scalar:
         return self

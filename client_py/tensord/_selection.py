@@ -155,6 +155,7 @@ def assign(x: ArrayLike, key: Key, value: ArrayLike, /) -> Array:
         if len(operand.shape) <= max(len(x.shape) - len(mask.shape), 0):
             return _assign_mask(x, mask, operand)
         advanced = Advanced.of_mask(x.shape, advanced.mask)
+    operand = _without_lead(operand, advanced)
     axes, basic = advanced.axes, advanced.basic
     if advanced.is_whole:
         return call("put", (x, operand, *advanced.indices), {"axes": axes})
@@ -208,6 +209,16 @@ def _aligned_array(value: Any, index: Index) -> Any:
             "shape_mismatch", f"assign: shape {value.shape} does not broadcast to {index.shape}"
         )
     return value[tuple(0 if is_new else slice(None) for is_new in new)][tuple(key)]
+
+
+def _without_lead(value: Operand, advanced: Advanced) -> Operand:
+    """Without the axes of extent 1 in front that are more than the places have, as numpy."""
+    n_beside = len(advanced.basic) - len(advanced.axes)
+    n_more = len(value.shape) - n_beside - max(len(x.shape) for x in advanced.indices)
+    if n_more <= 0 or any(extent != 1 for extent in value.shape[:n_more]):
+        return value
+    array: Any = value.array if isinstance(value, Constant) else value
+    return as_operand(array.reshape(value.shape[n_more:]))
 
 
 def _assign_mask(x: Array, mask: Operand, value: Operand) -> Array:

@@ -76,7 +76,7 @@ Types: TypeAlias = Sequence[Type]
 #: The blocks that are being written, each with what it watches.
 Blocks: TypeAlias = list[tuple[Block, list[Term]]]
 #: What tells an operand apart from others.
-OperandKey: TypeAlias = Union[int, tuple[int, int], tuple[str, int, Union[int, str]]]
+OperandKey: TypeAlias = Union[int, tuple[int, int], tuple[str, int, Union[int, bytes]]]
 #: Their numbers in a builder.
 Numbers: TypeAlias = dict[OperandKey, int]
 #: Of a result: its number, its name, how that is given, is it mapped; what it goes into.

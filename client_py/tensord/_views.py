@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._graph import apply
 from ._index import reshaped_strides
 from ._tensor import Tensor
 
@@ -158,13 +159,10 @@ class Component:
     seen, and in what order, is settled before.
     """
 
-    __slots__ = ("op", "of_value")
+    __slots__ = ("op",)
 
-    def __init__(
-        self, op: str, of_value: Callable[[str, Value | Tensor], Value]
-    ) -> None:
+    def __init__(self, op: str) -> None:
         self.op = op  # real, imag
-        self.of_value = of_value  # callable, from the operation and a value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Component) and self.op == other.op
@@ -172,7 +170,8 @@ class Component:
     __hash__ = None  # type: ignore[assignment]  # as of Part
 
     def get(self, base: Value | Tensor) -> Value | Tensor:
-        return self.of_value(self.op, base)
+        part: Value = apply(self.op, (base,))
+        return part
 
     def put(self, base: Array, new: Array) -> Array:
         parts = (new, base.imag) if self.op == "real" else (base.real, new)

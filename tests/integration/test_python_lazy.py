@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Arrays are lazy: when requests are made, what views and assignments see, what failures do."""
 
+import math
 import os
 import random
 import signal
@@ -337,9 +338,10 @@ def test_in_place_in_the_memory_of_the_old_value(client):
     assert x[0].item() == kept[0] + 1 and kept[0] == 6
 
 
-def test_elements_are_numbers(client):
+@pytest.mark.parametrize("is_mutable", [False, True])
+def test_elements_are_numbers(client, is_mutable):
     """As numpy's: what is one integer for each axis is no view."""
-    x = client.put([1.0, 2.0, 3.0])
+    x = client.put([1.0, 2.0, 3.0], mutable=is_mutable)
     x[0], x[1] = x[1], x[0]
     assert x.tolist() == [2, 1, 3]
     best = x[0]
@@ -353,10 +355,12 @@ def test_elements_are_numbers(client):
     view = x[0, ...]
     view += 1
     assert x.tolist() == [8, 1, 3]
-    t = client.put([1.0, 2.0], mutable=True)
-    first = t[0]
+    first, *others = x
     first += 1
-    assert t.tolist() == [2, 2]
+    x[:] = 0
+    assert float(first) == 9 and [float(v) for v in others] == [1, 3]
+    largest = client.put(numpy.array([2**63 + 1], "uint64"), mutable=is_mutable)[0]
+    assert largest.dtype == "uint64" and int(largest) == 2**63 + 1
 
 
 @pytest.mark.parametrize("step", [lambda x: x[1:], lambda x: x[:, None, :][:, 0], lambda x: x.T,
@@ -378,6 +382,8 @@ def test_numbers_that_are_equal_and_not_the_same(client):
     roots = tensord.concat([tensord.sqrt(x * complex(-1, sign)) for sign in (0.0, -0.0)])
     numbers = [numpy.sqrt(numpy.ones(1, "complex128") * complex(-1, sign)) for sign in (0.0, -0.0)]
     assert roots.tolist() == numpy.concatenate(numbers).tolist()
+    signs = [tensord.copysign(tensord.ones(1), math.copysign(math.nan, sign)) for sign in (1, -1)]
+    assert tensord.concat(signs).tolist() == [1, -1]
 
 
 # ---- one thread and others ----
@@ -443,7 +449,8 @@ client.close()
 def test_masks_and_indices(client, x):
     a = numpy.arange(12.0).reshape(3, 4)
     for key, value in ((a > 5, 0.0), (([0, 2], [1, 3]), [7.0, 8.0]), (slice(1), 3.0),
-                       ((slice(None), [0, 2]), -1.0), (..., 2.5)):
+                       ((slice(None), [0, 2]), -1.0), (([0, 2], [1, 3]), [[[5.0, 6.0]]]),
+                       ((slice(1), [0, 2]), numpy.ones((1, 1, 2))), (..., 2.5)):
         x[key] = value
         a[key] = value
         assert x.tolist() == a.tolist()
