@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._array import Array
+    from ._client import Client
+
+
+def as_it_is(x: Any, client: Client | None) -> Any:
+    """The same; for what numpy's arrays hold now, which the caller may write, an array."""
+    is_number = type(x) in (bool, int, float, complex)
+    return x if is_number or hasattr(x, "_number") else array_of(x, client)
+
 
 def compose(function: Callable[..., Array], *operands: Any) -> Array:
     """The result of a function of arrays, or of values of a program if one is among the operands.

@@ -75,12 +75,15 @@ class Block:
     ----------
     met : set of (int, int)
         Serials of the nodes of numbers that are parameters, and dtypes that these took.
+    is_function : bool
+        Is it that of a function, run by each call of it?
     """
 
-    __slots__ = ("parent", "is_open", "serial", "met")
+    __slots__ = ("parent", "is_open", "serial", "met", "is_function")
 
-    def __init__(self, parent: Block | None) -> None:
+    def __init__(self, parent: Block | None, is_function: bool = False) -> None:
         self.parent = parent
+        self.is_function = is_function
         self.is_open = True
         self.met: set[tuple[int, int]] = set()
         self.serial = Node("").serial  # below those of the nodes that are written while it is
@@ -93,11 +96,20 @@ class Block:
         return block is other
 
 
+def _block_of(operand: Term) -> Block | None:
+    """A mutable tensor is of the function that is being traced: each call of that reads it."""
+    if operand.node is not None:
+        return operand.node.block
+    if getattr(operand._source, "is_mutable", False):
+        return next((block for block, _ in reversed(open_blocks()) if block.is_function), None)
+    return None
+
+
 def innermost(operands: Iterable[Term]) -> Block | None:
     """The block that a node over these operands belongs to; None is the outermost."""
     found: Block | None = None
     for operand in operands:
-        block = operand.node.block if operand.node is not None else None
+        block = _block_of(operand)
         if block is None or block is found:
             continue
         if not block.is_open:

@@ -14,12 +14,13 @@ import inspect
 from typing import TYPE_CHECKING, cast, overload
 
 from ._array import Array, TracedNumber, client_of, default_client, is_traced
+from ._compose import as_it_is
 from ._define import Function
 from ._errors import TensordError
 from ._evaluate import evaluate
 from ._force import force
 from ._graph import Block, Input, Node, Value, emit_definition, open_blocks, sort
-from ._operands import as_operand, check_range, default_number
+from ._operands import as_operand, bits_of, check_range, default_number
 from ._tree import flatten, unflatten
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Traced:
             for name in sorted(keywords)
         }
         leaves, structure = flatten((args, keywords))
-        if any(isinstance(leaf, Array) and is_traced(leaf) for leaf in leaves):
+        if open_blocks() or any(isinstance(leaf, Array) and is_traced(leaf) for leaf in leaves):
             tree = [leaf.value if isinstance(leaf, _Static) else leaf for leaf in leaves]
             args, keywords = unflatten(structure, tree)
             return self._function(*args, **keywords)  # a part of what is being traced
@@ -188,7 +189,7 @@ def _typed(value: object) -> Hashable:
         return type(value), tuple(map(_typed, value))
     if isinstance(value, frozenset):
         return type(value), frozenset(map(_typed, value))
-    return type(value), repr(value) if isinstance(value, (float, complex)) else value
+    return type(value), bits_of(value) if isinstance(value, (float, complex)) else value
 
 
 def _key_of(leaf: Any) -> Any:
@@ -211,7 +212,7 @@ class Trace:
         leaves: Sequence[Any],
         structure: Structure,
     ) -> None:
-        block = Block(None)
+        block = Block(None, is_function=True)
         self._is_argument = [not isinstance(leaf, _Static) for leaf in leaves]
         self._parameters: list[Value] = []
         self._nodes: list[Node] = []
@@ -223,7 +224,7 @@ class Trace:
         try:
             args, keywords = unflatten(structure, traced)
             results, self._structure = flatten(function(*args, **keywords))
-            operands = [as_operand(x)._operand() for x in results]
+            operands = [as_operand(as_it_is(x, client))._operand() for x in results]
         finally:
             open_blocks().pop()
             block.is_open = False

@@ -12,6 +12,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from ._array import Array, TracedNumber, array_of, client_of, pending_arrays
+from ._compose import as_it_is
 from ._errors import error
 from ._graph import open_blocks
 from ._operands import as_operand
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, SupportsIndex
 
+    from ._client import Client
     from ._graph import Value
     from ._tree import Structure
 
@@ -39,11 +41,12 @@ def _carried(init: object) -> tuple[list[Array], Structure]:
     return [array_of(leaf) for leaf in leaves], structure  # as they are now
 
 
-def _leaves_of(tree: object, structure: Structure, what: str) -> list[Any]:
+def _leaves_of(tree: object, structure: Structure, client: Client | None) -> list[Any]:
+    """What a body returns."""
     leaves, given = flatten(tree)
     if given != structure:
-        raise error("bad_program", f"{what} returns another structure than it got")
-    return leaves
+        raise error("bad_program", "the body returns another structure than it got")
+    return [as_it_is(leaf, client) for leaf in leaves]
 
 
 def fori_loop(
@@ -88,7 +91,7 @@ def fori_loop(
     def turn(i: Value, *values: Value) -> list[Any]:
         tree = unflatten(structure, [Array(client, value) for value in values])
         step = TracedNumber(client, i)
-        return _leaves_of(body(step + first if first else step, tree), structure, "the body")
+        return _leaves_of(body(step + first if first else step, tree), structure, client)
 
     if end <= first or not carried:
         return unflatten(structure, [x._copy() for x in carried])
@@ -149,7 +152,7 @@ def while_loop(
         return condition(tree_of(values))
 
     def turn(i: Value, *values: Value) -> list[Any]:
-        return _leaves_of(body(tree_of(values)), structure, "the body")
+        return _leaves_of(body(tree_of(values)), structure, client)
 
     results = _program().while_loop(holds, turn, *carried, max_steps=max_steps)[:-1]
     return unflatten(structure, pending_arrays(results, client))

@@ -3,7 +3,8 @@
 
 An element depends on the seed, the stream and its index alone: the same numbers come out whatever
 the number of threads, the client and the machine. A seed has 2**48 streams; numbers of different
-streams have nothing to do with one another, those of one stream have.
+streams have nothing to do with one another, those of one stream have. What `jit` or a loop traces
+draws no numbers but by a seed that it names: they would be the same in each call and turn.
 
 >>> import tensord
 >>> generator = tensord.random.Generator(seed=7)
@@ -24,6 +25,7 @@ from ._creation import number
 from ._dtypes import NAMES, number_of
 from ._errors import error
 from ._functions import call
+from ._graph import open_blocks
 from ._index import integers_of
 
 if TYPE_CHECKING:
@@ -39,8 +41,20 @@ UINT64 = NAMES.index("uint64")
 __all__ = ["Generator", "integers", "normal", "permutation", "uniform"]
 
 
+def _check_untraced(n_open: int) -> None:
+    """Refuse a trace within which what is random would be drawn but once."""
+    if len(open_blocks()) > n_open:
+        raise error(
+            "bad_program",
+            "random numbers are drawn while a function or a loop is traced, and would be the same "
+            "in all its calls or turns; hand them over as an argument, or name the seed",
+        )
+
+
 def _attrs(seed: int | None, stream: int) -> Attrs:
     """Any seed of 64 bits, as the int64 that travels; a new one where none is given."""
+    if seed is None:
+        _check_untraced(0)
     seed = secrets.randbits(64) if seed is None else operator.index(seed)
     if not -(2**63) <= seed < 2**64:
         raise error("bad_value", f"the seed {seed} has more than 64 bits")
@@ -318,11 +332,13 @@ class Generator:
         self.seed = secrets.randbits(64) if seed is None else operator.index(seed)
         self.stream = operator.index(stream)
         self._client = client
+        self._n_open = len(open_blocks())  # it may be made within what is traced
 
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, stream={self.stream})"
 
     def _next(self, function: Callable[..., Array], *args: object, **keywords: object) -> Array:
+        _check_untraced(self._n_open)
         result = function(
             *args, seed=self.seed, stream=self.stream, client=self._client, **keywords
         )

@@ -213,6 +213,73 @@ def test_arrays_of_outside(client, x):
     assert f(x).tolist() == [50, 5, 9, 13]
 
 
+def test_what_is_computed_of_mutable_ones_alone_is_computed_by_each_call(client, x):
+    m = client.put([1.0, 2.0, 3.0, 4.0], mutable=True)
+    z = client.put([1j, 2.0], mutable=True)
+    within = tensord.jit(lambda k: k + m[1])
+    f = tensord.jit(lambda a: (a + m.sum(), m * 2, m[::2].reshape(1, 2) + 1, m[3], z.imag,
+                               tensord.fori_loop(0, 2, lambda i, s: s + m[:1] * i, a[:1]),
+                               within(client.put([1.0]))))
+    for _ in range(2):
+        twice = numpy.asarray(m) * 2
+        sums, products, parts, last, imaginary, loop, inner = f(x)
+        assert sums.tolist() == [i + twice.sum() / 2 for i in range(4)]
+        assert products.tolist() == twice.tolist() and float(last) == twice[3] / 2
+        assert parts.tolist() == [[twice[0] / 2 + 1, twice[2] / 2 + 1]]
+        assert imaginary.tolist() == numpy.asarray(z).imag.tolist()
+        assert loop.tolist() == [twice[0] / 2] and inner.tolist() == [1 + twice[1] / 2]
+        m += 7
+        z[0] = 3j
+
+
+def test_mutable_ones_are_not_written_by_a_trace(client, x):
+    m = client.put([1.0, 2.0, 3.0, 4.0], mutable=True)
+
+    def write(how):
+        how(m)
+        return x
+
+    def add(m):
+        m += 1
+
+    for how in (add, lambda m: m.__setitem__(0, 5.0), lambda m: m.__setitem__([0, 1], m[1:3])):
+        with pytest.raises(tensord.ArgumentError, match="traced"):
+            tensord.jit(lambda a: write(how))(x)
+        with pytest.raises(tensord.ArgumentError, match="traced"):
+            tensord.fori_loop(0, 3, lambda i, v: write(how), x)
+    assert m.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("n", [3, 10000])
+def test_ndarrays_are_returned_as_they_were(client, n):
+    a = numpy.zeros(n)
+    x = client.put(numpy.ones(n))
+    f = tensord.jit(lambda x: (x, a))
+    f(x)
+    turns = tensord.fori_loop(0, 2, lambda i, v: a, x)
+    turned = tensord.while_loop(lambda v: v[0] > 0, lambda v: a, x)
+    a[:] = 9
+    for y in (f(x)[1], turns, turned):
+        assert y.shape == (n,) and not tensord.any(y)
+
+
+def test_random_numbers_are_not_drawn_once_for_all(client):
+    generator = tensord.random.Generator(seed=1)
+
+    def draw(v):
+        return v + tensord.random.Generator(seed=1).normal(2) + tensord.random.normal(2, seed=1)
+
+    draws = [lambda v: v + tensord.random.normal(2), lambda v: v + generator.uniform(2)]
+    for one in draws:
+        with pytest.raises(tensord.ArgumentError, match="random"):
+            tensord.jit(one)(tensord.zeros(2))
+        with pytest.raises(tensord.ArgumentError, match="random"):
+            tensord.fori_loop(0, 2, lambda i, v: one(v), tensord.zeros(2))
+    assert generator.stream == 0
+    expected = 2 * numpy.asarray(tensord.random.normal(2, seed=1))
+    numpy.testing.assert_allclose(tensord.jit(draw)(tensord.zeros(2)), expected)
+
+
 @pytest.mark.parametrize(
     "use",
     [lambda a: float(a[0]), lambda a: bool(a[0]), lambda a: int(a[0]), numpy.asarray,
