@@ -21,6 +21,7 @@ import tensord as td
 
 from ._array import Array
 from ._errors import error
+from ._index import axes_of, integers_of
 from ._operators import Operators
 from ._ufuncs import NO_VALUE, array_of, called, check_options, floating, refused, store
 
@@ -198,7 +199,8 @@ def _ptp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Array:
 def _mean(
     a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False
 ) -> Array:
-    return td.mean(floating(_cast(a, dtype)), axis=axis, keepdims=keepdims)
+    result = td.mean(floating(_cast(a, dtype)), axis=axis, keepdims=keepdims)
+    return result if dtype is None else result.astype(dtype)
 
 
 def _spread(op: Callable[[], Variance]) -> Callable[..., Array]:
@@ -222,12 +224,29 @@ implements("std")(_spread(lambda: td.std))
 implements("var")(_spread(lambda: td.var))
 
 
+def _weights_along(weights: Array, shape: Shape, axis: Axis) -> Array:
+    """Weights of the axes that are averaged over, with extents of 1 for the others."""
+    if axis is None:
+        raise TypeError("average: weights of another shape want an axis that they are for")
+    axes = axes_of("average", axis, len(shape))
+    if weights.shape != tuple([shape[i] for i in axes]):
+        raise error(
+            "shape_mismatch",
+            f"average: weights of shape {weights.shape} for axes {tuple(axes)} of shape {shape}",
+        )
+    weights = weights.permute_dims(sorted(range(len(axes)), key=axes.__getitem__))
+    return weights.reshape(tuple([n if i in axes else 1 for i, n in enumerate(shape)]))
+
+
 @implements("average")
 def _average(
     a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None, *, keepdims: bool = False
 ) -> Array:
     if weights is None:
         return _mean(a, axis, keepdims=keepdims)
+    a, weights = array_of(a), array_of(weights)
+    if weights.shape != a.shape:
+        weights = _weights_along(weights, a.shape, axis)
     weighted = td.sum(td.multiply(a, weights), axis=axis, keepdims=keepdims)
     return td.divide(weighted, td.sum(weights, axis=axis, keepdims=keepdims))
 
@@ -565,7 +584,7 @@ def _roll(a: ArrayLike, shift: int | Sequence[int], axis: Axis = None) -> Array:
 
 @implements("tile")
 def _tile(A: ArrayLike, reps: int | Sequence[int]) -> Array:  # noqa: N803, numpy's name
-    return td.tile(A, (reps,) if isinstance(reps, int) else tuple(reps))
+    return td.tile(A, integers_of(reps))
 
 
 @implements("repeat")

@@ -196,13 +196,13 @@ class Operators:
 
     @_reduction("Sum of the elements; integers and bool in 64 bits.")
     def sum(
-        self, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None
+        self, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False
     ) -> Self:
         return self._reduce("sum", axis, keepdims, dtype)
 
     @_reduction("Product of the elements; integers and bool in 64 bits.")
     def prod(
-        self, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None
+        self, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False
     ) -> Self:
         return self._reduce("prod", axis, keepdims, dtype)
 
@@ -210,9 +210,9 @@ class Operators:
     def var(
         self,
         axis: Axis = None,
+        *,
         correction: float = 0.0,
         keepdims: bool = False,
-        *,
         ddof: float | None = None,
     ) -> Self:
         attrs = reduction_attrs(axis, keepdims, correction if ddof is None else ddof)
@@ -222,40 +222,40 @@ class Operators:
     def std(
         self,
         axis: Axis = None,
+        *,
         correction: float = 0.0,
         keepdims: bool = False,
-        *,
         ddof: float | None = None,
     ) -> Self:
         attrs = reduction_attrs(axis, keepdims, correction if ddof is None else ddof)
         return self._make("std", (self,), attrs)
 
     @_reduction("Arithmetic mean; NaN of nothing.")
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("mean", (self,), reduction_attrs(axis, keepdims))
 
     @_reduction("Largest element; NaN if any is NaN; refused for nothing.")
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("max", (self,), reduction_attrs(axis, keepdims))
 
     @_reduction("Smallest element; NaN if any is NaN; refused for nothing.")
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("min", (self,), reduction_attrs(axis, keepdims))
 
     @_reduction("Index of the first NaN, else of the first largest element.")
-    def argmax(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def argmax(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("argmax", (self,), reduction_attrs(axis, keepdims))
 
     @_reduction("Index of the first NaN, else of the first smallest element.")
-    def argmin(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def argmin(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("argmin", (self,), reduction_attrs(axis, keepdims))
 
     @_reduction("Is any element not 0?")
-    def any(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("any", (self,), reduction_attrs(axis, keepdims))
 
     @_reduction("Is no element 0?")
-    def all(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("all", (self,), reduction_attrs(axis, keepdims))
 
     def astype(self, dtype: DTypeLike, *, copy: bool = True) -> Self:

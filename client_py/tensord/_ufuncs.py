@@ -47,12 +47,10 @@ OTHERS = {
     "arctan2": "atan2",
     "arctanh": "atanh",
     "conjugate": "conj",
-    "fabs": "abs",
     "invert": "bitwise_invert",
     "left_shift": "bitwise_left_shift",
     "power": "pow",
     "right_shift": "bitwise_right_shift",
-    "rint": "round",
     "true_divide": "divide",
 }
 REDUCTIONS = {
@@ -138,6 +136,8 @@ COMPOSED: dict[str, Callable[..., _Result]] = {
     "deg2rad": _radians,
     "degrees": _degrees,
     "divmod": _divmod,
+    "fabs": lambda x: td.abs(floating(x)),
+    "rint": lambda x: td.round(floating(x)),
     "exp2": lambda x: td.pow(2.0, floating(x)),
     "float_power": _float_power,
     "fmax": _fmax,

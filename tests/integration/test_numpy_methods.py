@@ -21,7 +21,8 @@ LINES = """x.argsort(); x.argsort(axis=0); x.clip(-0.5, 0.5); x.clip(0); x.compr
     x.flatten(); x.T.flatten(); x.copy(); x.itemsize; c.itemsize; x.tobytes(); x.T.tobytes()
     divmod(x, 0.3); divmod(2.0, x + 9); x[0, 0] in x; 99.0 in x
     x.std(ddof=1); x.var(0, ddof=1); x.sum(dtype="float32"); (x > 0).sum(0, dtype="int32")
-    (x * 3).prod(1, dtype="float64"); x.astype("float64", copy=False); x.astype("int8")"""
+    x.sum(0, "float32"); x.prod(1, "float32"); (x * 3).prod(1, dtype="float64")
+    x.astype("float64", copy=False); x.astype("int8")"""
 
 
 @pytest.mark.parametrize("line", [one.strip() for one in LINES.replace("\n", ";").split(";")])
@@ -38,6 +39,13 @@ def test_same_as_numpy(client, line):
         assert isinstance(part, tensord.Array) and part.dtype == other.dtype
         numpy.testing.assert_allclose(part, other, rtol=1e-6, atol=1e-12)
     assert len(parts) == (len(wanted) if isinstance(wanted, tuple) else 1)
+
+
+@pytest.mark.parametrize("name", "mean max min any all argmax argmin std var".split())
+def test_what_is_no_axis_is_named(client, name):
+    """In numpy other parameters than ours come second."""
+    with pytest.raises(TypeError, match="positional"):
+        getattr(client.put(A), name)(0, True)
 
 
 def test_parts_of_complex_numbers_as_memory(client):
