@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
-from typing import NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -23,10 +23,10 @@ from ._define import (
     watch_over,
 )
 from ._errors import error
-from ._force import Readers, force, outputs_of
-from ._graph import Value, emit, emit_definition
+from ._force import Readers, outputs_of
+from ._graph import emit, emit_definition
 from ._questions import Questions
-from ._naming import how_named
+from ._naming import how_named, named_without_copy
 from ._index import integers_of
 from ._operands import Constant, Scalar
 from ._array import Array, opened
@@ -120,12 +120,17 @@ class Client(Questions):
         """Was `close` called?"""
         return self._native.is_closed
 
-    def ping(self) -> None:
-        """Ask the daemon for a sign of life; raises ConnectionLost or NoDaemon if there is none."""
-        self._native.ping()
-
     def close(self) -> None:
-        """End the connection: its unnamed tensors go, arrays stay valid. Twice does no harm."""
+        """End the connection: its unnamed tensors go, arrays stay valid. Twice does no harm.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> client = tensord.connect()
+        >>> client.close()
+        >>> client.is_closed
+        True
+        """
         self._native.close()
 
     def __enter__(self) -> Self:
@@ -156,9 +161,10 @@ class Client(Questions):
         Parameters
         ----------
         array : array_like
-            Of dtype bool, int64, float32 or float64, with any strides and byte order. The copy is
-            dense, with the axes in the order in which they lie (numpy's ``order='K'``). A tensor
-            is given the name without a copy where that is possible.
+            Of any shape, with any strides and byte order; of dtype bool, int8 to int64, uint8 to
+            uint64, float32, float64, complex64 or complex128. The copy is dense, with the axes in
+            the order in which they lie (numpy's ``order='K'``). An Array is given the name without
+            a copy where that is possible.
         name : str, optional
             1 to 255 bytes of UTF-8 without control characters. Named tensors outlive client and
             daemon.
@@ -175,15 +181,24 @@ class Client(Questions):
         Returns
         -------
         Array
+            Of the same shape and dtype.
 
         Raises
         ------
         DtypeError
             Another dtype; the message says which are kept.
         NameTaken, ArgumentError
-            The name is in use, or is none.
-        OutOfMemory
-            The daemon's limit or /dev/shm is reached; the message has figures.
+            The name is in use; it is none, or the tensor both mutable and evictable.
+        OutOfMemory, QuotaExceeded
+            The daemon's limit, /dev/shm or the user's share is exhausted; the message has figures.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([[1.0, 2.0], [3.0, 4.0]], "square", replace=True)
+        ...     print(x.name, x.shape, x.dtype, x.nbytes)
+        square (2, 2) float64 32
         """
         if mutable:
             own = numpy.asarray(array)
@@ -193,7 +208,7 @@ class Client(Questions):
             return Array(self, t._tensor())
         how = how_named(replace, evictable)
         if isinstance(array, Array):
-            tensor = self._named(array, name, how)
+            tensor = named_without_copy(self, array, name, how)
             if tensor is not None:
                 return opened(tensor, name is not None)
             array = numpy.asarray(array)
@@ -229,26 +244,12 @@ class Client(Questions):
         Examples
         --------
         >>> import tensord
-        >>> x = tensord.arange(3.0)
-        >>> tensord.publish("twice", 2 * x, replace=True)
+        >>> with tensord.connect() as client:
+        ...     x = client.put([0.0, 1.0, 2.0])
+        ...     print(client.publish("twice", 2 * x, replace=True))
         Array([0., 2., 4.], shape=(3,), dtype=float64, name='twice', 24 bytes)
         """
         return self.put(x, name, replace, mutable, evictable)
-
-    def _named(self, array: Array, name: str | None, how: int) -> Tensor | None:
-        """A tensor of this client's that has an array's value and the name; None: copy it."""
-        value = array._operand()
-        if name is None or (array._client is not None and array._client is not self):
-            return None
-        if isinstance(value, Value):
-            force(self, (value,), name, how)
-            value = array._tensor()
-            if value.name == name:
-                return value
-        if type(value) is not Tensor or value._is_view or not value.is_sealed or value.name:
-            return None
-        value._handle.set_name(name, how)
-        return self.open(name)._tensor()
 
     def _put(self, leaf: Term) -> Tensor:
         """A tensor with the value of a number or of an array of numpy's."""
@@ -297,15 +298,20 @@ class Client(Questions):
 
         Raises
         ------
-        DtypeError, ShapeError, NameTaken, ArgumentError, OutOfMemory
+        ShapeError
+            An extent is negative.
+        DtypeError, NameTaken, ArgumentError, OutOfMemory, QuotaExceeded
+            As for `put`.
 
         Examples
         --------
         >>> import tensord
-        >>> with tensord.create((2, 3), "int64", "squares", replace=True) as t:
-        ...     t.array[:] = [[0, 1, 4], [9, 16, 25]]
-        >>> tensord.get("squares").tolist()
-        [[0, 1, 4], [9, 16, 25]]
+        >>> with tensord.connect() as client:
+        ...     with client.create((2, 3), "int64", "squares", replace=True) as t:
+        ...         t.array[:] = [[0, 1, 4], [9, 16, 25]]
+        ...     print(client.get("squares"))
+        [[ 0  1  4]
+         [ 9 16 25]]
         """
         if order not in ("C", "F"):
             raise error("bad_arguments", f"order is 'C' or 'F', not {order!r}")
@@ -333,6 +339,14 @@ class Client(Questions):
             There is none.
         Lost
             There was one, but its memory was missing when the daemon started.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([3.0, 4.0], "sides", replace=True)
+        ...     print(client.open("sides"))
+        Array([3., 4.], shape=(2,), dtype=float64, name='sides', 16 bytes)
         """
         return opened(Tensor(self, self._native.open(name, uid_of(owner), False)), True)
 
@@ -355,13 +369,20 @@ class Client(Questions):
         ------
         DeadlineExceeded
             It was not there in time.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([3.0, 4.0], "ready", replace=True)
+        ...     print(client.wait("ready", timeout=10))
+        Array([3., 4.], shape=(2,), dtype=float64, name='ready', 16 bytes)
         """
         native = self._native.wait(name, uid_of(owner), milliseconds(timeout, -1))
         return opened(Tensor(self, native), True)
 
     def open_id(self, id: bytes) -> Array:
-        """A tensor by its id, which another connection told (`Array.id`): of the same user, or
-        of one who shares it.
+        """A tensor by its id (`Array.id`): of the same user, or of one who shares it.
 
         Parameters
         ----------
@@ -375,6 +396,17 @@ class Client(Questions):
         Raises
         ------
         NotFound
+            It has gone, or another user does not share it.
+        ArgumentError
+            These are not 16 bytes.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([3.0, 4.0])
+        ...     print(client.open_id(x.id))
+        Array([3., 4.], shape=(2,), dtype=float64, 16 bytes)
         """
         return opened(Tensor(self, self._native.open_id(id)), True)
 
@@ -398,7 +430,20 @@ class Client(Questions):
 
         Raises
         ------
-        NotFound, Lost, ArgumentError
+        NotFound, Lost
+            As of `open`.
+        ArgumentError
+            There is no such mode.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([3.0, 4.0], "sides", replace=True)
+        ...     a = client.get("sides", mode="cow")
+        ...     a[0] = 5
+        ...     print(a, client.get("sides"))
+        [5. 4.] [3. 4.]
         """
         if mode not in _MODES:
             raise error("bad_arguments", f"mode is 'r' or 'cow', not {mode!r}")
@@ -435,6 +480,17 @@ class Client(Questions):
             Its dtype is not kept.
         OSError
             It cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile, numpy, tensord
+        >>> with tensord.connect() as client:
+        ...     with tempfile.NamedTemporaryFile() as file:
+        ...         numpy.savez(file, a=[1.0, 2.0], b=3)
+        ...         file.flush()
+        ...         x = client.load(file.name)
+        ...     print(x["a"])
+        Array([1., 2.], shape=(2,), dtype=float64, 16 bytes)
         """
         found = _files.open_arrays(path, name)
         if isinstance(found, numpy.ndarray):
@@ -442,19 +498,6 @@ class Client(Questions):
         return {key: self.put(array, evictable=evictable) for key, array in found}
 
     # ---- names ----
-
-    def delete(self, name: str) -> None:
-        """Remove a name. Arrays and tensors that refer to what it meant stay valid.
-
-        Parameters
-        ----------
-        name : str
-
-        Raises
-        ------
-        NotFound
-        """
-        self._native.delete(name)
 
     def share(self, name: str, shared: bool = True) -> Array:
         """Let every user who may connect read a named tensor; see `Array.share`.
@@ -471,13 +514,18 @@ class Client(Questions):
 
         Raises
         ------
-        NotFound, MutableTensor
+        NotFound
+            There is none.
+        MutableTensor
+            It is mutable: share a `snapshot` of it.
 
         Examples
         --------
         >>> import tensord
-        >>> t = tensord.put([1.0, 2.0], "both", replace=True)
-        >>> tensord.share("both").is_shared
+        >>> with tensord.connect() as client:
+        ...     x = client.put([1.0, 2.0], "both", replace=True)
+        ...     y = client.share("both")
+        ...     print(y.is_shared)
         True
         """
         return self.open(name).share(shared)
@@ -499,23 +547,25 @@ class Client(Questions):
         ------
         UnknownOp
             The daemon has none of that name; `ops` lists those that it has.
+
+        Examples
+        --------
+        Of a daemon that was started with ``heat1d`` (tensord's ``deploy/kernels``):
+
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     heat1d = client.kernel("heat1d")
+        ...     print(heat1d([0.0, 4.0, 0.0], 0.25, 1))
+        Array([0., 2., 0.], shape=(3,), dtype=float64, 24 bytes)
         """
         return UserKernel(self, name)
 
     # ---- programs ----
 
     def run(
-        self,
-        program: Program,
-        *outputs: ArrayLike,
-        names: Names = None,
-        replace: bool = False,
-        timeout: float | None = None,
-        threads: int | None = None,
-        donate: Iterable[Array] = (),
-        progress: Progress | None = None,
-        into: Into = (),
-        evictable: bool = False,
+        self, program: Program, *outputs: ArrayLike, names: Names = None, replace: bool = False,
+        timeout: float | None = None, threads: int | None = None, donate: Iterable[Array] = (),
+        progress: Progress | None = None, into: Into = (), evictable: bool = False,
     ) -> Any:
         """Compute values of a program, in one request.
 
@@ -533,24 +583,22 @@ class Client(Questions):
         threads : int, optional
             So many of the daemon's threads compute it at most.
         donate : sequence of Array
-            Inputs that are not needed any more. Where the program succeeds they are gone (using
-            one raises TensorGone), and a result may lie in the memory of one that no array shows
-            and nothing else refers to. Where it fails, nothing happened to them. Meanwhile no other
-            thread maps them (ArgumentError). A view is not donated, only a whole tensor. Arrays
-            that are pending and need one are lost with it: `eval` them first.
+            Whole tensors that are not needed any more. Where the program succeeds they are gone (to
+            use one raises TensorGone), and a result may lie in the memory of one that no array
+            shows and nothing else refers to. Where it fails they are as before. Meanwhile no other
+            thread maps them (ArgumentError). What is pending and needs one is lost; `eval` it.
         progress : callable, optional
             Called about ten times a second while the program computes, with the number of steps
             that ended and that of all steps (each turn of a loop has its own). What it raises
             cancels the run, and is raised.
         into : Array, or sequence of (Array or None), optional
             Mutable tensors, or views of them, that the outputs go into, one each, of just their
-            shapes and dtypes; None: a tensor of its own. They are written when all is computed; a
-            run that fails writes nothing.
+            shapes and dtypes; None: a tensor of its own. A run that fails writes nothing.
 
         Returns
         -------
         Array, or tuple of Array where there are several outputs
-            What was written into is returned as it was given.
+            Of the values' shapes and dtypes. What was written into is returned as it was given.
 
         Raises
         ------
@@ -560,6 +608,17 @@ class Client(Questions):
             It was not done within `timeout`.
         LeaseConflict, Sealed
             What it reads or writes of a mutable tensor is leased; what it writes is not mutable.
+        NameTaken, OutOfMemory, QuotaExceeded
+            As for `put`.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     p = tensord.Program()
+        ...     u = p.loop(3, lambda i, u: u / 2, p.input([16.0, 8.0]))
+        ...     print(client.run(p, u))
+        Array([2., 1.], shape=(2,), dtype=float64, 16 bytes)
         """
         values = values_of("run", program, outputs)
         names = names_of(names, len(outputs))
@@ -568,10 +627,9 @@ class Client(Questions):
         self._readers.finish(targets)
         given = donated_tensors(donate)
         builder, numbers, places = emit(self, values, *outputs_of(values), given, targets)
-        watch = watch_over(builder, timeout, threads, progress)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
-        with watch:
+        with watch_over(builder, timeout, threads, progress):
             handles = self._native.run(builder, rows)
         return tensors_of(self, handles, into)
 
@@ -602,10 +660,11 @@ class Client(Questions):
         Examples
         --------
         >>> import tensord
-        >>> p = tensord.Program()
-        >>> x = p.parameter(3)
-        >>> scale = tensord.define(p, x / x.sum())
-        >>> scale([1.0, 2.0, 1.0])
+        >>> with tensord.connect() as client:
+        ...     p = tensord.Program()
+        ...     x = p.parameter(3)
+        ...     scale = client.define(p, x / x.sum())
+        ...     print(scale([1.0, 2.0, 1.0]))
         Array([0.25, 0.5 , 0.25], shape=(3,), dtype=float64, 24 bytes)
         """
         terms = values_of("define", program, values)

@@ -119,6 +119,11 @@ def from_arrow(
 
     Examples
     --------
+    >>> import pyarrow, tensord
+    >>> table = pyarrow.table({"hour": [0, 1, 2], "level": [1.5, None, 2.5]})
+    >>> tensord.from_arrow(table, missing="nan")["level"]
+    Array([1.5, nan, 2.5], shape=(3,), dtype=float64, 24 bytes)
+
     A column of a Parquet file, only that one being read::
 
         table = pyarrow.parquet.read_table("readings.parquet", columns=["level"])
@@ -195,6 +200,14 @@ def from_frame(
         There is NA, and nothing was said of it; a name is missing, or stands twice.
     DtypeError
         A column of text, objects, moments, ...; the message names it.
+
+    Examples
+    --------
+    >>> import pandas, tensord
+    >>> n = pandas.array([1, None, 3], "Int64")
+    >>> frame = pandas.DataFrame({"n": n, "level": [1.5, 2.0, 2.5]})
+    >>> tensord.from_frame(frame, ["n"], missing=-1)
+    {'n': Array([ 1, -1,  3], shape=(3,), dtype=int64, 24 bytes)}
     """
     _check_column_policy(missing)
     names = list(frame.columns)

@@ -9,6 +9,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from . import _forwarded
 from ._client import Client, connect
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ def default_client() -> Client:
     Returns
     -------
     Client
+
+    Raises
+    ------
+    NoDaemon, VersionError
+        As of `connect`.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> client = tensord.default_client()
+    >>> tensord.put([1.0, 2.0]).client is client
+    True
     """
     global _default, _default_pid
     client = _default
@@ -55,8 +68,10 @@ def _of_default_client(name: str) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         return getattr(default_client(), name)(*args, **kwargs)
 
-    parameters = list(inspect.signature(method).parameters.values())[1:]
-    vars(function)["__signature__"] = inspect.Signature(parameters)
+    signature = inspect.signature(method)
+    parameters = list(signature.parameters.values())[1:]
+    vars(function)["__signature__"] = signature.replace(parameters=parameters)
+    function.__doc__ = _forwarded.of_module(method)
     function.__qualname__ = name
     function.__module__ = "tensord"
     vars(function).pop("__wrapped__", None)
@@ -87,3 +102,6 @@ FUNCTIONS = {
         "define",
     )
 }
+
+#: As doctest looks here for examples.
+__test__ = FUNCTIONS

@@ -57,6 +57,11 @@ def progress(show: bool | None = None, file: TextIO | None = None) -> Iterator[N
     file : text file, optional
         Where to; ``sys.stderr`` if not given.
 
+    Returns
+    -------
+    context manager
+        Without a value.
+
     Examples
     --------
     >>> import tensord

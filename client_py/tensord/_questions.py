@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a client asks of its daemon beside tensors: what it has, and who holds it."""
+"""What a client asks of its daemon beside tensors: its names, what it has, and who holds it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,26 @@ class Record(NamedTuple):
     id: bytes
 
 
-
 class Questions:
     """Base of `Client`."""
 
     _native: _native.Client
+
+    def ping(self) -> None:
+        """Ask the daemon for a sign of life.
+
+        Raises
+        ------
+        ConnectionLost, NoDaemon
+            There is none.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     client.ping()
+        """
+        self._native.ping()
 
     def list(self, prefix: str = "", owner: Owner = None) -> Records:
         """The named tensors, in order.
@@ -47,12 +62,51 @@ class Questions:
         Returns
         -------
         list of Record
+            Named tuples ``(name, shape, dtype, nbytes, id)``: a tuple of int, a numpy.dtype, a size
+            in bytes, and the 16 bytes of `Array.id`.
+
+        Raises
+        ------
+        NotFound
+            The system has no user of that name.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([[1, 2, 3]], "list/x", replace=True)
+        ...     y = client.put([0.5, 1.5], "list/y", replace=True)
+        ...     print([(row.name, row.shape, row.nbytes) for row in client.list("list/")])
+        [('list/x', (1, 3), 24), ('list/y', (2,), 16)]
         """
         rows = self._native.list(prefix, uid_of(owner))
         return [
             Record(name, shape, DTYPES[number], n_bytes, id_)
             for name, number, shape, n_bytes, id_ in rows
         ]
+
+    def delete(self, name: str) -> None:
+        """Remove a name. Arrays and tensors that refer to what it meant stay valid.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        NotFound
+            There is none.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([3.0, 4.0], "old", replace=True)
+        ...     client.delete("old")
+        ...     print(x.tolist(), client.list("old"))
+        [3.0, 4.0] []
+        """
+        self._native.delete(name)
 
     def holders(self, name: str | None = None, owner: Owner = None) -> Map:
         """Who refers to a tensor and maps it; or what each connection holds.
@@ -74,7 +128,19 @@ class Questions:
 
         Raises
         ------
-        NotFound, NotOwner
+        NotFound
+            There is no such tensor, or user.
+        NotOwner
+            Another user's, of whom this one may not know.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([1.0, 2.0], "held", replace=True)
+        ...     found = client.holders("held")
+        ...     print([(row["references"], row["leases"]) for row in found["holders"]])
+        [(1, 0)]
         """
         params: Map = {} if name is None else {"name": name}
         if owner is not None:
@@ -100,6 +166,19 @@ class Questions:
         -------
         bool
             Whether there was such a one. It ends soon; or well, if it was just done.
+
+        Raises
+        ------
+        ArgumentError
+            There cannot be one of this number: they begin with 1.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     found = client.holders()
+        ...     print([client.cancel(row["request"]) for row in found["left"]])
+        []
         """
         return bool(self._call("cancel", {"request": request}))
 
@@ -119,6 +198,15 @@ class Questions:
         Memory
             ``tensors``, ``connections`` (lists of dicts) and ``memory`` (a dict, in bytes) are what
             it shows.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([1.0, 2.0], "small", replace=True)
+        ...     found = client.memory(limit=1)
+        ...     print(len(found.tensors), found.memory["used"] >= x.nbytes)
+        1 True
         """
         return memory_of(self, limit)
 
@@ -133,17 +221,41 @@ class Questions:
         -------
         dict
             Of the daemon: ``version pid uptime_ms memory tensors names connections blas ...``,
-            sizes in bytes. Of a tensor: ``tensor`` (a dict that describes it), ``references``
-            and ``segment_bytes``.
+            sizes in bytes. Of a tensor: ``tensor`` (a dict that describes it), ``references``,
+            ``leases`` and ``segment_bytes``.
 
         Raises
         ------
         NotFound
+            There is no such tensor.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     x = client.put([1.0, 2.0], "known", replace=True)
+        ...     found = client.stat("known")
+        ...     print(found["tensor"]["dtype"], found["tensor"]["shape"], found["leases"])
+        float64 [2] 0
         """
         figures: Map = self._call("stat", {} if name is None else {"name": name})
         return figures
 
     def ops(self) -> Maps:
-        """The operations that the daemon computes, as a list of dicts (``name``, ``doc``, ...)."""
+        """The operations that the daemon computes.
+
+        Returns
+        -------
+        list of dict
+            ``name min_args max_args results may_fail doc`` of each; of a user kernel also
+            ``version signature file isolated``.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.connect() as client:
+        ...     print([row["doc"] for row in client.ops() if row["name"] == "add"])
+        ['x1 + x2; logical or for bool']
+        """
         rows: Maps = self._call("ops")
         return rows

@@ -43,6 +43,13 @@ def share(self: Array, shared: bool = True) -> Array:
         It is mutable: share a `snapshot`.
     NotOwner
         It is another user's.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = tensord.put([1.0, 2.0], "for all", replace=True)
+    >>> x.share().is_shared
+    True
     """
     tensor = self._tensor()
     if tensor._is_view:
@@ -63,6 +70,7 @@ def snapshot(
     Parameters
     ----------
     name : str, optional
+        As of `Client.put`; without it the copy has none.
     replace : bool
         The name may be in use.
     timeout : float, optional
@@ -73,10 +81,18 @@ def snapshot(
     Returns
     -------
     Array
+        Of the same shape and dtype, dense.
 
     Raises
     ------
-    LeaseConflict, Torn, NameTaken, OutOfMemory
+    ArgumentError
+        It is a view, or the name is none.
+    LeaseConflict
+        Somebody writes a part of it.
+    Torn
+        Whoever wrote a part of it vanished before the end.
+    NameTaken, OutOfMemory, QuotaExceeded
+        As of `Client.put`.
 
     Examples
     --------
@@ -97,7 +113,18 @@ def snapshot(
 
 def lend(self: Array) -> None:
     """Have it live for a minute more, even if nobody refers to it: time for another process of
-    this user to `open_id` it. Pickling an unnamed tensor does it. Begins anew with each call.
+    this user to `Client.open_id` it. Pickling an unnamed tensor does it. Begins anew with each
+    call.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = tensord.put([1.0, 2.0])
+    >>> id = x.id
+    >>> x.lend()
+    >>> del x
+    >>> tensord.open_id(id)
+    Array([1., 2.], shape=(2,), dtype=float64, 16 bytes)
     """
     self._tensor()._handle.lend()
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy
 
-from . import _native
+from . import _forwarded, _native
 from ._array import Array
 from ._client import Client as _Client, connect as _connect
 from ._default import FUNCTIONS, default_client
@@ -174,7 +174,34 @@ async def eval() -> tuple[()]:
 
 
 async def eval(*arrays: Array) -> Array | tuple[Array, ...]:
-    """Have arrays be computed: `tensord.eval`."""
+    """Have arrays be computed, those of one client in one request: `tensord.eval`, to be awaited.
+
+    Parameters
+    ----------
+    *arrays : Array
+
+    Returns
+    -------
+    Array or tuple of Array
+        What was given; a tuple, if not one.
+
+    Raises
+    ------
+    TypeError
+        One is no Array.
+    LinAlgError, ValueRefused, OutOfMemory, LeaseConflict
+        What computes one fails on its data, for want of memory, or for a lease.
+
+    Examples
+    --------
+    >>> import asyncio, tensord
+    >>> async def main():
+    ...     x = await tensord.aio.put([1.0, 2.0])
+    ...     y, z = await tensord.aio.eval(x + 1, x.sum())
+    ...     print(y.tolist(), float(z))
+    >>> asyncio.run(main())
+    [2.0, 3.0] 3.0
+    """
     return await call(evaluate, *arrays)
 
 
@@ -188,7 +215,22 @@ async def asarray(x: Array) -> NDArray:
     Returns
     -------
     numpy.ndarray
-        Read-only; nothing is copied.
+        Of the array's shape and dtype. Read-only; nothing is copied. Of a mutable tensor it also
+        shows what is written later: `read` it to see what nobody writes meanwhile.
+
+    Raises
+    ------
+    LinAlgError, ValueRefused, OutOfMemory, LeaseConflict
+        As of `eval`.
+
+    Examples
+    --------
+    >>> import asyncio, tensord
+    >>> async def main():
+    ...     x = await tensord.aio.put([1.0, 2.0])
+    ...     return await tensord.aio.asarray(x * 2)
+    >>> asyncio.run(main())
+    array([2., 4.])
     """
     return await call(numpy.asarray, x)
 
@@ -206,6 +248,22 @@ async def follow(x: Array, timeout: float | None = None) -> AsyncIterator[int]:
     ------
     int
         As of `Array.follow`.
+
+    Raises
+    ------
+    Sealed
+        It is not mutable.
+
+    Examples
+    --------
+    >>> import asyncio, tensord
+    >>> async def main():
+    ...     x = await tensord.aio.put([1.0, 2.0], mutable=True)
+    ...     async for version in tensord.aio.follow(x, timeout=0):
+    ...         async with tensord.aio.read(x) as a:
+    ...             print(version, a)
+    >>> asyncio.run(main())
+    0 [1. 2.]
     """
     version = await call(version_of, x)
     while True:
@@ -236,12 +294,30 @@ def read(
     Parameters
     ----------
     x : Array
-    timeout, torn
-        As there.
+    timeout : float, optional
+        Seconds to wait for those that write.
+    torn : bool
+        Read also what somebody who vanished was writing.
 
     Returns
     -------
     asynchronous context manager
+        Its value is a read-only numpy.ndarray over the memory.
+
+    Raises
+    ------
+    LeaseConflict, Torn, Sealed
+        As there, when the block is entered.
+
+    Examples
+    --------
+    >>> import asyncio, tensord
+    >>> async def main():
+    ...     x = await tensord.aio.put([1.0, 2.0, 3.0], mutable=True)
+    ...     async with tensord.aio.read(x[:2]) as a:
+    ...         print(a)
+    >>> asyncio.run(main())
+    [1. 2.]
     """
     return _leased(lambda: x.read(timeout, torn))
 
@@ -252,12 +328,29 @@ def write(x: Array, timeout: float | None = None) -> AbstractAsyncContextManager
     Parameters
     ----------
     x : Array
-    timeout
-        As there.
+    timeout : float, optional
+        Seconds to wait for others that read or write.
 
     Returns
     -------
     asynchronous context manager
+        Its value is a writable numpy.ndarray over the memory, for the block alone.
+
+    Raises
+    ------
+    LeaseConflict, Sealed, LeaseLost
+        As there.
+
+    Examples
+    --------
+    >>> import asyncio, tensord
+    >>> async def main():
+    ...     x = await tensord.aio.put([1.0, 2.0, 3.0], mutable=True)
+    ...     async with tensord.aio.write(x[1:]) as a:
+    ...         a += 0.5
+    ...     return await tensord.aio.asarray(x)
+    >>> asyncio.run(main())
+    array([1. , 2.5, 3.5])
     """
     return _leased(lambda: x.write(timeout))
 
@@ -297,6 +390,21 @@ async def connect(*args: Any, **keywords: Any) -> Client:
     Returns
     -------
     Client
+
+    Raises
+    ------
+    NoDaemon, VersionError
+        As there.
+
+    Examples
+    --------
+    >>> import asyncio, tensord
+    >>> async def main():
+    ...     async with await tensord.aio.connect(client_name="weather") as client:
+    ...         await client.ping()
+    ...     return client.is_closed
+    >>> asyncio.run(main())
+    True
     """
     return Client(await _start(functools.partial(_connect, *args, **keywords), _Client.close))
 
@@ -357,7 +465,18 @@ class Client:
         return self.sync.is_closed
 
     async def close(self) -> None:
-        """End the connection; calls under way end first."""
+        """End the connection; calls under way end first. Twice does no harm.
+
+        Examples
+        --------
+        >>> import asyncio, tensord
+        >>> async def main():
+        ...     client = await tensord.aio.connect()
+        ...     await client.close()
+        ...     return client.is_closed
+        >>> asyncio.run(main())
+        True
+        """
         await call(self.sync.close)
 
     async def __aenter__(self) -> Self:
@@ -370,13 +489,15 @@ class Client:
         return f"<tensord.aio.Client of {self.sync!r}>"
 
 
-def _described(
-    function: Function, name: str, of: str, signature: inspect.Signature
-) -> Function:
+def _described(function: Function, name: str, of: Callable[..., Any]) -> Function:
+    """The same function, which looks as what it calls in a thread."""
+    method: Callable[..., Any] = getattr(_Client, name)
+    is_method = of is method
     function.__name__ = name
-    function.__qualname__ = f"Client.{name}" if "self" in signature.parameters else name
-    function.__doc__ = f"`{of}`, to be awaited."
-    vars(function)["__signature__"] = signature
+    function.__qualname__ = f"Client.{name}" if is_method else name
+    same = f"tensord.{function.__qualname__}"
+    function.__doc__ = _forwarded.awaited(method, same, is_method)
+    vars(function)["__signature__"] = inspect.signature(of)
     return function
 
 
@@ -386,7 +507,7 @@ def _method(name: str) -> Callable[..., Any]:
     async def method(self: Client, *args: Any, **keywords: Any) -> Any:
         return await call(of, self.sync, *args, **keywords)
 
-    return _described(method, name, f"tensord.Client.{name}", inspect.signature(of))
+    return _described(method, name, of)
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -395,7 +516,7 @@ def _function(name: str) -> Callable[..., Any]:
     async def function(*args: Any, **keywords: Any) -> Any:
         return await call(of, *args, **keywords)
 
-    return _described(function, name, f"tensord.{name}", inspect.signature(of))
+    return _described(function, name, of)
 
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def wait_until(condition, what, seconds=10):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"in {seconds} s it did not happen that {what}"
+
+
+def copy_kernels(directory, *sources):
+    """User kernels of directories, of which a daemon takes none that others may write to."""
+    directory.chmod(0o755)
+    for source in sources:
+        for path in source.glob("*.so"):
+            shutil.copy(path, directory)
+            (directory / path.name).chmod(0o755)
+    return directory
 
 
 def shm_prefix(path):

@@ -111,10 +111,11 @@ def test_parameters(name):
 
 #: modules whose functions all have both; the examples are run by test_python_docstrings
 SHOWN = {f"tensord.{name}" for name in
-         ("_conversion", "_creation", "_csv", "_data_types", "_einsum", "_elementwise", "_files",
-          "_functions", "_jit", "_json", "_loops", "_manipulation", "_matrices", "_norms",
-          "_products", "_searching", "_selection", "_sets", "_sorting", "_statistical", "fft",
-          "linalg", "random")}
+         ("_client", "_columns", "_conversion", "_creation", "_csv", "_data_types", "_default",
+          "_einsum", "_elementwise", "_files", "_following", "_functions", "_jit", "_json",
+          "_loops", "_manipulation", "_matrices", "_norms", "_products", "_progress",
+          "_questions", "_searching", "_selection", "_sets", "_sharing", "_sorting",
+          "_statistical", "aio", "fft", "linalg", "random")}
 
 
 def shown():
@@ -132,5 +133,17 @@ def test_modules_with_examples():
 def test_results_and_examples(name):
     doc = inspect.getdoc(FUNCTIONS[name])
     if inspect.signature(FUNCTIONS[name]).return_annotation != "None":
-        assert re.search(r"^Returns\n-------$", doc, re.M)
+        assert re.search(r"^(Returns\n-------|Yields\n------)$", doc, re.M)
     assert re.search(r"^Examples\n--------\n(.*\n)*?>>> ", doc, re.M)
+
+
+FORMS = {"client.": tensord.Client, "tensord.": tensord,
+         "await client.": tensord.aio.Client, "await tensord.aio.": tensord.aio}
+
+
+@pytest.mark.parametrize("verb", tensord._default.FUNCTIONS)
+def test_examples_are_of_the_form(verb):
+    for form, there in FORMS.items():
+        examples = inspect.getdoc(getattr(there, verb)).partition("\nExamples\n")[2]
+        calls = set(re.findall(rf"((?:await )?[\w.]+\.){verb}\(", examples)) - {"asyncio."}
+        assert calls == {form}

@@ -16,12 +16,7 @@ import tensord
 def kernel_dir(tmp_path_factory):
     """heat1d and the kernels that misbehave, in one directory."""
     directory = tmp_path_factory.mktemp("kernels")
-    directory.chmod(0o755)
-    for source in (kit.BUILD / "kernels", kit.BUILD / "tests" / "kernels"):
-        for path in source.glob("*.so"):
-            shutil.copy(path, directory)
-            (directory / path.name).chmod(0o755)
-    return directory
+    return kit.copy_kernels(directory, kit.BUILD / "kernels", kit.BUILD / "tests" / "kernels")
 
 
 @pytest.fixture(scope="module")
