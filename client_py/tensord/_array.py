@@ -59,6 +59,10 @@ else:
 # Of a base with so few bytes all is computed for a view: that is no more work, and done once.
 _SMALL = 4096
 
+# Operands that keep their own dtype beside the others: a condition, indices.
+_APART = dict.fromkeys(("take", "take_along_axis", "mask"), slice(1, None))
+_APART |= {"where": slice(1), "put": slice(2, None)}
+
 
 #: The results of an operation, pending: an array, or a tuple of them if it has several. What may
 #: fail on its data is computed now, and so is what has a shape that depends on them.
@@ -77,7 +81,7 @@ def _compute_any(
     """The same for what `_native.compute` leaves to Python."""
     client = client_of(args, client)
     if any(isinstance(arg, TracedNumber) for arg in args):
-        met, is_number = _met(op, args, args[1:] if op == "where" else args)
+        met, is_number = _met(op, args)
         args = tuple(met)
         if is_number and op != "astype":
             return TracedNumber(client, compute(op, args, attrs)._operand())
@@ -137,15 +141,16 @@ def is_traced(array: Array) -> bool:
     return type(value) is Value and value.node is not None and value.node.block is not None
 
 
-def _met(op: str, args: tuple[Any, ...], promoted: tuple[Any, ...]) -> tuple[list[Any], bool]:
-    """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?
-
-    promoted: those operands that decide the dtype.
-    """
-    strong = [arg for arg in promoted if not isinstance(arg, (TracedNumber, Scalar))]
+def _met(op: str, args: tuple[Any, ...]) -> tuple[list[Any], bool]:
+    """Operands with traced numbers as arrays, of the dtype of what they meet; are all numbers?"""
+    apart = range(len(args))[_APART.get(op, slice(0))]
+    met = [arg for place, arg in enumerate(args) if place not in apart]
+    strong = [arg for arg in met if not isinstance(arg, (TracedNumber, Scalar))]
     arrays = []
-    for arg in args:
-        if isinstance(arg, TracedNumber):
+    for place, arg in enumerate(args):
+        if isinstance(arg, TracedNumber) and place in apart:
+            arg = Array(arg._client, arg._operand())
+        elif isinstance(arg, TracedNumber):
             number = traced_number(op, arg._number, strong[0]._number) if strong else arg._number
             value = arg._operand()
             assert isinstance(value, Value)

@@ -78,10 +78,17 @@ class Index:
 
 
 def _is_array(item: Any) -> bool:
-    """An array of indices or a mask; what is one integer is none."""
+    """An array of indices or a mask; what is one integer is none, but while it is traced."""
     if isinstance(item, (list, numpy.ndarray)):
         return True
-    return hasattr(item, "_number") and (bool(item.shape) or not hasattr(item, "__index__"))
+    if not hasattr(item, "_number") or not hasattr(item, "__index__"):
+        return hasattr(item, "_number")
+    return bool(item.shape) or _is_traced(item)
+
+
+def _is_traced(item: Any) -> bool:
+    node = item._operand().node
+    return node is not None and node.block is not None
 
 
 class Advanced:
@@ -124,6 +131,12 @@ class Advanced:
             self.indices.append(as_operand(item))
         self.basic, self.axes = tuple(basic), tuple(axes)
         self.is_whole = all(item == slice(None) for item in basic)
+
+    @property
+    def is_unknown_view(self) -> bool:
+        """Is it a part with axes, which is a view in numpy, at a place that is being traced?"""
+        is_part = len(self.basic) > len(self.axes) and not any(x.shape for x in self.indices)
+        return is_part and any(hasattr(x, "__index__") and _is_traced(x) for x in self.indices)
 
     @classmethod
     def of(cls, shape: Shape, key: Any) -> Advanced | None:

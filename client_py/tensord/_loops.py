@@ -66,7 +66,8 @@ def fori_loop(
     lower, upper : int
     body : callable
         ``body(i, value)``, called once, with arrays that are being traced; i counts as a number of
-        Python's. What it returns has the structure, shapes and dtypes of what it got.
+        Python's, and may be an index of an element that is read or of what is assigned. What it
+        returns has the structure, shapes and dtypes of what it got.
     init : array_like, or nested tuples, lists and dicts of such
 
     Returns

@@ -381,6 +381,12 @@ class Operators:
     def _at_arrays(self, advanced: Advanced) -> Self:
         if advanced.mask is not None:
             return self._at_mask(as_operand(advanced.mask))
+        if advanced.is_unknown_view:
+            raise error(
+                "bad_program",
+                "which part this is a view of is not known while the index is traced; "
+                "take(x, i, axis=0) yields a copy",
+            )
         part = self if advanced.is_whole else self[advanced.basic]
         found: Self = make("take", (part, *advanced.indices), {"axes": advanced.axes})
         return found

@@ -69,7 +69,7 @@ def take(x: ArrayLike, indices: ArrayLike, /, *, axis: int | None = None) -> Arr
         if x.ndim != 1:
             raise error("bad_axis", f"take: shape {x.shape} has several axes; name one")
         axis = 0
-    return call("take", (x, indices), {"axes": (operator.index(axis),)})
+    return call("take", (x, as_operand(indices)), {"axes": (operator.index(axis),)})
 
 
 def take_along_axis(x: ArrayLike, indices: ArrayLike, /, *, axis: int = -1) -> Array:

@@ -110,6 +110,30 @@ def test_parts_of_numbers_are_as_weak(client):
         assert got.dtype == numpy.float32 and got.tolist() == [part(1 + 2j)] * 2
 
 
+@pytest.mark.parametrize(
+    "function",
+    [lambda x, n: tensord.where(n > 0, x, -x), lambda x, n: tensord.where((n > 0) & (x > 1), n, x),
+     lambda x, n: tensord.where((n > 2) | (n < 0), x, n), lambda x, n: tensord.where(n == 1, n, 2),
+     lambda x, n: tensord.where(n > 0, n, x), lambda x, n: tensord.take(x, n), lambda x, n: x[n],
+     lambda x, n: numpy.where(n % 2 == 1, numpy.sin(x), x), lambda x, n: x[n] * x[-n] + x.sum(),
+     lambda x, n: tensord.assign(x, n, n * 2), lambda x, n: x.reshape(2, 2)[n, 0],
+     lambda x, n: tensord.take(x.reshape(2, 2), n, axis=0)],
+    ids=range(12),
+)
+def test_numbers_are_conditions_and_indices(client, x, function):
+    """Which have a dtype of their own beside what they are for."""
+    y, traced = function(x, 1), tensord.jit(function)(x, 1)
+    assert (y.dtype, y.tolist()) == (traced.dtype, traced.tolist())
+    assert tensord.jit(lambda x, f: tensord.where(f, x, -x))(x, False).tolist() == (-x).tolist()
+
+
+def test_what_an_index_is_a_view_of_is_known(client, x):
+    """A row is a view in numpy, which what is taken would not be."""
+    f = tensord.jit(lambda x, i: x.reshape(2, 2)[i])
+    with pytest.raises(tensord.ArgumentError, match="view"):
+        f(x, 1)
+
+
 def test_nests(client, x):
     f = tensord.jit(lambda p, *rest, k: {"a": p["w"] + rest[0], "b": [k, (p["n"],)], "c": 3})
     got = f({"w": x, "n": 2.5}, x, k=x[1:])
@@ -374,6 +398,22 @@ def test_a_loop_carries_a_nest(client, x):
     got = tensord.fori_loop(0, 3, body, {"x": x, "rest": (1.0, 0)})
     assert got["x"].tolist() == [11, 8, 9, 10]
     assert float(got["rest"][0]) == 8 and int(got["rest"][1]) == 3 and x.tolist() == [0, 1, 2, 3]
+
+
+def test_a_loop_that_assigns_elements(client):
+    def turn(i, s):
+        s[i] = s[i - 1] + s[i - 2]
+        s[i - 2] += 10
+        return s
+
+    expected = numpy.ones(9)
+    for i in range(2, 9):
+        turn(i, expected)
+    assert tensord.fori_loop(2, 9, turn, tensord.ones(9)).tolist() == expected.tolist()
+    evens = tensord.fori_loop(0, 5, lambda i, s: tensord.where(i % 2 == 0, s + i, s), 0.0)
+    assert float(evens) == 6
+    with pytest.raises(tensord.OutOfRange):
+        tensord.fori_loop(0, 9, lambda i, s: s + tensord.arange(8.0)[i], 0.0).item()
 
 
 def test_a_loop_of_no_turns(client, x):
