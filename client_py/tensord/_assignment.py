@@ -19,7 +19,7 @@ import numpy
 from ._array import Array
 from ._errors import error
 from ._graph import Input, Value, open_blocks
-from ._index import Advanced, Index, is_mask
+from ._index import Advanced, Index, alone, is_mask
 from ._operands import as_operand, exact_integers
 from ._program import Program
 from ._selection import assign, fill
@@ -73,6 +73,7 @@ def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
     operand: Any = as_operand(exact_integers(value, self._number), self._number)
     if isinstance(operand, Value):
         raise error("bad_arguments", "a value of a program is not assigned; run the program first")
+    key = alone(key)
     is_basic = not is_mask(key) and Advanced.of(self.shape, key) is None
     if self.is_mutable:
         _check_untraced()

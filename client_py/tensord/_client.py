@@ -408,7 +408,8 @@ class Client(Questions):
         ...     print(client.open_id(x.id))
         Array([3., 4.], shape=(2,), dtype=float64, 16 bytes)
         """
-        return opened(Tensor(self, self._native.open_id(id)), True)
+        handle = self._native.open_id(id)
+        return opened(Tensor(self, handle), handle.name is not None)
 
     def get(self, name: str, mode: Literal["r", "cow"] = "r", owner: Owner = None) -> NDArray:
         """The memory of a named tensor, as an array. Nothing is copied (of another user's, nothing

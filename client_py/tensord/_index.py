@@ -247,6 +247,13 @@ def _expand(key: tuple[Any, ...], ndim: int) -> list[Any]:
     return [*key[:at], *rest, *key[at + 1 :]]
 
 
+def alone(key: Key) -> Key:
+    """A bool or an array that is all of a tuple, without that."""
+    if isinstance(key, tuple) and len(key) == 1 and not isinstance(key[0], tuple):
+        return key[0]
+    return key
+
+
 def is_mask(key: object) -> bool:
     """Is it a bool, or an array of bool, so that it selects where it is true?"""
     if isinstance(key, list):

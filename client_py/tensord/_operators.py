@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from ._dtypes import DTYPES, KINDS, check_part, number_of
 from ._errors import TensordError, error
-from ._index import Advanced, Index, integers_of, is_mask, is_void_mask, normal_axes
+from ._index import Advanced, Index, alone, integers_of, is_mask, is_void_mask, normal_axes
 from ._operands import as_operand, as_operands, is_operand, operand_for
 from ._traceback import cut, cuts
 
@@ -335,6 +335,7 @@ class Operators:
         try:
             if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
                 return self._at(Index(self.shape, key))
+            key = alone(key)
             if is_mask(key):
                 return self._at_mask(as_operand(key))
             advanced = Advanced.of(self.shape, key)

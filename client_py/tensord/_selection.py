@@ -17,7 +17,7 @@ from ._elementwise import where
 from ._errors import error
 from ._functions import call
 from ._graph import Value, value_of
-from ._index import Advanced, Index, is_mask_of_all, is_void_mask
+from ._index import Advanced, Index, alone, is_mask_of_all, is_void_mask
 from ._operands import Constant, as_operand, exact_integers
 from ._operators import Operators
 
@@ -141,6 +141,7 @@ def assign(x: ArrayLike, key: Key, value: ArrayLike, /) -> Array:
     [1, 0, 0, 4]
     """
     x = array_of(x)
+    key = alone(key)
     if is_mask_of_all(key):
         of_all = key if isinstance(key, Operators) else numpy.asarray(key)
         return assign(x[None], of_all[None], value)[0]

@@ -258,7 +258,13 @@ def test_put_of_a_tensor(client, n):
 def test_open_id(client, daemon):
     tensor = client.put(numpy.arange(5.0))
     with daemon.connect() as other:
-        assert numpy.asarray(other.open_id(tensor.id)).tolist() == [0, 1, 2, 3, 4]
+        again = other.open_id(tensor.id)
+        assert numpy.asarray(again).tolist() == [0, 1, 2, 3, 4]
+        again += 1  # a value of its own, as what numpy unpickles
+        assert again.tolist() == [1, 2, 3, 4, 5] and tensor.tolist() == [0, 1, 2, 3, 4]
+        client.put([1.0], "named", replace=True)
+        with pytest.raises(tensord.Sealed):
+            other.open_id(client.open("named").id)[0] = 2
         with pytest.raises(tensord.NotFound):
             other.open_id(bytes(16))
         with pytest.raises(tensord.ArgumentError, match="16 bytes"):

@@ -450,7 +450,9 @@ def test_masks_and_indices(client, x):
     a = numpy.arange(12.0).reshape(3, 4)
     for key, value in ((a > 5, 0.0), (([0, 2], [1, 3]), [7.0, 8.0]), (slice(1), 3.0),
                        ((slice(None), [0, 2]), -1.0), (([0, 2], [1, 3]), [[[5.0, 6.0]]]),
-                       ((slice(1), [0, 2]), numpy.ones((1, 1, 2))), (..., 2.5)):
+                       ((slice(1), [0, 2]), numpy.ones((1, 1, 2))), ((a > 3,), 4.0),
+                       ((True,), a + 0.5), ((False,), 0.0), (..., 2.5)):
+        assert x[key].tolist() == a[key].tolist()
         x[key] = value
         a[key] = value
         assert x.tolist() == a.tolist()
