@@ -56,8 +56,7 @@ else:
     Given = object
 
 
-# Of a base with so few bytes all is computed for a view: that is no more work, and done once.
-_SMALL = 4096
+_SMALL = 4096  # of a base with so few bytes all is computed for a view: no more work, done once
 
 # Operands that keep their own dtype beside the others: a condition, indices.
 _APART = dict.fromkeys(("take", "take_along_axis", "mask"), slice(1, None))
@@ -425,6 +424,8 @@ class Array(_native.Array, Operators, Given):
             raise TypeError(
                 f"only an array of one element becomes {to}, this has shape {self.shape}"
             )
+        if type(self._value) is Scalar:
+            return DTYPES[self._number].type(self._value.value).item()
         tensor, component = self._in_memory()
         item = tensor._item()
         return item if component is None else getattr(item, component)

@@ -116,7 +116,9 @@ def test_powers_that_cannot_fail_are_pending(client, x):
     assert c.n == 1
 
 
-def test_resident_elements_are_read_without_a_request(client, x):
+@pytest.mark.parametrize("is_mutable", [False, True])
+def test_resident_elements_are_read_without_a_request(client, is_mutable):
+    x = client.put(numpy.arange(12.0, dtype="float32").reshape(3, 4), mutable=is_mutable)
     numpy.asarray(x)
     with Counted(client) as c:
         assert float(x[1, 2]) == 6 and [float(v) for v in x[0]] == [0, 1, 2, 3]
