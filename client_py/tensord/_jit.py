@@ -13,6 +13,8 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, cast, overload
 
+import numpy
+
 from ._array import Array, TracedNumber, client_of, default_client, is_traced
 from ._compose import as_it_is
 from ._define import Function
@@ -199,7 +201,12 @@ def _key_of(leaf: Any) -> Any:
     if _is_number(leaf):
         return type(leaf)
     operand = as_operand(leaf)
-    return operand._number, operand.shape
+    return operand._number, operand.shape, _is_element(leaf)
+
+
+def _is_element(leaf: object) -> bool:
+    """Is it a number, though of a dtype: a result or an element, no array without axes?"""
+    return isinstance(leaf, numpy.generic) or (isinstance(leaf, Array) and leaf._is_number)
 
 
 class Trace:
@@ -244,7 +251,9 @@ class Trace:
         node = Node("", block=block)
         value = Value(node, 0, type_)
         self._parameters.append(value)
-        return kind(client, value)
+        array = kind(client, value)
+        array._is_made = kind is Array and not _is_element(leaf)
+        return array
 
     def _define(self, client: Client, operands: Sequence[Term], block: Block) -> None:
         values = [x if isinstance(x, Value) else Input(x) for x in operands]

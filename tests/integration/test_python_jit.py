@@ -158,6 +158,22 @@ def test_static_arguments(client, x):
         f(x, [3])
 
 
+def test_arrays_without_axes_and_numbers(client, x):
+    """As without: += of an array is seen by all who have it, of a number it makes another one."""
+
+    def f(s):
+        before, row = s, s.reshape(-1)
+        s += 1
+        return before, row, s
+
+    for make in (lambda: client.put(numpy.array(2.0)), lambda: x[2], lambda: x.sum()):
+        expected = [v.tolist() for v in f(make())]
+        assert [v.tolist() for v in tensord.jit(f)(make())] == expected
+    g = tensord.jit(f)
+    assert [float(g(y)[0]) for y in (x[2], client.put(numpy.array(2.0)), numpy.float64(2))] == [
+        2, 3, 2]
+
+
 def test_assignments_stay_inside(client, x):
     def f(a):
         a[0] = 9
