@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import _msgpack
 from ._dtypes import DTYPES
+from ._errors import error
 from ._memory import memory_of
 from ._users import uid_of
 
@@ -199,6 +200,11 @@ class Questions:
             ``tensors``, ``connections`` (lists of dicts) and ``memory`` (a dict, in bytes) are what
             it shows.
 
+        Raises
+        ------
+        ArgumentError
+            The limit is negative.
+
         Examples
         --------
         >>> import tensord
@@ -208,6 +214,8 @@ class Questions:
         ...     print(len(found.tensors), found.memory["used"] >= x.nbytes)
         1 True
         """
+        if limit < 0:
+            raise error("bad_arguments", f"memory: limit is 0 or more, not {limit}")
         return memory_of(self, limit)
 
     def stat(self, name: str | None = None) -> Map:

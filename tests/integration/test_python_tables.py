@@ -117,6 +117,8 @@ def test_memory(client, daemon):
     del small, shown
     assert len(client.memory(limit=1).tensors) == 1
     assert "and 2 more" in str(client.memory(limit=1))
+    with pytest.raises(tensord.ArgumentError, match="0 or more"):
+        client.memory(limit=-1)
 
 
 def test_memory_of_nothing(client):
