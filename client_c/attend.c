@@ -72,6 +72,8 @@ static int attend_start(td_client *client)
         pthread_attr_setstacksize(&attr, ATTEND_STACK);
         pthread_sigmask(SIG_SETMASK, &all, &old);
         r = pthread_create(&client->attendant.thread, &attr, attend, client);
+        if (r == EINVAL) /* the program's thread-local data lies on it, too, and is larger */
+                r = pthread_create(&client->attendant.thread, NULL, attend, client);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         pthread_attr_destroy(&attr);
         return r;
@@ -126,18 +128,14 @@ void attend_forget(td_client *client)
 
 void attend_end(td_client *client)
 {
-        bool is_there;
+        struct attendant *attendant = &client->attendant;
 
-        pthread_mutex_lock(&client->lock);
-        is_there = client->attendant.is_there;
-        if (is_there)
-                atomic_store_explicit(&client->attendant.ends, true, memory_order_release);
+        if (!attendant->is_there)
+                return;
+        atomic_store_explicit(&attendant->ends, true, memory_order_release);
         attend_wake(client);
         pthread_mutex_unlock(&client->lock);
-        if (!is_there)
-                return;
-        pthread_join(client->attendant.thread, NULL);
+        pthread_join(attendant->thread, NULL);
         pthread_mutex_lock(&client->lock);
         attend_forget(client);
-        pthread_mutex_unlock(&client->lock);
 }

@@ -255,7 +255,6 @@ void td_close(td_client *client)
 {
         if (!client)
                 return;
-        attend_end(client);
         pthread_mutex_lock(&client->lock);
         exchange_close(client);
         pthread_mutex_unlock(&client->lock);

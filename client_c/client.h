@@ -245,7 +245,10 @@ int client_unreachable(td_client *client, int r, bool is_write, td_error *error)
 void attend_wake(td_client *client);
 /* Under the lock: there is no such thread any more, as after a fork. */
 void attend_forget(td_client *client);
-/* Without the lock: end the thread, if there is one. */
+/*
+ * Under the lock, which is let go meanwhile: end the thread, if there is one. The client is closed:
+ * there will be no other, and nothing that this one waits for.
+ */
 void attend_end(td_client *client);
 
 /* ---- launch.c ---- */

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-
 /* ---- calls ---- */
 
 void call_init(struct call *call)
@@ -159,6 +158,7 @@ void exchange_close(td_client *client)
 {
         client->is_closed = true;
         exchange_break(client);
+        attend_end(client);
         while (client->n_active > 0 || client->has_sender || client->has_reader)
                 client_wait(client);
         connection_deinit(&client->connection);

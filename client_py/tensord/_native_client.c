@@ -83,11 +83,8 @@ static PyObject *client_connect(PyObject *module, PyObject *args)
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
         r = td_connect(&client, &options, &error);
-        if (r == TD_OK) {
-                r = td_attend(client, &error);
-                if (r)
-                        td_close(client);
-        }
+        if (r == TD_OK) /* where there is no thread to be had, it does without */
+                td_attend(client, NULL);
         Py_END_ALLOW_THREADS
         if (r)
                 return native_raise(&error);

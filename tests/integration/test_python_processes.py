@@ -265,3 +265,26 @@ def test_a_process_at_rest_gives_back(make_own_daemon):
             out, _ = keeper.communicate("\n", timeout=20 * SLOWER)
     assert out.split() == ["6.0", "6.0"]
     assert keeper.returncode == 0
+
+
+WITHOUT = """
+import os, resource, tensord
+tensord.connect().close()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+while len(taken) < 64:
+    try:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        break
+os.close(taken.pop())  # one is left: for the socket
+client = tensord.connect()
+print(float(client.put(3.0)))
+"""
+
+
+def test_a_process_without_room_for_a_thread(daemon):
+    """Where there is no descriptor, nor thread, to answer with at rest, a client works without."""
+    result = subprocess.run([sys.executable, "-c", WITHOUT], env=daemon.env, capture_output=True,
+                            text=True, timeout=20 * SLOWER, check=False)
+    assert (result.returncode, result.stdout.split()) == (0, ["3.0"]), result

@@ -468,6 +468,64 @@ START_TEST(releases_are_told)
 }
 END_TEST
 
+#define N_ASKED 200000U
+
+static uint8_t asks_much[12 + 5 * N_ASKED];
+/* Threads of this program need larger stacks than they might ask for. */
+static _Thread_local volatile char on_each_stack[300 * 1024];
+
+/* A byte that says what follows, and the number. */
+static uint8_t *write_u32(uint8_t *at, uint8_t kind, uint32_t value)
+{
+        *at++ = kind;
+        for (int shift = 24; shift >= 0; shift -= 8)
+                *at++ = (uint8_t)(value >> shift);
+        return at;
+}
+
+/* Ask for so much back that the answer fills the socket, and do not read it. */
+static bool ask_and_not_read(int fd, const struct said *said)
+{
+        struct pollfd end = { .fd = fd };
+        uint8_t *at = asks_much + 7;
+
+        memcpy(asks_much, "\x93\x02\xa4trim", 7);
+        at = write_u32(at, 0xdd, N_ASKED);
+        for (uint32_t i = 0; i < N_ASKED; i++)
+                at = write_u32(at, 0xce, N_ASKED + i);
+        reply_to(fd, said->msgid, "\xa4pong", 5, NULL, 0);
+        send_bytes(fd, asks_much, sizeof(asks_much), NULL, 0);
+        poll(&end, 1, -1);
+        return false;
+}
+
+static bool is_sending(td_client *client)
+{
+        bool is;
+
+        pthread_mutex_lock(&client->lock);
+        is = client->has_sender;
+        pthread_mutex_unlock(&client->lock);
+        return is;
+}
+
+/* The thread of a client at rest waits for nothing that its end does not end. */
+START_TEST(closed_while_its_thread_sends)
+{
+        td_client *client;
+        td_error error;
+
+        on_each_stack[0] = 1;
+        answer = ask_and_not_read;
+        client = connect_here();
+        ck_assert_msg(td_attend(client, &error) == TD_OK, "%s", error.message);
+        ck_assert_int_eq(td_ping(client, &error), TD_OK);
+        while (!is_sending(client))
+                poll(NULL, 0, 1);
+        td_close(client);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("exchange");
@@ -483,6 +541,7 @@ int main(void)
         tcase_add_test(tc, segments_are_asked_back);
         tcase_add_test(tc, donated_to_what_cannot_be_read);
         tcase_add_test(tc, releases_are_told);
+        tcase_add_test(tc, closed_while_its_thread_sends);
         suite_add_tcase(suite, tc);
         srunner_run_all(runner, CK_NORMAL);
         n_failed = srunner_ntests_failed(runner);
