@@ -430,14 +430,6 @@ class Array(_native.Array, Operators, Given):
         item = tensor._item()
         return item if component is None else getattr(item, component)
 
-    def item(self) -> Any:
-        """The only element, as a Python number."""
-        return self._item("a number")
-
-    def tolist(self) -> Any:
-        """The elements, as nested lists of Python numbers."""
-        return self._read().tolist()
-
     def __complex__(self) -> complex:
         return complex(self._item("a complex"))
 

@@ -21,7 +21,7 @@ import tensord as td
 
 from ._array import Array
 from ._errors import error
-from ._index import axes_of, integers_of
+from ._index import axes_of, axis_of, integers_of
 from ._operators import Operators
 from ._ufuncs import NO_VALUE, array_of, called, check_options, floating, refused, store
 
@@ -102,6 +102,12 @@ def _call(
         return result
     store(result, out, what)
     return out
+
+
+def parameters_of(function: Callable[..., Any]) -> str:
+    """What one in the table takes behind its first parameter, with defaults."""
+    (_, *rest) = without_hints(_TABLE[function][1]).parameters.values()
+    return ", ".join(map(str, rest))
 
 
 def compute_function(
@@ -382,7 +388,8 @@ def _matrix_transpose(x: ArrayLike, /) -> Array:
 def _swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Array:
     a = array_of(a)
     order = list(range(a.ndim))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    i, k = (axis_of("swapaxes", axis, a.ndim) for axis in (axis1, axis2))
+    order[i], order[k] = k, i
     return a.permute_dims(order)
 
 

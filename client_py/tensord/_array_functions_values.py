@@ -13,6 +13,7 @@ import numpy
 import tensord as td
 
 from ._array_functions import _flat, implements
+from ._errors import error
 from ._operators import Operators
 from ._ufuncs import array_of, floating, refused, store
 
@@ -265,6 +266,10 @@ def _take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1) 
 def _compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None) -> Array:
     a, axis = _flat(a, axis)
     condition = numpy.asarray(condition)
+    if condition.ndim != 1:
+        raise error(
+            "shape_mismatch", f"compress: the condition has one dimension, not {condition.shape}"
+        )
     return td.take(a, numpy.flatnonzero(condition), axis=axis)
 
 

@@ -12,11 +12,12 @@ on arrays.
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy
 
 from ._array import Array
+from ._docstrings import OPERATORS, named_operator
 from ._errors import error
 from ._graph import Input, Value, open_blocks
 from ._index import Advanced, Index, alone, is_mask
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._types import ArrayLike, Key
-
-_IN_PLACE = (
-    "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor"  # of operator.__x__
-).split()
-
 
 def _check_writable(array: Array) -> None:
     if not array._is_writable:
@@ -69,7 +65,33 @@ def is_same_view(value: object, part: Array) -> bool:
 
 
 def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
-    """Assign to a part: see the module `_assignment`."""
+    """Assign to a part: the array, its base and views of it see the new elements.
+
+    Parameters
+    ----------
+    key : int, slice, ..., None, array_like of int or of bool, or tuple of these
+    value : array_like or number
+        Broadcasts to the part; becomes the array's dtype.
+
+    Raises
+    ------
+    ShapeError
+        It does not broadcast to the part, or a mask has another shape.
+    DtypeError
+        Complex numbers do not become real ones.
+    IndexError
+        An index is beyond the extent of its axis, or there are too many.
+    Sealed
+        It is not to be written: it has a name and is not mutable, or is a broadcast view.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = tensord.zeros(4)
+    >>> x[1:3] = [5, 6]
+    >>> x
+    Array([0., 5., 6., 0.], shape=(4,), dtype=float64, 32 bytes)
+    """
     operand: Any = as_operand(exact_integers(value, self._number), self._number)
     if isinstance(operand, Value):
         raise error("bad_arguments", "a value of a program is not assigned; run the program first")
@@ -105,20 +127,20 @@ def _write_item(array: Array, key: Key, value: Any, is_basic: bool) -> None:
     target.client.run(Program(), new, into=target)
 
 
-def _in_place(name: str) -> Callable[[Array, ArrayLike], Array]:
-    op = getattr(operator, f"__{name}__")
+def _in_place(op: str) -> Callable[[Array, ArrayLike], Array]:
+    operate = getattr(operator, f"__{OPERATORS[op][0]}__")
 
     def method(self: Array, other: ArrayLike) -> Any:
         if isinstance(other, Value):
             return NotImplemented  # ``x = op(x, other)`` then
         is_mutable = self.is_mutable
         if self._is_number and not is_mutable:
-            return op(self, other)  # its name means another one then
+            return operate(self, other)  # its name means another one then
         if is_mutable:
             _check_untraced()
         else:
             _check_writable(self)
-        new = op(Input(self._tensor()) if is_mutable else self, other)
+        new = operate(Input(self._tensor()) if is_mutable else self, other)
         if new.shape != self.shape:
             raise error("shape_mismatch", f"shape {new.shape} does not go into {self.shape}")
         if not numpy.can_cast(new.dtype, self.dtype, "same_kind"):
@@ -128,11 +150,10 @@ def _in_place(name: str) -> Callable[[Array, ArrayLike], Array]:
         self._store(new.astype(self.dtype))
         return self
 
-    method.__name__ = f"__i{name}__"
-    method.__doc__ = f"{name} in place: this array, its base and views of it see the result."
-    return method
+    return cast("Callable[[Array, ArrayLike], Array]", named_operator(method, op, "i"))
 
 
 setattr(Array, "__setitem__", _set_item)
-for _name in _IN_PLACE:
-    setattr(Array, f"__i{_name}__", _in_place(_name))
+for _op, (_name, *_) in OPERATORS.items():
+    if hasattr(operator, f"__i{_name}__"):  # not of comparisons
+        setattr(Array, f"__i{_name}__", _in_place(_op))

@@ -26,7 +26,8 @@ class Given:
     nonzero: Callable[[], tuple[Array, ...]]
     compress, copy, flatten = _methods._compress, _methods._copy, _methods._flatten
     conj = conjugate = _methods._conj
-    fill, sort, tobytes = _methods._fill, _methods._sort, _methods._tobytes
+    fill, sort = _methods._fill, _methods._sort
+    item, tobytes, tolist = _methods._item, _methods._tobytes, _methods._tolist
     __contains__, __copy__ = _methods._contains, _methods._copy
     __divmod__, __rdivmod__ = _methods._divmod, _methods._rdivmod
     __dlpack__, __dlpack_device__ = _protocols._dlpack, _protocols._dlpack_device

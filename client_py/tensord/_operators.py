@@ -7,6 +7,15 @@ import math
 import operator
 from typing import TYPE_CHECKING, cast
 
+from ._docstrings import (
+    AS_MEANS,
+    AS_PARTS,
+    AS_SUMS,
+    OF_NOTHING,
+    OF_ONE_AXIS,
+    named_operator,
+    reduction,
+)
 from ._dtypes import DTYPES, KINDS, check_part, number_of
 from ._errors import TensordError, error
 from ._index import Advanced, Index, alone, integers_of, is_mask, is_void_mask, normal_axes
@@ -61,7 +70,7 @@ def _forward(op: str) -> Operator:
             return other._make(op, (self, other))
         return self._make(op, (self, other))
 
-    return cast("Operator", method)
+    return cast("Operator", named_operator(method, op))
 
 
 def _reflected(op: str) -> Operator:
@@ -70,7 +79,7 @@ def _reflected(op: str) -> Operator:
             return NotImplemented
         return self._make(op, (operand_for(op, other, self._number), self))
 
-    return cast("Operator", method)
+    return cast("Operator", named_operator(method, op, "r"))
 
 
 def reduction_attrs(axis: Axis, keepdims: bool, correction: float = 0) -> Attrs:
@@ -81,31 +90,6 @@ def reduction_attrs(axis: Axis, keepdims: bool, correction: float = 0) -> Attrs:
     if correction != 0:
         attrs["correction"] = float(correction)
     return attrs
-
-
-def _reduction(doc: str) -> Callable[[Function], Function]:
-    """Decorator: gives a reduction its docstring."""
-
-    def decorate(method: Function) -> Function:
-        names = method.__code__.co_varnames
-        correction_doc = """
-        correction, ddof : int or float
-            The divisor is the number of elements less this; ddof is numpy's name of it."""
-        dtype_doc = """
-        dtype : str or numpy.dtype, optional
-            In which to compute, and of the result."""
-        method.__doc__ = f"""{doc}
-
-        Parameters
-        ----------
-        axis : int or tuple of int, optional
-            Along which to reduce; all where it is left out.{correction_doc * ("ddof" in names)}
-        keepdims : bool
-            Keep the reduced axes, with extent 1.{dtype_doc * ("dtype" in names)}
-        """
-        return method
-
-    return decorate
 
 
 class Operators:
@@ -177,15 +161,74 @@ class Operators:
     __hash__ = None  # type: ignore[assignment]  # == does not tell whether two are the same
 
     def __neg__(self) -> Self:
+        """``-self``; see `negative`.
+
+        Returns
+        -------
+        Array or Value
+
+        Raises
+        ------
+        DtypeError
+            It is of bool.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> -tensord.asarray([1, -2])
+        Array([-1,  2], shape=(2,), dtype=int64, 16 bytes)
+        """
         return self._make("negative", (self,))
 
     def __abs__(self) -> Self:
+        """Absolute value; see `abs`.
+
+        Returns
+        -------
+        Array or Value
+            Of complex numbers, real.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> abs(tensord.asarray([3.0, -4.0]))
+        Array([3., 4.], shape=(2,), dtype=float64, 16 bytes)
+        """
         return self._make("abs", (self,))
 
     def __invert__(self) -> Self:
+        """``~self``, all bits inverted, of bool logical not; see `bitwise_invert`.
+
+        Returns
+        -------
+        Array or Value
+
+        Raises
+        ------
+        DtypeError
+            It is of floating-point numbers.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> ~tensord.asarray([True, False])
+        Array([False,  True], shape=(2,), dtype=bool, 2 bytes)
+        """
         return self._make("bitwise_invert", (self,))
 
     def __pos__(self) -> Self:
+        """A copy.
+
+        Returns
+        -------
+        Array or Value
+
+        Examples
+        --------
+        >>> import tensord
+        >>> +tensord.asarray([1, -2])
+        Array([ 1, -2], shape=(2,), dtype=int64, 16 bytes)
+        """
         return self._copy()
 
     def _reduce(self, op: str, axis: Axis, keepdims: bool, dtype: DTypeLike | None) -> Self:
@@ -194,19 +237,31 @@ class Operators:
             return self._make(op, (self,), attrs)
         return self._make(op, (self.astype(dtype),), attrs).astype(dtype)
 
-    @_reduction("Sum of the elements; integers and bool in 64 bits.")
+    @reduction(
+        "Sum of the elements; integers and bool in 64 bits.",
+        "x.sum(axis=0) -> Array([4., 6.], shape=(2,), dtype=float64, 16 bytes)",
+        AS_SUMS,
+    )
     def sum(
         self, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False
     ) -> Self:
         return self._reduce("sum", axis, keepdims, dtype)
 
-    @_reduction("Product of the elements; integers and bool in 64 bits.")
+    @reduction(
+        "Product of the elements; integers and bool in 64 bits.",
+        "x.prod(axis=0) -> Array([3., 8.], shape=(2,), dtype=float64, 16 bytes)",
+        AS_SUMS,
+    )
     def prod(
         self, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False
     ) -> Self:
         return self._reduce("prod", axis, keepdims, dtype)
 
-    @_reduction("Variance, by the number of elements less the correction.")
+    @reduction(
+        "Variance, by the number of elements less the correction; in two passes, mean first.",
+        "x.var(axis=0) -> Array([1., 1.], shape=(2,), dtype=float64, 16 bytes)",
+        AS_PARTS,
+    )
     def var(
         self,
         axis: Axis = None,
@@ -218,7 +273,11 @@ class Operators:
         attrs = reduction_attrs(axis, keepdims, correction if ddof is None else ddof)
         return self._make("var", (self,), attrs)
 
-    @_reduction("Standard deviation, the root of the variance.")
+    @reduction(
+        "Standard deviation, the square root of the variance; see `var`.",
+        "x.std(axis=1) -> Array([0.5, 0.5], shape=(2,), dtype=float64, 16 bytes)",
+        AS_PARTS,
+    )
     def std(
         self,
         axis: Axis = None,
@@ -230,31 +289,63 @@ class Operators:
         attrs = reduction_attrs(axis, keepdims, correction if ddof is None else ddof)
         return self._make("std", (self,), attrs)
 
-    @_reduction("Arithmetic mean; NaN of nothing.")
+    @reduction(
+        "Arithmetic mean; NaN of nothing.",
+        "x.mean(axis=0) -> Array([2., 3.], shape=(2,), dtype=float64, 16 bytes)",
+        AS_MEANS,
+    )
     def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("mean", (self,), reduction_attrs(axis, keepdims))
 
-    @_reduction("Largest element; NaN if any is NaN; refused for nothing.")
+    @reduction(
+        "Largest element; NaN if any is NaN; refused for nothing.",
+        "x.max(axis=0) -> Array([3., 4.], shape=(2,), dtype=float64, 16 bytes)",
+        "Of the same dtype.",
+        OF_NOTHING,
+    )
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("max", (self,), reduction_attrs(axis, keepdims))
 
-    @_reduction("Smallest element; NaN if any is NaN; refused for nothing.")
+    @reduction(
+        "Smallest element; NaN if any is NaN; refused for nothing.",
+        "x.min(axis=1) -> Array([1., 3.], shape=(2,), dtype=float64, 16 bytes)",
+        "Of the same dtype.",
+        OF_NOTHING,
+    )
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("min", (self,), reduction_attrs(axis, keepdims))
 
-    @_reduction("Index of the first NaN, else of the first largest element.")
+    @reduction(
+        "Index of the first NaN, else of the first largest element.",
+        "x.argmax(axis=1) -> Array([1, 1], shape=(2,), dtype=int64, 16 bytes)",
+        "int64.",
+        OF_ONE_AXIS,
+    )
     def argmax(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("argmax", (self,), reduction_attrs(axis, keepdims))
 
-    @_reduction("Index of the first NaN, else of the first smallest element.")
+    @reduction(
+        "Index of the first NaN, else of the first smallest element.",
+        "x.argmin(axis=1) -> Array([0, 0], shape=(2,), dtype=int64, 16 bytes)",
+        "int64.",
+        OF_ONE_AXIS,
+    )
     def argmin(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("argmin", (self,), reduction_attrs(axis, keepdims))
 
-    @_reduction("Is any element not 0?")
+    @reduction(
+        "Is any element not 0?",
+        "(x > 3).any(axis=0) -> Array([False,  True], shape=(2,), dtype=bool, 2 bytes)",
+        "bool.",
+    )
     def any(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("any", (self,), reduction_attrs(axis, keepdims))
 
-    @_reduction("Is no element 0?")
+    @reduction(
+        "Is no element 0?",
+        "(x > 1).all(axis=0) -> Array([False,  True], shape=(2,), dtype=bool, 2 bytes)",
+        "bool.",
+    )
     def all(self, axis: Axis = None, *, keepdims: bool = False) -> Self:
         return self._make("all", (self,), reduction_attrs(axis, keepdims))
 
@@ -264,15 +355,27 @@ class Operators:
         Parameters
         ----------
         dtype : str or numpy.dtype
-            Integers wrap, floats are cut off towards 0. NaN and floats out of range become the
-            most negative int64 or int32.
+            Integers wrap, and so do floats, once cut off towards 0. NaN and floats beyond int64 or
+            int32 become the most negative of those first.
         copy : bool
             False: the array itself where it has that dtype.
+
+        Returns
+        -------
+        Array or Value
+            Of the same shape.
 
         Raises
         ------
         DtypeError
-            Complex numbers do not become real ones: say which part, `real` or `imag`.
+            Complex numbers do not become real ones: say which part, `real` or `imag`. Or it is no
+            dtype that tensord keeps.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.asarray([1.9, -1.9]).astype("int32")
+        Array([ 1, -1], shape=(2,), dtype=int32, 8 bytes)
         """
         number = number_of(dtype)
         if number == self._number:
@@ -287,6 +390,23 @@ class Operators:
         ----------
         *shape : int
             Or one tuple; one extent may be -1, and follows from the rest.
+
+        Returns
+        -------
+        Array or Value
+            Of the same dtype; of an array, a view where the elements need not move for it.
+
+        Raises
+        ------
+        ShapeError
+            The shape has another number of elements.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.arange(4).reshape(2, -1)
+        Array([[0, 1],
+               [2, 3]], shape=(2, 2), dtype=int64, 32 bytes)
         """
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             return self._reshape(tuple(map(operator.index, shape[0])))
@@ -300,6 +420,22 @@ class Operators:
         ----------
         *axes : int
             Or one tuple; negative ones count from the end.
+
+        Returns
+        -------
+        Array or Value
+            Of the same dtype; of an array, a view.
+
+        Raises
+        ------
+        AxisError
+            The axes are not each of the array's once.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.ones((2, 3, 4)).transpose(1, 0, 2).shape
+        (3, 2, 4)
         """
         if len(axes) == 1 and isinstance(axes[0], (tuple, list)):
             return self.permute_dims(axes[0] or tuple(reversed(range(self.ndim))))
@@ -313,6 +449,22 @@ class Operators:
         ----------
         axes : sequence of int
             Each axis once; negative ones count from the end.
+
+        Returns
+        -------
+        Array or Value
+            Of the same dtype; of an array, a view.
+
+        Raises
+        ------
+        AxisError
+            The axes are not each of the array's once.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> tensord.ones((2, 3, 4)).permute_dims((-1, 0, 1)).shape
+        (4, 2, 3)
         """
         return self._permute(tuple(axes))
 
@@ -332,6 +484,35 @@ class Operators:
 
     @cuts
     def __getitem__(self, key: Key) -> Self:
+        """A part of it, as numpy's keys name it.
+
+        Parameters
+        ----------
+        key : int, slice, ..., None, array_like of int or of bool, or tuple of these
+
+        Returns
+        -------
+        Array or Value
+            Of an array a view, where no arrays are in the key.
+
+        Raises
+        ------
+        IndexError
+            An index is beyond the extent of its axis, there are too many, or a mask has another
+            shape.
+        ShapeError
+            Arrays of indices do not broadcast.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> x = tensord.asarray([[1, 2, 3], [4, 5, 6]])
+        >>> x[:, ::2]
+        Array([[1, 3],
+               [4, 6]], shape=(2, 2), dtype=int64, 32 bytes)
+        >>> x[x > 4]
+        Array([5, 6], shape=(2,), dtype=int64, 16 bytes)
+        """
         try:
             if type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key))):
                 return self._at(Index(self.shape, key))
@@ -346,11 +527,45 @@ class Operators:
             raise cut(problem)
 
     def __len__(self) -> int:
+        """Extent of the first axis.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        TypeError
+            It has no axes.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> len(tensord.zeros((3, 4)))
+        3
+        """
         if not self.shape:
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Self]:
+        """Its parts along the first axis.
+
+        Returns
+        -------
+        iterator of Array or Value
+
+        Raises
+        ------
+        TypeError
+            It has no axes.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> [part.shape for part in tensord.zeros((2, 4))]
+        [(4,), (4,)]
+        """
         if not self.shape:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(self.shape[0]))

@@ -61,6 +61,14 @@ class Program:
         Returns
         -------
         Value
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> x = p.input([1.0, 2.0])
+        >>> tensord.run(p, x * 2 + 1)
+        Array([3., 5.], shape=(2,), dtype=float64, 16 bytes)
         """
         return value_of(as_operand(x))
 
@@ -81,6 +89,15 @@ class Program:
         Raises
         ------
         ShapeError, DtypeError
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> x = p.parameter((2,))
+        >>> triple = tensord.define(p, x * 3)
+        >>> triple([1.0, 2.0])
+        Array([3., 6.], shape=(2,), dtype=float64, 16 bytes)
         """
         builder = _native.Builder()
         type_ = builder.type(builder.parameter(number_of(dtype), integers_of(shape)))
@@ -107,6 +124,13 @@ class Program:
         Raises
         ------
         UnknownOp, ArgumentError, ShapeError, DtypeError, AxisError
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> tensord.run(p, p.op("sum", [[1.0, 2.0], [3.0, 4.0]], axes=[0]))
+        Array([4., 6.], shape=(2,), dtype=float64, 16 bytes)
         """
         if "dtype" in attrs:
             attrs["dtype"] = number_of(attrs["dtype"])
@@ -151,6 +175,14 @@ class Program:
             ``loop_shape``: the body does not return what it got. The message names both.
         ArgumentError
             The watch list does not fit.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> u = p.loop(10, lambda i, u: u * 0.5, [1024.0, 2048.0])
+        >>> tensord.run(p, u)
+        Array([1., 2.], shape=(2,), dtype=float64, 16 bytes)
         """
         first = tuple(as_operand(x)._operand() for x in carried)
         loop, block = self._make_loop(False, n_steps, body, first)
@@ -271,6 +303,22 @@ class Program:
         Parameters
         ----------
         value : Value
+
+        Raises
+        ------
+        ArgumentError
+            No loop's body is being written.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> p = tensord.Program()
+        >>> def body(i, u):
+        ...     p.watch(u)
+        ...     return u * 2
+        >>> u, history = p.loop(4, body, 1.0, every=2)
+        >>> tensord.run(p, history)
+        Array([2., 8.], shape=(2,), dtype=float64, 16 bytes)
         """
         if not self._open:
             raise error("bad_program", "watch() is for the body of a loop")

@@ -42,10 +42,21 @@ def _array_namespace(self: Operators, /, *, api_version: str | None = None) -> M
     api_version : str, optional
         "2024.12", or an earlier one that is contained in it.
 
+    Returns
+    -------
+    module
+        ``tensord``.
+
     Raises
     ------
     ArgumentError
         Another version of the standard.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.arange(3).__array_namespace__().__name__
+    'tensord'
     """
     if api_version is not None and api_version not in _API_VERSIONS:
         raise error(
@@ -65,9 +76,22 @@ def _to_device(self: T, device: str, /, *, stream: None = None) -> T:
     stream : None
         Nothing here has streams.
 
+    Returns
+    -------
+    Array or Value
+        The array itself.
+
     Raises
     ------
     ArgumentError
+        Another device, or a stream.
+
+    Examples
+    --------
+    >>> import tensord
+    >>> x = tensord.arange(3)
+    >>> x.to_device("cpu") is x
+    True
     """
     if device != "cpu":
         raise error("bad_arguments", f"to_device: the only device is 'cpu', not {device!r}")
@@ -77,7 +101,18 @@ def _to_device(self: T, device: str, /, *, stream: None = None) -> T:
 
 
 def _dlpack_device(self: Array, /) -> tuple[int, int]:
-    """(kind, number) of the device in the words of DLPack: ordinary memory."""
+    """(kind, number) of the device in the words of DLPack: ordinary memory.
+
+    Returns
+    -------
+    tuple of int
+
+    Examples
+    --------
+    >>> import tensord
+    >>> tensord.arange(3).__dlpack_device__()
+    (1, 0)
+    """
     return DEVICE
 
 

@@ -90,7 +90,20 @@ class Unsealed(Array):
 
     @property
     def array(self) -> NDArray:
-        """The memory, as a numpy.ndarray: writable until sealed; None after a failed block."""
+        """The memory, as a numpy.ndarray: writable until sealed; None after a failed block.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Examples
+        --------
+        >>> import tensord
+        >>> with tensord.create((2,), "int64") as t:
+        ...     t.array[:] = 3
+        >>> t.array
+        array([3, 3])
+        """
         array: NDArray = self._array
         return array
 
@@ -112,6 +125,15 @@ class Unsealed(Array):
             Views of `array` are still in use; delete them and seal again.
         NameTaken, Poisoned, OutOfMemory, ConnectionLost
             The daemon could not take it.
+
+        Examples
+        --------
+        >>> import tensord
+        >>> t = tensord.create((2,), "float64")
+        >>> t.array[:] = 1.0, 2.0
+        >>> t.seal()
+        >>> t + 1
+        Array([2., 3.], shape=(2,), dtype=float64, 16 bytes)
         """
         if self._whole is None:
             return

@@ -16,7 +16,8 @@ C = A + 1j * A[::-1]
 LINES = """x.argsort(); x.argsort(axis=0); x.clip(-0.5, 0.5); x.clip(0); x.compress([1, 0, 1], 0)
     x.cumsum(); x.cumsum(1); x.cumprod(axis=0); x.diagonal(); x.diagonal(1); x.dot(x.T); x.nonzero()
     x.ptp(0); x.ravel(); x.T.ravel(); x.repeat(2, axis=1); x.round(1)
-    (x.ravel() * 0 + 1).searchsorted(0.3); x[:1].squeeze(); x.swapaxes(0, 1); x.take([1, 2], axis=1)
+    (x.ravel() * 0 + 1).searchsorted(0.3); x[:1].squeeze(); x.swapaxes(0, 1); x.swapaxes(-1, 0)
+    x.take([1, 2], axis=1)
     x.trace(); x.trace(1); x.conj(); c.conj(); c.conjugate(); c.real; c.imag; x.real; x.imag
     x.flatten(); x.T.flatten(); x.copy(); x.itemsize; c.itemsize; x.tobytes(); x.T.tobytes()
     divmod(x, 0.3); divmod(2.0, x + 9); x[0, 0] in x; 99.0 in x
@@ -103,3 +104,13 @@ def test_options(client):
         x.round(decimal=1)
     with pytest.raises(ValueError, match="order"):
         x.tobytes("F")
+
+
+def test_refusals(client):
+    x = client.put(A)
+    for axes in ((0, 2), (-3, 0)):
+        with pytest.raises(tensord.AxisError, match="swapaxes"):
+            x.swapaxes(*axes)
+    for condition in (True, [[True, False, True]]):
+        with pytest.raises(tensord.ShapeError, match="compress: .* one dimension"):
+            x.compress(condition, axis=0)

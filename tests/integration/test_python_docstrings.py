@@ -34,6 +34,20 @@ def not_installed(test):
                     yield name
 
 
+class Finder(doctest.DocTestFinder):
+    """Finds also what a module gives to the classes of others."""
+
+    def find(self, module):
+        found = {test.docstring: test for test in super().find(module)}
+        for kind in (tensord.Array, tensord._operators.Operators, tensord.Client, tensord.Unsealed):
+            for name, thing in vars(kind).items():
+                function = thing.fget if isinstance(thing, property) else thing
+                if getattr(function, "__globals__", None) is vars(module) and thing.__doc__:
+                    for test in super().find(thing, f"{kind.__name__}.{name}", module):
+                        found.setdefault(test.docstring, test)
+        return list(found.values())
+
+
 @pytest.mark.parametrize("name", ["__init__", *MODULES])
 def test_examples(daemon, monkeypatch, tmp_path, name):
     module = tensord if name == "__init__" else importlib.import_module(f"tensord.{name}")
@@ -42,7 +56,7 @@ def test_examples(daemon, monkeypatch, tmp_path, name):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # pytest removes what examples write
     runner, missing = doctest.DocTestRunner(), set()
     try:
-        for test in doctest.DocTestFinder().find(module):
+        for test in Finder().find(module):
             left_out = set(not_installed(test))
             missing |= left_out
             if not left_out:
@@ -56,9 +70,12 @@ def test_examples(daemon, monkeypatch, tmp_path, name):
 
 
 def test_there_are_examples():
-    finder = doctest.DocTestFinder()
     modules = [tensord, *(importlib.import_module(f"tensord.{name}") for name in MODULES)]
-    assert sum(len(test.examples) for module in modules for test in finder.find(module)) > 8
+    tests = [test for module in modules for test in Finder().find(module)]
+    assert sum(len(test.examples) for test in tests) > 8
+    found = {test.docstring for test in tests}
+    for name, thing in public_things():
+        assert ">>> " not in (thing.__doc__ or "") or thing.__doc__ in found, name
 
 
 def public_things():

@@ -5,6 +5,7 @@ A docstring has a section "Parameters", or sends the reader to public functions 
 have one with these names; or to a function of numpy's, where it passes on what it gets.
 """
 
+import builtins
 import inspect
 import re
 
@@ -42,12 +43,17 @@ def parameters(thing):
     return [name for name in names if name != "self"]
 
 
+def section_of(thing, title):
+    """The text of one section of a docstring."""
+    doc = inspect.getdoc(thing) or ""
+    section = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-{{3,}}$|\Z)", doc, re.S | re.M)
+    return section[1] if section else ""
+
+
 def documented(thing):
     """The names in the section "Parameters"."""
-    doc = inspect.getdoc(thing) or ""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", doc, re.S | re.M)
     names = []
-    for line in section[1].splitlines() if section else ():
+    for line in section_of(thing, "Parameters").splitlines():
         if line and not line[0].isspace():
             names += [name.strip().lstrip("*") for name in line.split(" : ")[0].split(",")]
     return names
@@ -111,28 +117,45 @@ def test_parameters(name):
 
 #: modules whose functions all have both; the examples are run by test_python_docstrings
 SHOWN = {f"tensord.{name}" for name in
-         ("_client", "_columns", "_conversion", "_creation", "_csv", "_data_types", "_default",
-          "_einsum", "_elementwise", "_files", "_following", "_functions", "_jit", "_json",
-          "_loops", "_manipulation", "_matrices", "_norms", "_products", "_progress",
+         ("_array", "_assignment", "_client", "_columns", "_conversion", "_creation", "_csv",
+          "_data_types", "_default", "_einsum", "_elementwise", "_files", "_following",
+          "_functions", "_jit", "_json", "_loops", "_manipulation", "_matrices", "_methods",
+          "_norms", "_operators", "_products", "_program", "_progress", "_protocols",
           "_questions", "_searching", "_selection", "_sets", "_sharing", "_sorting",
-          "_statistical", "aio", "fft", "linalg", "random")}
+          "_statistical", "_unsealed", "aio", "fft", "linalg", "random")}
+#: what needs no words: those of Python's own protocols that say of themselves what they do
+UNSHOWN = """__array__ __bool__ __complex__ __enter__ __exit__ __float__ __index__ __init__ __int__
+    __del__ __reduce__ __repr__""".split()
+
+
+def operators():
+    """The methods with two underscores of arrays and values."""
+    for kind in (tensord._operators.Operators, tensord.Array):
+        for name, thing in vars(kind).items():
+            if name.startswith("__") and inspect.isfunction(thing) and name not in UNSHOWN:
+                if thing.__globals__["__name__"] in SHOWN:
+                    yield f"{kind.__name__}.{name}", thing
+
+
+ALL = {**FUNCTIONS, **dict(operators())}
 
 
 def shown():
-    for name, thing in FUNCTIONS.items():
+    for name, thing in ALL.items():
         if inspect.unwrap(thing).__globals__["__name__"] in SHOWN:
             yield name
 
 
 def test_modules_with_examples():
-    found = {inspect.unwrap(FUNCTIONS[name]).__globals__["__name__"] for name in shown()}
+    found = {inspect.unwrap(ALL[name]).__globals__["__name__"] for name in shown()}
     assert found == SHOWN
 
 
 @pytest.mark.parametrize("name", shown())
 def test_results_and_examples(name):
-    doc = inspect.getdoc(FUNCTIONS[name])
-    if inspect.signature(FUNCTIONS[name]).return_annotation != "None":
+    thing = ALL[name]
+    doc = inspect.getdoc(thing)
+    if inspect.signature(thing).return_annotation != "None":
         assert re.search(r"^(Returns\n-------|Yields\n------)$", doc, re.M)
     assert re.search(r"^Examples\n--------\n(.*\n)*?>>> ", doc, re.M)
 
@@ -147,3 +170,27 @@ def test_examples_are_of_the_form(verb):
         examples = inspect.getdoc(getattr(there, verb)).partition("\nExamples\n")[2]
         calls = set(re.findall(rf"((?:await )?[\w.]+\.){verb}\(", examples)) - {"asyncio."}
         assert calls == {form}
+
+
+# ---- what is raised ----
+
+
+def refusals(thing):
+    """The names in the section "Raises", where "..." stands for others."""
+    section = section_of(thing, "Raises")
+    lines = [line for line in section.splitlines() if line and not line[0].isspace()]
+    names = [name.strip() for line in lines for name in line.split(",")]
+    return [name for name in names if name != "..."]
+
+
+def is_exception(name):
+    kind = getattr(tensord, name, None) or getattr(builtins, name, None)
+    return inspect.isclass(kind) and issubclass(kind, BaseException)
+
+
+def test_raises():
+    """What a docstring says it raises is an exception of tensord's or Python's."""
+    named = {name: refusals(thing) for name, thing in ALL.items()}
+    assert sum(map(bool, named.values())) > 100
+    assert {name: bad for name, kinds in named.items()
+            if (bad := [kind for kind in kinds if not is_exception(kind)])} == {}
