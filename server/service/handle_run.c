@@ -54,7 +54,8 @@ struct run_state *run_state_free(struct run_state *run)
                 segment_unref(run->areas[i].segment);
                 tensor_unref(run->areas[i].tensor);
         }
-        charge_drop(&run->tensors);
+        prepaid_give_back(&run->prepaid);
+        charge_drop(&run->prepaid.tensors);
         charge_drop(&run->grants);
         plan_free(run->fresh);
         planned_unref(run->planned);
@@ -432,7 +433,7 @@ static int run_make_tensors(struct call *call, struct tensor **tensors)
                 r = tensor_new_prepaid(&tensors[i], call->service->store, call->user, &desc,
                                        steal_ptr(&area->segment),
                                        area->is_small ? area->data : NULL, NULL,
-                                       &call->run->tensors);
+                                       &call->run->prepaid);
                 if (!r && tensors[i]->segment)
                         r = tensor_seal(tensors[i]);
                 if (!r && output->map)
@@ -459,6 +460,7 @@ static int run_commit(struct call *call, struct tensor **tensors)
                         };
         if (n == 0)
                 return 0;
+        prepaid_spend_records(&call->run->prepaid);
         r = store_commit_now(call->service->store, commits, n, &op_id);
         if (!r)
                 memset(call->reservations, 0, call->n_results * sizeof(*call->reservations));

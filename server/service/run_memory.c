@@ -6,8 +6,9 @@
  * scratch. Inputs are pinned while it computes, in the segments in which they lay when it began: a
  * tensor that is shared meanwhile may lie in another one.
  *
- * Where an output takes the memory of an input, or goes into a mutable tensor, nothing may fail
- * once that is written over: what small outputs need to become tensors is reserved before, too.
+ * What small outputs need to become tensors, and names in the catalog, is charged for before, so
+ * that a run waits for it as for any memory. Where an output takes the memory of an input, or goes
+ * into a mutable tensor, nothing may fail once that is written over: there they are made before.
  */
 #include "service/run_state.h"
 
@@ -118,7 +119,7 @@ static int area_make_tensor(struct call *call, uint32_t i)
                 return 0;
         run_output_desc(call->run, i, &desc);
         return tensor_new_prepaid(&area->tensor, call->service->store, call->user, &desc, NULL,
-                                  area->data, NULL, &call->run->tensors);
+                                  area->data, NULL, &call->run->prepaid);
 }
 
 /* 0, a store outcome or a negative errno. */
@@ -199,21 +200,40 @@ int run_pin_inputs(struct call *call)
         return 0;
 }
 
+static uint32_t output_record_bytes(const struct call *call, uint32_t i)
+{
+        struct desc desc;
+
+        run_output_desc(call->run, i, &desc);
+        return reservation_record_bytes(call->reservations[i], &desc, call->run->areas[i].is_small);
+}
+
 int run_charge(struct call *call)
 {
         struct run_state *run = call->run;
+        uint64_t n_bytes = 0, n_record_bytes = 0;
         uint32_t n = 0, n_map = 0;
 
         for (uint32_t i = 0; i < call->n_results; i++) {
-                n += call->request->outputs[i].handle || call->request->outputs[i].name;
-                n_map += call->request->outputs[i].map;
+                const struct request_output *output = &call->request->outputs[i];
+                const struct area *area = &run->areas[i];
+
+                n_map += output->map;
+                if (!output->handle && !output->name)
+                        continue;
+                n++;
+                if (!run_knows_output(call, i) && !run->is_sized)
+                        continue;
+                n_bytes += area->is_small && !area->tensor ? area->n_bytes : 0;
+                n_record_bytes += call->reservations[i] ? output_record_bytes(call, i) : 0;
         }
-        if (n > 0 && !run->tensors.user &&
-            charge_take(&run->tensors, call->user, RESOURCE_TENSORS, n))
+        if (n > 0 && !run->prepaid.tensors.user &&
+            charge_take(&run->prepaid.tensors, call->user, RESOURCE_TENSORS, n))
                 return STORE_E_QUOTA;
-        if (n_map > 0 && !run->grants.user)
-                return store_charge_grants(&run->grants, call->user, n_map);
-        return 0;
+        if (n_map > 0 && !run->grants.user && store_charge_grants(&run->grants, call->user, n_map))
+                return STORE_E_QUOTA;
+        return store_prepay(call->service->store, &run->prepaid, call->user, n_bytes,
+                            n_record_bytes);
 }
 
 /*
@@ -258,6 +278,7 @@ void run_give_back(struct call *call)
                 area->segment = segment_unref(area->segment);
                 area->is_ready = false;
         }
+        prepaid_give_back(&run->prepaid);
         run->n_reserved = 0;
         run->is_allocating = false;
 }

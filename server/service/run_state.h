@@ -35,7 +35,7 @@ struct run_state {
         const void **inputs;
         struct segment **segments; /* that inputs are pinned in: owned, NULL where there is none */
         void **outputs;
-        struct charge tensors; /* that the outputs will be */
+        struct prepaid prepaid; /* for what the outputs will be */
         struct charge grants;  /* of those that are to be mapped */
         uint8_t *small;     /* owned: aligned copies of inline inputs, and the small areas */
         uint64_t touch_ns;  /* what it may take to map the inputs' pages */
@@ -70,7 +70,10 @@ bool run_is_small(const struct call *call, uint32_t i);
 int32_t run_taken(const struct call *call, uint32_t i);
 /* Copies of the inline inputs, and room for what is small. 0, STORE_E_QUOTA or -ENOMEM. */
 int run_reserve_small(struct call *call);
-/* The outputs that become tensors are charged for, and that some are mapped. 0 or STORE_E_QUOTA. */
+/*
+ * What the outputs need to become tensors, but for their segments: those themselves, what is small,
+ * records of names, and that some are mapped. 0, a store outcome or a negative errno.
+ */
 int run_charge(struct call *call);
 /* Memory for those areas that have a size and none yet. 0, a store outcome or a negative errno. */
 int run_reserve(struct call *call);

@@ -138,6 +138,19 @@ struct reservation *reservation_free(struct reservation *reservation)
         return NULL;
 }
 
+uint32_t reservation_record_bytes(const struct reservation *reservation, const struct desc *desc,
+                                  bool is_heap)
+{
+        const uint64_t n_data = (uint64_t)desc_n_bytes(desc);
+        const struct record record = { .type = RECORD_COMMIT,
+                                       .n_name = (uint16_t)strlen(name_text(reservation->name)),
+                                       .desc = *desc,
+                                       .has_segment = !is_heap && n_data > 0,
+                                       .n_data = n_data };
+
+        return record_n_bytes(&record);
+}
+
 const struct tensor *reservation_leaves(const struct reservation *reservation)
 {
         const struct tensor *tensor = reservation ? reservation->name->tensor : NULL;
@@ -336,7 +349,8 @@ static int commit_publish(struct store *store, struct commit *commits, uint32_t 
         if (r)
                 return r;
         outcomes_sweep(&store->outcomes, now_ms);
-        r = catalog_await_room(store, n_bytes);
+        /* What is kept for others is left to them, but by who has computed already. */
+        r = catalog_await_room(store, n_bytes + (can_wait ? store->n_prepaid_bytes : 0));
         /* What moves to the disk for it may take its time, and the disk may fail. */
         if (r == STORE_E_TRIMMING && !can_wait)
                 r = catalog_lend_little(store, n_bytes);
@@ -550,7 +564,7 @@ int store_share(struct store *store, struct tensor *tensor, bool is_shared, stru
         if (copy)
                 record_place(&record, copy);
         /* What is hidden gives something back: it waits for nobody, and is not refused. */
-        r = is_shared ? catalog_await_room(store, record_n_bytes(&record))
+        r = is_shared ? catalog_await_room(store, store->n_prepaid_bytes + record_n_bytes(&record))
                       : catalog_lend_room(store, record_n_bytes(&record));
         r = catalog_say(store, &record, r);
         if (!r && copy)

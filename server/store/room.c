@@ -287,6 +287,64 @@ int store_make_room(struct store *store, struct user *user, uint64_t n_bytes)
         return memory_relieve(store, user, n_bytes, false);
 }
 
+/* ---- beforehand ---- */
+
+int prepaid_grow(struct store *store, struct prepaid *prepaid, struct user *user, uint64_t n_bytes,
+                 bool at_once)
+{
+        int r = memory_relieve(store, user, n_bytes, at_once);
+
+        if (r)
+                return r;
+        prepaid->store = store;
+        if (!prepaid->bytes.user)
+                charge_adopt(&prepaid->bytes, user, RESOURCE_BYTES, 0);
+        r = charge_grow(&prepaid->bytes, n_bytes);
+        assert(r == 0);
+        store->n_heap_bytes += n_bytes;
+        return 0;
+}
+
+int store_prepay(struct store *store, struct prepaid *prepaid, struct user *user, uint64_t n_bytes,
+                 uint64_t n_record_bytes)
+{
+        uint64_t n_had = prepaid->n_record_bytes;
+        int r = 0;
+
+        prepaid->store = store;
+        if (n_record_bytes > n_had) {
+                r = catalog_await_room(store, store->n_prepaid_bytes + n_record_bytes - n_had);
+                if (r)
+                        return r;
+        }
+        if (n_bytes > prepaid->bytes.n)
+                r = prepaid_grow(store, prepaid, user, n_bytes - prepaid->bytes.n, false);
+        if (!r && n_record_bytes > n_had) {
+                prepaid->n_record_bytes = n_record_bytes;
+                store->n_prepaid_bytes += n_record_bytes - n_had;
+        }
+        return r;
+}
+
+void prepaid_spend_records(struct prepaid *prepaid)
+{
+        prepaid->store->n_prepaid_bytes -= prepaid->n_record_bytes;
+        prepaid->n_record_bytes = 0;
+}
+
+void prepaid_give_back(struct prepaid *prepaid)
+{
+        bool has_bytes = prepaid->bytes.n > 0;
+
+        if (!prepaid->store)
+                return;
+        prepaid_spend_records(prepaid);
+        prepaid->store->n_heap_bytes -= prepaid->bytes.n;
+        charge_drop(&prepaid->bytes);
+        if (has_bytes)
+                memory_freed(prepaid->store);
+}
+
 /* ---- reserving ---- */
 
 /*

@@ -371,7 +371,8 @@ int store_fetch_prepare(struct store *store, struct tensor *tensor, struct segme
         assert(tensor_wants_fetch(tensor) && !spilled->is_lost);
         if (tensor->name) {
                 n_record_bytes = name_again_bytes(tensor->name);
-                r = catalog_await_room(store, store->spill.n_record_bytes + n_record_bytes);
+                r = catalog_await_room(store, store->n_prepaid_bytes + store->spill.n_record_bytes +
+                                                      n_record_bytes);
         }
         if (r)
                 return r;

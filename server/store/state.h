@@ -96,7 +96,7 @@ struct store {
         struct grant *grants;
 
         struct tensor *tensors; /* by id */
-        uint64_t n_heap_bytes;
+        uint64_t n_heap_bytes; /* those included that are prepaid */
         uint64_t n_uses;     /* of named tensors: how often one came to be unused */
         struct list asked;   /* unused ones that those who map them were asked for, in that order */
         bool has_answered;   /* somebody let go of one of them, perhaps */
@@ -112,7 +112,8 @@ struct store {
         uint64_t n_lost;
         struct outcomes outcomes;
         struct catalog catalog;
-        uint64_t n_record_bytes; /* of the catalog: what names mean */
+        uint64_t n_record_bytes; /* of the catalog: what names mean, */
+        uint64_t n_prepaid_bytes; /* and what is kept for names to come */
         struct compaction *compaction;
         uint64_t n_refused; /* bytes that catalog or ledger lacked, when that was refused last */
         struct ledger ledger;
@@ -177,6 +178,10 @@ int memory_relieve(struct store *store, struct user *user, uint64_t n_bytes, boo
 bool memory_falls_short(const struct want *want, uint64_t n_own, uint64_t n_all, bool *is_ownp);
 /* Ask for parked segments, those parked longest first, until n_bytes are asked for. */
 void memory_trim_parked(struct store *store, uint64_t n_bytes, uint64_t now_ms);
+
+/* So many bytes more for the heap; as memory_relieve(). */
+int prepaid_grow(struct store *store, struct prepaid *prepaid, struct user *user,
+                 uint64_t n_bytes, bool at_once);
 
 /* ---- evict.c ---- */
 

@@ -282,10 +282,29 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
  */
 int tensor_new_instead(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, const void *data, const struct tensor *before);
-/* As tensor_new(), with one of the tensors that prepaid was charged for: none is charged now. */
+
+/* What is charged, and kept, for tensors that are still to be made and named. */
+struct prepaid {
+        struct store *store;     /* NULL: neither bytes nor records are */
+        struct charge tensors;   /* so many */
+        struct charge bytes;     /* of those that will lie in the heap */
+        uint64_t n_record_bytes; /* in the catalog; store_prepay() */
+};
+
+/*
+ * From now on it has so many bytes, and room for such records, if it had less. 0, STORE_E_LIMIT,
+ * STORE_E_QUOTA, STORE_E_TRIMMING, STORE_E_FULL or negative errno: it has what it had.
+ */
+int store_prepay(struct store *store, struct prepaid *prepaid, struct user *user, uint64_t n_bytes,
+                 uint64_t n_record_bytes);
+/* The names are committed now. */
+void prepaid_spend_records(struct prepaid *prepaid);
+/* Bytes and records go; who waits for memory is told. */
+void prepaid_give_back(struct prepaid *prepaid);
+/* As tensor_new(), but what was prepaid is charged for: of the tensors one, and its bytes. */
 int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, struct segment *segment, const void *data,
-                       const void *creator, struct charge *prepaid);
+                       const void *creator, struct prepaid *prepaid);
 struct tensor *tensor_ref(struct tensor *tensor);
 struct tensor *tensor_unref(struct tensor *tensor);
 DEFINE_CLEANUP(struct tensor, tensor_unref)
@@ -345,6 +364,9 @@ int store_reserve_name(struct store *store, struct user *user, const char *name,
 /* Give it up, if it was not committed. */
 struct reservation *reservation_free(struct reservation *reservation);
 DEFINE_CLEANUP(struct reservation, reservation_free)
+/* What a tensor of that name takes in the catalog, whose data lie there or in a segment. */
+uint32_t reservation_record_bytes(const struct reservation *reservation, const struct desc *desc,
+                                  bool is_heap);
 /* The tensor that the name means and that nothing else keeps; NULL: there is none such. */
 const struct tensor *reservation_leaves(const struct reservation *reservation);
 

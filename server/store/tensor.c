@@ -58,22 +58,27 @@ int tensor_new(struct tensor **tensorp, struct store *store, struct user *user,
                const struct desc *desc, struct segment *segment, const void *data,
                const void *creator)
 {
-        struct charge one = { 0 };
+        struct prepaid one = { .store = NULL };
+        uint64_t n_heap = segment ? 0 : (uint64_t)desc_n_bytes(desc);
         int r;
 
-        r = outcome_of_charge(charge_take(&one, user, RESOURCE_TENSORS, 1), RESOURCE_TENSORS);
-        if (r) {
+        r = outcome_of_charge(charge_take(&one.tensors, user, RESOURCE_TENSORS, 1),
+                              RESOURCE_TENSORS);
+        /* So little is not worth to wait for a worker. */
+        if (!r && n_heap > 0)
+                r = prepaid_grow(store, &one, user, n_heap, true);
+        if (r)
                 segment_unref(segment);
-                return r;
-        }
-        r = tensor_new_prepaid(tensorp, store, user, desc, segment, data, creator, &one);
-        charge_drop(&one);
+        else
+                r = tensor_new_prepaid(tensorp, store, user, desc, segment, data, creator, &one);
+        charge_drop(&one.tensors);
+        prepaid_give_back(&one);
         return r;
 }
 
 int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user *user,
                        const struct desc *desc, struct segment *segment, const void *data,
-                       const void *creator, struct charge *prepaid)
+                       const void *creator, struct prepaid *prepaid)
 {
         _cleanup_(segment_unrefp) struct segment *owned = segment;
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc);
@@ -88,14 +93,10 @@ int tensor_new_prepaid(struct tensor **tensorp, struct store *store, struct user
         if (r)
                 return r;
         if (!segment && n_bytes > 0) {
-                /* So little is not worth to wait for a worker. */
-                r = memory_relieve(store, user, n_bytes, true);
-                if (r)
-                        return r;
-                r = charge_take(&charge, user, RESOURCE_BYTES, n_bytes);
-                assert(r == 0);
+                charge_split(&charge, &prepaid->bytes, n_bytes);
+                store->n_heap_bytes -= n_bytes; /* until it is a tensor's */
         }
-        charge_split(&counted, prepaid, 1);
+        charge_split(&counted, &prepaid->tensors, 1);
         r = tensor_make(tensorp, store, user, desc, segment ? NULL : data, id, &charge, &counted);
         if (r) {
                 charge_drop(&charge);

@@ -105,6 +105,22 @@ def test_more_than_fits(daemon, directory):
         assert raw.call("stat")["lost"] == 0
 
 
+def test_small_results_wait_for_it(daemon):
+    """what is small, or only named, waits for what moves to the disk, however it is made"""
+    with Raw(daemon.path) as raw:
+        fill(raw, 8)
+        before = raw.call("stat")["memory"]["spilled"]
+        for i in range(1200):
+            raw.call("run", inputs=[], nodes=[["full", [], {"shape": [4096], "dtype": "uint8",
+                                                            "value": i % 256}]],
+                     outputs=[{"value": 0, "name": f"small{i}"}], wait_ms=20000)
+        memory = raw.call("stat")["memory"]
+        assert memory["spilled"] > before and memory["used"] <= memory["limit"]
+        for i in range(0, 1200, 100):
+            assert raw.call("open", name=f"small{i}", handle=1)["data"] == bytes([i % 256]) * 4096
+            raw.call("release", handles=[1])
+
+
 def test_files_are_numpys(daemon, directory):
     with Raw(daemon.path) as raw:
         raw.call("run", inputs=[], nodes=[

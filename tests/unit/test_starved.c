@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "service/core.h"
+#include "store/state.h"
 
 #define LIMIT (UINT64_C(32) << 20)
 #define MIB (UINT64_C(1) << 20)
@@ -212,6 +213,115 @@ START_TEST(what_is_on_its_way_at_the_end)
 }
 END_TEST
 
+/* n by n, small. */
+static void ask_small(struct peer *peer, uint64_t n, uint64_t handle, const char *name)
+{
+        struct reply *message = begin("run", 4);
+
+        key_uint(message, "wait_ms", 60000);
+        reply_key(message, "inputs");
+        reply_array(message, 0);
+        reply_key(message, "nodes");
+        reply_array(message, 2);
+        write_ones(message, "ones", n);
+        write_twice(message, "add");
+        write_output(message, handle, name);
+        submit(peer, message);
+}
+
+/* Names of nothing, until the catalog is full; nothing may be charged any more. */
+static void fill_catalog(struct peer *peer)
+{
+        bool is_full = false;
+
+        for (unsigned i = 0; !is_full; i++) {
+                struct reply *message = begin("put", 4);
+                char name[32];
+
+                snprintf(name, sizeof(name), "%u", i);
+                key_str(message, "dtype", "float64");
+                key_shape(message, 0, 0);
+                reply_key(message, "data");
+                reply_bin(message, "", 0);
+                key_str(message, "name", name);
+                submit(peer, message);
+                await(peer, 1);
+                is_full = memmem(list_first(&peer->replies, struct reply, link)->bytes, 64,
+                                 "memory_limit", 12);
+                ck_assert(next_reply_has(peer, is_full ? "memory_limit" : "sealed"));
+        }
+}
+
+/* A small output of a run waits as a large one: 0, for its bytes; 1, for the record of its name. */
+START_TEST(small_outputs_of_a_run)
+{
+        struct peer full, a;
+        struct service *service = start_full(&full, &a);
+        struct users *users = store_users(service->store);
+        const struct total *total = &users->totals[RESOURCE_BYTES];
+        struct prepaid rest = { .store = service->store };
+        struct user *user;
+
+        ck_assert_int_eq(user_get(users, 1, &user), 0);
+        charge_adopt(&rest.bytes, user, RESOURCE_BYTES, total->limit - total->n);
+        service->store->n_heap_bytes += rest.bytes.n;
+        if (_i == 1)
+                fill_catalog(&a);
+        ask_small(&a, _i == 1 ? 0 : 8, 1, _i == 1 ? "named" : NULL);
+        ck_assert_uint_eq(a.n_replies, 0);
+        ck_assert(!list_is_empty(&service->lines));
+        detach(&full);
+        await(&a, 1);
+        ck_assert(next_reply_has(&a, "sealed"));
+
+        /* What was kept for it is kept no more. */
+        ask_small(&a, 8, 2, "another");
+        await(&a, 1);
+        ck_assert(next_reply_has(&a, "sealed"));
+        ck_assert_uint_eq(service->store->n_prepaid_bytes, 0);
+        prepaid_give_back(&rest);
+        user_unref(user);
+        detach(&a);
+        service_free(service);
+}
+END_TEST
+
+/* Who waits for more keeps none of it. */
+START_TEST(what_waits_holds_nothing)
+{
+        struct peer full, a;
+        struct service *service = start_full(&full, &a);
+        const struct total *total = &store_users(service->store)->totals[RESOURCE_BYTES];
+        uint64_t n_before = total->n;
+        struct reply *message = begin("run", 4);
+
+        key_uint(message, "wait_ms", 60000);
+        reply_key(message, "inputs");
+        reply_array(message, 0);
+        reply_key(message, "nodes");
+        reply_array(message, 2);
+        write_ones(message, "ones", 8);
+        write_ones(message, "ones", 1600);
+        reply_key(message, "outputs");
+        reply_array(message, 2);
+        for (unsigned i = 0; i < 2; i++) {
+                reply_map(message, 2);
+                key_uint(message, "value", i);
+                key_str(message, "name", i ? "large" : "small");
+        }
+        submit(&a, message);
+        ck_assert_uint_eq(a.n_replies, 0);
+        ck_assert_uint_eq(total->n, n_before);
+        ck_assert_uint_eq(service->store->n_prepaid_bytes, 0);
+        detach(&full);
+        await(&a, 1);
+        ck_assert(next_reply_has(&a, "large"));
+        ck_assert_uint_eq(service->store->n_prepaid_bytes, 0);
+        detach(&a);
+        service_free(service);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("starved");
@@ -226,6 +336,8 @@ int main(void)
         tcase_add_test(tcase, as_long_as_can_be_said);
         tcase_add_test(tcase, what_can_never_be_had);
         tcase_add_test(tcase, what_is_on_its_way_at_the_end);
+        tcase_add_loop_test(tcase, small_outputs_of_a_run, 0, 2);
+        tcase_add_test(tcase, what_waits_holds_nothing);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);
