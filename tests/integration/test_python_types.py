@@ -39,7 +39,7 @@ def names_of_stub(body):
             names[node.name] = names_of_stub(node.body)
         elif isinstance(node, ast.FunctionDef):
             names[node.name] = None
-        elif isinstance(node, ast.AnnAssign):
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) != "TypeAlias":
             names[node.target.id] = None
     return names
 
