@@ -60,6 +60,16 @@ static inline const char *name_text(const struct name *name)
         return ((const struct name_key *)name->hh.key)->text;
 }
 
+/* How much of a name, which is UTF-8, is printed in n_most bytes: whole characters. For "%.*s". */
+static inline int name_cut(const char *text, size_t n_text, size_t n_most)
+{
+        if (n_text <= n_most)
+                return (int)n_text;
+        while (n_most > 0 && ((uint8_t)text[n_most] & 0xc0) == 0x80)
+                n_most--;
+        return (int)n_most;
+}
+
 void names_init(struct names *names, uint64_t seed);
 void names_deinit(struct names *names);
 

@@ -243,8 +243,8 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         if (tensor || (record.has_segment && !segment) ||
             (record.is_spilled && (!spilled || spilled->is_lost))) {
                 once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
-                         "\"%.64s\": its memory is missing or was changed, it is lost",
-                         name_text(name));
+                         "\"%.*s\": its memory is missing or was changed, it is lost",
+                         name_cut(name_text(name), strlen(name_text(name)), 64), name_text(name));
                 name_lose(store, name, spilled);
                 return 0;
         }

@@ -122,16 +122,17 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
 
         if (store->spill.dir.fd < 0) {
                 snprintf(message, 256,
-                         "uid %u, \"%.80s\" was spilled to a file, and this daemon was given no "
+                         "uid %u, \"%.*s\" was spilled to a file, and this daemon was given no "
                          "--spill-dir; nothing was changed",
-                         user->uid, record->name);
+                         user->uid, name_cut(record->name, record->n_name, 80), record->name);
                 return STORE_E_CATALOG;
         }
         if (!store->spill.is_ours) {
                 snprintf(message, 256,
-                         "uid %u, \"%.60s\" was spilled to a file, and %.60s is not this catalog's "
+                         "uid %u, \"%.*s\" was spilled to a file, and %.60s is not this catalog's "
                          "spill directory (is the disk there?); nothing was changed",
-                         user->uid, record->name, store->config.spill_directory);
+                         user->uid, name_cut(record->name, record->n_name, 60), record->name,
+                         store->config.spill_directory);
                 return STORE_E_CATALOG;
         }
         HASH_FIND(hh, founds, record->random, SHM_RANDOM, found);
@@ -143,8 +144,8 @@ int spill_adopt(struct store *store, struct user *user, const struct record *rec
         r = spill_look(&store->spill.dir, &place, &record->desc);
         if (r < 0)
                 once_log(LOG_LEVEL_WARNING, ONCE_SPILL, user->uid,
-                         "\"%.32s\": the file that it was spilled to cannot be read: %s",
-                         record->name, strerror(-r));
+                         "\"%.*s\": the file that it was spilled to cannot be read: %s",
+                         name_cut(record->name, record->n_name, 32), record->name, strerror(-r));
         *spilledp = spilled_new();
         if (!*spilledp)
                 return -ENOMEM;

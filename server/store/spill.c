@@ -429,8 +429,8 @@ static void spill_lose(struct store *store, struct tensor *tensor, bool is_missi
         if (!name)
                 return;
         once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
-                 "\"%.48s\": the file that it was spilled to is missing or damaged, it is lost",
-                 name_text(name));
+                 "\"%.*s\": the file that it was spilled to is missing or damaged, it is lost",
+                 name_cut(name_text(name), strlen(name_text(name)), 48), name_text(name));
         left = is_missing ? NULL : spilled_new();
         if (left) {
                 left->place = spilled->place;

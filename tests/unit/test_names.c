@@ -98,6 +98,18 @@ START_TEST(test_many)
 }
 END_TEST
 
+/* Never in the midst of a character, nor behind the end. */
+START_TEST(test_cut)
+{
+        static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
+        static const int ends[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10 };
+
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+                ck_assert_int_eq(name_cut(text, 10, i), ends[i]);
+        ck_assert_int_eq(name_cut(text, 3, 8), 3);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("names");
@@ -105,6 +117,7 @@ int main(void)
 
         tcase_add_test(tcase, test_order_and_lookup);
         tcase_add_test(tcase, test_many);
+        tcase_add_test(tcase, test_cut);
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
 }
