@@ -4,16 +4,16 @@
 import weakref
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as _Mapping
-from typing import Any, Final, TypeAlias, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 from . import _force, _graph
 from ._array import Array as _Array
 from ._client import Client as _Client
 from ._tensor import Tensor as _Tensor
-from ._types import Attrs, Leaf, NDArray, Operand, OutputRow, Shape, Step, Term, Type, Types
+from ._types import Attrs, Leaf, NDArray, Operand, OutputRow, Outputs, Shape, Step, Term, Type
+from ._types import Types
 
 _T = TypeVar("_T")
-_Outputs: TypeAlias = list[Tensor | None]
 
 VERSION: Final[str]
 NDIM_MAX: Final[int]
@@ -72,13 +72,13 @@ class Client:
     def call(self, method: str, params: bytes | None, /) -> bytes: ...
     def define(self, builder: Builder, values: tuple[int, ...], /) -> Function: ...
     def run(
-        self, builder: Builder, outputs: tuple[OutputRow, ...], into: _Outputs = ..., /
+        self, builder: Builder, outputs: tuple[OutputRow, ...], into: Outputs = ..., /
     ) -> tuple[Tensor | None, ...]: ...
     def submit(self, builder: Builder, outputs: tuple[OutputRow, ...], /) -> Pending: ...
 
 @final
 class Pending:
-    def wait(self, into: _Outputs, /) -> tuple[Tensor | None, ...]: ...
+    def wait(self, into: Outputs, /) -> tuple[Tensor | None, ...]: ...
 
 @final
 class Function:

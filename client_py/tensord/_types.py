@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, Un
 import numpy
 import numpy.typing
 
+from . import _native
 from ._array import Array
 from ._graph import Block, Value
 from ._operands import Constant, Parameter, Scalar
@@ -83,6 +84,8 @@ Numbers: TypeAlias = dict[OperandKey, int]
 OutputRow: TypeAlias = Union[
     int, tuple[int, Union[str, None], int, bool], tuple[int, Union[str, None], int, bool, int]
 ]
+#: What a run puts its results into.
+Outputs: TypeAlias = list[Union[_native.Tensor, None]]
 
 # ---- what the daemon tells ----
 
