@@ -85,7 +85,9 @@ static int client_attend(td_client *client, td_error *error)
         struct attendant *attendant = &client->attendant;
         int r;
 
-        if (attendant->is_there || client->is_closed)
+        if (client->is_closed)
+                return error_set(error, TD_E_CLOSED, "the client was closed");
+        if (attendant->is_there)
                 return TD_OK;
         attendant->wake_fd = eventfd(0, EFD_CLOEXEC);
         if (attendant->wake_fd < 0)

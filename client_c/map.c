@@ -94,13 +94,20 @@ static int tensor_ask_map(td_tensor *tensor, bool writable, bool forgets, td_err
         return r;
 }
 
-static int fail_map(td_client *client, td_error *error)
+/* epoch: of the connection that there was at first */
+static int fail_map(td_client *client, uint32_t epoch, td_error *error)
 {
+        bool is_lost;
         int number;
 
         pthread_mutex_lock(&client->lock);
         number = client->mappings.error;
+        is_lost = !client->is_connected || client->epoch != epoch;
         pthread_mutex_unlock(&client->lock);
+        if (is_lost)
+                return error_set(error, TD_E_CONNECTION_LOST,
+                                 "the connection ended again each time that the tensor's memory "
+                                 "was asked for");
         return error_set(error, TD_E_CLIENT_MEMORY, "a segment could not be mapped: %s",
                          number ? strerror(number) : "its descriptor did not come");
 }
@@ -133,12 +140,15 @@ static bool has_own_bytes(const td_tensor *tensor, bool share)
 static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
 {
         td_client *client = tensor->client;
+        uint32_t epoch = 0;
 
         for (unsigned i = 0; i < ATTEMPTS; i++) {
                 bool is_mapped, had_segment;
                 int r = 0;
 
                 pthread_mutex_lock(&client->lock);
+                if (i == 0)
+                        epoch = client->epoch;
                 is_mapped = tensor_attach(tensor);
                 had_segment = tensor->has_segment;
                 if (is_mapped && writable)
@@ -159,7 +169,7 @@ static int tensor_make_mapped(td_tensor *tensor, bool writable, td_error *error)
                 if (has_own_bytes(tensor, true))
                         return TD_OK;
         }
-        return fail_map(client, error);
+        return fail_map(client, epoch, error);
 }
 
 /* ---- private copies ---- */

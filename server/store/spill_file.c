@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -318,15 +319,17 @@ int spill_look(const struct spill_dir *dir, const struct spill_place *place,
         return spill_open(dir, place, desc, &fd);
 }
 
+/* data NULL: to memory of our own, where nobody else writes; it is looked at and dropped. */
 static int spill_load(const struct spill_dir *dir, const struct spill_place *place,
-                      const struct desc *desc, void *data, const atomic_bool *stop)
+                      const struct desc *desc, uint8_t *data, const atomic_bool *stop)
 {
         _cleanup_(closep) int fd = -1;
+        _cleanup_(freep) uint8_t *own = data ? NULL : malloc(SPILL_PIECE);
         _cleanup_(hash_freep) XXH3_state_t *hash = XXH3_createState();
         uint64_t n_bytes = (uint64_t)desc_n_bytes(desc), at = 0;
         int r;
 
-        if (!hash)
+        if (!hash || (!data && !own))
                 return -ENOMEM;
         r = spill_open(dir, place, desc, &fd);
         if (r)
@@ -334,16 +337,17 @@ static int spill_load(const struct spill_dir *dir, const struct spill_place *pla
         XXH3_64bits_reset(hash);
         while (at < n_bytes) {
                 size_t left = n_bytes - at, n = left < SPILL_PIECE ? left : SPILL_PIECE;
+                uint8_t *piece = data ? data + at : own;
                 ssize_t n_read;
 
                 if (atomic_load(stop))
                         return SPILL_E_STOPPED;
-                n_read = read_all(fd, (uint8_t *)data + at, n);
+                n_read = read_all(fd, piece, n);
                 if (n_read < 0)
                         return (int)n_read;
                 if ((size_t)n_read < n)
                         return SPILL_E_DAMAGED;
-                XXH3_64bits_update(hash, (uint8_t *)data + at, n);
+                XXH3_64bits_update(hash, piece, n);
                 at += n;
         }
         posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -358,5 +362,10 @@ int spill_read(const struct spill_dir *dir, const struct spill_place *place,
         /* What somebody cut takes no bytes, or shows others: that says nothing of the file. */
         if (r && r != SPILL_E_STOPPED && segment_verify(segment) == SEGMENT_E_CHANGED)
                 return SPILL_E_CUT;
+        /* Or somebody wrote there meanwhile. */
+        if (r == SPILL_E_DAMAGED) {
+                r = spill_load(dir, place, desc, NULL, stop);
+                return r ? r : SPILL_E_CUT;
+        }
         return r;
 }

@@ -37,7 +37,7 @@ struct spill_dir {
 enum {
         SPILL_E_DAMAGED = 1, /* cut, or other bytes than were written */
         SPILL_E_MISSING,     /* there is none */
-        SPILL_E_CUT,         /* not the file, but the memory that it was read to */
+        SPILL_E_CUT,         /* not the file, but the memory that it was read to; or written to */
         SPILL_E_FULL,        /* the file system has no room */
         SPILL_E_REFUSED,     /* no directory, or not the daemon's own, or another has it */
         SPILL_E_STOPPED,

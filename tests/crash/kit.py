@@ -398,8 +398,8 @@ class Prober:
     The rule: an answer that took longer than `SERVED_S` is asked for twice more at once; the probe
     is a miss if the median of the three is over it. One stall of the machine is none, a daemon that
     serves badly for as long as three requests is. What its loop or this client was ready to run and
-    had no processor, because others of the machine had them all, does not count: a miss without it
-    alone is told as such.
+    had no processor does not count, less what the daemon itself ran meanwhile: others of the machine
+    had it. A miss for that reason alone is told as such.
     `end()` fails on any other.
     """
 
@@ -439,12 +439,14 @@ def probe(socket, pause_s):
 
     took, n_slow, misses, n_starved, seed = [], 0, 0, 0, 0
 
-    def ask(raw, daemon):
-        """Seconds that it took, less those without a processor."""
+    def without_processor():
+        return waited_s(daemon) + waited_s("self") - ran_s(daemon)
+
+    def ask(raw):
+        """Seconds that it took, less those for which others had the processors."""
         nonlocal seed
         seed += 1
-        waited = waited_s(daemon) + waited_s("self")
-        began = time.monotonic()
+        waited, began = without_processor(), time.monotonic()
         name = f"probe {os.getpid()}"
         kind = seed % 3
         if kind == 0:
@@ -459,18 +461,18 @@ def probe(socket, pause_s):
                               [immediate([seed]), immediate([1.0])])
             assert sum_["data"] == _double(seed + 1)
         took.append(time.monotonic() - began)
-        return took[-1] - (waited_s(daemon) + waited_s("self") - waited)
+        return took[-1] - max(0, without_processor() - waited)
 
     with Raw(socket) as raw:
         credentials = raw.socket.getsockopt(SOL_SOCKET, SO_PEERCRED, struct.calcsize("3i"))
         daemon, _, _ = struct.unpack("3i", credentials)
-        ask(raw, daemon)
+        ask(raw)
         print("begun", flush=True)
         while not select.select([sys.stdin], [], [], pause_s)[0]:
-            own = [ask(raw, daemon)]
+            own = [ask(raw)]
             if took[-1] > SERVED_S:
                 n_slow += 1
-                own += [ask(raw, daemon), ask(raw, daemon)]
+                own += [ask(raw), ask(raw)]
                 is_miss = statistics.median(own) > SERVED_S
                 misses += is_miss
                 n_starved += not is_miss and statistics.median(took[-3:]) > SERVED_S
@@ -483,6 +485,12 @@ def probe(socket, pause_s):
 def waited_s(pid):
     """Seconds that the first thread of a process was ready to run and had no processor."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def ran_s(pid):
+    """Seconds that the threads of a process ran."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _double(value):

@@ -180,19 +180,28 @@ class Churner:
         """Name it, and look at what had that name; it may have outlived a daemon."""
         name = f"{self.number} {self.chance.randrange(N_NAMES)}"
         if name in self.named:
-            other = self.other.handle()
-            opened = self.other.call("open", name=name, handle=other, map=True)
-            fd = kit.take(self.other, opened)
-            if fd is not None:
-                seen = Mapped(fd, opened["offset"], opened["shape"][0], None)
-                assert seen.words[0] in self.named[name] and (seen.words == seen.words[0]).all()
-                seen.close()
-                os.close(fd)
-            self.other.notify("unmap", segments=[opened["segment"]])
-            self.other.notify("release", handles=[other])
-        self.named.setdefault(name, []).append(mine.word)  # from now on, or what it was
+            self.look_at_name(name)
+        # from now on, or what it was
+        self.named.setdefault(name, [None]).append(mine.word)
         raw.call("replace", handle=handle, name=name)
         self.named[name] = [mine.word]
+
+    def look_at_name(self, name):
+        """It means one of what it may, or nothing, if that is among them."""
+        handle = self.other.handle()
+        try:
+            opened = self.other.call("open", name=name, handle=handle, map=True)
+        except kit.Refused as error:
+            assert error.code == "not_found" and None in self.named[name], error
+            return
+        fd = kit.take(self.other, opened)
+        if fd is not None:
+            seen = Mapped(fd, opened["offset"], opened["shape"][0], None)
+            assert seen.words[0] in self.named[name] and (seen.words == seen.words[0]).all()
+            seen.close()
+            os.close(fd)
+        self.other.notify("unmap", segments=[opened["segment"]])
+        self.other.notify("release", handles=[handle])
 
     def fork(self, mine):
         """A child that holds nothing but the mapping, for a while."""

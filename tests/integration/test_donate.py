@@ -219,6 +219,7 @@ def test_what_is_not_its_alone_is_only_released(raw, daemon):
     raw.call("delete", name="kept")
 
     with Raw(daemon.path) as second:  # somebody else maps it
+        second.call("ping")  # who says nothing for 2 s is closed
         x = fill(raw)
         its_id = raw.call("stat", handle=x)["tensor"]["id"]
         mapped = second.call("open", id=its_id, handle=1, map=True)

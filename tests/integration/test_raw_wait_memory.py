@@ -254,6 +254,7 @@ def test_users_take_turns(make_own_daemon):
 
 def test_evictable_ones_that_come_to_be_unused_do(daemon):
     with daemon.raw() as holder, daemon.raw() as raw:
+        raw.call("ping")  # who says nothing for 2 s is closed
         holder.run([["zeros", [], {"shape": [20 * MIB], "dtype": "uint8"}]],
                    outputs=[{"value": 0, "name": "c", "evictable": True, "handle": 1}])
         msgid = send_create(raw, 1, 20 * MIB, wait_ms=20000)
