@@ -398,8 +398,8 @@ class Prober:
     The rule: an answer that took longer than `SERVED_S` is asked for twice more at once; the probe
     is a miss if the median of the three is over it. One stall of the machine is none, a daemon that
     serves badly for as long as three requests is. What its loop or this client was ready to run and
-    had no processor does not count, less what the daemon itself ran meanwhile: others of the machine
-    had it. A miss for that reason alone is told as such.
+    had no processor does not count, less what the daemon itself ran meanwhile: others had it. A
+    miss for that reason alone is told as such.
     `end()` fails on any other.
     """
 
