@@ -5,9 +5,6 @@
  */
 #include "spill_kit.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/statvfs.h>
 
 /* ---- there and back ---- */
@@ -346,78 +343,6 @@ START_TEST(test_cut_on_its_way_back)
 }
 END_TEST
 
-struct scribbler {
-        uint64_t *data;
-        atomic_bool ends;
-        pthread_t thread;
-};
-
-static void *scribble(void *ctx)
-{
-        struct scribbler *scribbler = ctx;
-
-        while (!atomic_load(&scribbler->ends))
-                for (size_t i = 0; i < N; i += 64)
-                        scribbler->data[i] = 0xeb11;
-        return NULL;
-}
-
-static void scribble_begin(struct scribbler *scribbler, const char *path)
-{
-        int fd = open(path, O_RDWR);
-        uint8_t *map = mmap(NULL, TD_HEADER_BYTES + 8 * N, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                            0);
-
-        ck_assert_ptr_ne(map, MAP_FAILED);
-        close(fd);
-        scribbler->data = (uint64_t *)(void *)(map + TD_HEADER_BYTES);
-        atomic_init(&scribbler->ends, false);
-        ck_assert_int_eq(pthread_create(&scribbler->thread, NULL, scribble, scribbler), 0);
-}
-
-static void scribble_end(struct scribbler *scribbler)
-{
-        atomic_store(&scribbler->ends, true);
-        pthread_join(scribbler->thread, NULL);
-        munmap((uint8_t *)scribbler->data - TD_HEADER_BYTES, TD_HEADER_BYTES + 8 * N);
-}
-
-/* Somebody writes into the memory that it comes back to: the file is as good as it was. */
-START_TEST(test_written_on_its_way_back)
-{
-        struct slow slow = { .n = 0 };
-        struct store *store = slowly(&slow);
-        struct scribbler scribbler;
-        struct tensor *tensor;
-        char path[320];
-
-        put(store, "a", 1);
-        tensor = find(store, "a");
-        for (unsigned i = 0; i < 1000; i++) {
-                ck_assert(spill_begin(store, tensor));
-                work(&slow);
-                ck_assert_int_eq(fetch(store, tensor), 0);
-                kit_first("1000.", path);
-                scribble_begin(&scribbler, path);
-                work(&slow);
-                scribble_end(&scribbler);
-                ck_assert_uint_eq(kit_check(store).n_lost, 0);
-                if (slow.fetched == STORE_E_POISONED)
-                        break;
-                ck_assert_int_eq(slow.fetched, 0); /* it wrote too late */
-                ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
-                put(store, "a", 1);
-                tensor = find(store, "a");
-        }
-        ck_assert_int_eq(slow.fetched, STORE_E_POISONED);
-        ck_assert_int_eq(fetch(store, tensor), 0);
-        work(&slow);
-        ck_assert_int_eq(slow.fetched, 0);
-        ck_assert(is_there(store, "a", 1));
-        forget(store);
-}
-END_TEST
-
 /* A user's share of the disk is not what was asked for: the refusal that is told stays. */
 START_TEST(test_share_of_the_disk)
 {
@@ -511,7 +436,6 @@ int main(void)
         tcase_add_test(tcase, test_disk_fails);
         tcase_add_test(tcase, test_removed_later);
         tcase_add_loop_test(tcase, test_cut_on_its_way_back, 0, 2);
-        tcase_add_test(tcase, test_written_on_its_way_back);
         tcase_add_test(tcase, test_share_of_the_disk);
         tcase_add_test(tcase, test_random_lives);
         suite_add_tcase(suite, tcase);

@@ -166,6 +166,56 @@ START_TEST(test_disk_fails_meanwhile)
 }
 END_TEST
 
+static unsigned n_scribbles;
+
+/* Of data, not of a header. */
+static void scribble(uint8_t *bytes, size_t n)
+{
+        if (n == 8 * N && n_scribbles > 0) {
+                n_scribbles--;
+                bytes[n / 2] ^= 1;
+        }
+}
+
+/*
+ * Somebody writes into the memory that it comes back to: not the file is damaged. What is found in
+ * the daemon's own memory, too, is in the file.
+ */
+START_TEST(test_written_on_its_way_back)
+{
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        struct tensor *tensor;
+
+        put(store, "a", 1);
+        tensor = find(store, "a");
+        ck_assert(spill_begin(store, tensor));
+        work(&slow);
+        faults_read = scribble;
+        n_scribbles = 1;
+        ck_assert_int_eq(fetch(store, tensor), 0);
+        work(&slow);
+        ck_assert_int_eq(slow.fetched, STORE_E_POISONED);
+        ck_assert_uint_eq(kit_check(store).n_lost, 0);
+        ck_assert_int_eq(fetch(store, tensor), 0);
+        work(&slow);
+        ck_assert_int_eq(slow.fetched, 0);
+        ck_assert(is_there(store, "a", 1));
+
+        ck_assert(spill_begin(store, tensor));
+        work(&slow);
+        n_scribbles = 2;
+        ck_assert_int_eq(fetch(store, tensor), 0);
+        work(&slow);
+        ck_assert_int_eq(slow.fetched, STORE_E_LOST);
+        ck_assert_uint_eq(kit_check(store).n_lost, 1);
+        faults_read = NULL;
+        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        work(&slow);
+        forget(store);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("spill_faults");
@@ -177,6 +227,7 @@ int main(void)
                 tcase_add_loop_test(tcase, test_every_call_fails, 0, 8);
                 tcase_add_test(tcase, test_removed_without_memory);
                 tcase_add_loop_test(tcase, test_disk_fails_meanwhile, 0, 2);
+                tcase_add_test(tcase, test_written_on_its_way_back);
         }
         suite_add_tcase(suite, tcase);
         return kit_run(suite);

@@ -6,6 +6,7 @@
  */
 #include "service_kit.h"
 
+#include <glob.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -252,6 +253,20 @@ static void fill_catalog(struct peer *peer)
         }
 }
 
+/* What has names would outlive it. */
+static void end(struct service *service)
+{
+        char pattern[80];
+        glob_t found;
+
+        service_free(service);
+        snprintf(pattern, sizeof(pattern), "/dev/shm/%s.*", prefix);
+        ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+        for (size_t i = 0; i < found.gl_pathc; i++)
+                ck_assert_int_eq(unlink(found.gl_pathv[i]), 0);
+        globfree(&found);
+}
+
 /* A small output of a run waits as a large one: 0, for its bytes; 1, for the record of its name. */
 START_TEST(small_outputs_of_a_run)
 {
@@ -282,7 +297,7 @@ START_TEST(small_outputs_of_a_run)
         prepaid_give_back(&rest);
         user_unref(user);
         detach(&a);
-        service_free(service);
+        end(service);
 }
 END_TEST
 
@@ -318,7 +333,7 @@ START_TEST(what_waits_holds_nothing)
         ck_assert(next_reply_has(&a, "large"));
         ck_assert_uint_eq(service->store->n_prepaid_bytes, 0);
         detach(&a);
-        service_free(service);
+        end(service);
 }
 END_TEST
 
