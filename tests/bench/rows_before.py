@@ -9,7 +9,7 @@ ASKED = 1 / 1.1
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 WORKS = {  # turns, and what ours.py does; client.c does the first
     "roundtrip_c": (2000, None),
-    "roundtrip_python": (2000, ["roundtrip"]),
+    "call_python": (2000, ["call"]),
     "put_1K": (2000, ["put", 1 << 10]),
     "put_1M": (500, ["put", 1 << 20]),
     "put_16M_warm": (20, ["put", 16 << 20]),
