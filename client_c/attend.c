@@ -8,6 +8,10 @@
  *
  * It listens only while the client is at rest, so whoever waits for a reply is not woken together
  * with it: it looks ATTEND_MS later whether a request was made meanwhile.
+ *
+ * The thread looks at the client under its lock alone and never sleeps with it. What it polls may
+ * be closed and opened again before it does: attend_wake() makes it choose anew. All its signals
+ * are blocked, and it calls nobody back.
  */
 #include <errno.h>
 #include <poll.h>

@@ -482,7 +482,7 @@ static void spill_back_done(struct spill_job *job)
         } else if (r == SPILL_E_DAMAGED || r == SPILL_E_MISSING) {
                 spill_lose(store, tensor, r == SPILL_E_MISSING);
                 r = STORE_E_LOST;
-        } else if (r == SPILL_E_CUT) {
+        } else if (r == SPILL_E_POISONED) {
                 atomic_store(&job->segment->is_poisoned, true);
                 r = STORE_E_POISONED;
         } else if (r == SPILL_E_STOPPED) {

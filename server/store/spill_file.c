@@ -361,11 +361,11 @@ int spill_read(const struct spill_dir *dir, const struct spill_place *place,
 
         /* What somebody cut takes no bytes, or shows others: that says nothing of the file. */
         if (r && r != SPILL_E_STOPPED && segment_verify(segment) == SEGMENT_E_CHANGED)
-                return SPILL_E_CUT;
+                return SPILL_E_POISONED;
         /* Or somebody wrote there meanwhile. */
         if (r == SPILL_E_DAMAGED) {
                 r = spill_load(dir, place, desc, NULL, stop);
-                return r ? r : SPILL_E_CUT;
+                return r ? r : SPILL_E_POISONED;
         }
         return r;
 }

@@ -37,7 +37,7 @@ struct spill_dir {
 enum {
         SPILL_E_DAMAGED = 1, /* cut, or other bytes than were written */
         SPILL_E_MISSING,     /* there is none */
-        SPILL_E_CUT,         /* not the file, but the memory that it was read to; or written to */
+        SPILL_E_POISONED,    /* the file is whole: the memory it was read to was cut or written */
         SPILL_E_FULL,        /* the file system has no room */
         SPILL_E_REFUSED,     /* no directory, or not the daemon's own, or another has it */
         SPILL_E_STOPPED,
@@ -62,7 +62,7 @@ bool spill_parse(const char *name, uint8_t random[SHM_RANDOM], bool *is_wholep);
 int spill_write(const struct spill_dir *dir, struct segment *segment, const struct desc *desc,
                 struct spill_place *place, const atomic_bool *stop);
 /*
- * The data, to a segment that is pinned. 0, SPILL_E_DAMAGED, SPILL_E_MISSING, SPILL_E_CUT,
+ * The data, to a segment that is pinned. 0, SPILL_E_DAMAGED, SPILL_E_MISSING, SPILL_E_POISONED,
  * SPILL_E_STOPPED or negative errno.
  */
 int spill_read(const struct spill_dir *dir, const struct spill_place *place,

@@ -214,8 +214,8 @@ START_TEST(what_is_on_its_way_at_the_end)
 }
 END_TEST
 
-/* n by n, small. */
-static void ask_small(struct peer *peer, uint64_t n, uint64_t handle, const char *name)
+/* A run that waits and takes nothing, up to its two nodes. */
+static struct reply *begin_waiting(void)
 {
         struct reply *message = begin("run", 4);
 
@@ -224,6 +224,14 @@ static void ask_small(struct peer *peer, uint64_t n, uint64_t handle, const char
         reply_array(message, 0);
         reply_key(message, "nodes");
         reply_array(message, 2);
+        return message;
+}
+
+/* n by n, small. */
+static void ask_small(struct peer *peer, uint64_t n, uint64_t handle, const char *name)
+{
+        struct reply *message = begin_waiting();
+
         write_ones(message, "ones", n);
         write_twice(message, "add");
         write_output(message, handle, name);
@@ -308,13 +316,8 @@ START_TEST(what_waits_holds_nothing)
         struct service *service = start_full(&full, &a);
         const struct total *total = &store_users(service->store)->totals[RESOURCE_BYTES];
         uint64_t n_before = total->n;
-        struct reply *message = begin("run", 4);
+        struct reply *message = begin_waiting();
 
-        key_uint(message, "wait_ms", 60000);
-        reply_key(message, "inputs");
-        reply_array(message, 0);
-        reply_key(message, "nodes");
-        reply_array(message, 2);
         write_ones(message, "ones", 8);
         write_ones(message, "ones", 1600);
         reply_key(message, "outputs");
