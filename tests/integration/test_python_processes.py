@@ -10,7 +10,7 @@ import numpy
 import pytest
 
 import tensord
-from sanitized import SLOWER
+from sanitized import SLOWER, starts_threads_in_a_fork
 
 pytestmark = pytest.mark.plain
 
@@ -186,6 +186,7 @@ assert (pending[0].item(), sent[0].item(), slow[0].item()) == (1, 300, 1)
 """
 
 
+@starts_threads_in_a_fork
 def test_fork_with_pending_arrays(daemon, client):
     """The child neither waits for a run of the parent's nor spoils it."""
     daemon.python(FORK_PENDING, timeout=60 * SLOWER)

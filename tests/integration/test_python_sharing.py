@@ -15,6 +15,7 @@ import pytest
 
 import kit
 import tensord
+from sanitized import starts_threads_in_a_fork
 
 # ---- processes ----
 
@@ -125,12 +126,14 @@ sys.exit(status)
 """
 
 
+@starts_threads_in_a_fork
 def test_fork(client, daemon):
     process = daemon.python(FORK, check=False)
     assert (process.returncode, process.stdout) == (0, "[]\n"), process.stderr
     assert process.stderr == ""
 
 
+@starts_threads_in_a_fork
 def test_default_client_in_a_fork(client, daemon):
     code = """
 import os, sys, tensord
@@ -175,6 +178,7 @@ sys.exit(max(statuses))
 """
 
 
+@starts_threads_in_a_fork
 def test_fork_while_another_thread_waits(client, daemon):
     """Whatever that thread holds at that moment, the child is not stuck on it."""
     process = daemon.python(FORK_WHILE_WAITING, check=False)

@@ -14,6 +14,7 @@ import pytest
 import tensord
 from kit import wait_until
 from raw import leave_endless
+from sanitized import starts_threads_in_a_fork
 from users import ALICE, BOB, as_user, effective_uid, takes_root
 
 
@@ -220,6 +221,7 @@ def test_what_was_left_is_ended(client, daemon):
 
 
 @takes_root
+@starts_threads_in_a_fork
 def test_users(open_daemon):
     daemon, values = open_daemon, numpy.arange(100_000.0)
 
