@@ -20,7 +20,7 @@ from ._define import (
     targets_of,
     tensors_of,
     values_of,
-    watch_over,
+    watched,
 )
 from ._errors import error
 from ._force import Readers, outputs_of
@@ -630,8 +630,7 @@ class Client(Questions):
         builder, numbers, places = emit(self, values, *outputs_of(values), given, targets)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
-        with watch_over(builder, timeout, threads, progress):
-            handles = self._native.run(builder, rows)
+        handles = watched(self._native.run, builder, rows, timeout, threads, progress)
         return tensors_of(self, handles, into)
 
     def define(self, program: Program, *values: ArrayLike) -> Function:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import operator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from . import _native
 from ._dtypes import DTYPES
-from ._errors import error
+from ._errors import TensordError, error
 from ._graph import Value
 from ._naming import how_named
 from ._operands import as_operand
@@ -18,14 +17,17 @@ from ._program import Program
 from ._progress import EVERY_MS, shown
 from ._tensor import Tensor
 from ._timeouts import milliseconds
+from ._traceback import cut, cuts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from contextlib import AbstractContextManager
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TypeAlias
 
     from ._client import Client
-    from ._types import ArrayLike, Into, Names, Progress, Term
+    from ._types import ArrayLike, Into, Names, OutputRow, Progress, Term
+
+    Rows: TypeAlias = tuple[OutputRow, ...]
+    Handles: TypeAlias = tuple[_native.Tensor | None, ...]
 
 
 class Function:
@@ -56,6 +58,7 @@ class Function:
         types = ", ".join(f"{DTYPES[x._number]}{list(x.shape)}" for x in self._parameters)
         return f"<tensord.Function ({types}) of {self._n_results} results>"
 
+    @cuts
     def __call__(
         self,
         *arrays: ArrayLike,
@@ -90,17 +93,17 @@ class Function:
         ShapeError, DtypeError
             The message names the argument by its index, what was given and what was wanted.
         """
-        names = names_of(names, self._n_results)
-        builder = self._build(arrays, tuple(donate))
-        how = how_named(replace, evictable)
-        rows = tuple([(i, name, how, False) for i, name in enumerate(names)])
-        with watch_over(builder, timeout, threads, progress):
-            handles = self._native.call(builder, rows)
-        return tensors_of(self._client, handles)
+        try:
+            names = names_of(names, self._n_results)
+            builder = self._build(arrays, tuple(donate))
+            how = how_named(replace, evictable)
+            rows = tuple([(i, name, how, False) for i, name in enumerate(names)])
+            handles = watched(self._native.call, builder, rows, timeout, threads, progress)
+            return tensors_of(self._client, handles)
+        except TensordError as problem:
+            raise cut(problem)
 
-    def _build(
-        self, arrays: Sequence[ArrayLike], donate: Iterable[Array]
-    ) -> _native.Builder:
+    def _build(self, arrays: Sequence[ArrayLike], donate: Sequence[Array]) -> _native.Builder:
         if len(arrays) != len(self._parameters):
             raise error(
                 "bad_arguments",
@@ -108,8 +111,8 @@ class Function:
             )
         builder = _native.Builder()
         operands = [as_operand(x, p._number) for x, p in zip(arrays, self._parameters)]
-        given = donated_tensors(donate)
         operands = [x._tensor() if isinstance(x, Array) else x for x in operands]
+        given = donated_tensors(donate) if donate else ()
         for tensor in given:
             if all(operand is not tensor for operand in operands):
                 raise error("bad_arguments", "what is donated must be an argument of this call")
@@ -117,7 +120,7 @@ class Function:
             if isinstance(operand, Value):
                 raise TypeError("a function is called with tensors, arrays and numbers, not values")
             number = operand._add_to(builder, self._client)
-            if any(operand is tensor for tensor in given):
+            if given and any(operand is tensor for tensor in given):
                 builder.donate(number)
         for term in self._bound:
             term._add_to(builder, self._client)
@@ -159,22 +162,25 @@ def names_of(names: Names, n: int) -> Sequence[str | None]:
     return names
 
 
-def watch_over(
+def watched(
+    run: Callable[[_native.Builder, Rows], Handles],
     builder: _native.Builder,
+    rows: Rows,
     timeout: float | None,
     threads: int | None,
     progress: Progress | None,
-) -> AbstractContextManager[object]:
-    """Set bounds of a run, and who is told how far it is; to be entered while it runs."""
-    ms = milliseconds(timeout, -1)
-    if threads is not None and not 1 <= threads < 2**32:
-        raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
+) -> Handles:
+    """Run it within bounds, and tell who asked how far it is."""
     if timeout is not None or threads is not None:
+        ms = milliseconds(timeout, -1)
+        if threads is not None and not 1 <= threads < 2**32:
+            raise error("bad_arguments", f"at least one thread must compute, not {threads!r}")
         builder.limit(ms, 0 if threads is None else operator.index(threads))
-    if progress is None:
-        return shown(builder)
-    builder.progress(progress, EVERY_MS)
-    return nullcontext()
+    if progress is not None:
+        builder.progress(progress, EVERY_MS)
+        return run(builder, rows)
+    with shown(builder):
+        return run(builder, rows)
 
 
 def tensors_of(
@@ -186,10 +192,8 @@ def tensors_of(
 
     `into` stands for those results that have no handle.
     """
-    arrays = tuple(
-        [
-            into[i] if handle is None else opened(Tensor(client, handle), handle.name is not None)
-            for i, handle in enumerate(handles)
-        ]
-    )
-    return arrays[0] if len(arrays) == 1 else arrays
+    arrays = [
+        into[i] if handle is None else opened(Tensor(client, handle), handle.name is not None)
+        for i, handle in enumerate(handles)
+    ]
+    return arrays[0] if len(arrays) == 1 else tuple(arrays)
