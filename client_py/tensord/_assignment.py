@@ -142,9 +142,16 @@ def _in_place(op: str) -> Callable[[Array, ArrayLike], Array]:
             _check_writable(self)
         new = operate(Input(self._tensor()) if is_mutable else self, other)
         if new.shape != self.shape:
-            raise error("shape_mismatch", f"shape {new.shape} does not go into {self.shape}")
+            raise error(
+                "shape_mismatch",
+                f"{op}: a result of shape {new.shape} does not go into an array of {self.shape}",
+            )
         if not numpy.can_cast(new.dtype, self.dtype, "same_kind"):
-            raise error("dtype_mismatch", f"{new.dtype} does not go into {self.dtype}")
+            raise error(
+                "dtype_mismatch",
+                f"{op}: a result of dtype {new.dtype} is not cast to the array's {self.dtype}; "
+                "assign to x[...] to convert, or bind the name anew",
+            )
         if is_mutable:
             return self.client.run(Program(), new.astype(self.dtype), into=self)
         self._store(new.astype(self.dtype))

@@ -187,7 +187,8 @@ def store(result: Array, out: Array | NDArray, what: str) -> None:
         )
     if not numpy.can_cast(result.dtype, out.dtype, "same_kind"):
         raise error(
-            "dtype_mismatch", f"{what}: {result.dtype} does not go into out, which is {out.dtype}"
+            "dtype_mismatch",
+            f"{what}: a result of dtype {result.dtype} is not cast to out's {out.dtype}",
         )
     if isinstance(out, Array):
         out[...] = result.astype(out.dtype)

@@ -316,7 +316,7 @@ def test_dtypes_of_assignments(client):
     x = client.put(numpy.arange(3))
     x[0] = 2.7
     assert x.dtype == numpy.int64 and x.tolist() == [2, 1, 2]
-    with pytest.raises(tensord.DtypeError, match="float64 does not go into int64"):
+    with pytest.raises(tensord.DtypeError, match="float64 is not cast to the array's int64"):
         x += 0.5
     with pytest.raises(tensord.ShapeError):
         x += [[1], [2]]

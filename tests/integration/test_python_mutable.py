@@ -90,7 +90,7 @@ def test_in_place_on_a_sealed_tensor_gives_the_array_another_value(client):
 
 def test_what_does_not_fit(client, t):
     integers = client.put(numpy.arange(3), mutable=True)
-    with pytest.raises(tensord.DtypeError, match="float64 does not go into int64"):
+    with pytest.raises(tensord.DtypeError, match="float64 is not cast to the array's int64"):
         integers += 0.5
     with pytest.raises(tensord.ShapeError):
         integers += [[1], [2]]
