@@ -24,7 +24,7 @@ import numpy
 from . import _native
 from ._dtypes import COMPLEX64, DTYPES, FLOAT32, FLOAT64
 from ._errors import error
-from ._force import ALONE, PENDING_MAX, force, may_fail, track
+from ._force import PENDING_MAX, force, may_fail, track
 from ._graph import (
     OPS,
     Input,
@@ -41,6 +41,7 @@ from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._operands import Constant, Scalar, as_operand, operand_for, traced_number, weak_numbers
 from ._operators import Operators
+from ._plan import ALONE
 from ._tensor import Tensor, as_asked
 from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped, part_of
 

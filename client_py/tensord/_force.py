@@ -5,9 +5,7 @@ What is computed with the wanted values. Of the nodes that they need, some have 
 else still refers to: an array of the user's, or a node that is not needed now. Where such a node
 ends a region of the engine (a matmul, a sort, a reduction, ...), its value is an output too, since
 it lies in memory anyway; where it is element by element, it is recomputed the first time, and kept
-from the second time on. Who refers to a value is counted by Python itself (`_n_references`): what
-is above the references from within the program is somebody else's. Too many only mean that less is
-given away, or more kept.
+from the second time on. `_plan` finds out.
 
 Threads. Nodes that are being computed are marked with their `Run`; whoever meets the mark waits for
 that run. `_lock` covers planning, marking and handing out results, never a request; what a program
@@ -23,18 +21,16 @@ from __future__ import annotations
 import collections
 import functools
 import os
-import sys
 import threading
-import types
 import weakref
 from typing import TYPE_CHECKING
 
 from . import _native
-from ._dtypes import DTYPES, KINDS
+from ._dtypes import KINDS
 from ._errors import TensordError, classes, error
 from ._graph import emit_node, sort_outputs
-from ._narrow import ELEMENTWISE, narrowed
 from ._operands import Scalar
+from ._plan import DONATED_MIN, Plan, n_pending, run_of
 from ._progress import shown
 from ._tensor import Tensor
 
@@ -51,20 +47,12 @@ PENDING_MAX = 256
 
 _MAY_FAIL = frozenset(name for name, _, _, may_fail, _ in _native.OPS if may_fail)
 
-# Operations whose results lie in memory only where somebody keeps them: the engine fuses them.
-_FUSED = ELEMENTWISE | frozenset(
-    "permute_dims slice reshape broadcast_to zeros ones full arange eye linspace".split()
-)
-
 # What may be the fault of a value that nobody asked for.
 _OF_VALUES = tuple(
     classes[name]
     for name in "OutOfMemory QuotaExceeded LimitError ValueRefused LinAlgError OutOfRange "
     "KernelError".split()
 )
-
-# Memory of smaller ones is not worth asking who else refers to it.
-_DONATED_MIN = 65536
 
 
 class _Lock:
@@ -94,59 +82,12 @@ class _Lock:
 _lock = _Lock()
 
 
-def _n_references(held: object) -> int:
-    """How many references there are to what a loop has in hand, beside the loop's."""
-    return sys.getrefcount(held) - _own_references
-
-
-def without_tracing(count: Callable[[], int]) -> int:
-    """What a function counts; a debugger that looks on may refer to what is counted itself."""
-    trace = sys.gettrace()
-    sys.settrace(None)
-    try:
-        return min(count() for _ in range(3))
-    finally:
-        sys.settrace(trace)
-
-
-def _count_own_references() -> int:
-    count = 0
-    for held in [object()]:
-        count = _n_references(held) - 1
-    return count
-
-
-def _count_references() -> int:
-    """To something that one object refers to, as `Array._operand_of_view` counts them."""
-    holder = types.SimpleNamespace(base=object())
-    base = holder.base
-    return sys.getrefcount(base)
-
-
-#: What it counts where that one object alone refers to it.
-ALONE = without_tracing(_count_references)
-_own_references = 0
-_own_references = without_tracing(_count_own_references)
-
-
 def _renew_lock() -> None:
     global _lock
     _lock = _Lock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)
-
-
-def run_of(node: Node) -> Run | None:
-    """The run that computes a node, or None.
-
-    One that another process began before it forked does not count, nor one that an exception ended
-    before it had begun.
-    """
-    run = node.run
-    if isinstance(run, weakref.ref):
-        run = run()
-    return run if run is not None and run.pid == os.getpid() else None
 
 
 def may_fail(node: Node, number: int) -> bool:
@@ -157,116 +98,6 @@ def may_fail(node: Node, number: int) -> bool:
         return False
     exponent = node.args[1]
     return not (isinstance(exponent, Scalar) and exponent.value.real >= 0)
-
-
-class _Plan:
-    """What a request for some values has in it.
-
-    Attributes
-    ----------
-    roots : list of operand
-        What is computed for the wanted values: them, or the same from parts of the operands.
-    nodes : list of Node
-        Each after those that it needs.
-    leaves : list of operand
-        What they need that exists.
-    extra : list of Value
-        Beside the wanted ones, those that are outputs too.
-    donated : list of operand
-        Those leaves that nothing else refers to: results may lie in their memory.
-    busy : Run or None
-        What must be waited for first; there is nothing else then.
-    """
-
-    __slots__ = ("roots", "nodes", "leaves", "extra", "donated", "busy")
-    roots: list[Term]
-    nodes: list[Node]
-    leaves: list[Term]
-    extra: list[Value]
-    donated: list[Term]
-    busy: Run | None
-
-    def __init__(self, wanted: Sequence[Value], is_alone: bool = False) -> None:
-        self.busy = None
-        self.leaves, self.extra, self.donated = [], [], []
-        for value in wanted:
-            assert value.node is not None
-            self.busy = run_of(value.node)
-            if self.busy is not None:
-                return
-        nodes: dict[int, Node] = {}
-        self.roots = [narrowed(value, is_alone) for value in wanted]
-        operands: list[Term] = [*self.roots]  # once for each reference from within the program
-        for operand in operands:
-            node = operand.node
-            if node is None:
-                continue
-            self.busy = run_of(node)
-            if self.busy is not None:
-                return
-            if node.serial not in nodes:
-                if node.block is not None:
-                    raise _traced(operand)
-                nodes[node.serial] = node
-                operands += node.args
-        self.nodes = [nodes[serial] for serial in sorted(nodes)]
-        del operand, node  # they would count as references
-        self._look_around(set(map(id, self.roots)), operands, nodes)
-        if is_alone:
-            self.extra, self.donated = [], []
-
-    def _look_around(
-        self, roots: set[int], operands: list[Term], nodes: dict[int, Node]
-    ) -> None:
-        """Who is referred to by others?"""
-        counts = collections.Counter(map(id, operands))
-        unique = {id(operand): operand for operand in operands}
-        own: list[Term] = []
-        live: list[Value] = []
-        for operand in unique.values():
-            # From within: the list of operands, the arguments of nodes, and unique.
-            is_live = _n_references(operand) > 2 * counts[id(operand)] + 1
-            if operand.node is None or operand.node.serial not in nodes:
-                self.leaves.append(operand)
-                if not is_live:
-                    own.append(operand)
-            elif is_live and id(operand) not in roots:
-                live.append(operand)
-        for node in self.nodes:
-            for ref in node.results or ():
-                value = ref()
-                if value is not None and id(value) not in unique:
-                    live.append(value)
-        for value in live:
-            if value.node is not None and value.node.op in _FUSED and not value.was_live:
-                value.was_live = True
-            else:
-                self.extra.append(value)
-        if len(self.extra) == len(live):  # else a leaf may be needed again
-            self.donated = [leaf for leaf in own if _may_be_given_away(leaf)]
-
-
-def _may_be_given_away(leaf: Term) -> bool:
-    """Is it a large unnamed tensor to which nothing but the leaf refers?"""
-    tensor = leaf._source
-    if type(tensor) is not Tensor or tensor.nbytes < _DONATED_MIN:
-        return False
-    if tensor.is_mutable or tensor._is_view or tensor.name is not None:
-        return False
-    # The leaf's slot, the name here, and the row; the tensor's slot and the row.
-    for held, n_own in ((tensor, 3), (tensor._handle, 2)):
-        if held is not leaf and _n_references(held) > n_own:
-            return False
-    return True
-
-
-def _traced(value: Term) -> TensordError:
-    return error(
-        "bad_program",
-        f"an array of shape {value.shape} and dtype {DTYPES[value._number]} that is being traced "
-        "has no value yet; inside of jit and of loops use where() and while_loop() for what "
-        "depends on it",
-    )
 
 
 class Run:
@@ -286,13 +117,13 @@ class Run:
     )
     client: Client
     wanted: list[Value]
-    plan: _Plan
+    plan: Plan
     pending: _native.Pending | None  # of a request that was sent ahead: what to wait for
     pid: int
     _marked: Sequence[Node]
     _shown: AbstractContextManager[object]
 
-    def __init__(self, client: Client, wanted: list[Value], plan: _Plan) -> None:
+    def __init__(self, client: Client, wanted: list[Value], plan: Plan) -> None:
         self.client = client
         self.wanted = wanted
         self.pending = None
@@ -319,7 +150,7 @@ class Run:
         run._mark((value.node,))
         return run
 
-    def _begin(self, plan: _Plan) -> None:
+    def _begin(self, plan: Plan) -> None:
         self.plan = plan
         n_extra = max(_native.OUTPUTS_MAX - len(self.wanted), 0)
         if len(plan.extra) > n_extra:
@@ -341,7 +172,7 @@ class Run:
                 self.wanted = [value for value in self.wanted if value.node is not None]
                 if not self.wanted:
                     return False
-                plan = _Plan(self.wanted, True)
+                plan = Plan(self.wanted, True)
                 if plan.busy is None:
                     self._begin(plan)
                     return True
@@ -475,17 +306,26 @@ def outputs_of(values: Sequence[Term]) -> tuple[list[Term], list[Node]]:
         busy.finish()
 
 
-def _begin(client: Client, values: Iterable[Value]) -> Run | None:
-    """A run for those of the values that are pending, its nodes marked; None if none is."""
+def _begin(client: Client, values: Sequence[Value], is_ahead: bool = False) -> Run | None:
+    """A run for those of the values that are pending, its nodes marked; None if none is.
+
+    Where that is more than a request may have, their first part is computed before; or, ahead,
+    the run is for some of it.
+    """
     while True:
         with _lock:
             wanted = [*{id(v): v for v in values if v.node is not None}.values()]
             if not wanted:
                 return None
-            plan = _Plan(wanted)
-            if plan.busy is None:
+            plan = Plan(wanted)
+            if plan.busy is None and not plan.first:
                 return Run(client, wanted, plan)
-        plan.busy.finish()
+        if plan.busy is not None:
+            plan.busy.finish()
+        elif is_ahead:
+            values = plan.first[: _native.OUTPUTS_MAX]
+        else:
+            force(client, plan.first)
 
 
 def _compute_one(client: Client, value: Value) -> bool:
@@ -497,7 +337,7 @@ def _compute_one(client: Client, value: Value) -> bool:
             return False
         run = Run.of_one(value)
     try:
-        tensor = _native.run_one(client, value, _DONATED_MIN)
+        tensor = _native.run_one(client, value, DONATED_MIN)
         if tensor is not None:
             with _lock:
                 value._settle(tensor)
@@ -533,18 +373,6 @@ def force(
         run = _begin(client, values[i : i + _native.OUTPUTS_MAX])
         if run is not None:
             run.compute(name, how, watch)
-
-
-def _n_pending(value: Value) -> int:
-    """How many nodes have to be computed for it."""
-    seen = set()
-    operands: list[Term] = [value]
-    for operand in operands:
-        node = operand.node
-        if node is not None and node.serial not in seen:
-            seen.add(node.serial)
-            operands += node.args
-    return len(seen)
 
 
 class Readers:
@@ -637,11 +465,11 @@ def track(value: Value, client: Client | None) -> None:
             cost += arg.cost
     value.cost = cost
     if cost > PENDING_MAX:
-        value.cost = cost = _n_pending(value)
+        value.cost = cost = n_pending(value)
         if cost > PENDING_MAX:
             from ._default import default_client
 
-            run = _begin(client or default_client(), [value])
+            run = _begin(client or default_client(), [value], is_ahead=True)
             if run is not None:
                 value.cost = 1
                 run.send()

@@ -151,7 +151,7 @@ class Node(_native.Node):
     results : list of weak reference to Value, or None
         Of a node with several results.
     run : Run, weak reference to one, or None
-        What computes it now; ask `_force.run_of`.
+        What computes it now; ask `_plan.run_of`.
     place : (str, int) or None
         File and line that wrote it, where it may fail and runs later.
     """

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ._types import Axes, DType, Key, Operand, Shape
 
 
-class MaskRefused(ShapeError, IndexError):
-    """A mask does not fit the axes that it stands for: the standard wants an IndexError."""
+class IndexRefused(ShapeError, IndexError):
+    """Masks or arrays of indices do not fit the axes, or one another: numpy's is an IndexError."""
 
 
 class Index:
@@ -104,11 +104,16 @@ class Advanced:
         Integers and arrays of them.
     axes : tuple of int
         Where they stand, once `basic` is taken.
+    places : tuple of int
+        What the indices broadcast to.
     is_whole : bool
         Taking `basic` changes nothing.
+    n_before : int
+        So many axes before those of the places are to come behind them: ``...`` keeps the indices
+        apart, also where it stands for no axis.
     """
 
-    __slots__ = ("mask", "basic", "indices", "axes", "is_whole")
+    __slots__ = ("mask", "basic", "indices", "axes", "places", "is_whole", "n_before")
 
     def __init__(self, shape: Shape, items: Sequence[Any]) -> None:
         self.mask: Any = None
@@ -121,16 +126,34 @@ class Advanced:
                 basic.append(item)
                 axis += item is not None
                 continue
+            axes.append(place)
+            if isinstance(item, _Switch):
+                basic.append(None)
+                self.indices.append(as_operand(item.indices))
+                continue
             if isinstance(item, _Places):
                 item = item.fitting(shape, axis)
             elif not _is_array(item):
                 item = _in_range(shape, axis, item)
             basic.append(slice(None))
-            axes.append(place)
             axis += 1
             self.indices.append(as_operand(item))
         self.basic, self.axes = tuple(basic), tuple(axes)
+        try:
+            self.places = numpy.broadcast_shapes(*(x.shape for x in self.indices))
+        except ValueError:
+            shapes = ", ".join(str(x.shape) for x in self.indices)
+            message = f"arrays of indices of shapes {shapes} cannot be broadcast together"
+            raise IndexRefused(message, "shape_mismatch") from None
         self.is_whole = all(item == slice(None) for item in basic)
+        is_row = axes == [*range(axes[0], axes[-1] + 1)] if axes else False
+        self.n_before = axes[0] if is_row and _are_apart(items) else 0
+
+    def order(self) -> Shape:
+        """Of the axes that ``take`` yields, as they are to come; see `n_before`."""
+        n_all = len(self.basic) - len(self.axes) + len(self.places)
+        end = self.n_before + len(self.places)
+        return (*range(self.n_before, end), *range(self.n_before), *range(end, n_all))
 
     @property
     def is_unknown_view(self) -> bool:
@@ -141,8 +164,10 @@ class Advanced:
     @classmethod
     def of(cls, shape: Shape, key: Any) -> Advanced | None:
         """None if the key is a basic one."""
-        items = key if type(key) is tuple else (key,)
-        if not any(map(_is_array, items)):
+        items: Sequence[Any] = key if type(key) is tuple else (key,)
+        if len(items) > 1:
+            items = [_Switch(item) if is_mask_of_all(item) else item for item in items]
+        if not any(_is_array(item) or isinstance(item, _Switch) for item in items):
             return None
         found = [_as_index(item) if _is_array(item) else item for item in items]
         masks = [item for item in found if _is_array(item) and _kind(item) == "b"]
@@ -160,6 +185,13 @@ class Advanced:
         return cls(shape, _without_masks([mask]))
 
 
+def _are_apart(items: Sequence[Any]) -> bool:
+    """Are there integers or arrays on both sides of ``...``?"""
+    kept = [not (item is None or isinstance(item, slice)) for item in items]
+    at = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
+    return any(kept[:at]) and any(kept[at + 1 :])
+
+
 class _Places:
     """One axis of a mask: the indices along it where the mask is true."""
 
@@ -171,8 +203,17 @@ class _Places:
     def fitting(self, shape: Shape, axis: int) -> Any:
         if self.mask.shape[self.axis] not in (0, shape[axis]):
             message = f"a mask of shape {self.mask.shape} for axis {axis} with size {shape[axis]}"
-            raise MaskRefused(message, "shape_mismatch")
+            raise IndexRefused(message, "shape_mismatch")
         return self.indices
+
+
+class _Switch:
+    """A mask without dimensions beside others: a new axis, of which all or nothing is taken."""
+
+    __slots__ = ("indices",)
+
+    def __init__(self, mask: Any) -> None:
+        self.indices = numpy.zeros(1 if mask else 0, "int64")
 
 
 def _without_masks(items: Iterable[Any]) -> list[Any]:
@@ -182,8 +223,6 @@ def _without_masks(items: Iterable[Any]) -> list[Any]:
         if not _is_array(item) or _kind(item) != "b":
             found.append(item)
             continue
-        if not item.shape:
-            raise TypeError("a bool, or a mask without dimensions, stands alone in an index")
         if getattr(item, "node", None) is not None:
             raise error(
                 "bad_program",
@@ -232,7 +271,7 @@ def _integer(item: Any) -> int:
 
 def _expand(key: tuple[Any, ...], ndim: int) -> list[Any]:
     """The items with ``...`` written out, so that every axis has one."""
-    n_used = sum(item is not None and item is not Ellipsis for item in key)
+    n_used = sum(not (x is None or x is Ellipsis or isinstance(x, _Switch)) for x in key)
     n_ellipses = sum(item is Ellipsis for item in key)
     if n_ellipses > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -264,13 +303,14 @@ def is_mask(key: object) -> bool:
 
 def is_mask_of_all(key: object) -> bool:
     """Is it a mask without dimensions, which selects the whole array, or nothing of it?"""
-    return isinstance(key, bool) or (getattr(key, "shape", None) == () and is_mask(key))
+    is_bool = isinstance(key, (bool, numpy.bool_))
+    return is_bool or (getattr(key, "shape", None) == () and is_mask(key))
 
 
 def is_void_mask(mask: Shape, shape: Shape) -> bool:
     """Of the shape of a mask: does it select nothing, since an axis is empty that need not be?"""
     if len(mask) > len(shape) or any(n not in (0, extent) for n, extent in zip(mask, shape)):
-        raise MaskRefused(f"a mask of shape {mask} for shape {shape}", "shape_mismatch")
+        raise IndexRefused(f"a mask of shape {mask} for shape {shape}", "shape_mismatch")
     return tuple(mask) != tuple(shape[: len(mask)])
 
 

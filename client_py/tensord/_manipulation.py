@@ -223,7 +223,8 @@ def broadcast_arrays(*arrays: ArrayLike) -> list[Array]:
         shape = numpy.broadcast_shapes(*(x.shape for x in xs))
     except ValueError:
         shapes = ", ".join(str(x.shape) for x in xs)
-        raise error("shape_mismatch", f"broadcast_arrays: {shapes} do not broadcast") from None
+        message = f"broadcast_arrays: shapes {shapes} cannot be broadcast together"
+        raise error("shape_mismatch", message) from None
     return [x._broadcast(shape) for x in xs]
 
 

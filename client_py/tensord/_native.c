@@ -326,6 +326,8 @@ PyMODINIT_FUNC PyInit__native(void)
             PyModule_AddIntConstant(module, "NDIM_MAX", TD_NDIM_MAX) ||
             PyModule_AddIntConstant(module, "ARGS_MAX", TD_ARGS_MAX) ||
             PyModule_AddIntConstant(module, "INLINE_MAX", TD_INLINE_MAX) ||
+            PyModule_AddIntConstant(module, "VALUES_MAX", TD_VALUES_MAX) ||
+            PyModule_AddIntConstant(module, "MESSAGE_MAX", TD_MESSAGE_MAX) ||
             PyModule_AddIntConstant(module, "OUTPUTS_MAX", TD_OUTPUTS_MAX) ||
             PyModule_AddIntConstant(module, "MAP_READ", TD_MAP_READ) ||
             PyModule_AddIntConstant(module, "MAP_COW", TD_MAP_COW) ||

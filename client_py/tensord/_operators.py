@@ -605,7 +605,7 @@ class Operators:
             )
         part = self if advanced.is_whole else self[advanced.basic]
         found: Self = make("take", (part, *advanced.indices), {"axes": advanced.axes})
-        return found
+        return found._permute(advanced.order()) if advanced.n_before else found
 
     def _broadcast(self, shape: Shape) -> Self:
         return self._make("broadcast_to", (self,), {"shape": shape})

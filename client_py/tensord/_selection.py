@@ -158,6 +158,12 @@ def assign(x: ArrayLike, key: Key, value: ArrayLike, /) -> Array:
         advanced = Advanced.of_mask(x.shape, advanced.mask)
     operand = _without_lead(operand, advanced)
     axes, basic = advanced.axes, advanced.basic
+    if advanced.n_before and operand.shape:
+        part = Index(x.shape, basic).shape
+        beside = [extent for axis, extent in enumerate(part) if axis not in axes]
+        spread = array_of(operand)._broadcast((*advanced.places, *beside))
+        order = advanced.order()
+        operand = spread._permute(sorted(range(len(order)), key=order.__getitem__))
     if advanced.is_whole:
         return call("put", (x, operand, *advanced.indices), {"axes": axes})
 

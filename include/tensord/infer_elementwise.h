@@ -101,10 +101,10 @@ static inline int td_infer_broadcast(const struct td_call *call, struct td_type 
                 return TD_OK;
         if (call->n_args == 2)
                 return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
-                                 "%s: shapes %s and %s do not broadcast", call->name,
+                                 "%s: shapes %s and %s cannot be broadcast together", call->name,
                                  td_type_text(&a[0]).s, td_type_text(&a[1]).s);
         return td_refuse(call->refusal, TD_E_SHAPE_MISMATCH,
-                         "%s: shapes %s, %s and %s do not broadcast", call->name,
+                         "%s: shapes %s, %s and %s cannot be broadcast together", call->name,
                          td_type_text(&a[0]).s, td_type_text(&a[1]).s, td_type_text(&a[2]).s);
 }
 

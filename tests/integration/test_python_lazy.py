@@ -550,7 +550,8 @@ def test_views_and_assignments_as_numpy(client, seed, monkeypatch):
     """Views share their memory just where numpy's do, whatever is written where; with memory of the
     smallest ones given away, too."""
     if seed % 2:
-        monkeypatch.setattr(tensord._force, "_DONATED_MIN", 0)
+        monkeypatch.setattr(tensord._plan, "DONATED_MIN", 0)
+        monkeypatch.setattr(tensord._force, "DONATED_MIN", 0)
     rng = random.Random(seed)
     pairs = []
     for _ in range(2):

@@ -149,7 +149,8 @@ START_TEST(elementwise)
 
         ck_refuse(TD_OP_ADD, none, 2, two(type_of(TD_INT64, 2, 2, 3), type_of(TD_INT64, 1, 4)),
                   TD_E_SHAPE_MISMATCH);
-        ck_assert_str_eq(refusal_of.message, "add: shapes (2, 3) and (4,) do not broadcast");
+        ck_assert_str_eq(refusal_of.message,
+                         "add: shapes (2, 3) and (4,) cannot be broadcast together");
         ck_refuse(TD_OP_SUBTRACT, none, 2, two(type_of(TD_BOOL, 0), type_of(TD_BOOL, 0)),
                   TD_E_UNSUPPORTED_DTYPE);
         ck_assert_ptr_nonnull(strstr(refusal_of.message, "bool and bool"));
