@@ -141,8 +141,6 @@ def test_masks_refused(client, x):
             X[key]
         with pytest.raises(IndexError):
             x[key]
-    with pytest.raises(TypeError):
-        x[numpy.array(True), 1]
     program = tensord.Program()
     mask = program.input(ROWS) & True
     with pytest.raises(tensord.ArgumentError, match="where"):
