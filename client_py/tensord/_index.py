@@ -139,12 +139,7 @@ class Advanced:
             axis += 1
             self.indices.append(as_operand(item))
         self.basic, self.axes = tuple(basic), tuple(axes)
-        try:
-            self.places = numpy.broadcast_shapes(*(x.shape for x in self.indices))
-        except ValueError:
-            shapes = ", ".join(str(x.shape) for x in self.indices)
-            message = f"arrays of indices of shapes {shapes} cannot be broadcast together"
-            raise IndexRefused(message, "shape_mismatch") from None
+        self.places = _places_of([x.shape for x in self.indices])
         self.is_whole = all(item == slice(None) for item in basic)
         is_row = axes == [*range(axes[0], axes[-1] + 1)] if axes else False
         self.n_before = axes[0] if is_row and _are_apart(items) else 0
@@ -183,6 +178,17 @@ class Advanced:
     def of_mask(cls, shape: Shape, mask: Any) -> Advanced:
         """The same places as a mask alone, by their indices."""
         return cls(shape, _without_masks([mask]))
+
+
+def _places_of(shapes: Sequence[Shape]) -> Shape:
+    """What arrays of indices broadcast to."""
+    if len(shapes) == 1:
+        return shapes[0]
+    try:
+        return numpy.broadcast_shapes(*shapes)
+    except ValueError:
+        message = f"indices of shapes {', '.join(map(str, shapes))} cannot be broadcast together"
+        raise IndexRefused(message, "shape_mismatch") from None
 
 
 def _are_apart(items: Sequence[Any]) -> bool:
