@@ -105,19 +105,29 @@ def test_more_than_fits(daemon, directory):
         assert raw.call("stat")["lost"] == 0
 
 
-def test_small_results_wait_for_it(daemon):
+def run_small(raw, name, value):
+    raw.call("run", inputs=[], nodes=[["full", [], {"shape": [PAGE], "dtype": "uint8",
+                                                    "value": value}]],
+             outputs=[{"value": 0, "name": name}], wait_ms=20000)
+
+
+def put_small(raw, name, value):
+    raw.call("put", dtype="uint8", shape=[PAGE], data=bytes([value]) * PAGE, name=name,
+             wait_ms=20000)
+
+
+@pytest.mark.parametrize("make_small", [run_small, put_small])
+def test_small_ones_wait_for_it(daemon, make_small):
     """what is small, or only named, waits for what moves to the disk, however it is made"""
     with Raw(daemon.path) as raw:
         fill(raw, 8)
         before = raw.call("stat")["memory"]["spilled"]
         for i in range(1200):
-            raw.call("run", inputs=[], nodes=[["full", [], {"shape": [4096], "dtype": "uint8",
-                                                            "value": i % 256}]],
-                     outputs=[{"value": 0, "name": f"small{i}"}], wait_ms=20000)
+            make_small(raw, f"small{i}", i % 256)
         memory = raw.call("stat")["memory"]
         assert memory["spilled"] > before and memory["used"] <= memory["limit"]
         for i in range(0, 1200, 100):
-            assert raw.call("open", name=f"small{i}", handle=1)["data"] == bytes([i % 256]) * 4096
+            assert raw.call("open", name=f"small{i}", handle=1)["data"] == bytes([i % 256]) * PAGE
             raw.call("release", handles=[1])
 
 
