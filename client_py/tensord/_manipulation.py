@@ -382,6 +382,8 @@ def stack(arrays: Iterable[ArrayLike], /, *, axis: int = 0) -> Array:
     [[1, 3], [2, 4]]
     """
     xs = arrays_of(arrays)
+    if not xs:
+        raise error("bad_arguments", "stack: there is nothing to put together")
     for x in xs:
         if x.shape != xs[0].shape:
             raise error("shape_mismatch", f"stack: shapes {xs[0].shape} and {x.shape} differ")

@@ -21,6 +21,12 @@ def test_many_arrays_beside_one_another(client):
     assert float(tensord.stack([x[0] for x in rows])[4321]) == 4321
 
 
+@pytest.mark.parametrize("name", ["concat", "stack"])
+def test_none_beside_one_another(name):
+    with pytest.raises(tensord.ArgumentError, match=f"{name}: there is nothing to put together"):
+        getattr(tensord, name)([])
+
+
 @pytest.mark.parametrize("n_bytes", [8, 4096])
 def test_many_arrays_of_the_callers(client, n_bytes):
     """Small ones travel with the request, results of small ones, too."""
