@@ -371,7 +371,7 @@ static int save_all(td_client *client, struct archive *archive, const struct arc
 {
         size_t n_prefix = prefix ? strlen(prefix) : 0;
         td_list *list;
-        int r = td_list_names(client, prefix, &list, error);
+        int r = td_list_with_lost(client, -1, prefix, &list, error);
 
         if (r)
                 return r;

@@ -244,7 +244,8 @@ static unsigned ask_n_keys(const struct ask *ask)
                !!ask->op_id + (ask->retry_ms >= 0) + !!ask->prefix + !!ask->after + !!ask->limit +
                !!ask->client + ask->says_version + ask->mutable + !!ask->lease + !!ask->view +
                ask->torn + (ask->wait_ms || ask->method == METHOD_WAIT) + ask->has_owner +
-               ask->hides + !!ask->result + !!ask->as + !!ask->nonce + ask->again;
+               ask->hides + !!ask->result + !!ask->as + !!ask->nonce + ask->again +
+               ask->lost;
 }
 
 void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
@@ -314,6 +315,7 @@ void frame_ask(struct frame *frame, uint32_t msgid, const struct ask *ask)
                 pack_bytes(&pk, ask->nonce, 16);
         }
         pack_flag(&pk, "again", ask->again);
+        pack_flag(&pk, "lost", ask->lost);
         pack_view(&pk, ask->view);
         pack_op_id(&pk, ask->op_id, ask->retry_ms);
 }

@@ -85,6 +85,7 @@ struct ask {
         const char *prefix;
         const char *after;
         uint32_t limit;
+        bool lost; /* list: also names whose tensor is lost */
         const char *client;
         bool says_version;
 };
@@ -243,6 +244,8 @@ struct description {
         bool is_shared;
         bool is_evictable;
         bool is_spilled;
+        const char *lost; /* in the message: why there is none, of a row of a list; NULL: it is */
+        size_t n_lost;
         bool has_owner; /* it is another user's */
         uint32_t owner;
         const char *name; /* in the message, not NUL-terminated; NULL: none */
@@ -258,6 +261,8 @@ struct description {
 
 /* One description. false: it is none. */
 bool read_description(struct reader *reader, struct description *description);
+/* One row of a list: the same, or what is said of a tensor that is lost. */
+bool read_row(struct reader *reader, struct description *description);
 
 struct handed {
         uint64_t segment;

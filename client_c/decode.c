@@ -478,7 +478,8 @@ static bool description_is_sound(const struct description *d, uint8_t n_strides)
                (d->offset <= d->map_bytes && d->n_bytes <= d->map_bytes - d->offset);
 }
 
-bool read_description(struct reader *reader, struct description *d)
+/* Returns the number of strides. */
+static uint8_t read_keys(struct reader *reader, struct description *d)
 {
         uint32_t n = reader_map(reader);
         uint8_t n_strides = 0;
@@ -510,6 +511,8 @@ bool read_description(struct reader *reader, struct description *d)
                         d->is_evictable = reader_bool(reader);
                 } else if (text_is(key, n_key, "spilled")) {
                         d->is_spilled = reader_bool(reader);
+                } else if (text_is(key, n_key, "lost")) {
+                        d->lost = reader_str(reader, &d->n_lost);
                 } else if (text_is(key, n_key, "owner")) {
                         d->has_owner = true;
                         d->owner = (uint32_t)reader_uint(reader);
@@ -517,7 +520,22 @@ bool read_description(struct reader *reader, struct description *d)
                         reader_skip(reader);
                 }
         }
-        return !reader->has_failed && description_is_sound(d, n_strides);
+        return n_strides;
+}
+
+bool read_description(struct reader *reader, struct description *d)
+{
+        const uint8_t n_strides = read_keys(reader, d);
+
+        return !reader->has_failed && !d->lost && description_is_sound(d, n_strides);
+}
+
+bool read_row(struct reader *reader, struct description *d)
+{
+        const uint8_t n_strides = read_keys(reader, d);
+
+        /* What is lost has no strides; nor is any of it read by them. */
+        return !reader->has_failed && description_is_sound(d, d->lost ? d->type.ndim : n_strides);
 }
 
 int read_handed(struct reader result, struct handed handed[TD_FDS_MAX])

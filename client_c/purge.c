@@ -21,7 +21,7 @@ int purge_names(td_client *client, bool is_json, td_error *error)
 {
         td_list *list;
         size_t n;
-        int r = td_list_names(client, NULL, &list, error);
+        int r = td_list_with_lost(client, -1, NULL, &list, error);
 
         if (r)
                 return r;

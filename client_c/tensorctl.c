@@ -48,7 +48,7 @@ static const char text_before[] =
         "\v"
         "Commands:\n"
         "  ping                  is a daemon there?\n"
-        "  ls [PREFIX]           names, dtypes, shapes and sizes (* spilled to a file)\n"
+        "  ls [PREFIX]           names, dtypes, shapes and sizes (* spilled to a file, ! lost)\n"
         "  stat [NAME]           figures of the daemon, or of one tensor\n"
         "  put FILE.npy NAME     store an array under a name (--replace: that may be in use)\n"
         "  get NAME FILE.npy     write a tensor to a file\n"
@@ -282,16 +282,34 @@ static void print_row_json(const td_list_row *row)
         for (unsigned i = 0; i < row->type.ndim; i++)
                 printf("%s%" PRId64, i ? ", " : "", row->type.shape[i]);
         printf("], \"nbytes\": %" PRIu64 ", \"id\": ", row->n_bytes);
-        json_hex(stdout, row->id, 16);
+        if (row->id)
+                json_hex(stdout, row->id, 16);
+        else
+                fputs("null", stdout);
+        if (row->lost) {
+                fputs(", \"lost\": ", stdout);
+                json_string(stdout, row->lost);
+        }
         fputs(row->is_evictable ? ", \"evictable\": true" : "", stdout);
         fputs(row->is_spilled ? ", \"spilled\": true}" : "}", stdout);
+}
+
+static void print_row(const td_list_row *row)
+{
+        char mark = row->lost ? '!' : row->is_spilled ? '*' : row->is_evictable ? 'e' : ' ';
+
+        printf("%-7s %14" PRIu64 "%c %-16s %s", td_dtype_name(row->type.dtype), row->n_bytes, mark,
+               td_type_text(&row->type).s, row->name);
+        if (row->lost)
+                printf("  (lost: %s)", row->lost);
+        putchar('\n');
 }
 
 static int do_ls(td_client *client, const struct arguments *arguments, td_error *error)
 {
         td_list *list;
-        int r = td_list_names_of(client, arguments->owner,
-                                 arguments->n_words > 1 ? arguments->words[1] : NULL, &list, error);
+        const char *prefix = arguments->n_words > 1 ? arguments->words[1] : NULL;
+        int r = td_list_with_lost(client, arguments->owner, prefix, &list, error);
 
         if (r)
                 return r;
@@ -304,9 +322,7 @@ static int do_ls(td_client *client, const struct arguments *arguments, td_error 
                         print_row_json(row);
                         continue;
                 }
-                printf("%-7s %14" PRIu64 "%c %-16s %s\n", td_dtype_name(row->type.dtype),
-                       row->n_bytes, " e*"[row->is_spilled ? 2 : row->is_evictable],
-                       td_type_text(&row->type).s, row->name);
+                print_row(row);
         }
         if (arguments->is_json)
                 fputs("]\n", stdout);

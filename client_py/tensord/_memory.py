@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _tables
-from ._errors import NotFound
+from ._errors import Lost, NotFound
 
 if TYPE_CHECKING:
     from ._questions import Questions
@@ -40,21 +40,30 @@ class Memory:
     memory : dict
         Bytes: ``limit used live idle parked held`` and so on, as ``memory`` of `Client.stat`.
     tensors : list of dict
-        ``name shape dtype nbytes holders``, the largest first; holders is a list of dicts as of
-        `Client.holders`.
+        ``name shape dtype nbytes holders lost``, the largest first; holders is a list of dicts as
+        of `Client.holders`, lost is None. Last what is lost: there it says why, and what it was.
     n_named : int
-        How many named tensors there are.
+        How many names there are,
+    n_lost : int
+        and of how many of them the tensor is lost.
     connections : list of dict
         As of `Client.holders`.
     """
 
     def __init__(
-        self, address: str | None, memory: Map, tensors: Maps, n_named: int, connections: Maps
+        self,
+        address: str | None,
+        memory: Map,
+        tensors: Maps,
+        n_named: int,
+        n_lost: int,
+        connections: Maps,
     ) -> None:
         self.address = address
         self.memory = memory
         self.tensors = tensors
         self.n_named = n_named
+        self.n_lost = n_lost
         self.connections = connections
 
     def _title(self) -> str:
@@ -65,13 +74,18 @@ class Memory:
             if memory.get(kind)
         )
         used, limit = _tables.size(memory["used"]), _tables.size(memory["limit"])
-        return f"tensord at {self.address}: {used} of {limit} used" + (kinds and f" ({kinds})")
+        are = "is" if self.n_lost == 1 else "are"
+        lost = f"; {self.n_lost} of the names {are} lost" if self.n_lost else ""
+        kinds = kinds and f" ({kinds})"
+        return f"tensord at {self.address}: {used} of {limit} used{kinds}{lost}"
 
     def _grids(self) -> tuple[list[list[str]], list[list[str]]]:
         """The two tables, each a list of rows, the first its head."""
         tensors = [[_HEADS[key] for key in ("name", "shape", "dtype", "nbytes", "holders")]]
         for row in self.tensors:
             held = ", ".join(map(_holder, row["holders"])) or "-"
+            if row["lost"]:
+                held = f"lost: {row['lost']}"
             shape = "x".join(map(str, row["shape"])) or "()"
             nbytes = _tables.size(row["nbytes"])
             tensors.append([row["name"], shape, str(row["dtype"]), nbytes, held])
@@ -103,13 +117,15 @@ def _holder(row: Map) -> str:
 
 def memory_of(client: Questions, limit: int) -> Memory:
     """What the daemon of a client tells now."""
-    records = sorted(client.list(), key=lambda record: (-record.nbytes, record.name))
+    records = sorted(
+        client.list(), key=lambda record: (record.lost is not None, -record.nbytes, record.name)
+    )
     tensors = []
     for record in records[:limit]:
         try:
-            holders = client.holders(record.name)["holders"]
-        except NotFound:
-            continue  # deleted meanwhile
+            holders = [] if record.lost else client.holders(record.name)["holders"]
+        except (NotFound, Lost):
+            continue  # deleted meanwhile, or found damaged
         tensors.append(
             {
                 "name": record.name,
@@ -117,8 +133,11 @@ def memory_of(client: Questions, limit: int) -> Memory:
                 "dtype": record.dtype,
                 "nbytes": record.nbytes,
                 "holders": holders,
+                "lost": record.lost,
             }
         )
+    n_lost = sum(record.lost is not None for record in records)
     memory = client.stat()["memory"]
     connections = client.holders()["connections"]
-    return Memory(client._native.address, memory, tensors, len(records), connections)
+    address = client._native.address
+    return Memory(address, memory, tensors, len(records), n_lost, connections)

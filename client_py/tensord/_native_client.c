@@ -319,7 +319,7 @@ static PyObject *client_delete(PyObject *object, PyObject *name_object)
         Py_RETURN_NONE;
 }
 
-/* [(name, dtype, shape, n_bytes, id), ...] */
+/* [(name, dtype, shape, n_bytes, id, lost), ...]; of what is lost id is None, else lost */
 static PyObject *list_rows(const td_list *list)
 {
         PyObject *rows = PyList_New(0);
@@ -327,9 +327,10 @@ static PyObject *list_rows(const td_list *list)
         for (size_t i = 0; rows && i < td_list_size(list); i++) {
                 const td_list_row *row = td_list_at(list, i);
                 PyObject *shape = native_int64_tuple(row->type.shape, row->type.ndim);
-                PyObject *item = shape ? Py_BuildValue("siNKy#", row->name, (int)row->type.dtype,
+                PyObject *item = shape ? Py_BuildValue("siNKy#z", row->name, (int)row->type.dtype,
                                                        shape, (unsigned long long)row->n_bytes,
-                                                       (const char *)row->id, (Py_ssize_t)16)
+                                                       (const char *)row->id, (Py_ssize_t)16,
+                                                       row->lost)
                                        : NULL;
 
                 if (!item || PyList_Append(rows, item))
@@ -355,7 +356,7 @@ static PyObject *client_list(PyObject *object, PyObject *args)
             !native_name(prefix_object, &prefix) || !(client = native_client_enter(self)))
                 return NULL;
         Py_BEGIN_ALLOW_THREADS
-        r = td_list_names_of(client, owner, prefix, &list, &error);
+        r = td_list_with_lost(client, owner, prefix, &list, &error);
         Py_END_ALLOW_THREADS
         native_client_leave(self);
         if (r)

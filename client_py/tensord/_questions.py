@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 
 class Record(NamedTuple):
-    """A named tensor, as `Client.list` yields it; id has 16 bytes."""
+    """A name and its tensor, as `Client.list` yields them; id has 16 bytes.
+
+    Where the tensor is lost, lost says why ("memory_missing", "memory_changed", "file_missing",
+    "file_damaged"), id is None, and the others say what it was. `Client.delete` forgets the name.
+    """
 
     name: str
     shape: Shape
     dtype: DType
     nbytes: int
-    id: bytes
+    id: bytes | None
+    lost: str | None = None
 
 
 class Questions:
@@ -51,20 +56,21 @@ class Questions:
         self._native.ping()
 
     def list(self, prefix: str = "", owner: Owner = None) -> Records:
-        """The named tensors, in order.
+        """The names and their tensors, in order; also names whose tensor is lost.
 
         Parameters
         ----------
         prefix : str
             Only names that begin with it.
         owner : int or str, optional
-            Those that another user shares.
+            Those that another user shares; for root and the daemon's user: all of that user's.
 
         Returns
         -------
         list of Record
-            Named tuples ``(name, shape, dtype, nbytes, id)``: a tuple of int, a numpy.dtype, a size
-            in bytes, and the 16 bytes of `Array.id`.
+            Named tuples ``(name, shape, dtype, nbytes, id, lost)``: a tuple of int, a numpy.dtype,
+            a size in bytes, the 16 bytes of `Array.id`, and None, or why the tensor is lost: `open`
+            raises Lost then, `delete` forgets the name.
 
         Raises
         ------
@@ -82,12 +88,14 @@ class Questions:
         """
         rows = self._native.list(prefix, uid_of(owner))
         return [
-            Record(name, shape, DTYPES[number], n_bytes, id_)
-            for name, number, shape, n_bytes, id_ in rows
+            Record(name, shape, DTYPES[number], n_bytes, id_, lost)
+            for name, number, shape, n_bytes, id_, lost in rows
         ]
 
     def delete(self, name: str) -> None:
         """Remove a name. Arrays and tensors that refer to what it meant stay valid.
+
+        One whose tensor is lost is forgotten, and with it what is left of its file.
 
         Parameters
         ----------
@@ -192,7 +200,7 @@ class Questions:
         Parameters
         ----------
         limit : int
-            So many named tensors at most, the largest.
+            So many names at most, those of the largest tensors; last those whose tensor is lost.
 
         Returns
         -------

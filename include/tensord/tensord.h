@@ -258,12 +258,24 @@ typedef struct td_list_row {
         const uint8_t *id;
         bool is_evictable;
         bool is_spilled; /* its bytes lie in a file of the daemon's until it is used */
+        /*
+         * Why the tensor is lost that the name meant: "memory_missing", "memory_changed",
+         * "file_missing", "file_damaged", or what a later daemon says. There is no id then, but
+         * type and size are known, and td_delete() forgets the name. NULL: it is not lost.
+         */
+        const char *lost;
 } td_list_row;
-/* All names of this uid with that prefix (NULL: all), in order, whatever their number. */
+/*
+ * All names of this uid with that prefix (NULL: all) that mean a tensor, in order, whatever their
+ * number.
+ */
 TD_API int td_list_names(td_client *client, const char *prefix, td_list **list, td_error *error);
 /* The same of another user's, as far as they are shared; owner -1: one's own. */
 TD_API int td_list_names_of(td_client *client, int64_t owner, const char *prefix, td_list **list,
                             td_error *error);
+/* The same, with names whose tensor is lost: of one's own, or, for administrators, of anybody's. */
+TD_API int td_list_with_lost(td_client *client, int64_t owner, const char *prefix, td_list **list,
+                             td_error *error);
 TD_API size_t td_list_size(const td_list *list);
 TD_API const td_list_row *td_list_at(const td_list *list, size_t i);
 TD_API void td_list_free(td_list *list);

@@ -65,11 +65,18 @@ void users_check(const struct users *users)
                 assert(sums[i] == users->totals[i].n && n_holders[i] == users->totals[i].n_holders);
 }
 
-int user_get(struct users *users, uid_t uid, struct user **userp)
+struct user *user_find(const struct users *users, uid_t uid)
 {
         struct user *user;
 
         HASH_FIND(hh, users->by_uid, &uid, sizeof(uid), user);
+        return user;
+}
+
+int user_get(struct users *users, uid_t uid, struct user **userp)
+{
+        struct user *user = user_find(users, uid);
+
         if (!user) {
                 user = calloc(1, sizeof(*user));
                 if (!user)
@@ -109,7 +116,8 @@ struct user *user_unref(struct user *user)
         assert(list_is_empty(&user->spare.idle));
         for (int i = 0; i < N_UNUSED_KINDS; i++)
                 assert(list_is_empty(&user->unused[i].tensors) && user->unused[i].n_bytes == 0);
-        assert(user->n_names == 0 && user->n_fds_unread == 0 && user->n_orphans == 0);
+        assert(user->n_names == 0 && user->n_lost == 0);
+        assert(user->n_fds_unread == 0 && user->n_orphans == 0);
         HASH_DEL(user->users->by_uid, user);
         free(user);
         return NULL;

@@ -111,6 +111,7 @@ struct user {
         struct spare spare;
         struct unused unused[N_UNUSED_KINDS];
         uint64_t n_names;
+        uint64_t n_lost;       /* names whose tensor is lost */
         uint64_t n_fds_unread; /* sent to its connections and not yet read */
         uint64_t n_held;       /* bytes of segments that no connection explains */
         uint64_t n_loans;      /* tensors that are lent */
@@ -136,6 +137,8 @@ void users_deinit(struct users *users);
 /* Asserts that what users hold is the whole. */
 void users_check(const struct users *users);
 
+/* Borrowed; NULL: nothing is known of one of that uid. */
+struct user *user_find(const struct users *users, uid_t uid);
 /* A reference to the user of that uid, made at first sight; -ENOMEM. */
 int user_get(struct users *users, uid_t uid, struct user **userp);
 struct user *user_ref(struct user *user);

@@ -149,6 +149,25 @@ void describe(struct reply *reply, const struct user *viewer, const struct tenso
         }
 }
 
+void describe_lost(struct reply *reply, const char *name, const struct loss *loss)
+{
+        static const char *const reasons[] = { [LOSS_MEMORY_MISSING] = "memory_missing",
+                                               [LOSS_MEMORY_CHANGED] = "memory_changed",
+                                               [LOSS_FILE_MISSING] = "file_missing",
+                                               [LOSS_FILE_DAMAGED] = "file_damaged" };
+        const struct td_type *type = &loss->type;
+
+        reply_map(reply, 5);
+        reply_key(reply, "name");
+        reply_str(reply, name);
+        reply_key(reply, "lost");
+        reply_str(reply, reasons[loss->reason]);
+        reply_key(reply, "dtype");
+        reply_str(reply, td_dtype_info(type->dtype)->name);
+        describe_extents(reply, "shape", type->shape, type->ndim);
+        reply_key_uint(reply, "nbytes", (uint64_t)td_type_n_bytes(type));
+}
+
 void describe_fds(struct reply *reply)
 {
         reply_array(reply, reply->n_fds);

@@ -35,6 +35,8 @@ int describe_grant(struct call *call, struct reply *reply, const struct tensor *
  */
 void describe(struct reply *reply, const struct user *viewer, const struct tensor *tensor,
               enum describe_mode mode, bool writable, bool with_fds);
+/* The row of a name whose tensor is lost. */
+void describe_lost(struct reply *reply, const char *name, const struct loss *loss);
 /* The array of reply->fds, without its key. */
 void describe_fds(struct reply *reply);
 

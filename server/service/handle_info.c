@@ -182,11 +182,12 @@ static void write_memory(struct reply *reply, const struct store_figures *figure
 
 static void write_user(struct reply *reply, const struct user *user)
 {
-        reply_map(reply, 3 + N_RESOURCES + 1);
+        reply_map(reply, 4 + N_RESOURCES + 1);
         reply_key_uint(reply, "uid", user->uid);
         for (int i = 0; i < N_RESOURCES; i++)
                 reply_key_uint(reply, resource_name(i), user->used[i]);
         reply_key_uint(reply, "names", user->n_names);
+        reply_key_uint(reply, "lost", user->n_lost);
         reply_key_uint(reply, "worker_ms", user->works.n_ns / 1000000);
         reply_key(reply, "limits");
         reply_map(reply, N_RESOURCES);

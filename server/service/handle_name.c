@@ -91,28 +91,58 @@ void handle_delete(struct call *call)
         call_done_nil(call);
 }
 
-void handle_list(struct call *call)
+static uid_t listed_owner(const struct call *call)
+{
+        return call->request->has_owner ? call->request->owner : call->user->uid;
+}
+
+/* is_all: also what is not shared, or lost. */
+static uint32_t find_rows(struct call *call, bool is_all, struct listed rows[TD_LIST_MAX],
+                          bool *morep)
 {
         const struct request *request = call->request;
-        struct tensor *tensors[TD_LIST_MAX];
-        struct reply *reply = call_begin_reply(call);
+        struct store *store = call->service->store;
+
+        return is_all ? store_list(store, listed_owner(call), request->prefix, request->after,
+                                   request->lost, rows, request->limit, morep)
+                      : store_list_shared(store, listed_owner(call), request->prefix,
+                                          request->after, rows, request->limit, morep);
+}
+
+/* Of all names of their owner, on whichever page. */
+static uint64_t count_lost(struct call *call)
+{
+        const struct user *owner = user_find(store_users(call->service->store), listed_owner(call));
+
+        return owner ? owner->n_lost : 0;
+}
+
+void handle_list(struct call *call)
+{
         const bool is_all = !is_anothers(call) || call_is_administrators(call);
-        const uid_t owner = request->has_owner ? request->owner : call->user->uid;
+        struct listed rows[TD_LIST_MAX];
+        struct reply *reply = call_begin_reply(call);
         uint32_t n;
         bool more;
 
         if (reply) {
-                n = (is_all ? store_list : store_list_shared)(call->service->store, owner,
-                                                              request->prefix, request->after,
-                                                              tensors, request->limit, &more);
-                reply_map(reply, 2);
+                n = find_rows(call, is_all, rows, &more);
+                reply_map(reply, 2 + is_all);
                 reply_key(reply, "tensors");
                 reply_array(reply, n);
-                for (uint32_t i = 0; i < n; i++)
-                        describe(reply, call_viewer(call, tensors[i]), tensors[i], DESCRIBE_BRIEF,
-                                 false, false);
+                for (uint32_t i = 0; i < n; i++) {
+                        struct tensor *tensor = rows[i].tensor;
+
+                        if (tensor)
+                                describe(reply, call_viewer(call, tensor), tensor, DESCRIBE_BRIEF,
+                                         false, false);
+                        else
+                                describe_lost(reply, rows[i].name, rows[i].loss);
+                }
                 reply_key(reply, "more");
                 reply_bool(reply, more);
+                if (is_all)
+                        reply_key_uint(reply, "lost", count_lost(call));
         }
         call_done(call, reply);
 }

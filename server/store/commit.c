@@ -29,7 +29,7 @@ int store_find(struct store *store, uid_t uid, const char *name, struct tensor *
 {
         struct name *entry = names_find(&store->names, uid, name, strlen(name));
 
-        if (!entry || (!entry->tensor && !entry->is_lost))
+        if (!entry || (!entry->tensor && !entry->loss))
                 return STORE_E_NOT_FOUND;
         if (!entry->tensor)
                 return STORE_E_LOST;
@@ -48,7 +48,8 @@ int store_find_shared(struct store *store, uid_t owner, const char *name, struct
 }
 
 static uint32_t names_list(const struct names *names, uid_t uid, const char *prefix,
-                           const char *after, struct tensor **tensors, uint32_t max, bool *morep)
+                           const char *after, bool with_lost, struct listed *rows, uint32_t max,
+                           bool *morep)
 {
         const char *from = after && strcmp(after, prefix) > 0 ? after : prefix;
         struct name *name = names_from(names, uid, from);
@@ -56,27 +57,31 @@ static uint32_t names_list(const struct names *names, uid_t uid, const char *pre
 
         *morep = false;
         for (; name && !strncmp(name_text(name), prefix, strlen(prefix)); name = names_next(name)) {
-                if (!name->tensor || (after && strcmp(name_text(name), after) <= 0))
+                if (!name->tensor && !(name->loss && with_lost))
+                        continue;
+                if (after && strcmp(name_text(name), after) <= 0)
                         continue;
                 if (n == max) {
                         *morep = true;
                         break;
                 }
-                tensors[n++] = name->tensor;
+                rows[n++] = (struct listed){ .name = name_text(name),
+                                             .tensor = name->tensor,
+                                             .loss = name->loss };
         }
         return n;
 }
 
 uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
-                    struct tensor **tensors, uint32_t max, bool *morep)
+                    bool with_lost, struct listed *rows, uint32_t max, bool *morep)
 {
-        return names_list(&store->names, uid, prefix, after, tensors, max, morep);
+        return names_list(&store->names, uid, prefix, after, with_lost, rows, max, morep);
 }
 
 uint32_t store_list_shared(struct store *store, uid_t owner, const char *prefix, const char *after,
-                           struct tensor **tensors, uint32_t max, bool *morep)
+                           struct listed *rows, uint32_t max, bool *morep)
 {
-        return names_list(&store->shown, owner, prefix, after, tensors, max, morep);
+        return names_list(&store->shown, owner, prefix, after, false, rows, max, morep);
 }
 
 int store_recall(struct store *store, uid_t uid, const struct op_id *op_id, struct tensor **tensorp)
@@ -193,14 +198,36 @@ static struct tensor *name_empty(struct store *store, struct name *name)
         return before;
 }
 
-void name_lose(struct store *store, struct name *name, struct spilled *left)
+struct loss *loss_new(enum loss_reason reason, const struct td_type *type, struct spilled *left)
+{
+        struct loss *loss = calloc(1, sizeof(*loss));
+
+        if (loss)
+                *loss = (struct loss){ .reason = reason, .type = *type, .left = left };
+        return loss;
+}
+
+void name_lose(struct store *store, struct name *name, struct loss *loss)
 {
         struct tensor *before = name_empty(store, name);
 
-        name->is_lost = true;
-        name->left = left;
+        assert(!name->loss);
+        name->loss = loss;
+        name->user->n_lost++;
         store->n_lost++;
         tensor_unref(before);
+}
+
+/* It is not lost any more: what is left of it goes. */
+static void name_give_up(struct store *store, struct name *name)
+{
+        if (!name->loss)
+                return;
+        spill_give_up(store, name->loss->left);
+        free(name->loss);
+        name->loss = NULL;
+        name->user->n_lost--;
+        store->n_lost--;
 }
 
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
@@ -208,11 +235,7 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
 {
         struct tensor *before = name_empty(store, name);
 
-        if (name->is_lost) {
-                name->is_lost = false;
-                name->left = spill_give_up(store, name->left);
-                store->n_lost--;
-        }
+        name_give_up(store, name);
         outcome_release(&store->outcomes, name->outcome);
         name->outcome = outcome;
         store->n_record_bytes -= name->record.n;

@@ -145,9 +145,9 @@ void names_settle(struct names *names, struct name *name)
 {
         struct name *const *links[NAMES_HEIGHT];
 
-        if (name->tensor || name->reservation || name->is_lost)
+        if (name->tensor || name->reservation || name->loss)
                 return;
-        assert(!name->outcome && !name->record.user && !name->left);
+        assert(!name->outcome && !name->record.user);
         names_seek(names, name->user->uid, name_text(name), strlen(name_text(name)), links);
         for (unsigned h = 0; h < name->height; h++) {
                 assert(*links[h] == name);

@@ -21,9 +21,9 @@
 /* Bytes of a tensor that whoever finds it reads soon. */
 #define NAMES_FETCHED 512
 
+struct loss;
 struct outcome;
 struct reservation;
-struct spilled;
 struct tensor;
 
 /* What a name is found by; it stands behind the links. */
@@ -41,9 +41,8 @@ struct name {
         struct name *shown;      /* its entry among those that everybody sees, whose tensor is
                                     borrowed; NULL: it is its owner's alone */
         struct charge record; /* its bytes in the catalog */
-        struct spilled *left; /* owned: the file of what was lost; NULL: there is none */
+        struct loss *loss;    /* owned: what it meant is lost; NULL: it is not */
         UT_hash_handle hh; /* by name_key */
-        bool is_lost;
         uint8_t height;
         struct name *next[];
 };

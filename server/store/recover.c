@@ -187,9 +187,9 @@ static int replay(void *ctx, const struct record *record, const uint8_t *bytes)
 
 /* ---- adopting ---- */
 
-/* The file that a record speaks of, or NULL: it is missing or another. */
+/* The file that a record speaks of, or NULL: it is missing or another, as *reasonp says. */
 static int adopt_segment(struct store *store, struct user *user, const struct record *record,
-                         struct found *founds, struct segment **segmentp)
+                         struct found *founds, struct segment **segmentp, enum loss_reason *reasonp)
 {
         uint64_t id = shm_segment_id(record->random);
         struct segment *segment;
@@ -198,6 +198,7 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
 
         *segmentp = NULL;
         HASH_FIND(hh, founds, &id, sizeof(id), found);
+        *reasonp = found ? LOSS_MEMORY_CHANGED : LOSS_MEMORY_MISSING;
         if (!found || found->is_claimed || found->uid != record->uid ||
             memcmp(found->random, record->random, SHM_RANDOM) != 0 ||
             !shm_is_whole(&found->st, record->file_bytes) || found->st.st_ino != record->inode)
@@ -216,9 +217,28 @@ static int adopt_segment(struct store *store, struct user *user, const struct re
         return 0;
 }
 
+/* spilled: its file, which is taken over; NULL: there is none. */
+static int adopt_lost(struct store *store, struct name *name, enum loss_reason reason,
+                      const struct td_type *type, struct spilled *spilled)
+{
+        struct loss *loss = loss_new(reason, type, spilled);
+
+        if (!loss) {
+                spilled_free(spilled);
+                return -ENOMEM;
+        }
+        once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
+                 "\"%.*s\": its memory is missing or was changed, it is lost",
+                 name_cut(name_text(name), strlen(name_text(name)), 64), name_text(name));
+        name_lose(store, name, loss);
+        return 0;
+}
+
 static int adopt_name(struct store *store, struct name *name, struct found *founds,
                       struct spill_found *spills, char message[256])
 {
+        /* where another name has the tensor, too */
+        enum loss_reason reason = LOSS_MEMORY_CHANGED;
         struct segment *segment = NULL;
         struct spilled *spilled = NULL;
         struct tensor *tensor;
@@ -235,19 +255,16 @@ static int adopt_name(struct store *store, struct name *name, struct found *foun
         store->n_record_bytes += n_record_bytes;
         HASH_FIND(hh, store->tensors, record.tensor_id, sizeof(record.tensor_id), tensor);
         if (record.has_segment && !tensor)
-                r = adopt_segment(store, name->user, &record, founds, &segment);
+                r = adopt_segment(store, name->user, &record, founds, &segment, &reason);
         else if (record.is_spilled && !tensor)
                 r = spill_adopt(store, name->user, &record, spills, &spilled, message);
         if (r)
                 return r;
+        if (record.is_spilled && !tensor)
+                reason = spilled ? LOSS_FILE_DAMAGED : LOSS_FILE_MISSING;
         if (tensor || (record.has_segment && !segment) ||
-            (record.is_spilled && (!spilled || spilled->is_lost))) {
-                once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
-                         "\"%.*s\": its memory is missing or was changed, it is lost",
-                         name_cut(name_text(name), strlen(name_text(name)), 64), name_text(name));
-                name_lose(store, name, spilled);
-                return 0;
-        }
+            (record.is_spilled && (!spilled || spilled->is_lost)))
+                return adopt_lost(store, name, reason, &record.desc.type, spilled);
         r = tensor_adopt(&tensor, store, name->user, &record.desc, segment, spilled, record.data,
                          record.tensor_id);
         if (r)

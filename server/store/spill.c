@@ -418,26 +418,36 @@ void spill_drop(struct tensor *tensor)
 
 /*
  * The file is not what was written: whoever asks for the name is told so from now on. It stays
- * where it is, the name's, as long as that is lost: another start may find it mended.
+ * where it is, the name's, as long as that is lost: another start may find it mended. STORE_E_LOST;
+ * -ENOMEM: the next one who wants it will find out.
  */
-static void spill_lose(struct store *store, struct tensor *tensor, bool is_missing)
+static int spill_lose(struct store *store, struct tensor *tensor, enum loss_reason reason)
 {
-        struct spilled *spilled = tensor->spilled, *left;
+        const bool has_file = reason != LOSS_FILE_MISSING;
+        _cleanup_(freep) struct loss *loss = NULL;
+        struct spilled *spilled = tensor->spilled;
         struct name *name = tensor->name;
 
+        if (!name) {
+                spilled->is_lost = true;
+                return STORE_E_LOST;
+        }
+        loss = loss_new(reason, &tensor->desc.type, NULL);
+        if (loss && has_file)
+                loss->left = spilled_new();
+        if (!loss || (has_file && !loss->left))
+                return -ENOMEM;
+        if (has_file) {
+                loss->left->place = spilled->place;
+                charge_move(&loss->left->charge, &spilled->charge);
+        }
+        charge_drop(&spilled->charge);
         spilled->is_lost = true;
-        if (!name)
-                return;
         once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
                  "\"%.*s\": the file that it was spilled to is missing or damaged, it is lost",
                  name_cut(name_text(name), strlen(name_text(name)), 48), name_text(name));
-        left = is_missing ? NULL : spilled_new();
-        if (left) {
-                left->place = spilled->place;
-                charge_move(&left->charge, &spilled->charge);
-        }
-        charge_drop(&spilled->charge);
-        name_lose(store, name, left);
+        name_lose(store, name, steal_ptr(&loss));
+        return STORE_E_LOST;
 }
 
 /* It lies in memory from now on, as the catalog says; tensor->spilled is NULL then, and not freed.
@@ -480,8 +490,8 @@ static void spill_back_done(struct spill_job *job)
         } else if (r == SPILL_E_FULL) {
                 r = STORE_E_FULL;
         } else if (r == SPILL_E_DAMAGED || r == SPILL_E_MISSING) {
-                spill_lose(store, tensor, r == SPILL_E_MISSING);
-                r = STORE_E_LOST;
+                r = spill_lose(store, tensor,
+                               r == SPILL_E_MISSING ? LOSS_FILE_MISSING : LOSS_FILE_DAMAGED);
         } else if (r == SPILL_E_POISONED) {
                 atomic_store(&job->segment->is_poisoned, true);
                 r = STORE_E_POISONED;

@@ -247,11 +247,10 @@ int outcome_of_charge(int r, enum resource resource);
  */
 void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, struct charge *record);
-/*
- * What it meant is lost, and stays so until the name is deleted or replaced; and with it left, the
- * file that it had, which is taken over (NULL: none).
- */
-void name_lose(struct store *store, struct name *name, struct spilled *left);
+/* What is known of a tensor that is lost; left: its file, which is taken over. NULL: no memory. */
+struct loss *loss_new(enum loss_reason reason, const struct td_type *type, struct spilled *left);
+/* What it meant is lost until the name is deleted or replaced; the loss is taken over. */
+void name_lose(struct store *store, struct name *name, struct loss *loss);
 /*
  * The catalog is told where the name's tensor lies now; whatever the limit, as room was made before
  * it moved. 0, STORE_E_FULL or negative errno.

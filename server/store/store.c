@@ -147,7 +147,8 @@ static void store_leave_names(struct store *store)
                         store_leave_segment(store, steal_ptr(&tensor->segment));
                 if (tensor)
                         tensor->spilled = spilled_free(tensor->spilled);
-                name->left = spilled_free(name->left);
+                if (name->loss)
+                        name->loss->left = spilled_free(name->loss->left);
                 name_assign(store, name, NULL, NULL, NULL);
                 names_settle(&store->names, name);
                 tensor_unref(tensor);

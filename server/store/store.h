@@ -30,7 +30,7 @@ struct spilled;
 
 enum store_outcome {
         STORE_E_NOT_FOUND = 1,
-        STORE_E_LOST,     /* named, but its memory was missing at recovery */
+        STORE_E_LOST,     /* named, but its memory or file was missing or another */
         STORE_E_TAKEN,    /* name in use or reserved */
         STORE_E_LIMIT,    /* beyond the memory limit */
         STORE_E_QUOTA,    /* beyond what there is of another resource, or the user's share or cap:
@@ -403,16 +403,36 @@ int store_recall(struct store *store, uid_t uid, const struct op_id *op_id,
 struct tensor *store_recall_name(struct store *store, uid_t uid, const struct op_id *op_id,
                                  const char *name);
 
+/* How a tensor was lost, as far as could be seen. */
+enum loss_reason {
+        LOSS_MEMORY_MISSING, /* when the daemon started */
+        LOSS_MEMORY_CHANGED,
+        LOSS_FILE_MISSING, /* then, or when it was wanted back from there */
+        LOSS_FILE_DAMAGED,
+};
+
+struct loss {
+        enum loss_reason reason;
+        struct td_type type;
+        struct spilled *left; /* owned: its file; NULL: there is none */
+};
+
+/* A name of a list, borrowed. */
+struct listed {
+        const char *name;
+        struct tensor *tensor;   /* NULL: it is lost */
+        const struct loss *loss; /* NULL: it is not */
+};
+
 /*
- * Names of the uid in order, those after `after`, beginning with prefix. Returns the number of
- * tensors written to tensors (at most max, borrowed); *morep: there are more.
+ * Names of the uid in order, those after `after`, beginning with prefix; with_lost: also those
+ * whose tensor is lost. Returns the number of rows written (at most max); *morep: there are more.
  */
 uint32_t store_list(struct store *store, uid_t uid, const char *prefix, const char *after,
-                    struct tensor **tensors, uint32_t max, bool *morep);
-
-/* The same, of those that are shared. */
+                    bool with_lost, struct listed *rows, uint32_t max, bool *morep);
+/* The same, of those that are shared: none of them is lost. */
 uint32_t store_list_shared(struct store *store, uid_t owner, const char *prefix, const char *after,
-                           struct tensor **tensors, uint32_t max, bool *morep);
+                           struct listed *rows, uint32_t max, bool *morep);
 
 /* ---- sharing ---- */
 

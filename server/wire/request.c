@@ -78,8 +78,9 @@ static const struct method methods[N_METHODS] = {
         [METHOD_HOLDERS] = { "holders", 0, ANYONES | KEY_BIT(AFTER) | KEY_BIT(LIMIT), ANYONES, 0,
                              false },
         [METHOD_LIST] = { "list", 0,
-                          KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT) | KEY_BIT(OWNER), 0, 0,
-                          false },
+                          KEY_BIT(PREFIX) | KEY_BIT(AFTER) | KEY_BIT(LIMIT) | KEY_BIT(OWNER) |
+                                  KEY_BIT(LOST),
+                          0, 0, false },
         [METHOD_STAT] = { "stat", 0, ANYONES, ANYONES, 0, false },
         [METHOD_INFER] = { "infer", KEY_BIT(NAME) | KEY_BIT(INPUTS), 0, 0, 0, false },
         [METHOD_RUN] = { "run", KEY_BIT(INPUTS) | KEY_BIT(NODES) | KEY_BIT(OUTPUTS), ONCE | JOB, 0,
@@ -161,6 +162,8 @@ static bool *flag_of(struct request *request, enum wire_key key)
                 return &request->again;
         case KEY_SHARED:
                 return &request->shared;
+        case KEY_LOST:
+                return &request->lost;
         default:
                 return NULL;
         }

@@ -98,6 +98,7 @@ struct request {
         const char *client; /* hello; may be NULL */
         const char *prefix; /* list; "" if absent */
         const char *after;  /* list; "" if absent */
+        bool lost;          /* list: also names whose tensor is lost */
         uint64_t after_number; /* holders: a connection; 0 if absent */
         uint32_t limit;        /* list, holders; TD_LIST_MAX if absent */
         uint32_t

@@ -84,6 +84,8 @@ def check(daemon, ledger, outcomes, mapping):
     with daemon.raw() as raw:
         ledger.check(raw, lost=1)
         assert raw.refusal("open", name="lost", handle=raw.handle()).code == "lost"
+        [row] = raw.call("list", prefix="lost", lost=True)["tensors"]
+        assert (row["name"], row["lost"], row["nbytes"]) == ("lost", "memory_missing", LARGE)
         for method, keys, id_ in outcomes:
             again = raw.call(method, **keys, retry_ms=1)
             assert id_ is None or again["id"] == id_, (method, again)
@@ -94,12 +96,6 @@ def check(daemon, ledger, outcomes, mapping):
     # what the mapping holds is given back once it is gone
     mapping.close()
     kit.eventually(lambda: daemon.stat()["memory"]["held"] == 0, what="held memory is given back")
-
-
-def clear(daemon):
-    daemon.delete_all()
-    with daemon.raw() as raw:  # what is lost is in no list
-        raw.call("delete", name="lost")
 
 
 def start_killed(daemon, at):
@@ -128,7 +124,7 @@ def run(counts, seed, report):
     made = time.monotonic()
     for at in points:
         if time.monotonic() - made > OUTCOME_S:
-            clear(daemon)
+            daemon.delete_all()
             ledger, outcomes = write_catalog(daemon)
             made = time.monotonic()
         else:
@@ -146,5 +142,5 @@ def run(counts, seed, report):
         report.did(what)
     report.say(f"{n_stops} stops, {len(calls)} different system calls; "
                f"{n_behind} kills behind the last stop")
-    clear(daemon)
+    daemon.delete_all()
     daemon.finish()

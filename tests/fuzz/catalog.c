@@ -547,7 +547,7 @@ static void look(struct store *store, bool with_ops, struct dump *dump)
         for (struct name *name = store->names.first[0]; name; name = name->next[0]) {
                 const struct tensor *tensor = name->tensor;
 
-                must((tensor != NULL) != name->is_lost);
+                must((tensor != NULL) != (name->loss != NULL));
                 dump_number(dump, name->user->uid);
                 dump_text(dump, name_text(name));
                 dump_number(dump, tensor != NULL);

@@ -54,7 +54,7 @@ METHODS = [
     ("lease", {"name": NAME, "lease": 2, "nonce": ID}), ("lease", {"id": ID, "lease": 2,
             "again": True}),
     ("unlease", {"leases": [1]}), ("list", {"prefix": "a", "after": "b", "limit": 5, "owner": 7}),
-    ("list", {"prefix": "", "after": ""}), ("stat", {"handle": 1}), ("stat", {}),
+    ("list", {"prefix": "", "after": "", "lost": True}), ("stat", {"handle": 1}), ("stat", {}),
     ("run", {"inputs": INPUTS, "nodes": NODES, "outputs": OUTPUTS, **ONCE, **JOB}),
     ("run", {"inputs": INPUTS[1:], "nodes": NODES, "outputs": INTO}),
     ("run", {"inputs": INPUTS, "nodes": [], "outputs": INTO + OUTPUTS}),

@@ -166,6 +166,7 @@ static inline void dump_request(struct dump *dump, const struct request *request
         dump_text(dump, request->client);
         dump_text(dump, request->prefix);
         dump_text(dump, request->after);
+        dump_number(dump, request->lost);
         dump_number(dump, request->after_number);
         dump_number(dump, request->has_nonce);
         dump_number(dump, request->again);

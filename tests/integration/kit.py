@@ -214,10 +214,18 @@ class Daemon:
         self.kill9()
         self.start()
 
+    def lose_segments(self):
+        """Kill it, remove every segment, and start it: what lay in one is lost."""
+        self.kill9()
+        for name in self.shm():
+            if re.search(r"\.\d+\.[0-9a-f]+$", name):
+                (self.shm_directory / name).unlink()
+        self.start()
+
     def delete_all(self):
         with self.raw() as raw:
             while True:
-                names = [row["name"] for row in raw.call("list")["tensors"]]
+                names = [row["name"] for row in raw.call("list", lost=True)["tensors"]]
                 for name in names:
                     raw.call("delete", name=name)
                 if not names:

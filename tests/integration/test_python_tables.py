@@ -121,6 +121,31 @@ def test_memory(client, daemon):
         client.memory(limit=-1)
 
 
+@pytest.mark.kill
+def test_lost_names_are_shown_and_deleted(own_daemon):
+    with own_daemon.connect() as client:
+        client.put(numpy.zeros((500, 1000)), "large")
+        client.put([1.0], "small")
+    own_daemon.lose_segments()
+    with own_daemon.connect() as client:
+        row, small = client.list()
+        assert row == ("large", (500, 1000), numpy.dtype("float64"), 4_000_000, None,
+                       "memory_missing")
+        assert row.lost and small.lost is None and small.id == client.open("small").id
+        with pytest.raises(tensord.Lost):
+            client.open(row.name)
+        memory = client.memory()
+        assert [(row["name"], row["lost"]) for row in memory.tensors] == [
+            ("small", None), ("large", "memory_missing")]
+        assert (memory.n_named, memory.n_lost) == (2, 1)
+        assert "1 of the names is lost" in str(memory).splitlines()[0]
+        assert re.search(r"large +500x1000 +float64 +3\.8 MiB +lost: memory_missing$", str(memory),
+                         re.MULTILINE)
+        assert "lost: memory_missing" in Cells(memory._repr_html_()).words
+        client.delete(row.name)
+        assert client.list() == [small] and "lost" not in str(client.memory())
+
+
 def test_memory_of_nothing(client):
     assert client.memory().tensors == [] and "bytes" in str(client.memory())
     assert len(client.memory().connections) == 1

@@ -513,6 +513,33 @@ def test_the_daemons_user_lists_and_deletes_but_neither_reads_nor_writes(daemon,
     assert bob.refusal("delete", name="shown", owner=ALICE).code == "not_owner"
 
 
+@pytest.mark.kill
+def test_lost_names_are_their_owners_and_administrators(daemon):
+    with connect_as(ALICE, daemon.path) as alice:
+        for name in ("private", "shown"):
+            create(alice, name)
+        alice.call("share", name="shown")
+    daemon.lose_segments()
+    os.chmod(daemon.path, 0o666)
+    with connect_as(BOB, daemon.path) as bob:
+        assert bob.call("list", owner=ALICE, lost=True) == {"tensors": [], "more": False}
+        assert bob.call("list", lost=True) == {"tensors": [], "more": False, "lost": 0}
+        assert bob.refusal("delete", name="shown", owner=ALICE).code == "not_found"
+    with Raw(daemon.path) as root:
+        assert root.call("list", owner=4711)["lost"] == 0
+        users = {row["uid"]: row["lost"] for row in root.call("stat")["users"]}
+        assert users[ALICE] == 2
+        rows = root.call("list", owner=ALICE, lost=True)["tensors"]
+        assert [(row["name"], row["lost"]) for row in rows] == [
+            ("private", "memory_missing"), ("shown", "memory_missing")]
+        root.call("delete", name="private", owner=ALICE)
+        assert root.call("list", owner=ALICE)["lost"] == 1
+    with connect_as(ALICE, daemon.path) as alice:
+        assert [row["name"] for row in alice.call("list", lost=True)["tensors"]] == ["shown"]
+        alice.call("delete", name="shown")
+        assert alice.call("stat")["users"][0]["records"] == 0
+
+
 def test_operation_ids_are_of_one_user(alice, bob):
     op_id = bytes(range(16))
     alice.put([1], name="x", op_id=op_id)

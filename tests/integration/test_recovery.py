@@ -185,6 +185,34 @@ def test_a_segment_that_vanished_is_lost_and_said_so(daemon):
         assert raw.call("stat")["lost"] == 0
 
 
+@pytest.mark.kill
+def test_lost_names_are_listed_to_who_asks_for_them(daemon):
+    """and who does not know the key sees what it saw before"""
+    with Raw(daemon.path) as raw:
+        for i in range(3):
+            create(raw, f"x/{i}", b"\1" * MIB, i + 1)
+        raw.put([1], name="x/kept")
+        assert raw.call("list", lost=True) == raw.call("list")
+        assert raw.call("list")["lost"] == 0
+    daemon.lose_segments()
+    with Raw(daemon.path) as raw:
+        plain = raw.call("list")
+        assert [row["name"] for row in plain["tensors"]] == ["x/kept"]
+        assert plain["lost"] == 3 and not plain["more"]
+        rows = raw.call("list", lost=True)["tensors"]
+        assert rows[3] == plain["tensors"][0] and "lost" not in rows[3]
+        assert rows[0] == {"name": "x/0", "lost": "memory_missing", "dtype": "bool",
+                           "shape": [MIB], "nbytes": MIB}
+        page = raw.call("list", lost=True, prefix="x/", after="x/0", limit=2)
+        assert page == {"tensors": rows[1:3], "more": True, "lost": 3}
+        assert raw.call("list", limit=1)["more"] is False
+        [user] = raw.call("stat")["users"]
+        assert (user["names"], user["lost"]) == (1, 3)
+        for row in rows[:3]:
+            raw.call("delete", name=row["name"])
+        assert raw.call("list", lost=True) == plain | {"lost": 0}
+
+
 def test_one_daemon_at_a_time(daemon):
     """The second one leaves, and the first does not notice."""
     with Raw(daemon.path) as raw:

@@ -455,6 +455,10 @@ def test_lost(daemon, directory):
         assert raw.call("stat")["lost"] == 1
         assert daemon.read_log().count("missing or damaged, it is lost") == 1
         assert raw.refusal("open", name=name, handle=3).code == "lost"
+        page = raw.call("list", lost=True)
+        assert page["lost"] == 1 and [row for row in page["tensors"] if "lost" in row] == [
+            {"name": name, "lost": "file_damaged", "dtype": "float64", "shape": [N],
+             "nbytes": 8 * N}]
         raw.call("delete", name=name)
         assert raw.call("stat")["lost"] == 0
 

@@ -149,6 +149,40 @@ def test_purge_leaves_a_silent_daemon_alone(make_own_daemon, ctl, tmp_path):
     ctl("purge", socket=daemon.socket)
 
 
+@pytest.mark.kill
+def test_lost_names_are_shown_and_removed(own_daemon, ctl, tmp_path):
+    daemon, saved = own_daemon, tmp_path / "saved"
+    numpy.save(tmp_path / "a.npy", numpy.arange(60_000.0).reshape(200, 300))
+    numpy.save(tmp_path / "b.npy", numpy.ones(3))
+    for name in "lost", "other":
+        ctl("put", tmp_path / "a.npy", name, socket=daemon.socket)
+    ctl("put", tmp_path / "b.npy", "kept", socket=daemon.socket)
+    ctl("save", saved, socket=daemon.socket)
+    daemon.lose_segments()
+
+    rows = json.loads(ctl("--json", "ls", socket=daemon.socket))
+    assert [(row["name"], row.get("lost")) for row in rows] == [
+        ("kept", None), ("lost", "memory_missing"), ("other", "memory_missing")]
+    assert rows[1] == {"name": "lost", "dtype": "float64", "shape": [200, 300], "nbytes": 480000,
+                       "id": None, "lost": "memory_missing"}
+    lines = ctl("ls", socket=daemon.socket).splitlines()
+    assert len(lines) == 3 and "lost:" not in lines[0]
+    assert lines[1].split() == ["float64", "480000!", "(200,", "300)", "lost", "(lost:",
+                                "memory_missing)"]
+    # what was saved before it was lost stays saved
+    ctl("save", saved, status=1, socket=daemon.socket)
+    assert "'lost': lost" in ctl.error and "2 of 3" in ctl.error
+    ctl("rm", "lost", socket=daemon.socket)
+    assert "lost" not in ctl("ls", "lost", socket=daemon.socket)
+    assert ctl("load", "--replace", saved, socket=daemon.socket) == "3 tensors\n"
+    ctl("get", "lost", tmp_path / "back.npy", socket=daemon.socket)
+    assert (numpy.load(tmp_path / "back.npy") == numpy.load(tmp_path / "a.npy")).all()
+    daemon.lose_segments()
+    assert json.loads(ctl("--json", "purge", socket=daemon.socket)) == {"names": 3}
+    with daemon.raw() as raw:
+        assert raw.call("list", lost=True) == {"tensors": [], "more": False, "lost": 0}
+
+
 def spill(make_own_daemon, directory):
     """A daemon with tensors in files there."""
     daemon = make_own_daemon("--memory", "6M", "--spill-dir", str(directory),

@@ -64,5 +64,5 @@ def delete_all(daemon):
     """The daemon's own user deletes the names of whoever has some."""
     with Raw(daemon.path) as raw:
         for user in raw.call("stat")["users"]:
-            for row in raw.call("list", owner=user["uid"])["tensors"]:
+            for row in raw.call("list", owner=user["uid"], lost=True)["tensors"]:
                 raw.call("delete", name=row["name"], owner=user["uid"])

@@ -230,11 +230,38 @@ __attribute__((unused)) static struct tensor *kit_find(struct store *store, uid_
 
 __attribute__((unused)) static void kit_delete_all(struct store *store, uid_t uid)
 {
-        struct tensor *tensors[16];
+        struct listed first;
         bool more;
 
-        while (store_list(store, uid, "", NULL, tensors, 16, &more) > 0)
-                ck_assert_int_eq(store_delete(store, uid, tensor_name(tensors[0]), NULL), 0);
+        while (store_list(store, uid, "", NULL, true, &first, 1, &more) > 0)
+                ck_assert_int_eq(store_delete(store, uid, first.name, NULL), 0);
+}
+
+/* The one name of the user that is lost is so for that reason, and among the others where asked. */
+__attribute__((unused)) static void kit_check_listed_lost(struct store *store, uid_t uid,
+                                                          const char *name,
+                                                          enum loss_reason reason, int64_t extent)
+{
+        struct listed rows[16];
+        uint32_t n, n_lost = 0;
+        bool more;
+
+        n = store_list(store, uid, "", NULL, true, rows, 16, &more);
+        for (uint32_t i = 0; i < n; i++) {
+                ck_assert_int_eq(!rows[i].tensor, rows[i].loss != NULL);
+                if (!rows[i].loss)
+                        continue;
+                n_lost++;
+                ck_assert_str_eq(rows[i].name, name);
+                ck_assert_int_eq(rows[i].loss->reason, reason);
+                ck_assert_uint_eq(rows[i].loss->type.ndim, 1);
+                ck_assert_int_eq(rows[i].loss->type.shape[0], extent);
+        }
+        ck_assert_uint_eq(n_lost, 1);
+        ck_assert_uint_eq(user_find(store_users(store), uid)->n_lost, 1);
+        ck_assert_uint_eq(store_list(store, uid, "", NULL, false, rows, 16, &more), n - 1);
+        for (uint32_t i = 0; i < n - 1; i++)
+                ck_assert_str_ne(rows[i].name, name);
 }
 
 /* With all that the user named, so that nothing is left. */

@@ -85,6 +85,14 @@ START_TEST(requests_are_golden)
                                  .limit = 1000,
                                  .retry_ms = -1 },
                   "request-list.hex");
+        check_ask(15,
+                  &(struct ask){ .method = METHOD_LIST,
+                                 .prefix = "run/",
+                                 .after = "run/0999",
+                                 .limit = 1000,
+                                 .lost = true,
+                                 .retry_ms = -1 },
+                  "request-list-lost.hex");
         check_ask(14, &(struct ask){ .method = METHOD_DELETE, .name = "empty", .retry_ms = -1 },
                   "request-delete.hex");
 }

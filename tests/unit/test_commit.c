@@ -174,7 +174,7 @@ START_TEST(test_pages_of_a_list)
         struct store *store = kit_store(LIMIT);
         struct user *user = kit_user(store, UID), *other = kit_user(store, UID + 1);
         struct reservation *reservation;
-        struct tensor *page[16];
+        struct listed page[16];
         bool more;
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
@@ -184,24 +184,25 @@ START_TEST(test_pages_of_a_list)
         ck_assert_int_eq(kit_name(store, kit_small(store, other, 0), "a/3", NULL), 0);
         ck_assert_int_eq(store_reserve_name(store, user, "a/15", false, &reservation), 0);
 
-        ck_assert_uint_eq(store_list(store, UID, "", NULL, page, 16, &more), ARRAY_SIZE(all));
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, false, page, 16, &more),
+                          ARRAY_SIZE(all));
         ck_assert(!more);
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
-                ck_assert_str_eq(tensor_name(page[i]), all[i]);
-        ck_assert_uint_eq(store_list(store, UID, "", NULL, page, 3, &more), 3);
+                ck_assert_str_eq(page[i].name, all[i]);
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, false, page, 3, &more), 3);
         ck_assert(more);
-        ck_assert_uint_eq(store_list(store, UID, "", "a/10", page, 4, &more), 4);
+        ck_assert_uint_eq(store_list(store, UID, "", "a/10", false, page, 4, &more), 4);
         ck_assert(!more);
-        ck_assert_str_eq(tensor_name(page[0]), "a/2");
-        ck_assert_uint_eq(store_list(store, UID, "a/", NULL, page, 2, &more), 2);
+        ck_assert_str_eq(page[0].name, "a/2");
+        ck_assert_uint_eq(store_list(store, UID, "a/", NULL, false, page, 2, &more), 2);
         ck_assert(more);
-        ck_assert_uint_eq(store_list(store, UID, "a/", "a/10", page, 2, &more), 1);
+        ck_assert_uint_eq(store_list(store, UID, "a/", "a/10", false, page, 2, &more), 1);
         ck_assert(!more);
-        ck_assert_str_eq(tensor_name(page[0]), "a/2");
-        ck_assert_uint_eq(store_list(store, UID, "a/", "b", page, 2, &more), 0);
-        ck_assert_uint_eq(store_list(store, UID, "zz", NULL, page, 2, &more), 0);
-        ck_assert_uint_eq(store_list(store, UID + 1, "", "", page, 2, &more), 1);
-        ck_assert_uint_eq(store_list(store, UID + 2, "", NULL, page, 2, &more), 0);
+        ck_assert_str_eq(page[0].name, "a/2");
+        ck_assert_uint_eq(store_list(store, UID, "a/", "b", false, page, 2, &more), 0);
+        ck_assert_uint_eq(store_list(store, UID, "zz", NULL, false, page, 2, &more), 0);
+        ck_assert_uint_eq(store_list(store, UID + 1, "", "", false, page, 2, &more), 1);
+        ck_assert_uint_eq(store_list(store, UID + 2, "", NULL, false, page, 2, &more), 0);
         reservation_free(reservation);
         kit_delete_all(store, UID);
         kit_delete_all(store, UID + 1);

@@ -6,6 +6,7 @@
 
 static struct users users;
 static struct names names;
+static struct loss loss;
 
 static struct name *get(uid_t uid, const char *text)
 {
@@ -15,13 +16,13 @@ static struct name *get(uid_t uid, const char *text)
         ck_assert_int_eq(user_get(&users, uid, &user), 0);
         ck_assert_int_eq(names_get(&names, user, text, strlen(text), &name), 0);
         user_unref(user);
-        name->is_lost = true; /* it means something */
+        name->loss = &loss; /* it means something */
         return name;
 }
 
 static void drop(struct name *name)
 {
-        name->is_lost = false;
+        name->loss = NULL;
         names_settle(&names, name);
 }
 

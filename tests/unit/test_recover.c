@@ -139,6 +139,10 @@ START_TEST(test_lost_is_told)
                 ck_assert(is_there(store, "small", 2));
                 ck_assert_uint_eq(kit_check(store).n_lost, 1);
                 ck_assert_uint_eq(kit_check(store).n_names, 1);
+                /* What was not adopted is gone when it starts again. */
+                kit_check_listed_lost(store, UID, "large",
+                                      _i && turn == 0 ? LOSS_MEMORY_CHANGED : LOSS_MEMORY_MISSING,
+                                      20000);
                 ck_assert_int_eq(store_compaction_begin(store), 0);
                 ck_assert_int_eq(store_compaction_copy(store), 0);
                 ck_assert_int_eq(store_compaction_finish(store), 0);
@@ -156,6 +160,57 @@ START_TEST(test_lost_is_told)
                 ck_assert(is_there(store, "large", 9));
         }
         ck_assert_uint_eq(kit_check(store).n_lost, 0);
+        user_unref(user);
+        kit_forget(store, UID);
+}
+END_TEST
+
+/* Lost names are rows like others, a page at a time, of their user alone. */
+START_TEST(test_lost_are_listed)
+{
+        static const char *const names[] = { "a/1", "a/2", "b", "c" };
+        struct store *store = kit_store(LIMIT);
+        struct user *user = kit_user(store, UID);
+        struct reservation *reservation;
+        struct listed rows[4];
+        char path[320];
+        bool more;
+
+        for (unsigned i = 0; i < 4; i++)
+                ck_assert_int_eq(kit_name(store,
+                                          i == 1 ? kit_small(store, user, 7)
+                                                 : kit_tensor(store, user, 20000, i),
+                                          names[i], NULL),
+                                 0);
+        user_unref(user);
+        store_free(store);
+        while (kit_files("1000.", NULL) > 0)
+                ck_assert_int_eq(unlink(kit_first("1000.", path)), 0);
+        store = kit_store(LIMIT);
+        user = kit_user(store, UID);
+        ck_assert_uint_eq(user->n_lost, 3);
+        ck_assert_int_eq(store_reserve_name(store, user, "b", true, &reservation), 0);
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, true, rows, 4, &more), 4);
+        ck_assert(!more);
+        for (unsigned i = 0; i < 4; i++) {
+                ck_assert_str_eq(rows[i].name, names[i]);
+                ck_assert_int_eq(!rows[i].loss, i == 1);
+        }
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, true, rows, 3, &more), 3);
+        ck_assert(more);
+        ck_assert_uint_eq(store_list(store, UID, "", rows[2].name, true, rows, 3, &more), 1);
+        ck_assert(!more);
+        ck_assert_uint_eq(store_list(store, UID, "a/", NULL, true, rows, 4, &more), 2);
+        ck_assert_uint_eq(store_list(store, UID, "", NULL, false, rows, 4, &more), 1);
+        ck_assert_ptr_eq(rows[0].tensor, kit_find(store, UID, "a/2"));
+        ck_assert_uint_eq(store_list_shared(store, UID, "", NULL, rows, 4, &more), 0);
+        ck_assert_uint_eq(store_list(store, UID + 1, "", NULL, true, rows, 4, &more), 0);
+        ck_assert_ptr_null(user_find(store_users(store), UID + 1));
+        reservation_free(reservation);
+        ck_assert_int_eq(store_delete(store, UID, "b", NULL), 0);
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 8), "c", NULL), 0);
+        ck_assert_uint_eq(user->n_lost, 1);
+        ck_assert_uint_eq(kit_check(store).n_lost, 1);
         user_unref(user);
         kit_forget(store, UID);
 }
@@ -540,6 +595,7 @@ int main(void)
         tcase_add_test(tcase, test_named_is_there_bit_for_bit_and_nothing_else);
         tcase_add_loop_test(tcase, test_mapped_strays_are_held, 0, 3);
         tcase_add_loop_test(tcase, test_lost_is_told, 0, 4);
+        tcase_add_test(tcase, test_lost_are_listed);
         tcase_add_loop_test(tcase, test_refuses_and_changes_nothing, 0, 5);
         tcase_add_loop_test(tcase, test_what_is_no_segment_of_ours_is_left_alone, 0, 3);
         tcase_add_test(tcase, test_number_of_a_segment_is_not_taken_by_others);

@@ -59,6 +59,7 @@ static void check_lost(struct store *store, bool has_file)
         ck_assert_int_eq(store_find(store, UID, "a", &tensor), STORE_E_LOST);
         ck_assert_uint_eq(kit_check(store).n_lost, 1);
         ck_assert_uint_eq(kit_check(store).n_names, 1);
+        kit_check_listed_lost(store, UID, "a", has_file ? LOSS_FILE_DAMAGED : LOSS_FILE_MISSING, N);
         ck_assert(is_there(store, "b", 2));
         ck_assert_uint_eq(kit_check(store).spilled, has_file ? TD_HEADER_BYTES + 8 * N : 0);
         users_check(store_users(store));

@@ -82,6 +82,10 @@ START_TEST(small_methods)
         ck_assert_str_eq(request->prefix, "run/");
         ck_assert_str_eq(request->after, "run/0999");
         ck_assert_uint_eq(request->limit, 1000);
+        ck_assert(!request->lost);
+        request_free(request);
+        request = accepted("request-list-lost.hex");
+        ck_assert(request->lost);
         request_free(request);
 
         request = accepted("request-release.hex");

@@ -133,6 +133,7 @@ START_TEST(others_find_what_is_shared)
         struct store *store = kit_store(16 * KIT_MIB);
         struct user *alice = kit_user(store, ALICE);
         struct tensor *tensor, *found;
+        struct listed row;
         bool more;
         int fd;
 
@@ -146,11 +147,11 @@ START_TEST(others_find_what_is_shared)
                 ck_assert_int_eq(store_find_shared(store, ALICE, "x", &found), 0);
                 ck_assert_ptr_eq(found, tensor);
                 ck_assert_int_eq(store_find_id(store, BOB, tensor->id, &found), 0);
-                ck_assert_uint_eq(store_list_shared(store, ALICE, "", NULL, &found, 1, &more), 1);
+                ck_assert_uint_eq(store_list_shared(store, ALICE, "", NULL, &row, 1, &more), 1);
                 ck_assert_int_eq(store_find_shared(store, BOB, "x", &found), STORE_E_NOT_FOUND);
                 ck_assert_int_eq(store_share(store, tensor, false, NULL), 0);
                 ck_assert_int_eq(store_find_id(store, BOB, tensor->id, &found), STORE_E_NOT_FOUND);
-                ck_assert_uint_eq(store_list_shared(store, ALICE, "", NULL, &found, 1, &more), 0);
+                ck_assert_uint_eq(store_list_shared(store, ALICE, "", NULL, &row, 1, &more), 0);
         }
         ck_assert_int_eq(store_share(store, tensor, true, NULL), 0);
         tensor_ref(tensor);

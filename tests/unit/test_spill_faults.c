@@ -216,6 +216,41 @@ START_TEST(test_written_on_its_way_back)
 }
 END_TEST
 
+/* 0: its file was cut, 1: it is gone. What there is no memory to note is found out once more. */
+START_TEST(test_lost_without_memory)
+{
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        char path[320];
+        long n;
+
+        put(store, "a", 1);
+        ck_assert(spill_begin(store, find(store, "a")));
+        work(&slow);
+        kit_spill_first(".npy", path);
+        ck_assert_int_eq(_i ? unlink(path) : truncate(path, 8192), 0);
+        faults_only = NULL;
+        for (n = 0; slow.fetched != STORE_E_LOST; n++) {
+                ck_assert_uint_eq(kit_check(store).n_lost, 0);
+                ck_assert_uint_eq(kit_check(store).spilled, TD_HEADER_BYTES + 8 * N);
+                ck_assert_int_eq(fetch(store, find(store, "a")), 0);
+                ck_assert_uint_eq(slow.n, 1);
+                spill_job_run(slow.jobs[0]);
+                slow.n = 0;
+                faults_after(n);
+                spill_job_done(slow.jobs[0]);
+                faults_end();
+                ck_assert(slow.fetched == -ENOMEM || slow.fetched == STORE_E_LOST);
+        }
+        ck_assert_int_eq(n, _i ? 2 : 3);
+        kit_check_listed_lost(store, UID, "a", _i ? LOSS_FILE_MISSING : LOSS_FILE_DAMAGED, N);
+        ck_assert_int_eq(store_delete(store, UID, "a", NULL), 0);
+        work(&slow);
+        ck_assert_uint_eq(kit_check(store).spilled, 0);
+        forget(store);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("spill_faults");
@@ -228,6 +263,7 @@ int main(void)
                 tcase_add_test(tcase, test_removed_without_memory);
                 tcase_add_loop_test(tcase, test_disk_fails_meanwhile, 0, 2);
                 tcase_add_test(tcase, test_written_on_its_way_back);
+                tcase_add_loop_test(tcase, test_lost_without_memory, 0, 2);
         }
         suite_add_tcase(suite, tcase);
         return kit_run(suite);
