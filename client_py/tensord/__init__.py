@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING
 
 from . import (
     _array_functions_linalg,
+    _array_functions_numerical,
+    _array_functions_shaping,
+    _array_functions_statistics,
     _array_functions_values,
     _assignment,
     _data_types,
@@ -30,6 +33,7 @@ from . import (
     _native,
     _sharing,
     _notebook,
+    _numpy_names,
     _operators,
     _protocols,
     _questions,
@@ -57,6 +61,7 @@ from ._creation import (
     zeros,
     zeros_like,
 )
+from ._creation_numpy import array, geomspace, identity, logspace
 from ._data_types import can_cast, finfo, iinfo, isdtype, result_type
 from ._define import Function
 from ._errors import (
@@ -103,6 +108,16 @@ from ._csv import csv_batches, read_csv
 from ._evaluate import evaluate as eval
 from ._files import save, savez
 from ._json import from_json, to_json
+from ._elementwise import (
+    abs as absolute,
+    bitwise_invert as invert,
+    bitwise_left_shift as left_shift,
+    bitwise_right_shift as right_shift,
+    conj as conjugate,
+    divide as true_divide,
+    pow as power,
+    remainder as mod,
+)
 from ._elementwise import (
     abs,
     add,
@@ -179,6 +194,15 @@ from ._manipulation import (
     tril,
     triu,
     unstack,
+)
+from ._math import (
+    acos as arccos,
+    acosh as arccosh,
+    asin as arcsin,
+    asinh as arcsinh,
+    atan as arctan,
+    atan2 as arctan2,
+    atanh as arctanh,
 )
 from ._math import (
     acos,
@@ -280,43 +304,76 @@ if TYPE_CHECKING:
     float64: numpy.dtype[numpy.float64]
     complex64: numpy.dtype[numpy.complex64]
     complex128: numpy.dtype[numpy.complex128]
+
+    # numpy's functions beside those of the standard.
+    from ._given_numpy import (
+        allclose, amax, amin, angle, append, argpartition, argwhere, around, array_equal,
+        array_equiv, array_split, atleast_1d, atleast_2d, atleast_3d, average, bincount,
+        column_stack, compress, concatenate, copy, copyto, corrcoef, cov, cross, cumprod, cumsum,
+        deg2rad, degrees, diag, diagflat, diagonal, digitize, divmod, dot, dstack, ediff1d, exp2,
+        fabs, fill_diagonal, flatnonzero, fliplr, flipud, float_power, fmax, fmin, gradient,
+        histogram, hsplit, hstack, inner, interp, intersect1d, isclose, iscomplexobj, isrealobj,
+        kron, lexsort, median, nan_to_num, nancumprod, nancumsum, nanmax, nanmean, nanmedian,
+        nanmin, nanprod, nanstd, nansum, nanvar, ndim, outer, pad, partition, percentile, polyval,
+        ptp, quantile, rad2deg, radians, ravel, rint, rot90, select, setdiff1d, setxor1d, shape,
+        size, split, swapaxes, trace, transpose, trapezoid, union1d, unique, vdot, vsplit, vstack,
+    )
 else:
     globals().update(_default.FUNCTIONS)
     globals().update(_data_types.BY_NAME)
+    globals().update(_numpy_names.functions_of(""))
+    vars(linalg).update(_numpy_names.functions_of("linalg"))
+    vars(fft).update(_numpy_names.functions_of("fft"))
+
+    def __getattr__(name: str) -> object:
+        raise AttributeError(_numpy_names.missing(name), name=name, obj=_sys.modules[__name__])
 
 # All names of the standard, as numpy's; but nobody's `open` and `list` are hidden by "import *".
 __all__ = [
     "ArgumentError", "Array", "AxisError", "Cancelled", "Client", "Closed", "ConnectionLost",
     "DeadlineExceeded", "DtypeError", "FileError", "Function", "InternalError", "KernelError",
-    "LeaseConflict", "LeaseLost", "LimitError", "LinAlgError", "Lost", "Memory",
-    "MutableTensor", "NameTaken", "NoDaemon", "NotCreator", "NotFound", "NotOwner", "NotSealed",
-    "OutOfMemory", "OutOfRange", "OutcomeUnknown", "Poisoned", "Program", "ProtocolError",
-    "QuotaExceeded", "Record", "Sealed", "ShapeError", "SystemFailure", "TensorGone",
-    "TensordError", "Torn", "UnknownOp", "Unsealed", "Value", "ValueRefused", "VersionError",
-    "__array_api_version__", "__array_namespace_info__", "abs", "acos", "acosh", "add", "aio",
-    "all", "any", "arange", "argmax", "argmin", "argsort", "asarray", "asin", "asinh", "assign",
-    "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
-    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bool", "broadcast_arrays",
-    "broadcast_to", "can_cast", "cancel", "ceil", "clip", "complex128", "complex64", "concat",
-    "conj", "connect", "copysign", "cos", "cosh", "count_nonzero", "create", "csv_batches",
-    "cumulative_prod", "cumulative_sum", "default_client", "define", "delete", "diff", "divide",
-    "e", "einsum", "empty", "empty_like", "equal", "eval", "exp", "expand_dims", "expm1", "eye",
-    "fft", "finfo", "flip", "float32", "float64", "floor", "floor_divide", "fori_loop",
-    "from_arrow", "from_dlpack", "from_frame", "from_json", "full", "full_like", "get",
-    "greater", "greater_equal", "holders", "hypot", "iinfo", "imag", "inf", "int16", "int32",
-    "int64", "int8", "isdtype", "isfinite", "isin", "isinf", "isnan", "jit", "less",
-    "less_equal", "linalg", "linspace", "load", "log", "log10", "log1p", "log2", "logaddexp",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose",
-    "max", "maximum", "mean", "memory", "meshgrid", "min", "minimum", "moveaxis", "multiply",
-    "nan", "negative", "newaxis", "nextafter", "nonzero", "not_equal", "ones", "ones_like",
-    "open_id", "ops", "permute_dims", "pi", "ping", "positive", "pow", "prod", "progress",
-    "publish", "put", "random", "read_csv", "real", "reciprocal", "remainder", "repeat",
-    "reshape", "result_type", "roll", "round", "run", "save", "savez", "searchsorted",
-    "segment_sum", "share", "sign", "signbit", "sin", "sinh", "sort", "sqrt", "square",
-    "squeeze", "stack", "stat", "std", "subtract", "sum", "take", "take_along_axis", "tan",
-    "tanh", "tensordot", "tile", "to_json", "topk", "tril", "triu", "trunc", "uint16", "uint32",
-    "uint64", "uint8", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-    "unstack", "var", "vecdot", "wait", "where", "while_loop", "zeros", "zeros_like",
+    "LeaseConflict", "LeaseLost", "LimitError", "LinAlgError", "Lost", "Memory", "MutableTensor",
+    "NameTaken", "NoDaemon", "NotCreator", "NotFound", "NotOwner", "NotSealed", "OutOfMemory",
+    "OutOfRange", "OutcomeUnknown", "Poisoned", "Program", "ProtocolError", "QuotaExceeded",
+    "Record", "Sealed", "ShapeError", "SystemFailure", "TensorGone", "TensordError", "Torn",
+    "UnknownOp", "Unsealed", "Value", "ValueRefused", "VersionError", "__array_api_version__",
+    "__array_namespace_info__", "abs", "absolute", "acos", "acosh", "add", "aio", "all",
+    "allclose", "amax", "amin", "angle", "any", "append", "arange", "arccos", "arccosh", "arcsin",
+    "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argpartition", "argsort",
+    "argwhere", "around", "array", "array_equal", "array_equiv", "array_split", "asarray", "asin",
+    "asinh", "assign", "astype", "atan", "atan2", "atanh", "atleast_1d", "atleast_2d",
+    "atleast_3d", "average", "bincount", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
+    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bool", "broadcast_arrays", "broadcast_to",
+    "can_cast", "cancel", "ceil", "clip", "column_stack", "complex128", "complex64", "compress",
+    "concat", "concatenate", "conj", "conjugate", "connect", "copy", "copysign", "copyto",
+    "corrcoef", "cos", "cosh", "count_nonzero", "cov", "create", "cross", "csv_batches", "cumprod",
+    "cumsum", "cumulative_prod", "cumulative_sum", "default_client", "define", "deg2rad",
+    "degrees", "delete", "diag", "diagflat", "diagonal", "diff", "digitize", "divide", "divmod",
+    "dot", "dstack", "e", "ediff1d", "einsum", "empty", "empty_like", "equal", "eval", "exp",
+    "exp2", "expand_dims", "expm1", "eye", "fabs", "fft", "fill_diagonal", "finfo", "flatnonzero",
+    "flip", "fliplr", "flipud", "float32", "float64", "float_power", "floor", "floor_divide",
+    "fmax", "fmin", "fori_loop", "from_arrow", "from_dlpack", "from_frame", "from_json", "full",
+    "full_like", "geomspace", "get", "gradient", "greater", "greater_equal", "histogram",
+    "holders", "hsplit", "hstack", "hypot", "identity", "iinfo", "imag", "inf", "inner", "int16",
+    "int32", "int64", "int8", "interp", "intersect1d", "invert", "isclose", "iscomplexobj",
+    "isdtype", "isfinite", "isin", "isinf", "isnan", "isrealobj", "jit", "kron", "left_shift",
+    "less", "less_equal", "lexsort", "linalg", "linspace", "load", "log", "log10", "log1p", "log2",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logspace", "matmul",
+    "matrix_transpose", "max", "maximum", "mean", "median", "memory", "meshgrid", "min", "minimum",
+    "mod", "moveaxis", "multiply", "nan", "nan_to_num", "nancumprod", "nancumsum", "nanmax",
+    "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ndim", "negative",
+    "newaxis", "nextafter", "nonzero", "not_equal", "ones", "ones_like", "open_id", "ops", "outer",
+    "pad", "partition", "percentile", "permute_dims", "pi", "ping", "polyval", "positive", "pow",
+    "power", "prod", "progress", "ptp", "publish", "put", "quantile", "rad2deg", "radians",
+    "random", "ravel", "read_csv", "real", "reciprocal", "remainder", "repeat", "reshape",
+    "result_type", "right_shift", "rint", "roll", "rot90", "round", "run", "save", "savez",
+    "searchsorted", "segment_sum", "select", "setdiff1d", "setxor1d", "shape", "share", "sign",
+    "signbit", "sin", "sinh", "size", "sort", "split", "sqrt", "square", "squeeze", "stack",
+    "stat", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh",
+    "tensordot", "tile", "to_json", "topk", "trace", "transpose", "trapezoid", "tril", "triu",
+    "true_divide", "trunc", "uint16", "uint32", "uint64", "uint8", "union1d", "unique",
+    "unique_all", "unique_counts", "unique_inverse", "unique_values", "unstack", "var", "vdot",
+    "vecdot", "vsplit", "vstack", "wait", "where", "while_loop", "zeros", "zeros_like",
 ]
 
 # What a mistake shows ends where the user called one of these.

@@ -6,7 +6,7 @@ parameters. What is not in the table is refused, and the message names the way o
 an ndarray: numpy would otherwise compute in this process without a word.
 
 What every function of numpy's may be given - ``out``, ``where``, ``order``, ... - is dealt with in
-one place, `_call`.
+one place, `call`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: what computes each function of numpy's, and its signature
 _TABLE: dict[Callable[..., Any], tuple[Callable[..., Any], inspect.Signature]] = {}
+#: the same by name, with those that only an older or a newer numpy has
+BY_NAME: dict[str, tuple[Callable[..., Any], inspect.Signature]] = {}
 #: functions of numpy's that only look, and may do so at the memory itself
 _LOOKING = """array2string array_repr array_str may_share_memory save savetxt savez
     savez_compressed shares_memory""".split()
@@ -48,9 +50,11 @@ def implements(*names: str, of: ModuleType = numpy) -> Callable[[_F], _F]:
     """Decorator: this computes the functions of these names."""
 
     def decorate(function: _F) -> _F:
+        entry = function, inspect.signature(function)
         for name in names:
-            if hasattr(of, name):  # older and newer ones have more and fewer
-                _TABLE[getattr(of, name)] = function, inspect.signature(function)
+            BY_NAME[f"{of.__name__}.{name}"] = entry
+            if hasattr(of, name):
+                _TABLE[getattr(of, name)] = entry
         return function
 
     return decorate
@@ -79,14 +83,14 @@ def _look(x: object) -> object:
     return x
 
 
-def _call(
-    function: Callable[..., Any],
+def call(
+    what: str,
     implementation: Callable[..., Any],
     signature: inspect.Signature,
     args: Sequence[Any],
     options: Mapping[str, Any],
 ) -> Any:
-    what = _name_of(function)
+    """One in the table, with all options that functions of numpy's have."""
     given = {name: value for name, value in options.items() if value is not NO_VALUE}
     out = given.pop("out", None)
     check_options(what, {name: given.pop(name) for name in _OPTIONS if name in given})
@@ -115,7 +119,7 @@ def compute_function(
 ) -> Any:
     """A function of numpy's that is in the table, by the client of an array among its arguments."""
     with called(array._client):
-        return _call(function, *_TABLE[function], args, options)
+        return call(_name_of(function), *_TABLE[function], args, options)
 
 
 def _array_function(

@@ -6,7 +6,6 @@ They enter the table of the module `_array_functions`.
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import numpy
@@ -14,6 +13,7 @@ import numpy
 import tensord as td
 
 from ._array_functions import implements
+from ._errors import error
 from ._index import integers_of
 from ._ufuncs import array_of, refused
 
@@ -116,9 +116,45 @@ def _matrix_power(a: ArrayLike, n: int) -> Array:
     return td.linalg.matrix_power(a, n)
 
 
+def _cheapest(extents: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Of matrices of extents[i] x extents[i + 1]: (first, last) -> where their product is parted.
+
+    By dynamic programming, as in Cormen et al., "Introduction to Algorithms", section 14.2.
+    """
+    n = len(extents) - 1
+    costs, parted = {(i, i): 0 for i in range(n)}, {}
+    for length in range(1, n):
+        for i in range(n - length):
+            k = i + length
+            costs[i, k], parted[i, k] = min(
+                (costs[i, j] + costs[j + 1, k] + extents[i] * extents[j + 1] * extents[k + 1], j)
+                for j in range(i, k)
+            )
+    return parted
+
+
 @_in_linalg("multi_dot")
 def _multi_dot(arrays: Iterable[ArrayLike]) -> Array:
-    return functools.reduce(td.matmul, map(array_of, arrays))
+    given = [array_of(x) for x in arrays]
+    if len(given) < 2:
+        raise error("bad_arguments", f"multi_dot: of two arrays or more, not of {len(given)}")
+    matrices = [*given]
+    if given[0].ndim == 1:
+        matrices[0] = given[0].reshape(1, -1)
+    if given[-1].ndim == 1:
+        matrices[-1] = given[-1].reshape(-1, 1)
+    for x in matrices:
+        if x.ndim != 2:
+            raise error("bad_rank", f"multi_dot: shape {x.shape} is no matrix's")
+    parted = _cheapest([matrices[0].shape[0], *(x.shape[1] for x in matrices)])
+
+    def product(i: int, k: int) -> Array:
+        if i == k:
+            return matrices[i]
+        return td.matmul(product(i, parted[i, k]), product(parted[i, k] + 1, k))
+
+    rows, columns = given[0].shape[:-1], given[-1].shape[1:]  # without those of vectors
+    return product(0, len(matrices) - 1).reshape(rows + columns)
 
 
 @_in_linalg("norm")

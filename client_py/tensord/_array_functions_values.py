@@ -12,13 +12,13 @@ import numpy
 
 import tensord as td
 
-from ._array_functions import _flat, implements
+from ._array_functions import _concatenate, _flat, implements
 from ._errors import error
 from ._operators import Operators
 from ._ufuncs import array_of, floating, refused, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any, Literal, TypeAlias
 
     from ._array import Array
@@ -101,13 +101,13 @@ def _can_cast(from_: Any, to: Any, casting: _Casting = "safe") -> bool:
 
 
 @implements("iscomplexobj")
-def _iscomplexobj(x: Array) -> bool:
-    return x.dtype.kind == "c"
+def _iscomplexobj(x: ArrayLike) -> bool:
+    return array_of(x).dtype.kind == "c"
 
 
 @implements("isrealobj")
-def _isrealobj(x: Array) -> bool:
-    return x.dtype.kind != "c"
+def _isrealobj(x: ArrayLike) -> bool:
+    return array_of(x).dtype.kind != "c"
 
 
 # ---- element by element ----
@@ -241,6 +241,9 @@ def _flatnonzero(a: ArrayLike) -> Array:
 
 @implements("argwhere")
 def _argwhere(a: ArrayLike) -> Array:
+    a = array_of(a)
+    if a.ndim == 0:
+        return td.zeros((int(bool(a)), 0), dtype="int64")
     return td.stack(td.nonzero(a), axis=1)
 
 
@@ -314,6 +317,31 @@ def _isin(
     return td.isin(element, test_elements, invert=invert)
 
 
+@implements("partition")
+def _partition(
+    a: ArrayLike, kth: int | Sequence[int], axis: int | None = -1, kind: str | None = None
+) -> Array:
+    """All of it is sorted, which is in place for whichever kth."""
+    return _sort(a, axis)
+
+
+@implements("argpartition")
+def _argpartition(
+    a: ArrayLike, kth: int | Sequence[int], axis: int | None = -1, kind: str | None = None
+) -> Array:
+    return _argsort(a, axis)
+
+
+@implements("lexsort")
+def _lexsort(keys: Iterable[ArrayLike], axis: int = -1) -> Array:
+    first, *others = (array_of(key) for key in keys)
+    places = td.argsort(first, axis=axis)
+    for key in others:
+        more = td.argsort(td.take_along_axis(key, places, axis=axis), axis=axis)
+        places = td.take_along_axis(places, more, axis=axis)
+    return places
+
+
 def _n_more_nans(values: Array) -> int:
     """How many NaN there are behind the first one, at the end."""
     if values.dtype.kind not in "fc":
@@ -351,6 +379,39 @@ def _unique(
         return values[: values.size - more] if more else values
     values, *others = _all_of_unique(ar, equal_nan)
     return (values, *(other for other, is_wanted in zip(others, wishes) if is_wanted))
+
+
+@implements("union1d")
+def _union1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
+    return _unique(_concatenate((ar1, ar2), None))
+
+
+@implements("intersect1d")
+def _intersect1d(
+    ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, return_indices: bool = False
+) -> Array | tuple[Array, ...]:
+    a, b = array_of(ar1).reshape(-1), array_of(ar2).reshape(-1)
+    dtype = td.result_type(a, b)
+    values, places = td.unique_all(a.astype(dtype))[:2]
+    is_in = td.isin(values, b.astype(dtype))
+    if not return_indices:
+        return values[is_in]
+    found = values[is_in]
+    others, at = td.unique_all(b.astype(dtype))[:2]
+    return found, places[is_in], td.take(at, td.searchsorted(others, found))
+
+
+@implements("setdiff1d")
+def _setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
+    a = array_of(ar1).reshape(-1)
+    if not assume_unique:
+        a = td.unique_values(a)
+    return a[td.isin(a, array_of(ar2), invert=True)]
+
+
+@implements("setxor1d")
+def _setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Any:
+    return _unique(_concatenate((_setdiff1d(ar1, ar2), _setdiff1d(ar2, ar1)), None))
 
 
 for _name in ("unique_all", "unique_counts", "unique_inverse", "unique_values"):

@@ -230,6 +230,15 @@ def _call(ufunc: numpy.ufunc, inputs: Sequence[ArrayLike], options: Options) -> 
     return function(*inputs)
 
 
+def call(ufunc: numpy.ufunc, inputs: Sequence[ArrayLike], options: Options) -> object:
+    """A ufunc on whatever can be an operand, with out= as ufuncs have it."""
+    out = options.pop("out", None)
+    outs = out if out is None or isinstance(out, tuple) else (out,)
+    first, *rest = inputs
+    result = _call(ufunc, (array_of(first), *rest), options)
+    return _store_all(result, outs, f"numpy.{ufunc.__name__}")
+
+
 def _method(
     ufunc: numpy.ufunc, method: str, names: Mapping[str, str], x: ArrayLike, options: Options
 ) -> _Result:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ._array import Array
+    from ._given_numpy import multi_dot, norm
     from ._types import ArrayLike
 
 
@@ -579,6 +580,8 @@ __all__ = [
     "matrix_power",
     "matrix_rank",
     "matrix_transpose",
+    "multi_dot",
+    "norm",
     "outer",
     "pinv",
     "qr",

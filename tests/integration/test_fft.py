@@ -38,6 +38,8 @@ def test_signatures():
     expected.update({name: several for name in SEVERAL})
     expected.update(fftfreq=frequencies, rfftfreq=frequencies)
     expected.update(fftshift="(x, /, *, axes=None)", ifftshift="(x, /, *, axes=None)")
+    two = "(a, s=None, axes=(-2, -1), norm=None)"  # numpy's
+    expected.update(fft2=two, ifft2=two, rfft2=two, irfft2=two)
     signatures = {name: inspect.signature(getattr(fft, name)) for name in fft.__all__}
     assert {name: str(without_hints(signatures[name])) for name in signatures} == expected
     assert tensord.fft is fft

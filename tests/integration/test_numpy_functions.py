@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tensord
+from tensord import _array_functions_linalg, _numpy_names
 
 pytestmark = pytest.mark.plain
 
@@ -112,6 +113,61 @@ LINES = [
     "np.sort(a, kind='stable'); np.isin(i, [1, 2]); np.isin(i, j, invert=True)",
     "np.unique(i); np.unique(n); np.unique(i, return_counts=True); np.unique(v, return_index=True)",
     "np.unique(n, return_index=True, return_counts=True); np.unique(n, equal_nan=False)",
+    "np.argwhere(np.max(a)); np.union1d(i, [20, 1]); np.intersect1d(i, j); np.setdiff1d(i, j)",
+    "np.setxor1d(i, j); np.intersect1d(i, j, return_indices=True); np.setdiff1d(j, [1.5, 2])",
+    "np.sort(np.partition(v, 2)); np.partition(v, 2)[2]; np.take(v, np.argpartition(v, 1))[1]",
+    "np.lexsort((u, v)); np.lexsort((i[0], i[1] // 5)); np.lexsort(j)",
+    # statistics
+    "np.median(a); np.median(a, axis=0); np.median(t, axis=(0, 2)); np.median(i, 1, keepdims=True)",
+    "np.median(f); np.median(n); np.median(n[4:]); np.median(w)",
+    "np.median(t, (0, 1), keepdims=True)",
+    "np.quantile(a, 0.3); np.quantile(a, [0.1, 0.9], axis=1); np.percentile(t, 75, axis=(0, 1))",
+    "np.percentile(a, [0, 50, 100], axis=0, keepdims=True); np.percentile(i, 33, method='lower')",
+    "np.quantile(v, 0.4, method='higher'); np.quantile(v, 0.4, method='nearest')",
+    "np.quantile(n, 0)",
+    "np.quantile(v, 0.4, method='midpoint'); np.quantile(a, 0.5, keepdims=True); np.nanmean(f)",
+    "np.nansum(n); np.nanprod(n[:5]); np.nanmax(n); np.nanmin(n[:4]); np.nanmean(n[:5])",
+    "np.nanvar(n[:5]); np.nanstd(n[:5], ddof=1); np.nanmedian(n); np.nanmedian(n[1:2])",
+    "np.nansum(a, axis=0); np.nanmean(i, axis=1, keepdims=True); np.nanmax(i); np.nanmax(n[1:2])",
+    "np.nancumsum(n); np.nancumprod(a, axis=1); np.nansum(n[:5], dtype='float32'); np.nansum(w)",
+    "np.nanmean(n[1:2]); np.nanvar(n[1:3], ddof=1); np.nanmean(c); np.nanmedian(t, axis=(0, 2))",
+    "np.cov(a); np.cov(a, rowvar=False); np.cov(v); np.cov(v, u); np.cov(a, bias=True); np.cov(c)",
+    "np.cov(f, ddof=2); np.corrcoef(a); np.corrcoef(v, u); np.corrcoef(c); np.corrcoef(v)",
+    "np.bincount(i.ravel()); np.bincount(i[0], minlength=20); np.bincount(i[0], weights=v)",
+    "np.bincount(i[0][:0]); np.digitize(a, [-1.0, 0.0, 1.0])",
+    "np.digitize(i, [1, 4, 7], right=True)",
+    "np.digitize(a, [1.0, 0.0, -1.0]); np.digitize(i, [7, 4, 1], right=True)",
+    "np.histogram(a); np.histogram(i, bins=4, range=(1, 7))",
+    "np.histogram(a, [-1.0, 0.0, 0.5, 2.0])",
+    "np.histogram(a, 5, density=True); np.histogram(a, 3, weights=p); np.histogram(i[0][:0], 2)",
+    "np.histogram(i, [1, 2, 3, 9])",
+    # put together from parts
+    "np.diag(v); np.diag(v, 2); np.diag(v, -1); np.diag(m); np.diag(a, 1); np.diag(w[0])",
+    "np.diagflat(a); np.kron(v, u); np.kron(a, m); np.kron(v, a); np.kron(t, [[1.0, 2.0]])",
+    "np.rot90(a); np.rot90(a, 2); np.rot90(t, 3, (1, 2)); np.rot90(t, -2, (2, 0)); np.rot90(a, 4)",
+    "np.pad(a, 1); np.pad(v, (0, 3), constant_values=(1, 2.5)); np.pad(a, ((1, 2), (0, 1)))",
+    "np.pad(a, 2, 'edge'); np.pad(i, ((2, 1), (3, 0)), mode='reflect'); np.pad(v, 6, 'symmetric')",
+    "np.pad(v, (3, 9), 'wrap'); np.pad(i, 1, constant_values=7); np.delete(v, 1)",
+    "np.delete(a, [0, 2], axis=0); np.delete(a, slice(1, 3), 1); np.delete(i, 5)",
+    "np.select([a > 1, a > 0], [a, i], 7.0); np.select([w], [i]); np.select([w, a > 0], [a, b])",
+    # made
+    "np.identity(3) + a[:, :3]; np.logspace(0, 2, 5) + v[0]; np.geomspace(1, 100, 3) + a[:, :3]",
+    "np.logspace(0, 3, 4, base=2.0, endpoint=False) + v; np.geomspace(-2, -32, 4, False) + v",
+    # numerical methods
+    "np.gradient(v); np.gradient(a); np.gradient(a, 0.5, axis=1); np.gradient(v, u.cumsum() ** 3)",
+    "np.gradient(v, edge_order=2)",
+    "np.gradient(a, 2.0, np.array([0.0, 1.0, 1.5, 4.0]), edge_order=2)",
+    "np.gradient(v, np.array([0.0, 1.0, 1.5, 4.0]), edge_order=2); np.gradient(i, axis=0)",
+    "np.gradient(a[:, :2], axis=1); np.gradient(f, axis=0); np.trapz(a)",
+    "np.trapz(a, dx=0.5, axis=0)",
+    "np.trapz(a, v); np.trapz(a, b, axis=0); np.trapz(i); np.nan_to_num(n); np.nan_to_num(i)",
+    "np.nan_to_num(n, nan=1.0, posinf=9.0); np.nan_to_num(-n, neginf=-5.0)",
+    "np.nan_to_num(n + 1j * n)",
+    "np.interp(v, np.sort(u), p[0]); np.interp(v, np.sort(u), p[0], -1.0, 9.0)",
+    "np.interp(n, v * 0, u)",
+    "np.interp(np.sort(u), np.sort(u), v); np.interp(i, [1, 4, 7], [2, 0, 5])",
+    "np.interp(a, [0.0], [2])",
+    "np.ediff1d(a); np.ediff1d(v, 1.0, [5, 6]); np.polyval([1.0, -2.0, 3.0], a); np.polyval(v, i)",
     # linear algebra
     "np.linalg.det(m); np.linalg.inv(s); np.linalg.slogdet(m); np.linalg.solve(s, v)",
     "np.linalg.solve(s, a.T); np.linalg.cholesky(s); np.linalg.eigvalsh(s); np.linalg.eigh(s)[0]",
@@ -127,6 +183,8 @@ LINES = [
     "np.fft.fft2(a); np.fft.ifftn(c); np.fft.rfftn(t, norm='ortho'); np.fft.fftshift(a)",
     "np.fft.ifftshift(v); np.fft.rfft2(a); np.fft.hfft(c, norm='forward')",
 ]
+if hasattr(numpy, "trapezoid"):  # numpy 2's name
+    LINES = [line.replace("trapz", "trapezoid") for line in LINES]
 STATEMENTS = [line.strip() for text in LINES for line in text.split(";")]
 
 
@@ -157,6 +215,67 @@ def test_same_as_numpy(names, statement):
         warnings.simplefilter("ignore")
         wanted = eval(statement, {"np": np, **VALUES})
     same(eval(statement, {"np": np, **names}), wanted)
+
+
+MORE = """array identity logspace geomspace power mod invert left_shift right_shift conjugate
+    absolute true_divide arccos arccosh arcsin arcsinh arctan arctan2 arctanh""".split()
+
+
+class Names:
+    """numpy, but for what the module has of numpy's functions beside those of the standard."""
+
+    def __init__(self, path="", there=numpy, here=tensord):
+        self.own = {*_numpy_names.functions_of(path), *(() if path else MORE)}
+        self.path, self.there, self.here = path, there, here
+
+    def __getattr__(self, name):
+        if name in ("linalg", "fft") and not self.path:
+            return Names(name, getattr(numpy, name), getattr(tensord, name))
+        return getattr(self.here if name in self.own else self.there, name)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_same_by_the_module(names, statement):
+    """As functions of the module, with what is no array put where the arrays are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = eval(statement, {"np": np, **VALUES})
+    same(eval(statement, {"np": Names(), **names}), wanted)
+
+
+def test_array(client):
+    a = numpy.arange(3.0)
+    x = tensord.array(a, client=client)
+    y = tensord.array(x)
+    x[0] = 9
+    assert y.tolist() == [0, 1, 2] and tensord.array(x, copy=None) is x
+    assert tensord.array(x, "int64", ndmin=2).tolist() == [[9, 1, 2]]
+    with pytest.raises(tensord.ArgumentError, match="copy"):
+        tensord.array(a, copy=False, client=client)
+
+
+def test_out_of_the_modules(client):
+    x, y, out = client.put([1.0, 4.0]), client.put([3.0, 2.0]), client.put([0.0, 0.0])
+    assert tensord.fmax(x, y, out=out) is out and out.tolist() == [3.0, 4.0]
+    assert tensord.median(tensord.stack([x, y]), axis=0, out=out) is out
+    assert out.tolist() == [2.0, 3.0]
+    assert tensord.concatenate([x, [1, 2]])._client is client
+
+
+def test_names_that_there_are_not():
+    with pytest.raises(AttributeError, match=r"'histogram2d'; numpy.histogram2d takes numpy.asarr"):
+        tensord.histogram2d
+    with pytest.raises(AttributeError, match="has no attribute 'meadian'$"):
+        tensord.meadian
+    assert not hasattr(tensord, "ndarray_") and not hasattr(tensord, "__wrapped__")
+
+
+def test_multi_dot_takes_the_cheapest_order(client):
+    chain = [client.put(RANDOM.random(shape)) for shape in ((2, 30), (30, 2), (2, 40), (40, 3))]
+    same(numpy.linalg.multi_dot(chain), numpy.linalg.multi_dot([numpy.asarray(x) for x in chain]))
+    assert _array_functions_linalg._cheapest((30, 35, 15, 5, 10, 20, 25)) == {
+        (0, 1): 0, (1, 2): 1, (2, 3): 2, (3, 4): 3, (4, 5): 4, (0, 2): 0, (1, 3): 2, (2, 4): 2,
+        (3, 5): 4, (0, 3): 2, (1, 4): 2, (2, 5): 2, (0, 4): 2, (1, 5): 2, (0, 5): 2}
 
 
 OPERATORS = """a + b,a - v,a * p,a / p,i // j,i % j,p ** a,m @ s,i & j,i << j,a < b,a == b,
@@ -237,9 +356,11 @@ REFUSED = {
     "np.subtract.reduce(x)": "asarray",
     "np.heaviside(x, 1.0)": r"numpy.heaviside.*numpy.asarray\(x\)",
     "np.frexp(x)": "numpy.frexp",
-    "np.median(x)": r"numpy.median.*numpy.asarray\(x\)",
-    "np.interp(x, x, x)": "numpy.interp.*asarray",
-    "np.histogram(x)": "numpy.histogram",
+    "np.unwrap(x)": r"numpy.unwrap.*numpy.asarray\(x\)",
+    "np.convolve(x, x)": "numpy.convolve.*asarray",
+    "np.histogram(x, bins='auto')": "numpy.histogram.*auto",
+    "np.quantile(x, 0.5, method='weibull')": "weibull.*linear",
+    "np.pad(x, 1, 'mean')": "numpy.pad.*mean.*asarray",
     "np.linalg.cond(x)": "numpy.linalg.cond",
     "np.linalg.eigh(x, 'U')": "triangle",
     "np.unique(x, axis=0)": "axis",

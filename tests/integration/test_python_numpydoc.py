@@ -117,10 +117,12 @@ def test_parameters(name):
 
 #: modules whose functions all have both; the examples are run by test_python_docstrings
 SHOWN = {f"tensord.{name}" for name in
-         ("_array", "_assignment", "_client", "_columns", "_conversion", "_creation", "_csv",
+         ("_array", "_assignment", "_client", "_columns", "_conversion", "_creation",
+          "_creation_numpy", "_csv",
           "_data_types", "_default", "_einsum", "_elementwise", "_files", "_following",
           "_functions", "_jit", "_json", "_loops", "_manipulation", "_matrices", "_methods",
-          "_norms", "_operators", "_products", "_program", "_progress", "_protocols",
+          "_norms", "_numpy_names", "_operators", "_products", "_program", "_progress",
+          "_protocols",
           "_questions", "_searching", "_selection", "_sets", "_sharing", "_sorting",
           "_statistical", "_unsealed", "aio", "fft", "linalg", "random")}
 #: what needs no words: those of Python's own protocols that say of themselves what they do

@@ -5,11 +5,12 @@ Whether hints agree with one another and with the code, mypy says (tests/tidy/ru
 """
 
 import ast
+import inspect
 import types
 from pathlib import Path
 
 import tensord
-from tensord import _data_types, _default, _native
+from tensord import _data_types, _default, _native, _numpy_names
 
 HERE = Path(tensord.__file__).parent
 
@@ -21,6 +22,8 @@ def parsed(name):
 def targets_of(body):
     """What is assigned, or declared."""
     for node in body:
+        if isinstance(node, ast.ImportFrom):
+            continue
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             yield from (x.id for x in ast.walk(target) if isinstance(x, ast.Name))
 
@@ -79,6 +82,25 @@ def test_functions_of_the_default_client_are_declared():
     assert set(targets_of(checked(body))) - {"_client"} == functions
     (client,) = (node for node in body if isinstance(node, ast.ClassDef) and node.name == "Client")
     assert set(targets_of(checked(client.body))) == functions
+
+
+def parameters_of(node):
+    of = node.args
+    given = [*of.posonlyargs, *of.args, of.vararg, *of.kwonlyargs]
+    return [one.arg for one in given if one]
+
+
+def test_functions_of_numpy_are_declared():
+    stub = [node for node in parsed("_given_numpy.pyi") if isinstance(node, ast.FunctionDef)]
+    functions = {path.rpartition(".")[2]: function
+                 for path, function in _numpy_names.FUNCTIONS.items()}
+    assert len(stub) > 100
+    assert {node.name: parameters_of(node) for node in stub} == {
+        name: list(inspect.signature(function).parameters) for name, function in functions.items()
+    }
+    (imported,) = (node for node in checked(parsed("__init__.py"))
+                   if isinstance(node, ast.ImportFrom))
+    assert {one.name for one in imported.names} == _numpy_names.functions_of("").keys()
 
 
 def test_all_is_what_there_is():
