@@ -21,7 +21,12 @@ static bool has_place(const struct tensor *tensor, enum describe_mode mode)
         return mode != DESCRIBE_BRIEF && tensor->segment;
 }
 
-int describe_promote(struct call *call, struct tensor *tensor)
+/*
+ * Give a small tensor of the call's user a segment if it has none. It is on its owner's account, so
+ * who reads another's gets the segment that is there, or the bytes.
+ * 0, a store outcome or a negative errno.
+ */
+static int promote(struct call *call, struct tensor *tensor)
 {
         _cleanup_(segment_unrefp) struct segment *segment = NULL;
         bool is_ready;
@@ -186,7 +191,7 @@ int describe_begin(struct call *call, struct tensor *tensor, enum describe_mode 
         int r = 0;
 
         if (mode == DESCRIBE_MAP)
-                r = describe_promote(call, tensor);
+                r = promote(call, tensor);
         if (r) {
                 call_fail_store(call, r, "tensor", tensor_n_bytes(tensor));
                 return r;

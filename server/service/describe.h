@@ -18,12 +18,6 @@ enum describe_mode {
 };
 
 /*
- * Give a small tensor of the call's user a segment if it has none. It is on its owner's account, so
- * who reads another's gets the segment that is there, or the bytes.
- * 0, a store outcome or a negative errno.
- */
-int describe_promote(struct call *call, struct tensor *tensor);
-/*
  * Note in the reply that the client needs a descriptor of this tensor's segment, unless it has one.
  * prepaid: grants that were charged for; NULL: it is charged now. 0, STORE_E_QUOTA or -ENOMEM.
  */

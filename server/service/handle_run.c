@@ -436,8 +436,6 @@ static int run_make_tensors(struct call *call, struct tensor **tensors)
                                        &call->run->prepaid);
                 if (!r && tensors[i]->segment)
                         r = tensor_seal(tensors[i]);
-                if (!r && output->map)
-                        r = describe_promote(call, tensors[i]);
                 if (r)
                         return r;
         }

@@ -6,6 +6,8 @@
  * scratch. Inputs are pinned while it computes, in the segments in which they lay when it began: a
  * tensor that is shared meanwhile may lie in another one.
  *
+ * One that is to be mapped has a segment, however small it is.
+ *
  * What small outputs need to become tensors, and names in the catalog, is charged for before, so
  * that a run waits for it as for any memory. Where an output takes the memory of an input, or goes
  * into a mutable tensor, nothing may fail once that is written over: there they are made before.
@@ -60,8 +62,7 @@ bool run_is_small(const struct call *call, uint32_t i)
 
         if (i == call->n_results)
                 return n_bytes <= SCRATCH_MAX;
-        return n_bytes <= TD_INLINE_MAX &&
-               !(n_bytes > 0 && call->request->outputs[i].map && writes_over(call));
+        return n_bytes <= TD_INLINE_MAX && !(n_bytes > 0 && call->request->outputs[i].map);
 }
 
 /*

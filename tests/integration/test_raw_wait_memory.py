@@ -76,6 +76,34 @@ def test_a_run_waits_too(daemon, full):
         assert answer(raw, msgid)["outputs"][0]["nbytes"] == 20 * MIB
 
 
+def fill(raw):
+    """Until not a page is left."""
+    handle, n_bytes = 100, 4 * MIB
+    while n_bytes >= 2048:
+        try:
+            create(raw, handle, n_bytes)
+            handle += 1
+        except Refused as problem:
+            assert problem.code == "memory_limit"
+            n_bytes //= 2
+
+
+def test_a_small_result_that_is_to_be_mapped_does(daemon, full):
+    """it has a segment of its own, for which it waits before anything is computed"""
+    fill(full)
+    with daemon.raw() as raw:
+        keys = {"inputs": [], "nodes": [["zeros", [], {"shape": [16], "dtype": "uint8"}]],
+                "outputs": [{"value": 0, "handle": 1, "map": True}]}
+        with pytest.raises(Refused, match="memory_limit"):
+            raw.call("run", **keys)
+        keys["outputs"][0]["handle"] = 2
+        msgid = raw.send("run", wait_ms=20000, **keys)
+        waits(raw)
+        full.close()
+        output = answer(raw, msgid)["outputs"][0]
+        assert output["nbytes"] == 16 and "segment" in output and "data" not in output
+
+
 def test_not_longer_than_it_said(daemon, full):
     with daemon.raw() as raw:
         began = time.monotonic()
