@@ -15,7 +15,9 @@ computed at once - are written in Python only.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import weakref
 from typing import TYPE_CHECKING, cast
 
@@ -56,6 +58,17 @@ if TYPE_CHECKING:
 else:
     Given = object
 
+
+# Held while the value of an array is replaced, and while a view becomes an array of its own.
+_cells = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _cells
+    _cells = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 _SMALL = 4096  # of a base with so few bytes all is computed for a view: no more work, done once
 
@@ -208,7 +221,8 @@ class Array(_native.Array, Operators, Given):
     dtype : numpy.dtype
     """
 
-    __slots__ = ("_block", "_is_made", "__weakref__")
+    __slots__ = ("_block", "_is_made", "_n_stores", "__weakref__")
+    _n_stores: int
     _rank = 1
     node = None
 
@@ -235,15 +249,18 @@ class Array(_native.Array, Operators, Given):
     def _operand_of_view(self) -> Term:
         """What stands for a view in a program; ``_operand`` asks it."""
         base = self._base
-        assert base is not None
+        if base is None:  # another thread was here just now
+            return self._operand()
         of, value = self._look(base)
         is_copy = type(of) is Tensor and of.is_mutable and type(value) is Value
         if base._base is None and sys.getrefcount(base) <= ALONE and not is_copy:
-            # Nobody can write the base any more, or see it; but for what others opened.
-            self._lies = self._element_strides()
-            self._value, self._is_fixed = value, not self._is_writable
-            self._base = self._seen = None
-            self._steps = ()
+            # Nobody can write the base any more, or see it; but for what others opened. Who still
+            # looks at it as a view finds its steps as they were.
+            with _cells:
+                if self._base is base and sys.getrefcount(base) <= ALONE:
+                    self._lies = self._element_strides()
+                    self._value, self._is_fixed = value, not self._is_writable
+                    self._base = self._seen = None
             return self._operand()
         if type(value) is not Value or value.node is not None:
             return value
@@ -267,7 +284,7 @@ class Array(_native.Array, Operators, Given):
         levels: list[Value | Tensor] = [of if isinstance(of, (Value, Tensor)) else Input(of)]
         for step in self._steps[:end]:
             value = step.get(levels[-1])
-            if type(value) is Value:
+            if type(value) is Value and value is not levels[-1]:
                 track(value, self._client)
             levels.append(value)
         return levels
@@ -281,8 +298,10 @@ class Array(_native.Array, Operators, Given):
             self._client = default_client()
         tensor: Leaf | None
         if isinstance(value, Value):
-            if self._base is not None and self._base.nbytes <= _SMALL:
-                self._base._tensor()
+            base = self._base
+            if base is not None and base.nbytes <= _SMALL:
+                base._tensor()
+                base = None  # it may be the only one who refers to it
                 value = self._operand()
                 if not isinstance(value, Value):
                     assert type(value) is Tensor
@@ -292,10 +311,12 @@ class Array(_native.Array, Operators, Given):
         else:
             tensor = self._client._put(value)
         assert type(tensor) is Tensor
-        if self._base is None:
-            self._value = tensor
-        elif self._seen is not None:
-            self._seen = self._seen[0], tensor
+        with _cells:
+            if self._base is None:
+                if self._value is value:  # nobody assigned to it meanwhile
+                    self._value = tensor
+            elif self._seen is not None and self._seen[1] is value:
+                self._seen = self._seen[0], tensor
         return tensor
 
     if not TYPE_CHECKING:
@@ -405,13 +426,16 @@ class Array(_native.Array, Operators, Given):
 
     def _in_memory(self) -> tuple[Tensor, str | None]:
         """The tensor that its value is, or whose real or imaginary part, and which of them."""
-        if self._base is not None and isinstance(step := self._steps[-1], Component):
-            if self._base.nbytes <= _SMALL or self._base.size == self.size:
-                self._base._tensor()  # what others want of it is computed, too
-            (*_, of) = self._levels(self._base._operand(), -1)
-            if type(of) is Tensor:
-                return of, step.op
-        return self._tensor(), None
+        return self._component_in_memory() or (self._tensor(), None)
+
+    def _component_in_memory(self) -> tuple[Tensor, str] | None:
+        base = self._base
+        if base is None or not isinstance(step := self._steps[-1], Component):
+            return None
+        if base.nbytes <= _SMALL or base.size == self.size:
+            base._tensor()  # what others want of it is computed, too
+        (*_, of) = self._levels(base._operand(), -1)
+        return (of, step.op) if type(of) is Tensor else None
 
     def _tensor_to_show(self) -> Tensor:
         """What ``__array_struct__`` tells of; it has no words for parts of numbers."""
@@ -552,43 +576,18 @@ class Array(_native.Array, Operators, Given):
     @property
     def _is_writable(self) -> bool:
         """May it be assigned to?"""
-        if self._base is None:
+        base = self._base
+        if base is None:
             return not self._is_fixed
-        return not self._base._is_fixed and all(step.put is not None for step in self._steps)
-
-    def _store(self, new: Array) -> None:
-        """Have it hold another array's value, of its shape and dtype; views of it see that."""
-        base = self if self._base is None else self._base
-        if self._base is not None:
-            levels = self._levels(base._operand())
-            for step, level in zip(reversed(self._steps), reversed(levels[:-1])):
-                assert step.put is not None
-                new = step.put(Array(self._client, level), new)
-        base._check_leak(new)
-        base._value, base._client = new._operand(), new._client
-
-    def _check_leak(self, new: Array) -> None:
-        """Refuse what is being traced for an array that is there beyond the trace."""
-        value = new._operand()
-        block = value.node.block if isinstance(value, Value) and value.node is not None else None
-        if block is None:
-            return
-        own = self._value
-        is_inside = type(own) is Value and own.node is not None and own.node.serial > block.serial
-        made_in = getattr(self, "_block", None)
-        if not is_inside and (made_in is None or not made_in.is_inside(block)):
-            raise error(
-                "bad_program",
-                f"an array of shape {self.shape} from outside of what is being traced is assigned "
-                "a value that is traced; return it, or carry it, instead",
-            )
+        return not base._is_fixed and all(step.put is not None for step in self._steps)
 
     # ---- views ----
 
     def _element_strides(self) -> Shape:
         """Of numpy's array in this one's place: see `_views`."""
-        if self._base is not None:
-            shape, strides = self._base.shape, self._base._element_strides()
+        base = self._base
+        if base is not None:
+            shape, strides = base.shape, base._element_strides()
             for step in self._steps:
                 new = step.strides(shape, strides)
                 assert new is not None  # or it would be no view
@@ -605,8 +604,9 @@ class Array(_native.Array, Operators, Given):
         view._shape = shape
         view._number = self._number
         view._value = view._seen = None
-        view._base = self if self._base is None else self._base
-        steps = () if self._base is None else self._steps
+        base = self._base
+        view._base = self if base is None else base
+        steps = () if base is None else self._steps
         if steps and type(steps[-1]) is Component:
             view._steps = (*steps[:-1], step, steps[-1])
         else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy
 
+from . import _array
 from ._array import Array
 from ._docstrings import OPERATORS, named_operator
 from ._errors import error
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._types import ArrayLike, Key
+    from ._types import ArrayLike, Key, Term
+
 
 def _check_writable(array: Array) -> None:
     if not array._is_writable:
@@ -62,6 +64,53 @@ def is_same_view(value: object, part: Array) -> bool:
     if not isinstance(value, Array) or value._base is None:
         return False
     return value._base is part._base and value._steps == part._steps
+
+
+def _store(array: Array, make: Callable[[], Array]) -> None:
+    """Have it hold the value of an array of its shape and dtype; views of it see that.
+
+    make: yields the array, of what this one holds by then; again, where another thread assigned
+    meanwhile.
+    """
+    while not _store_once(array, make):
+        pass
+
+
+def _store_once(array: Array, make: Callable[[], Array]) -> bool:
+    if array._base is not None:
+        array._operand()  # one whose base nobody has is none any more
+    base = array._base
+    cell = array if base is None else base
+    n_stores = getattr(cell, "_n_stores", 0)
+    new = make()
+    if base is not None:
+        levels = array._levels(base._operand())
+        for step, level in zip(reversed(array._steps), reversed(levels[:-1])):
+            assert step.put is not None
+            new = step.put(Array(array._client, level), new)
+    value = new._operand()
+    _check_leak(cell, value)
+    with _array._cells:
+        if array._base is not base or getattr(cell, "_n_stores", 0) != n_stores:
+            return False
+        cell._value, cell._client, cell._n_stores = value, new._client, n_stores + 1
+    return True
+
+
+def _check_leak(array: Array, value: Term) -> None:
+    """Refuse what is being traced for an array that is there beyond the trace."""
+    block = value.node.block if isinstance(value, Value) and value.node is not None else None
+    if block is None:
+        return
+    own = array._value
+    is_inside = type(own) is Value and own.node is not None and own.node.serial > block.serial
+    made_in = getattr(array, "_block", None)
+    if not is_inside and (made_in is None or not made_in.is_inside(block)):
+        raise error(
+            "bad_program",
+            f"an array of shape {array.shape} from outside of what is being traced is assigned "
+            "a value that is traced; return it, or carry it, instead",
+        )
 
 
 def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
@@ -111,7 +160,7 @@ def _set_item(self: Array, key: Key, value: ArrayLike) -> None:
             return  # as at the end of ``x[key] += ...``
         if of_parts and part.size < self.size:  # then nothing is done beside it
             self, key = part, ...
-    self._store(assign(self, key, operand))
+    _store(self, lambda: assign(self, key, operand))
 
 
 def _write_item(array: Array, key: Key, value: Any, is_basic: bool) -> None:
@@ -140,21 +189,26 @@ def _in_place(op: str) -> Callable[[Array, ArrayLike], Array]:
             _check_untraced()
         else:
             _check_writable(self)
-        new = operate(Input(self._tensor()) if is_mutable else self, other)
-        if new.shape != self.shape:
-            raise error(
-                "shape_mismatch",
-                f"{op}: a result of shape {new.shape} does not go into an array of {self.shape}",
-            )
-        if not numpy.can_cast(new.dtype, self.dtype, "same_kind"):
-            raise error(
-                "dtype_mismatch",
-                f"{op}: a result of dtype {new.dtype} is not cast to the array's {self.dtype}; "
-                "assign to x[...] to convert, or bind the name anew",
-            )
+
+        def make() -> Any:
+            new = operate(Input(self._tensor()) if is_mutable else self, other)
+            if new.shape != self.shape:
+                raise error(
+                    "shape_mismatch",
+                    f"{op}: a result of shape {new.shape} does not go into an array of "
+                    f"{self.shape}",
+                )
+            if not numpy.can_cast(new.dtype, self.dtype, "same_kind"):
+                raise error(
+                    "dtype_mismatch",
+                    f"{op}: a result of dtype {new.dtype} is not cast to the array's "
+                    f"{self.dtype}; assign to x[...] to convert, or bind the name anew",
+                )
+            return new.astype(self.dtype)
+
         if is_mutable:
-            return self.client.run(Program(), new.astype(self.dtype), into=self)
-        self._store(new.astype(self.dtype))
+            return self.client.run(Program(), make(), into=self)
+        _store(self, make)
         return self
 
     return cast("Callable[[Array, ArrayLike], Array]", named_operator(method, op, "i"))

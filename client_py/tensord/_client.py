@@ -627,7 +627,8 @@ class Client(Questions):
         targets = [None if array is None else array._tensor() for array in into]
         self._readers.finish(targets)
         given = donated_tensors(donate)
-        builder, numbers, places = emit(self, values, *outputs_of(values), given, targets)
+        needed = outputs_of(values, None if given else self)  # what is given is an input of it
+        builder, numbers, places = emit(self, values, *needed, given, targets)
         how = how_named(replace, evictable)
         rows = tuple((n, name, how, False, i) for n, name, i in zip(numbers, names, places))
         handles = watched(self._native.run, builder, rows, timeout, threads, progress)

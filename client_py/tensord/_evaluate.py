@@ -29,7 +29,7 @@ def evaluate() -> tuple[()]:
 
 
 def evaluate(*arrays: Array) -> Array | tuple[Array, ...]:
-    """Have arrays be computed, those of one client in one request.
+    """Have arrays be computed, those of one client together.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Forcing: pending values become tensors, in one request.
+"""Forcing: pending values become tensors, in one request, or as few as hold what they need.
 
 What is computed with the wanted values. Of the nodes that they need, some have values that somebody
 else still refers to: an array of the user's, or a node that is not needed now. Where such a node
@@ -28,15 +28,16 @@ from typing import TYPE_CHECKING
 from . import _native
 from ._dtypes import KINDS
 from ._errors import TensordError, classes, error
-from ._graph import emit_node, sort_outputs
+from ._graph import emit_node, run_of, sort_outputs
 from ._operands import Scalar
-from ._plan import DONATED_MIN, Plan, n_pending, run_of
+from ._plan import DONATED_MIN, Plan, is_large, lasting, n_pending, parts_of
 from ._progress import shown
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from ._client import Client
     from ._graph import Node, Value
@@ -55,39 +56,34 @@ _OF_VALUES = tuple(
 )
 
 
-class _Lock:
-    """A lock that a thread cannot wait for itself for.
-
-    A finalizer may come in between at any time, also while its thread holds the lock.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-
-    def __enter__(self) -> None:
-        if self._owner == threading.get_ident():
-            raise error(
-                "bad_arguments",
-                "a finalizer wants the value of an array while this thread plans what to compute",
-            )
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-
-    def __exit__(self, *exception: object) -> None:
-        self._owner = None
-        self._lock.release()
-
-
-_lock = _Lock()
+# Entered and left by the interpreter itself, so that no interrupt comes between.
+_lock = threading.RLock()
 
 
 def _renew_lock() -> None:
     global _lock
-    _lock = _Lock()
+    _lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _is_owned(lock: Any) -> bool:
+    """By this thread?"""
+    owned: bool = lock._is_owned()  # as threading.Condition asks
+    return owned
+
+
+def _planning() -> threading.RLock:
+    """The lock, to be entered. A finalizer may come in between at any time, also while its thread
+    holds the lock; it cannot wait for itself.
+    """
+    if _is_owned(_lock):
+        raise error(
+            "bad_arguments",
+            "a finalizer wants the value of an array while this thread plans what to compute",
+        )
+    return _lock
 
 
 def may_fail(node: Node, number: int) -> bool:
@@ -101,97 +97,92 @@ def may_fail(node: Node, number: int) -> bool:
 
 
 class Run:
-    """A request for some values, from the marking of its nodes until they are tensors."""
+    """A request for some values. Its nodes are marked with it until they are tensors.
+
+    Whoever computes enters `lock` before anything is marked, and leaves it afterwards, however that
+    ends: so others may wait for it.
+    """
 
     __slots__ = (
         "client",
+        "lock",
         "wanted",
         "plan",
         "pending",
         "pid",
-        "_thread",
         "_marked",
-        "_lock",
         "_shown",
         "__weakref__",
     )
-    client: Client
     wanted: list[Value]
     plan: Plan
-    pending: _native.Pending | None  # of a request that was sent ahead: what to wait for
-    pid: int
-    _marked: Sequence[Node]
     _shown: AbstractContextManager[object]
 
-    def __init__(self, client: Client, wanted: list[Value], plan: Plan) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
-        self.wanted = wanted
-        self.pending = None
-        self._take()
-        self._begin(plan)
-
-    def _take(self) -> None:
+        self.lock = threading.RLock()
+        #: of a request that was sent ahead: what to wait for
+        self.pending: _native.Pending | None = None
         self.pid = os.getpid()
-        self._lock = threading.Lock()  # held while the thread that forces is at it
-        self._lock.acquire()
-        self._thread: int | None = threading.get_ident()  # who holds it
+        self._marked: Sequence[Node] = ()
 
-    def _release(self) -> None:
-        self._thread = None
-        self._lock.release()
+    def plan_for(
+        self, values: Sequence[Value], root_of: Mapping[int, Term], is_part: bool
+    ) -> Plan | None:
+        """Plan what those of the values need that are pending, and mark it, unless something else
+        has to be done first; None: nothing is pending.
+        """
+        with _planning():
+            wanted = [*{id(v): v for v in values if v.node is not None}.values()]
+            if not wanted:
+                return None
+            plan = Plan(wanted, root_of=root_of, is_part=is_part)
+            if plan.is_complete:
+                self._begin(wanted, plan)
+            return plan
 
-    @classmethod
-    def of_one(cls, value: Value) -> Run:
-        """A run of one value's node, without a plan; see `_compute_one`."""
-        run = cls.__new__(cls)
-        run.pending = None
-        run._take()
-        assert value.node is not None
-        run._mark((value.node,))
-        return run
-
-    def _begin(self, plan: Plan) -> None:
-        self.plan = plan
-        n_extra = max(_native.OUTPUTS_MAX - len(self.wanted), 0)
+    def _begin(self, wanted: list[Value], plan: Plan) -> None:
+        self.wanted, self.plan = wanted, plan
+        n_extra = max(_native.OUTPUTS_MAX - len(wanted), 0)
         if len(plan.extra) > n_extra:
             del plan.extra[n_extra:]
             plan.donated = []  # what is not an output needs them again
-        self._mark([*plan.nodes, *(x.node for x in self.wanted if x.node is not None)])
+        self.mark([*plan.nodes, *(x.node for x in wanted if x.node is not None)])
 
-    def _mark(self, nodes: Sequence[Node]) -> None:
+    def mark(self, nodes: Sequence[Node]) -> None:
         self._marked = nodes
-        ref = weakref.ref(self)  # if it ends before it began, the marks are void
+        ref = weakref.ref(self)  # if it is interrupted now, the marks are void when it is gone
         for node in nodes:
             node.run = ref
 
+    def unmark(self) -> None:
+        for node in self._marked:
+            run = node.run
+            if run is self or (isinstance(run, weakref.ref) and run() is self):
+                node.run = None
+
     def _plan_alone(self) -> bool:
         """Plan anew what the wanted values need, and no more; false: nothing any more."""
-        self._unmark()
+        self.unmark()
         while True:
-            with _lock:
-                self.wanted = [value for value in self.wanted if value.node is not None]
-                if not self.wanted:
+            with _planning():
+                wanted = [value for value in self.wanted if value.node is not None]
+                if not wanted:
                     return False
-                plan = Plan(self.wanted, True)
-                if plan.busy is None:
-                    self._begin(plan)
+                plan = Plan(wanted, True)
+                if plan.is_complete:
+                    self._begin(wanted, plan)
                     return True
+            assert plan.busy is not None
             plan.busy.finish()
 
-    def compute(
-        self,
-        name: str | None = None,
-        how: int = 0,
-        watch: Callable[[_native.Builder], object] | None = None,
-    ) -> None:
+    def compute(self, name: str | None = None, how: int = 0) -> None:
         """Compute and wait; raises what is wrong with the wanted values."""
         is_alone = False
         try:
             while True:
                 try:
                     builder, rows = self._emit(name, how)
-                    if watch is not None:
-                        watch(builder)
                     with shown(builder):
                         self._receive(functools.partial(self.client._native.run, builder, rows))
                 except TensordError as problem:
@@ -204,49 +195,39 @@ class Run:
                 else:
                     return
         finally:
-            self._unmark()
-            self._release()
+            self.unmark()
 
     def send(self) -> None:
         """Send it and come back. What fails shows where a value is needed."""
         try:
-            try:
-                builder, rows = self._emit(None, 0)
-                self._shown = shown(builder)
-                self.pending = self.client._native.submit(builder, rows)
-                for node in self._marked:
-                    node.run = self  # they keep it until somebody waits for it
-            except BaseException as problem:
-                self._unmark()
-                if not isinstance(problem, TensordError):
-                    raise
-        finally:
-            self._release()
+            builder, rows = self._emit(None, 0)
+            self._shown = shown(builder)
+            self.pending = self.client._native.submit(builder, rows)
+            for node in self._marked:
+                node.run = self  # they keep it until somebody waits for it
+        except BaseException as problem:
+            self.unmark()
+            if not isinstance(problem, TensordError):
+                raise
 
     def finish(self) -> None:
         """Wait until another thread, or the daemon, is done with it."""
-        if not self._lock.acquire(blocking=False):
-            if self._thread == threading.get_ident():
-                raise error(
-                    "bad_arguments",
-                    "a signal handler or a callback wants the value of an array that this thread "
-                    "is computing",
-                )
-            self._lock.acquire()
-        self._thread = threading.get_ident()
-        try:
-            pending, self.pending = self.pending, None
-            if pending is None:
-                return
+        if _is_owned(self.lock):
+            raise error(
+                "bad_arguments",
+                "a signal handler or a callback wants the value of an array that this thread is "
+                "computing",
+            )
+        with self.lock:
             try:
-                with self._shown:
-                    self._receive(pending.wait)
+                pending, self.pending = self.pending, None
+                if pending is not None:
+                    with self._shown:
+                        self._receive(pending.wait)
             except TensordError:
                 pass  # it is pending as before
             finally:
-                self._unmark()
-        finally:
-            self._release()
+                self.unmark()
 
     def _outputs(self) -> list[Value]:
         return self.wanted + self.plan.extra
@@ -257,12 +238,15 @@ class Run:
         builder = _native.Builder()
         numbers: Numbers = {}
         for leaf in self.plan.leaves:
-            numbers[leaf.key] = leaf._add_to(builder, self.client)
+            key = leaf.key
+            if key not in numbers:  # numbers that are equal are one
+                numbers[key] = leaf._add_to(builder, self.client)
         for leaf in self.plan.donated:
             builder.donate(numbers[leaf.key])
         for node in self.plan.nodes:
             emit_node(builder, node, numbers)
-        outputs = [numbers[value.key] for value in (*self.plan.roots, *self.plan.extra)]
+        roots = [self.plan.root_of[id(value)] for value in self.wanted]
+        outputs = [numbers[value.key] for value in (*roots, *self.plan.extra)]
         if name is None:
             return builder, tuple(outputs)
         named = (name, *[None] * (len(outputs) - 1))
@@ -277,82 +261,117 @@ class Run:
             wait(handles)
         finally:
             if handles:
-                self._settle(handles)
+                try:
+                    self._settle(handles)
+                except BaseException:  # an interrupt: once more, what is there is the same
+                    self._settle(handles)
+                    raise
 
     def _settle(self, handles: Iterable[_native.Tensor | None]) -> None:
-        with _lock:  # whoever plans meets all of it or nothing
+        with _planning():  # whoever plans meets all of it or nothing
             for value, handle in zip(self._outputs(), handles):
                 assert handle is not None  # it goes into nothing
                 value._settle(Tensor(self.client, handle))
 
-    def _unmark(self) -> None:
-        for node in self._marked:
-            run = node.run
-            if run is self or (isinstance(run, weakref.ref) and run() is self):
-                node.run = None
 
-
-def outputs_of(values: Sequence[Term]) -> tuple[list[Term], list[Node]]:
+def outputs_of(
+    values: Sequence[Term], client: Client | None = None
+) -> tuple[list[Term], list[Node]]:
     """What values need, as `sort_outputs` has it, when no run is under way that would change it.
 
-    Who has it refers to the leaves, so that nobody gives them away.
+    Who has it refers to the leaves, so that nobody gives them away. Where it is more than a request
+    may have, the client computes some of it before: what is the same whenever it runs.
     """
     while True:
-        with _lock:
+        with _planning():
             leaves, nodes = sort_outputs(values)
             busy = next((run for node in nodes if (run := run_of(node)) is not None), None)
-            if busy is None:
+            parts: list[list[Value]] = []
+            if busy is None and client is not None and is_large(nodes):
+                roots, has_others = lasting(values, nodes)
+                parts = parts_of(roots, roots)
+                if has_others and roots:
+                    parts.append(roots)
+            if busy is None and not parts:
                 return leaves, nodes
-        busy.finish()
+        del leaves, nodes
+        if busy is not None:
+            busy.finish()
+        elif client is not None:
+            _force_parts(client, parts, {})
 
 
-def _begin(client: Client, values: Sequence[Value], is_ahead: bool = False) -> Run | None:
-    """A run for those of the values that are pending, its nodes marked; None if none is.
-
-    Where that is more than a request may have, their first part is computed before; or, ahead,
-    the run is for some of it.
+def _force_parts(client: Client, parts: list[list[Value]], root_of: Mapping[int, Term]) -> None:
+    """One after the other; nothing is kept here of those that are done, so that their memory may be
+    given away.
     """
+    while parts:
+        part = parts.pop(0)
+        while part:
+            some, part = part[: _native.OUTPUTS_MAX], part[_native.OUTPUTS_MAX :]
+            _force_some(client, some, root_of=root_of, is_part=True)
+
+
+def _force_some(
+    client: Client,
+    values: Sequence[Value],
+    name: str | None = None,
+    how: int = 0,
+    *,
+    is_ahead: bool = False,
+    is_part: bool = False,
+    root_of: Mapping[int, Term] | None = None,
+) -> bool:
+    """Have values be tensors, no more than a request yields; false: they are.
+
+    Where that is more than a request may have, parts of it are computed before. Ahead: it is sent,
+    or the first part of it is. As a part: values without a root are computed as they stand.
+    """
+    root_of = root_of or {}
     while True:
-        with _lock:
-            wanted = [*{id(v): v for v in values if v.node is not None}.values()]
-            if not wanted:
-                return None
-            plan = Plan(wanted)
-            if plan.busy is None and not plan.first:
-                return Run(client, wanted, plan)
-        if plan.busy is not None:
-            plan.busy.finish()
+        run = Run(client)
+        with run.lock:
+            plan = run.plan_for(values, root_of, is_part)
+            if plan is None:
+                return False
+            if plan.is_complete and is_ahead:
+                run.send()
+                return True
+            if plan.is_complete:
+                run.compute(name, how)
+                return True
+        busy, parts, root_of = plan.busy, plan.parts, plan.root_of
+        del plan
+        if busy is not None:
+            busy.finish()
         elif is_ahead:
-            values = plan.first[: _native.OUTPUTS_MAX]
+            values, is_part = parts[0][: _native.OUTPUTS_MAX], True
         else:
-            force(client, plan.first)
+            _force_parts(client, parts, root_of)
 
 
 def _compute_one(client: Client, value: Value) -> bool:
     """Have a value be a tensor whose node needs nothing that is pending, and nothing that could be
     given away; false: that takes a plan.
     """
-    with _lock:
-        if value.node is None or run_of(value.node) is not None:
-            return False
-        run = Run.of_one(value)
-    try:
-        tensor = _native.run_one(client, value, DONATED_MIN)
-        if tensor is not None:
-            with _lock:
-                value._settle(tensor)
-    finally:
-        run._unmark()
-        run._release()
+    run = Run(client)
+    with run.lock:
+        with _planning():
+            if value.node is None or run_of(value.node) is not None:
+                return False
+            run.mark((value.node,))
+        try:
+            tensor = _native.run_one(client, value, DONATED_MIN)
+            if tensor is not None:
+                with _planning():
+                    value._settle(tensor)
+        finally:
+            run.unmark()
     return tensor is not None
 
 
 def force(
-    client: Client,
-    values: Sequence[Value],
-    name: str | None = None,
-    how: int = 0,
-    watch: Callable[[_native.Builder], object] | None = None,
+    client: Client, values: Sequence[Value], name: str | None = None, how: int = 0
 ) -> None:
     """Have values be tensors.
 
@@ -363,16 +382,12 @@ def force(
     values : sequence of Value
     name, how
         Of the first, as the native client takes them.
-    watch : callable, optional
-        Called with the builder of the request, to set bounds.
     """
-    if len(values) == 1 and name is None and watch is None and _compute_one(client, values[0]):
+    if len(values) == 1 and name is None and _compute_one(client, values[0]):
         return
     values = list(values)
     for i in range(0, len(values), _native.OUTPUTS_MAX):
-        run = _begin(client, values[i : i + _native.OUTPUTS_MAX])
-        if run is not None:
-            run.compute(name, how, watch)
+        _force_some(client, values[i : i + _native.OUTPUTS_MAX], name, how)
 
 
 class Readers:
@@ -384,7 +399,7 @@ class Readers:
 
     def __init__(self, client: Client) -> None:
         self._client = weakref.ref(client)
-        self._lock = _Lock()
+        self._lock = threading.RLock()
         self._values: dict[bytes, list[weakref.ref[Value]]] = {}  # by id
         self._n_added = 0  # since it was pruned
         # leases to write that are held here
@@ -445,18 +460,18 @@ class Readers:
 
     def _count(self, tensor: Tensor, is_write: bool, n: int) -> None:
         if is_write:
-            self._n_writes[tensor.id] += n
-            if not self._n_writes[tensor.id]:
-                del self._n_writes[tensor.id]
+            with self._lock:
+                self._n_writes[tensor.id] += n
+                if not self._n_writes[tensor.id]:
+                    del self._n_writes[tensor.id]
 
 
 def track(value: Value, client: Client | None) -> None:
     """Note a new pending value: what it reads, and how much is pending for it."""
-    cost = 1
-    assert value.node is not None
-    if value.node.block is not None:
-        return  # what it is a part of counts
-    for arg in value.node.args:
+    cost, node = 1, value.node
+    if node is None or node.block is not None:
+        return  # it is there by now; or what it is a part of counts
+    for arg in node.args:
         tensor = arg._source
         if type(tensor) is Tensor:
             if tensor.is_mutable:
@@ -469,7 +484,5 @@ def track(value: Value, client: Client | None) -> None:
         if cost > PENDING_MAX:
             from ._default import default_client
 
-            run = _begin(client or default_client(), [value], is_ahead=True)
-            if run is not None:
+            if _force_some(client or default_client(), [value], is_ahead=True):
                 value.cost = 1
-                run.send()

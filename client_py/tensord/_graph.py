@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from . import _native
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from ._client import Client
+    from ._force import Run
     from ._tensor import Tensor
     from ._types import (
         Attrs,
@@ -151,7 +153,7 @@ class Node(_native.Node):
     results : list of weak reference to Value, or None
         Of a node with several results.
     run : Run, weak reference to one, or None
-        What computes it now; ask `_plan.run_of`.
+        What computes it now; ask `run_of`.
     place : (str, int) or None
         File and line that wrote it, where it may fail and runs later.
     """
@@ -171,6 +173,18 @@ class Node(_native.Node):
         self.attrs = attrs
         self.block = block
         self.loop = loop
+
+
+def run_of(node: Node) -> Run | None:
+    """The run that computes a node, or None.
+
+    One that another process began before it forked does not count, nor one that an exception ended
+    before it had begun.
+    """
+    run = node.run
+    if isinstance(run, weakref.ref):
+        run = run()
+    return run if run is not None and run.pid == os.getpid() else None
 
 
 class Loop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._errors import NameTaken
 from ._force import force
 from ._graph import Value
 from ._tensor import Tensor
@@ -33,5 +34,8 @@ def named_without_copy(client: Client, array: Array, name: str | None, how: int)
             return value
     if type(value) is not Tensor or value._is_view or not value.is_sealed or value.name:
         return None
-    value._handle.set_name(name, how)
+    try:
+        value._handle.set_name(name, how)
+    except NameTaken:  # or it was given one since
+        return None
     return client.open(name)._tensor()

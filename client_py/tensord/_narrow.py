@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ._graph import Node, Value, apply
+from ._graph import Node, Value, apply, run_of
 from ._index import Index
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
     from typing import TypeAlias, TypeGuard
 
+    from ._force import Run
     from ._types import OperandKey, Term
 
     #: Along each axis: first, how many, how far apart.
@@ -38,15 +39,29 @@ ELEMENTWISE = frozenset(
 _SEEN_THROUGH = ELEMENTWISE | _FILLED | {"permute_dims", "broadcast_to", "slice"}
 
 
+class Busy(Exception):
+    """A node that would be looked into is being computed: what it needs may be given away then."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+
+def _check_idle(node: Node) -> None:
+    run = run_of(node)
+    if run is not None:
+        raise Busy(run)
+
+
 def narrowed(value: Value, is_alone: bool) -> Term:
     """The same value, computed from parts of the operands if it is a small part; else itself.
 
     What is computed in part is marked. The next time it is computed as a whole, so that it can be
     kept where somebody refers to it; unless the value is computed alone, since there was no memory
-    for more.
+    for more. Raises Busy.
     """
     node = value.node
     assert node is not None
+    _check_idle(node)
     if node.op in ("reshape", "permute_dims") and isinstance(node.args[0], Value):
         if node.args[0].node is None:
             return value
@@ -79,6 +94,7 @@ def narrowed(value: Value, is_alone: bool) -> Term:
 def _is_looked_into(value: Term, is_alone: bool) -> TypeGuard[Value]:
     if not isinstance(value, Value) or value.node is None:
         return False
+    _check_idle(value.node)
     return value.node.op in _SEEN_THROUGH and (is_alone or not value.was_live)
 
 

@@ -71,15 +71,17 @@ struct operation {
         PyObject *client; /* NULL: none is known */
         PyObject *operands[TD_ARGS_MAX];
         struct td_type types[TD_ARGS_MAX];
-        PyObject *shapes[TD_ARGS_MAX]; /* borrowed from the operands; NULL: () */
+        PyObject *shapes[TD_ARGS_MAX]; /* owned: an operand may get another one; NULL: () */
         uint32_t n;
         long cost;
 };
 
 static void operation_deinit(struct operation *operation)
 {
-        for (uint32_t i = 0; i < operation->n; i++)
+        for (uint32_t i = 0; i < operation->n; i++) {
                 Py_DECREF(operation->operands[i]);
+                Py_XDECREF(operation->shapes[i]);
+        }
         Py_XDECREF(operation->client);
 }
 
@@ -110,6 +112,7 @@ static enum lazy_answer add_tensor(struct operation *operation, const struct laz
 {
         if (tensor->is_mutable)
                 return LAZY_OTHER;
+        Py_XINCREF(tensor->shape);
         operation->shapes[operation->n] = tensor->shape;
         return read_type(tensor->dtype, tensor->shape, &operation->types[operation->n]);
 }
@@ -120,6 +123,7 @@ static enum lazy_answer add_value(struct operation *operation, const struct lazy
 
         if (!lazy_has(value->node) || lazy_has(node->block))
                 return LAZY_OTHER;
+        Py_XINCREF(value->shape);
         operation->shapes[operation->n] = value->shape;
         operation->cost += value->cost;
         return read_type(value->dtype, value->shape, &operation->types[operation->n]);
@@ -137,7 +141,6 @@ static enum lazy_answer add_operand(struct operation *operation, PyObject *opera
         } else if (Py_TYPE(operand) == lazy.scalar) {
                 struct td_type *type = &operation->types[operation->n];
 
-                operation->shapes[operation->n] = NULL;
                 type->dtype = (uint8_t)((struct lazy_scalar *)operand)->dtype;
                 type->ndim = 0;
                 answer = LAZY_ORDINARY;

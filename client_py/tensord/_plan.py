@@ -6,32 +6,30 @@ wanted ones, and whose memory may be given away for that (`_force` says by which
 to a value is counted by Python itself (`_n_references`): what is above the references from within
 the program is somebody else's. Too many only mean that less is given away, or more kept.
 
-What is more than a request may have is cut: its first part is to be computed before.
+What is more than a request may have is cut: some of it is to be computed before.
 """
 
 from __future__ import annotations
 
 import collections
 import math
-import os
 import sys
 import types
-import weakref
 from typing import TYPE_CHECKING
 
 from . import _native
 from ._dtypes import DTYPES, ITEM_SIZES
 from ._errors import TensordError, error
-from ._graph import Value
-from ._narrow import ELEMENTWISE, narrowed
+from ._graph import Value, run_of
+from ._narrow import ELEMENTWISE, Busy, narrowed
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ._force import Run
-    from ._graph import Node
-    from ._types import Term
+    from ._graph import Loop, Node
+    from ._types import OperandKey, Term
 
 # Operations whose results lie in memory only where somebody keeps them: the engine fuses them.
 _FUSED = ELEMENTWISE | frozenset(
@@ -77,18 +75,6 @@ _own_references = 0
 _own_references = without_tracing(_count_own_references)
 
 
-def run_of(node: Node) -> Run | None:
-    """The run that computes a node, or None.
-
-    One that another process began before it forked does not count, nor one that an exception ended
-    before it had begun.
-    """
-    run = node.run
-    if isinstance(run, weakref.ref):
-        run = run()
-    return run if run is not None and run.pid == os.getpid() else None
-
-
 def n_pending(value: Value) -> int:
     """How many nodes have to be computed for it."""
     seen = set()
@@ -106,8 +92,9 @@ class Plan:
 
     Attributes
     ----------
-    roots : list of operand
-        What is computed for the wanted values: them, or the same from parts of the operands.
+    root_of : dict of int to operand
+        What is computed for each wanted value, by its id: itself, or the same from parts of the
+        operands.
     nodes : list of Node
         Each after those that it needs.
     leaves : list of operand
@@ -117,79 +104,76 @@ class Plan:
     donated : list of operand
         Those leaves that nothing else refers to: results may lie in their memory.
     busy : Run or None
-        What must be waited for first; there is nothing else then.
-    first : list of Value
-        What must be computed first, since all of it is more than a request may have; likewise.
+        What must be waited for first; of the others only root_of counts then.
+    parts : list of lists of Value
+        What must be computed first, one after the other, since all of it is more than a request may
+        have; likewise. It is to be planned anew then, for the same roots.
     """
 
-    __slots__ = ("roots", "nodes", "leaves", "extra", "donated", "busy", "first")
-    roots: list[Term]
+    __slots__ = ("root_of", "nodes", "leaves", "extra", "donated", "busy", "parts")
+    root_of: dict[int, Term]
     nodes: list[Node]
     leaves: list[Term]
     extra: list[Value]
     donated: list[Term]
     busy: Run | None
-    first: list[Value]
+    parts: list[list[Value]]
 
-    def __init__(self, wanted: Sequence[Value], is_alone: bool = False) -> None:
+    @property
+    def is_complete(self) -> bool:
+        """Is there nothing to be done first?"""
+        return self.busy is None and not self.parts
+
+    def __init__(
+        self,
+        wanted: Sequence[Value],
+        is_alone: bool = False,
+        root_of: Mapping[int, Term] | None = None,
+        is_part: bool = False,
+    ) -> None:
         self.busy = None
-        self.first = []
+        self.parts = []
         self.leaves, self.extra, self.donated = [], [], []
-        for value in wanted:
-            assert value.node is not None
-            self.busy = run_of(value.node)
-            if self.busy is not None:
-                return
-        self.roots = [narrowed(value, is_alone) for value in wanted]
-        operands, nodes = self._walk()
-        if self.busy is None and not is_alone and _is_large(operands):
-            self.roots = [*wanted]  # parts are not there any more when it is planned anew
-            operands, nodes = self._walk()
-            self.first = self._first_part()
-        if self.busy is not None or self.first:
+        self.root_of = {} if root_of is None else {**root_of}
+        try:
+            for value in wanted:
+                if id(value) not in self.root_of:
+                    self.root_of[id(value)] = value if is_part else narrowed(value, is_alone)
+        except Busy as problem:
+            self.busy = problem.run
             return
-        self._look_around(set(map(id, self.roots)), operands, nodes)
+        roots = [self.root_of[id(value)] for value in wanted]
+        operands, nodes, self.busy = self._walk(roots)
+        if self.busy is not None:
+            return
+        if not is_alone and is_large(self.nodes):
+            self.parts = parts_of(roots, wanted)
+            if self.parts:
+                return
+        self._look_around(set(map(id, roots)), operands, nodes)
         if is_alone:
             self.extra, self.donated = [], []
 
-    def _walk(self) -> tuple[list[Term], dict[int, Node]]:
-        """The operands, once for each reference from within the program, and the nodes."""
+    def _walk(self, roots: Sequence[Term]) -> tuple[list[Term], dict[int, Node], Run | None]:
+        """The operands, once for each reference from within the program, the nodes, and what is to
+        be waited for.
+        """
         nodes: dict[int, Node] = {}
-        operands: list[Term] = [*self.roots]
+        operands: list[Term] = [*roots]
         for operand in operands:
             node = operand.node
             if node is None:
                 continue
-            self.busy = run_of(node)
-            if self.busy is not None:
-                break
+            busy = run_of(node)
+            if busy is not None:
+                return operands, nodes, busy
             if node.serial not in nodes:
                 if node.block is not None:
                     raise _traced(operand)
                 nodes[node.serial] = node
                 operands += node.args
         self.nodes = [nodes[serial] for serial in sorted(nodes)]
-        return operands, nodes
-
-    def _first_part(self) -> list[Value]:
-        """What the nodes yield that come first, and are no more than a request may have; nothing
-        where all are.
-        """
-        part: set[int] = set()
-        size = _Size()
-        for node in self.nodes:
-            size.add(node.args)
-            if part and size.is_large:
-                break
-            part.add(node.serial)
-        if len(part) == len(self.nodes):
-            return []
-        rest = [arg for node in self.nodes if node.serial not in part for arg in node.args]
-        return [
-            value
-            for value in {id(x): x for x in (*rest, *self.roots)}.values()
-            if isinstance(value, Value) and value.node and value.node.serial in part
-        ]
+        return operands, nodes, None
 
     def _look_around(
         self, roots: set[int], operands: list[Term], nodes: dict[int, Node]
@@ -222,22 +206,106 @@ class Plan:
             self.donated = [leaf for leaf in own if _may_be_given_away(leaf)]
 
 
+def _in_depth(roots: Sequence[Term]) -> list[Node]:
+    """The pending nodes, each after those that it needs, and soon after them."""
+    found: dict[int, Node] = {}
+    stack = [root.node for root in reversed(roots) if root.node is not None]
+    while stack:
+        node = stack[-1]
+        missing = [
+            arg.node
+            for arg in node.args
+            if arg.node is not None and arg.node.serial not in found
+        ]
+        if missing and node.serial not in found:
+            stack += reversed(missing)
+        else:
+            stack.pop()
+            found.setdefault(node.serial, node)
+    return [*found.values()]
+
+
+def parts_of(roots: Sequence[Term], wanted: Sequence[Value]) -> list[list[Value]]:
+    """What is to be computed before some values, so that no request is more than it may be.
+
+    Parameters
+    ----------
+    roots : sequence of operand
+    wanted : sequence of Value
+        As many: what stands in the parts for a root.
+
+    Returns
+    -------
+    list of list of Value
+        For each part but the last what it yields that others need, or that is wanted. Along the
+        depth, so that little of each has to be kept.
+    """
+    part_of: dict[int, int] = {}  # by serial
+    n_parts, size = 1, _Size()
+    nodes = _in_depth(roots)
+    for node in nodes:
+        size.add(node)
+        if size.is_large and part_of:
+            n_parts, size = n_parts + 1, _Size()
+            size.add(node)
+        part_of[node.serial] = n_parts - 1
+    parts: list[dict[int, Value]] = [{} for _ in range(n_parts)]
+    for node in nodes:
+        for arg in node.args:
+            if isinstance(arg, Value) and arg.node is not None:
+                if part_of[arg.node.serial] < part_of[node.serial]:
+                    parts[part_of[arg.node.serial]][id(arg)] = arg
+    for root, value in zip(roots, wanted):
+        if root.node is not None:
+            parts[part_of[root.node.serial]][id(value)] = value
+    return [[*part.values()] for part in parts[:-1]]
+
+
+def lasting(values: Iterable[Term], nodes: Iterable[Node]) -> tuple[list[Value], bool]:
+    """Of what a program needs, the values that are the same whenever it runs, and that others need
+    which are not, since they read a mutable tensor; and the program's own values. Are there others?
+    """
+    changing: set[int] = set()
+    found: dict[int, Value] = {}
+    for node in nodes:  # each after those that it needs
+        if any(
+            getattr(arg._source, "is_mutable", False) if arg.node is None
+            else arg.node.serial in changing
+            for arg in node.args
+        ):
+            changing.add(node.serial)
+            found.update((id(arg), arg) for arg in node.args if isinstance(arg, Value))
+    found.update((id(value), value) for value in values if isinstance(value, Value))
+    return [
+        x for x in found.values() if x.node is not None and x.node.serial not in changing
+    ], bool(changing)
+
+
+def _n_inside(loop: Loop) -> int:
+    """Values of a loop's body, those of loops within it too."""
+    n = len(loop.parameters) + loop.n_captures
+    return n + sum(1 + (_n_inside(node.loop) if node.loop else 0) for node in loop.nodes)
+
+
 class _Size:
-    """How much of a request operands are."""
+    """How much of a request nodes are."""
 
-    __slots__ = ("seen", "n_bytes")
+    __slots__ = ("seen", "n_inside", "n_bytes")
 
-    def __init__(self, operands: Iterable[Term] = ()) -> None:
-        self.seen: set[int] = set()
+    def __init__(self) -> None:
+        self.seen: set[OperandKey] = set()
+        self.n_inside = 0
         self.n_bytes = 0
-        self.add(operands)
 
-    def add(self, operands: Iterable[Term]) -> None:
-        for operand in operands:
-            if id(operand) not in self.seen:
-                self.seen.add(id(operand))
-                if operand.node is None:
-                    n_bytes = math.prod(operand.shape) * ITEM_SIZES[operand._number]
+    def add(self, node: Node) -> None:
+        self.seen.add((node.serial, 0))
+        if node.loop is not None:
+            self.n_inside += _n_inside(node.loop)
+        for arg in node.args:
+            if arg.key not in self.seen:
+                self.seen.add(arg.key)
+                if arg.node is None and type(arg._source) is not Tensor:
+                    n_bytes = math.prod(arg.shape) * ITEM_SIZES[arg._number]
                     if n_bytes <= _native.INLINE_MAX:  # others do not travel with it
                         self.n_bytes += n_bytes
 
@@ -245,13 +313,19 @@ class _Size:
     def is_large(self) -> bool:
         """Is it more than half of the values, or of the bytes, that one request may have?"""
         half_of_values, half_of_bytes = _native.VALUES_MAX // 2, _native.MESSAGE_MAX // 2
-        return len(self.seen) > half_of_values or self.n_bytes > half_of_bytes
+        return len(self.seen) + self.n_inside > half_of_values or self.n_bytes > half_of_bytes
 
 
-def _is_large(operands: Sequence[Term]) -> bool:
-    if len(operands) * _native.INLINE_MAX <= _native.MESSAGE_MAX // 2:
-        return False
-    return _Size(operands).is_large
+def is_large(nodes: Sequence[Node]) -> bool:
+    """Are they more than half of a request? Then they are cut."""
+    n_args = len(nodes) + sum(len(node.args) for node in nodes)
+    if n_args * _native.INLINE_MAX <= _native.MESSAGE_MAX // 2:
+        if all(node.loop is None for node in nodes):
+            return False
+    size = _Size()
+    for node in nodes:
+        size.add(node)
+    return size.is_large
 
 
 def _may_be_given_away(leaf: Term) -> bool:

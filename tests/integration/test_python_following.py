@@ -43,6 +43,17 @@ def test_publish_what_there_is(client, daemon):
     assert daemon.python(code) == "[2.0, 3.0] 3.0\n"
 
 
+def test_publish_again(client):
+    """The same array under another name, or its own once more: a copy then."""
+    x = client.put([1.0, 2.0])
+    client.publish("x", x)
+    with pytest.raises(tensord.NameTaken, match="'x'"):
+        client.publish("x", x)
+    assert client.publish("x", x, replace=True).tolist() == [1, 2]
+    y = client.publish("y", x.copy())
+    assert (y.name, y.tolist()) == ("y", [1, 2]) and y.id != client.open("x").id
+
+
 def test_published_is_not_assigned_to(client):
     """Others know its value by the name; what it was made of is as free as before."""
     x = client.put([1.0, 2.0]) + 1

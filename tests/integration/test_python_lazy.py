@@ -45,6 +45,37 @@ def x(client):
 # ---- when ----
 
 
+@pytest.mark.parametrize("write", [
+    "x[:] = x + 1", "x[...] = x + 1", "numpy.add(x, 1, out=x)", "x[:][:] += 1", "x.T[:] += 1",
+    "v = x[:][:]; v += 1"])
+def test_many_writes_of_the_whole(client, write):
+    """Steps that change nothing are no more work, however often they stand there."""
+    x = client.put(numpy.ones(8))
+    code = compile(write, "write", "exec")
+    for _ in range(600):
+        exec(code, {"x": x, "numpy": numpy})
+    assert x.tolist() == [601] * 8
+
+
+@pytest.mark.parametrize("n", [24, 30])
+def test_orthogonal_columns(client, n):
+    """Gram-Schmidt in place: views, what they are of, and what was sent ahead in one operation."""
+    a = numpy.random.default_rng(1).normal(size=(n, n))
+
+    def columns(a, zeros, sums, sqrt):
+        q = zeros((n, n))
+        for j in range(n):
+            v = a[:, j] + 0
+            for k in range(j):
+                v -= sums(q[:, k] * a[:, j]) * q[:, k]
+            q[:, j] = v / sqrt(sums(v * v))
+        return numpy.asarray(q)
+
+    got = columns(client.put(a), tensord.zeros, tensord.sum, tensord.sqrt)
+    want = columns(a, numpy.zeros, numpy.sum, numpy.sqrt)
+    numpy.testing.assert_allclose(got, want, atol=1e-9)
+
+
 def test_what_is_element_by_element_is_what_the_table_says():
     """Those operations stand before all others in ops.def."""
     names = [row[0] for row in tensord._native.OPS]

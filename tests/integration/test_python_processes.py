@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Pending arrays beside threads, processes that are started in every way, and ends of processes."""
 
+import random
+import signal
 import subprocess
 import sys
 import textwrap
@@ -117,6 +119,102 @@ def test_threads_assign_and_drop(client, often):
             assert z[-1].item() == 2 * (2999 + n)
 
     in_threads(6, work)
+
+
+@pytest.mark.parametrize("n_bytes", [0, None])
+def test_a_part_while_the_whole_is_computed(client, often, monkeypatch, n_bytes):
+    """What the whole may be written over is not looked for by the part."""
+    if n_bytes is not None:
+        monkeypatch.setattr(tensord._force, "DONATED_MIN", n_bytes)
+        monkeypatch.setattr(tensord._plan, "DONATED_MIN", n_bytes)
+    array = numpy.arange(90_000.0).reshape(300, 300)
+    for _ in range(30):
+        x = client.put(array)
+        x += 1
+        part = x[:10]
+
+        def work(i):
+            whole = numpy.asarray(x if i % 2 else part)
+            assert (whole == (array + 1)[: len(whole)]).all()
+
+        in_threads(4, work)
+
+
+def test_threads_write_elements_of_one_array(client, often):
+    """Each its own: none is lost, neither of assignments nor of operations in place."""
+    x, y = client.put(numpy.zeros((6, 60))), client.put(numpy.zeros((6, 60)))
+    total = client.put(numpy.zeros(3))
+
+    def work(i):
+        row = y[i]
+        for k in range(60):
+            x[i, k] = i + 1
+            row[k] += i + 1
+            y[i, k:] += 1
+        for _ in range(20):
+            total[...] += 1  # all write it, each upon what there is
+            total.__iadd__(1)
+
+    in_threads(6, work)
+    want = numpy.repeat(numpy.arange(6.0)[:, None] + 1, 60, 1)
+    assert (numpy.asarray(x) == want).all()
+    assert (numpy.asarray(y) == want + numpy.arange(60) + 1).all()
+    assert total.tolist() == [240] * 3
+
+
+def test_threads_look_at_one_view(client, often):
+    """One of them is the first to see that nobody has its base any more."""
+    array = numpy.arange(900.0).reshape(30, 30)
+    for _ in range(60):
+        t = client.put(array)
+        views = [(t * 2)[1:], (t * 3).T, tensord.sort(t, axis=0)[:, ::-1]]
+        wanted = [array[1:] * 2, array.T * 3, array[:, ::-1]]
+
+        def work(i):
+            for view, want in zip(views, wanted):
+                got = view[...] if i % 2 else view + 0
+                assert (numpy.asarray(got) == want).all()
+
+        in_threads(4, work)
+
+
+def test_threads_lease_parts(client, often):
+    x = client.put(numpy.zeros((4, 20)), mutable=True)
+
+    def work(i):
+        for _ in range(10):
+            with x[i].write(timeout=20) as rows:
+                rows += 1
+            x[i] += 1
+
+    in_threads(4, work)
+    assert (numpy.asarray(x) == 20).all()
+
+
+def test_interrupts_at_any_time(client):
+    """Ctrl-C leaves no lock behind: other threads compute, and so does this one."""
+    hits = 0
+    x = client.put(numpy.zeros(100))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    rng = random.Random(7)
+    try:
+        while hits < 700:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + rng.random() * 1e-3)
+                while True:
+                    x += 1
+                    float(x[0])
+            except KeyboardInterrupt:
+                hits += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    in_threads(2, lambda i: float(tensord.sum(x * i)))
+    assert float((x - x)[3]) == 0
 
 
 # ---- processes ----
