@@ -165,6 +165,9 @@ class Advanced:
         if not any(_is_array(item) or isinstance(item, _Switch) for item in items):
             return None
         found = [_as_index(item) if _is_array(item) else item for item in items]
+        for item in found:
+            if _is_array(item) and _kind(item) not in "iub":
+                raise IndexError(f"arrays of indices are of integers or bool, not {item.dtype}")
         masks = [item for item in found if _is_array(item) and _kind(item) == "b"]
         if not masks:
             return cls(shape, found)
@@ -269,7 +272,7 @@ def _integer(item: Any) -> int:
             return operator.index(item)
         except TypeError:
             pass
-    raise TypeError(
+    raise IndexError(
         f"indices are integers, slices, ... and None, not {type(item).__name__}; "
         "for others, index numpy.asarray(tensor)"
     )

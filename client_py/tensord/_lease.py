@@ -63,7 +63,8 @@ class Lease:
     def __exit__(self, *exception: object) -> None:
         native, array = self._native, self._array
         self._native = self._array = None
-        assert native is not None and array is not None  # it was entered
+        if native is None or array is None:
+            raise error("bad_arguments", "the lease is not held")
         array.flags.writeable = False
         try:
             self._tensor.client._readers.lease(self._tensor, self._write, -1)

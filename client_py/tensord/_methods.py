@@ -8,6 +8,7 @@ that is possible, and `copy` and `flatten` make arrays of their own.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, cast
 
 import numpy
@@ -420,8 +421,13 @@ def _tobytes(self: Array, order: Literal["C"] = "C") -> bytes:
     return self._read().tobytes()
 
 
-def _item(self: Array) -> Any:
-    """The only element, as a Python number.
+def _item(self: Array, *index: SupportsIndex | tuple[SupportsIndex, ...]) -> Any:
+    """An element, as a Python number.
+
+    Parameters
+    ----------
+    *index : int, or tuple of int
+        One for each axis; or one alone: among all elements in C order. None: the only one.
 
     Returns
     -------
@@ -429,15 +435,31 @@ def _item(self: Array) -> Any:
 
     Raises
     ------
-    TypeError
-        There are several elements, or none.
+    ValueError
+        There are several elements, or none, and no index says which; or indices are too few or too
+        many.
+    IndexError
+        An index is beyond the extent of its axis.
 
     Examples
     --------
     >>> import tensord
     >>> tensord.asarray([1.5, 2.0]).sum().item()
     3.5
+    >>> tensord.asarray([[1, 2], [3, 4]]).item(2)
+    3
     """
+    if index:
+        given = index[0] if len(index) == 1 and isinstance(index[0], tuple) else index
+        if len(given) == 1 and self.ndim != 1:
+            return self.reshape(-1).item(*given)
+        if len(given) != self.ndim:
+            raise ValueError(f"item: {len(given)} indices for {self.ndim} dimensions")
+        return self[(*map(operator.index, given), ...)]._item("a number")
+    if self.size != 1:
+        raise ValueError(
+            f"only an array of one element becomes a number, this has shape {self.shape}"
+        )
     return self._item("a number")
 
 

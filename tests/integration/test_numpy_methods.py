@@ -114,3 +114,26 @@ def test_refusals(client):
     for condition in (True, [[True, False, True]]):
         with pytest.raises(tensord.ShapeError, match="compress: .* one dimension"):
             x.compress(condition, axis=0)
+
+
+def test_item(client):
+    a = numpy.arange(6.0).reshape(2, 3)
+    x = client.put(a)
+    for index in [(4,), (-1,), (1, 2), (-2, 0), ((0, 1),), (numpy.int64(3),)]:
+        assert x.item(*index) == a.item(*index) and type(x.item(*index)) is float
+    for wrong, kind in {(): ValueError, (6,): IndexError, (0, 3): IndexError, (0, 0, 0): ValueError,
+                        ((),): ValueError}.items():
+        for array in (a, x):
+            with pytest.raises(kind):
+                array.item(*wrong)
+
+
+@pytest.mark.parametrize("key", [1.5, "a", [0.5], numpy.array([0.0, 1.0]), (0, [1j])])
+def test_what_is_no_index(client, key):
+    x = client.put(numpy.zeros((2, 3)))
+    with pytest.raises(IndexError):
+        numpy.zeros((2, 3))[key]
+    with pytest.raises(IndexError):
+        x[key]
+    with pytest.raises(IndexError):
+        x[key] = 1

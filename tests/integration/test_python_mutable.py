@@ -318,6 +318,16 @@ with tensord.open("t")[1:3].write() as a:
 
 
 @pytest.mark.kill
+def test_a_lease_is_left_once(client):
+    lease = client.put([1.0], mutable=True).write()
+    with pytest.raises(tensord.ArgumentError, match="not held"):
+        lease.__exit__(None, None, None)
+    with lease as array:
+        array[0] = 2
+    with lease as array:  # again
+        assert array[0] == 2
+
+
 def test_a_writer_that_dies(client, daemon, t):
     daemon.python(DIES, check=False)
     with t[3:].read(timeout=10):

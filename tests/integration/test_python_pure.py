@@ -64,7 +64,7 @@ def test_index_as_numpy(shape):
 
 @pytest.mark.parametrize("key", [[0, 1], 1.5, "a", True, numpy.array([True]), (0, [1])])
 def test_index_of_another_kind(key):
-    with pytest.raises(TypeError, match="numpy.asarray"):
+    with pytest.raises(IndexError, match="numpy.asarray"):
         Index((2, 3), key)
 
 
