@@ -421,7 +421,7 @@ def _tobytes(self: Array, order: Literal["C"] = "C") -> bytes:
     return self._read().tobytes()
 
 
-def _item(self: Array, *index: SupportsIndex | tuple[SupportsIndex, ...]) -> Any:
+def _item(self: Array, *index: Any) -> Any:
     """An element, as a Python number.
 
     Parameters
