@@ -38,8 +38,6 @@ def _in_last(op: str, x: Array, axis: Axis) -> tuple[Array, Shape]:
     n = 1
     for extent in x.shape[len(others) :]:
         n *= extent
-    if n == 0:
-        raise error("bad_arguments", f"{op}: of no elements there is none; shape {x.shape}")
     return x.reshape(x.shape[: len(others)] + (n,)), kept
 
 
@@ -53,6 +51,8 @@ def _median(
 ) -> Array:
     x, kept = _in_last("median", floating(a), axis)
     n = x.shape[-1]
+    if n == 0:
+        return td.full(kept if keepdims else x.shape[:-1], td.nan, dtype=x.dtype)
     ordered = td.sort(x)  # NaN last
     result = _midpoint(ordered[..., (n - 1) // 2], ordered[..., n // 2])
     result = td.where(td.isnan(ordered[..., -1]), td.nan, result)
@@ -90,6 +90,8 @@ def _quantiles(
         raise error("bad_arguments", f"{op}: a share of all lies between 0 and 1, not {q!r}")
     x, kept = _in_last(op, array_of(a) if method in _OF_ONE else floating(a), axis)
     n = x.shape[-1]
+    if n == 0:
+        raise error("bad_arguments", f"{op}: of no elements there is none; shape {x.shape}")
     place = _PLACES[method](shares, n)
     low = numpy.floor(place).astype("int64")
     ordered = td.sort(x)
@@ -225,6 +227,8 @@ def _nanmedian(
     a: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, keepdims: bool = False
 ) -> Array:
     x, kept = _in_last("nanmedian", floating(a), axis)
+    if x.shape[-1] == 0:
+        return _median(x, -1).reshape(kept if keepdims else x.shape[:-1])
     ordered = td.sort(x)  # NaN last
     n = td.sum(td.logical_not(td.isnan(x)), axis=-1, keepdims=True, dtype="int64")
     places = [td.maximum(n - 1, 0) // 2, td.minimum(n // 2, x.shape[-1] - 1)]
@@ -244,7 +248,7 @@ def _rows(m: ArrayLike, dtype: DTypeLike | None, rowvar: bool) -> Array:
         raise error("bad_rank", f"cov: shape {x.shape} is of more than two dimensions")
     if x.ndim < 2:
         return x.reshape(1, -1)
-    return x if rowvar or x.shape[0] == 1 else x.T
+    return x if rowvar else x.T
 
 
 def _covariance(x: Array, ddof: float) -> Array:
@@ -338,7 +342,8 @@ def _edges(x: Array, bins: ArrayLike | str, between: Sequence[float] | None) -> 
         n = int(edges)
         if n < 1 or n != edges:
             raise error("bad_arguments", f"histogram: {bins!r} bins are none")
-        return numpy.linspace(*_bounds_of(x, between), n + 1)
+        dtype = x.dtype if x.dtype.kind == "f" else "float64"
+        return numpy.linspace(*_bounds_of(x, between), n + 1, dtype=dtype)
     if edges.ndim != 1 or (numpy.diff(edges) < 0).any():
         raise error("bad_arguments", "histogram: edges of bins rise, in one dimension")
     return edges

@@ -107,7 +107,7 @@ def floating(x: ArrayLike) -> Array:
 
 def _float_power(x: ArrayLike, y: Concrete) -> Array:
     x = floating(x)
-    return td.pow(x if x.dtype.kind == "c" else x.astype("float64"), y)
+    return td.pow(x.astype("complex128" if x.dtype.kind == "c" else "float64"), y)
 
 
 def _fmax(x: ArrayLike, y: ArrayLike) -> Array:

@@ -141,6 +141,8 @@ LINES = [
     "np.histogram(a, [-1.0, 0.0, 0.5, 2.0])",
     "np.histogram(a, 5, density=True); np.histogram(a, 3, weights=p); np.histogram(i[0][:0], 2)",
     "np.histogram(i, [1, 2, 3, 9])",
+    "np.median(a[:0]); np.median(t[:, :0], axis=1, keepdims=True); np.nanmedian(a[:, :0], axis=1)",
+    "np.float_power(c.astype('complex64'), 2); np.cov(f[:, :3], rowvar=False)",
     # put together from parts
     "np.diag(v); np.diag(v, 2); np.diag(v, -1); np.diag(m); np.diag(a, 1); np.diag(w[0])",
     "np.diagflat(a); np.kron(v, u); np.kron(a, m); np.kron(v, a); np.kron(t, [[1.0, 2.0]])",
@@ -268,6 +270,15 @@ def test_names_that_there_are_not():
     with pytest.raises(AttributeError, match="has no attribute 'meadian'$"):
         tensord.meadian
     assert not hasattr(tensord, "ndarray_") and not hasattr(tensord, "__wrapped__")
+
+
+def test_as_in_numpy_2(client):
+    """Where numpy 1 differs: of one row whose columns are variables, and edges in float32."""
+    assert tensord.cov(client.put([[1.0, 5.0]]), rowvar=False, ddof=0).tolist() == [[0, 0], [0, 0]]
+    f = client.put(numpy.array([0.1, 0.9, 0.3], "float32"))
+    counts, edges = tensord.histogram(f, 2)
+    assert edges.dtype == numpy.float32 and counts.tolist() == [2, 1]
+    assert tensord.percentile(f, 10).dtype == numpy.float32
 
 
 def test_multi_dot_takes_the_cheapest_order(client):
