@@ -342,8 +342,8 @@ def _edges(x: Array, bins: ArrayLike | str, between: Sequence[float] | None) -> 
         n = int(edges)
         if n < 1 or n != edges:
             raise error("bad_arguments", f"histogram: {bins!r} bins are none")
-        dtype = x.dtype if x.dtype.kind == "f" else "float64"
-        return numpy.linspace(*_bounds_of(x, between), n + 1, dtype=dtype)
+        equal = numpy.linspace(*_bounds_of(x, between), n + 1)
+        return equal.astype(x.dtype) if x.dtype.kind == "f" else equal
     if edges.ndim != 1 or (numpy.diff(edges) < 0).any():
         raise error("bad_arguments", "histogram: edges of bins rise, in one dimension")
     return edges
