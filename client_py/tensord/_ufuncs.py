@@ -148,16 +148,17 @@ COMPOSED: dict[str, Callable[..., _Result]] = {
 
 
 def _find(ufunc: numpy.ufunc) -> Callable[..., _Result]:
-    name = ufunc.__name__
+    name = what = ufunc.__name__
     if getattr(numpy, name, None) is ufunc:  # not another library's of that name
+        what = f"numpy.{name}"
         if name in COMPOSED:
             return COMPOSED[name]
         if name in OTHERS or name in SAME:
             found: Callable[..., _Result] = getattr(td, OTHERS.get(name, name))
             return found
     raise refused(
-        f"numpy.{name} is not computed by tensord; give it numpy.asarray(x), the memory of the "
-        "array without a copy"
+        f"{what} is not computed by tensord; give it numpy.asarray(x), the memory of the array "
+        "without a copy"
     )
 
 

@@ -381,6 +381,13 @@ REFUSED = {
 }
 
 
+def test_the_ufunc_of_another(client):
+    """It is named as it is, not as one of numpy's."""
+    add = numpy.frompyfunc(lambda x, y: x, 2, 1)
+    with pytest.raises(TypeError, match="^[^.]*is not computed by tensord"):
+        add(client.put([1.0]), 2.0)
+
+
 @pytest.mark.parametrize("line", REFUSED)
 def test_refused(client, line):
     x, w = client.put([1.0, 2.0]), numpy.array([True, False])
