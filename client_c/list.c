@@ -108,9 +108,12 @@ static int list_read_page(td_list *list, struct reader *result, struct page *pag
                        : TD_OK;
 }
 
-/* All pages, from the first one on; *n_lostp: as the last one has it. */
-static int list_read(td_list *list, td_client *client, const struct ask *first, uint64_t *n_lostp,
-                     td_error *error)
+/*
+ * All pages, from the first one on; *n_lostp: as the last one has it. is_asking: only as far as to
+ * know that there are lost names.
+ */
+static int list_read(td_list *list, td_client *client, const struct ask *first, bool is_asking,
+                     uint64_t *n_lostp, td_error *error)
 {
         struct ask ask = *first;
         char after[TD_NAME_MAX + 1];
@@ -127,7 +130,7 @@ static int list_read(td_list *list, td_client *client, const struct ask *first, 
                 if (r == TD_OK)
                         r = list_read_page(list, &result, &page, error);
                 call_deinit(&call);
-                if (list->n_rows == n_before)
+                if (list->n_rows == n_before || (is_asking && page.n_lost > 0))
                         break;
                 memcpy(after, list->texts[list->n_rows - 1].name, sizeof(after));
                 ask.after = after;
@@ -150,12 +153,12 @@ static int list_new(td_client *client, int64_t owner, const char *prefix, bool w
 
         if (!list)
                 return fail_no_memory(error);
-        r = list_read(list, client, &ask, &n_lost, error);
+        r = list_read(list, client, &ask, with_lost, &n_lost, error);
         if (r == TD_OK && with_lost && n_lost > 0) {
                 /* Not asked at once: an earlier daemon, which says no number, refuses the key. */
                 list->n_rows = 0;
                 ask.lost = true;
-                r = list_read(list, client, &ask, &n_lost, error);
+                r = list_read(list, client, &ask, false, &n_lost, error);
         }
         if (r) {
                 td_list_free(list);

@@ -23,7 +23,8 @@ unsigned table_hash(const void *key, size_t n_key);
 /*
  * So many elements in one bucket, and there are twice as many of these. Of a large table each that
  * is looked at on the way lies in no cache; and so do the buckets, of 16 bytes, if there are many:
- * with 4 there are 1 M for 100,000 names, with 7 a quarter of that, and still hardly two in one.
+ * with 4 there are 1 M or 2 M for 100,000 names, with 7 an eighth of that, and half of the names
+ * stand alone in theirs.
  */
 #undef HASH_BKT_CAPACITY_THRESH
 #define HASH_BKT_CAPACITY_THRESH 7U

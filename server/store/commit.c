@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/once.h"
 #include "store/unused.h"
 
 struct reservation {
@@ -209,9 +210,15 @@ struct loss *loss_new(enum loss_reason reason, const struct td_type *type, struc
 
 void name_lose(struct store *store, struct name *name, struct loss *loss)
 {
+        const bool is_file =
+                loss->reason == LOSS_FILE_MISSING || loss->reason == LOSS_FILE_DAMAGED;
         struct tensor *before = name_empty(store, name);
 
         assert(!name->loss);
+        once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid, "\"%.*s\": %s, it is lost",
+                 name_cut(name_text(name), strlen(name_text(name)), 48), name_text(name),
+                 is_file ? "the file that it was spilled to is missing or damaged"
+                         : "its memory is missing or was changed");
         name->loss = loss;
         name->user->n_lost++;
         store->n_lost++;

@@ -227,9 +227,6 @@ static int adopt_lost(struct store *store, struct name *name, enum loss_reason r
                 spilled_free(spilled);
                 return -ENOMEM;
         }
-        once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
-                 "\"%.*s\": its memory is missing or was changed, it is lost",
-                 name_cut(name_text(name), strlen(name_text(name)), 64), name_text(name));
         name_lose(store, name, loss);
         return 0;
 }

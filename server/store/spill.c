@@ -443,9 +443,6 @@ static int spill_lose(struct store *store, struct tensor *tensor, enum loss_reas
         }
         charge_drop(&spilled->charge);
         spilled->is_lost = true;
-        once_log(LOG_LEVEL_WARNING, ONCE_LOST, name->user->uid,
-                 "\"%.*s\": the file that it was spilled to is missing or damaged, it is lost",
-                 name_cut(name_text(name), strlen(name_text(name)), 48), name_text(name));
         name_lose(store, name, steal_ptr(&loss));
         return STORE_E_LOST;
 }

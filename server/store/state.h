@@ -249,7 +249,10 @@ void name_assign(struct store *store, struct name *name, struct tensor *tensor,
                  struct outcome *outcome, struct charge *record);
 /* What is known of a tensor that is lost; left: its file, which is taken over. NULL: no memory. */
 struct loss *loss_new(enum loss_reason reason, const struct td_type *type, struct spilled *left);
-/* What it meant is lost until the name is deleted or replaced; the loss is taken over. */
+/*
+ * What it meant is lost until the name is deleted or replaced, or another start finds its file
+ * sound; the loss is taken over, and logged.
+ */
 void name_lose(struct store *store, struct name *name, struct loss *loss);
 /*
  * The catalog is told where the name's tensor lies now; whatever the limit, as room was made before

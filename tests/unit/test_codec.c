@@ -407,6 +407,39 @@ START_TEST(a_description_cut_short_or_bent_is_refused)
 }
 END_TEST
 
+/* A row with such a text, or what else, under "lost". */
+#define ROW(lost)                                                                             \
+        "\x85\xa4name\xa1n\xa4lost" lost "\xa5\x64type\xa7\x66loat64\xa5shape\x91\x02\xa6nbytes\x10"
+
+START_TEST(a_row_of_what_is_lost)
+{
+        static const char row[] = ROW("\xac\x66ile_damaged"), bad[] = ROW("\x01");
+        struct reader reader = reader_of((const uint8_t *)row, sizeof(row) - 1);
+        struct description d;
+
+        ck_assert(read_row(&reader, &d));
+        ck_assert_uint_eq(d.n_lost, 12);
+        ck_assert(memcmp(d.lost, "file_damaged", 12) == 0 && memcmp(d.name, "n", 1) == 0);
+        ck_assert_int_eq(d.type.dtype, TD_FLOAT64);
+        ck_assert_int_eq(d.type.shape[0], 2);
+        ck_assert_uint_eq(d.n_bytes, 16);
+        ck_assert_ptr_eq(reader.at, reader.end);
+        /* as a description of what there is */
+        reader = reader_of((const uint8_t *)row, sizeof(row) - 1);
+        ck_assert(!read_description(&reader, &d));
+        reader = reader_of((const uint8_t *)bad, sizeof(bad) - 1);
+        ck_assert(!read_row(&reader, &d));
+        for (size_t n = 0; n < sizeof(row) - 1; n++) {
+                uint8_t *piece = malloc(n ? n : 1);
+
+                memcpy(piece, row, n);
+                reader = reader_of(piece, n);
+                ck_assert(!read_row(&reader, &d));
+                free(piece);
+        }
+}
+END_TEST
+
 START_TEST(errors_are_told)
 {
         struct golden_frame figures = golden_read("response-error.hex"),
@@ -503,6 +536,7 @@ int main(void)
         tcase_add_test(tc, no_message_is_no_message);
         tcase_add_test(tc, a_reply_with_descriptors);
         tcase_add_test(tc, a_description_cut_short_or_bent_is_refused);
+        tcase_add_test(tc, a_row_of_what_is_lost);
         tcase_add_test(tc, errors_are_told);
         tcase_add_test(tc, values_at_every_border);
         tcase_add_test(tc, large_frames_grow);
