@@ -23,7 +23,17 @@ from ._array import Array
 from ._errors import error
 from ._index import axes_of, axis_of, integers_of
 from ._operators import Operators
-from ._ufuncs import NO_VALUE, array_of, called, check_options, floating, refused, store
+from ._ufuncs import (
+    NO_VALUE,
+    array_of,
+    called,
+    cast_to,
+    check_options,
+    client_of,
+    floating,
+    refused,
+    store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -118,7 +128,7 @@ def compute_function(
     array: Array, function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]
 ) -> Any:
     """A function of numpy's that is in the table, by the client of an array among its arguments."""
-    with called(array._client):
+    with called(client_of((array, *args, *options.values()))):
         return call(_name_of(function), *_TABLE[function], args, options)
 
 
@@ -257,6 +267,8 @@ def _average(
     a, weights = array_of(a), array_of(weights)
     if weights.shape != a.shape:
         weights = _weights_along(weights, a.shape, axis)
+    dtype = td.result_type(a, weights, *(["float64"] if a.dtype.kind in "biu" else []))
+    a, weights = a.astype(dtype), weights.astype(dtype)
     weighted = td.sum(td.multiply(a, weights), axis=axis, keepdims=keepdims)
     return td.divide(weighted, td.sum(weights, axis=axis, keepdims=keepdims))
 
@@ -480,13 +492,13 @@ def _concatenate(
     if axis is None:
         arrays, axis = [array_of(x).reshape(-1) for x in arrays], 0
     result = td.concat(tuple(arrays), axis=axis)
-    return result if dtype is None else result.astype(dtype)
+    return result if dtype is None else array_of(cast_to(result, dtype, "numpy.concatenate"))
 
 
 @implements("stack")
 def _stack(arrays: Iterable[ArrayLike], axis: int = 0, *, dtype: DTypeLike | None = None) -> Array:
     result = td.stack(tuple(arrays), axis=axis)
-    return result if dtype is None else result.astype(dtype)
+    return result if dtype is None else array_of(cast_to(result, dtype, "numpy.stack"))
 
 
 @implements("vstack", "row_stack")

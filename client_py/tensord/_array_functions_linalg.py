@@ -145,7 +145,7 @@ def _multi_dot(arrays: Iterable[ArrayLike]) -> Array:
         matrices[-1] = given[-1].reshape(-1, 1)
     for x in matrices:
         if x.ndim != 2:
-            raise error("bad_rank", f"multi_dot: shape {x.shape} is no matrix's")
+            raise error("shape_mismatch", f"multi_dot: shape {x.shape} is no matrix's")
     parted = _cheapest([matrices[0].shape[0], *(x.shape[1] for x in matrices)])
 
     def product(i: int, k: int) -> Array:

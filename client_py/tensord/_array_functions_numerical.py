@@ -16,7 +16,7 @@ from ._array_functions import implements
 from ._errors import error
 from ._index import axes_of, axis_of
 from ._operators import Operators
-from ._ufuncs import array_of, floating
+from ._ufuncs import array_of, cast_to, floating
 
 if TYPE_CHECKING:
     from typing import Any
@@ -193,7 +193,8 @@ def _ediff1d(
 ) -> Array:
     x = array_of(ary).reshape(-1)
     given = [part for part in (to_begin, td.diff(x), to_end) if part is not None]
-    return td.concat([array_of(part).reshape(-1).astype(x.dtype) for part in given])
+    flat = [array_of(part).reshape(-1) for part in given]
+    return td.concat([array_of(cast_to(part, x.dtype, "numpy.ediff1d")) for part in flat])
 
 
 @implements("polyval")

@@ -31,7 +31,7 @@ def _diag(v: ArrayLike, k: int = 0) -> Array:
     if v.ndim == 2:
         return td.linalg.diagonal(v, offset=k)
     if v.ndim != 1:
-        raise error("bad_rank", f"diag: takes one dimension or two, not shape {v.shape}")
+        raise error("shape_mismatch", f"diag: takes one dimension or two, not shape {v.shape}")
     n = v.shape[0] + abs(k)
     rest = td.zeros((abs(k),), dtype=v.dtype)
     # one row, or one column, of what stands in each column, or row
@@ -47,7 +47,7 @@ def _diagflat(v: ArrayLike, k: int = 0) -> Array:
 @implements("fill_diagonal")
 def _fill_diagonal(a: Array, val: ArrayLike) -> None:
     if a.ndim < 2 or (a.ndim > 2 and len(set(a.shape)) > 1):
-        raise error("bad_rank", f"fill_diagonal: shape {a.shape} has no diagonal to be filled")
+        raise error("shape_mismatch", f"fill_diagonal: shape {a.shape} has no diagonal to fill")
     places = numpy.arange(min(a.shape))
     a[(places,) * a.ndim] = val
 
@@ -100,7 +100,7 @@ def _pad(
     constant_values: ArrayLike = 0,
     reflect_type: str = "even",
 ) -> Array:
-    x = array_of(array)
+    x = given = array_of(array)
     widths = numpy.broadcast_to(numpy.asarray(pad_width), (x.ndim, 2))
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad: widths are integers, not {widths.dtype}")
@@ -109,6 +109,8 @@ def _pad(
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
         raise refused(f"numpy.pad: mode={mode!r} is not computed; give it numpy.asarray(x)")
     values = numpy.broadcast_to(numpy.asarray(constant_values), (x.ndim, 2))
+    if x.dtype.kind in "iu" and not numpy.isfinite(values).all():
+        raise error("bad_arguments", f"pad: {constant_values!r} is no number of {x.dtype}")
     for axis in range(x.ndim):
         if mode == "constant":
             x = _pad_constant(x, axis, widths[axis], values[axis])
@@ -117,7 +119,7 @@ def _pad(
                 raise error("bad_arguments", f"pad: axis {axis} has nothing that fills it")
             pad: Any = numpy.pad  # its hints want each mode by itself
             x = td.take(x, pad(numpy.arange(x.shape[axis]), tuple(widths[axis]), mode), axis=axis)
-    return x
+    return td.asarray(x, copy=True) if x is given else x
 
 
 @implements("delete")

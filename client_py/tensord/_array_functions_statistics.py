@@ -77,7 +77,8 @@ def _between(low: Array, high: Array, weight: NDArray) -> Array:
     step = td.subtract(high, low)
     from_low = td.add(low, td.multiply(step, weight))
     from_high = td.subtract(high, td.multiply(step, 1 - weight))
-    return td.where(weight < 0.5, from_low, from_high)
+    result = td.where(weight < 0.5, from_low, from_high)
+    return td.where(weight == 0, low, result)  # whatever is above it
 
 
 def _quantiles(
@@ -245,7 +246,7 @@ def _rows(m: ArrayLike, dtype: DTypeLike | None, rowvar: bool) -> Array:
     x = array_of(m)
     x = x.astype(td.result_type(x.dtype, "float64") if dtype is None else dtype)
     if x.ndim > 2:
-        raise error("bad_rank", f"cov: shape {x.shape} is of more than two dimensions")
+        raise error("shape_mismatch", f"cov: shape {x.shape} is of more than two dimensions")
     if x.ndim < 2:
         return x.reshape(1, -1)
     return x if rowvar else x.T
@@ -300,6 +301,7 @@ def _bincount(x: ArrayLike, /, weights: ArrayLike | None = None, minlength: int 
         )
     if minlength < 0:
         raise error("bad_arguments", f"bincount: minlength is {minlength}, it cannot be negative")
+    x = x.astype("uint8") if x.dtype.kind == "b" else x
     n = max(int(td.max(x)) + 1 if x.size else 0, minlength)
     if x.size and x.dtype.kind == "i" and int(td.min(x)) < 0:
         raise error("bad_arguments", "bincount: there are negative numbers among what is counted")
@@ -313,7 +315,7 @@ def _digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array:
     edges = numpy.asarray(bins)
     if edges.ndim != 1:
         raise error("bad_arguments", f"digitize: bins of shape {edges.shape}, wanted one dimension")
-    rises, falls = (numpy.diff(edges) >= 0).all(), (numpy.diff(edges) <= 0).all()
+    rises, falls = (edges[1:] >= edges[:-1]).all(), (edges[1:] <= edges[:-1]).all()
     if not rises and not falls:
         raise error("bad_arguments", "digitize: bins neither rise nor fall all along")
     found = td.searchsorted(
@@ -344,7 +346,7 @@ def _edges(x: Array, bins: ArrayLike | str, between: Sequence[float] | None) -> 
             raise error("bad_arguments", f"histogram: {bins!r} bins are none")
         equal = numpy.linspace(*_bounds_of(x, between), n + 1)
         return equal.astype(x.dtype) if x.dtype.kind == "f" else equal
-    if edges.ndim != 1 or (numpy.diff(edges) < 0).any():
+    if edges.ndim != 1 or not edges.size or (edges[1:] < edges[:-1]).any():
         raise error("bad_arguments", "histogram: edges of bins rise, in one dimension")
     return edges
 
@@ -366,7 +368,8 @@ def _histogram(
     weight = is_in if weights is None else td.where(is_in, array_of(weights).reshape(-1), 0)
     counts = td.segment_sum(weight.astype("float64"), td.where(is_in, found, 0), n)
     if density:
-        counts = td.divide(td.divide(counts, array_of(numpy.diff(edges))), td.sum(counts))
-    elif weights is None:
-        counts = counts.astype("int64")
+        widths = array_of(numpy.diff(edges.astype("float64")))
+        counts = td.divide(td.divide(counts, widths), td.sum(counts))
+    elif weights is None or array_of(weights).dtype.kind in "iu":
+        counts = counts.astype("int64" if weights is None else array_of(weights).dtype)
     return counts, array_of(edges)

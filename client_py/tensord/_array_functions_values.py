@@ -151,7 +151,7 @@ def _clip(
 def _round(a: ArrayLike, decimals: int = 0) -> Array:
     a = array_of(a)
     if decimals == 0 or (decimals > 0 and a.dtype.kind in "biu"):
-        return td.round(a) if a.dtype.kind in "fc" else a
+        return td.round(a) if a.dtype.kind in "fc" else td.asarray(a, copy=True)
     if a.dtype.kind in "biu":
         raise refused("numpy.round: integers are not rounded to tens; use td.astype first")
     scale = 10.0 ** abs(decimals)
@@ -243,7 +243,7 @@ def _flatnonzero(a: ArrayLike) -> Array:
 def _argwhere(a: ArrayLike) -> Array:
     a = array_of(a)
     if a.ndim == 0:
-        return td.zeros((int(bool(a)), 0), dtype="int64")
+        return td.zeros((int(bool(a)), 0), dtype="int64", client=a._client)
     return td.stack(td.nonzero(a), axis=1)
 
 
@@ -334,7 +334,13 @@ def _argpartition(
 
 @implements("lexsort")
 def _lexsort(keys: Iterable[ArrayLike], axis: int = -1) -> Array:
-    first, *others = (array_of(key) for key in keys)
+    given = [array_of(key) for key in keys]
+    if len({key.shape for key in given}) != 1:
+        raise error(
+            "shape_mismatch",
+            f"lexsort: keys of one shape, and some, not {[key.shape for key in given]}",
+        )
+    first, *others = given
     places = td.argsort(first, axis=axis)
     for key in others:
         more = td.argsort(td.take_along_axis(key, places, axis=axis), axis=axis)
@@ -405,7 +411,7 @@ def _intersect1d(
 def _setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Array:
     a = array_of(ar1).reshape(-1)
     if not assume_unique:
-        a = td.unique_values(a)
+        a = array_of(_unique(a))
     return a[td.isin(a, array_of(ar2), invert=True)]
 
 

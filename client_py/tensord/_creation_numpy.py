@@ -170,7 +170,7 @@ def geomspace(
     >>> tensord.geomspace(1, 8, 4).tolist()
     [1.0, 2.0, 4.0, 8.0]
     """
-    if start * stop <= 0:
+    if not (0 < start and 0 < stop or start < 0 and stop < 0):
         raise error(
             "bad_arguments", f"geomspace: goes from {start!r} to {stop!r}; wanted: of one sign"
         )

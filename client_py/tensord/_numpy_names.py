@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING
 import numpy
 
 from . import _array_functions, _ufuncs
-from ._array import Array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
-
-    from ._client import Client
 
 #: name -> what it yields, an example, and what that shows
 _SAID = {
@@ -534,24 +531,12 @@ Examples
     return text
 
 
-def _client_of(values: Iterable[object]) -> Client | None:
-    """Of the first array among them, or in a list or tuple among them."""
-    for x in values:
-        if isinstance(x, Array):
-            return x._client
-        if isinstance(x, (list, tuple)):
-            client = _client_of(x)
-            if client is not None:
-                return client
-    return None
-
-
 def _of_table(name: str) -> Callable[..., Any]:
     what = f"numpy.{name}"
     entry = _array_functions.BY_NAME[what]
 
     def function(*args: Any, **options: Any) -> Any:
-        with _ufuncs.called(_client_of((*args, *options.values()))):
+        with _ufuncs.called(_ufuncs.client_of((*args, *options.values()))):
             return _array_functions.call(what, *entry, args, options)
 
     vars(function)["__signature__"] = entry[1]
@@ -562,7 +547,7 @@ def _of_ufunc(name: str) -> Callable[..., Any]:
     ufunc = getattr(numpy, name)
 
     def function(*args: Any, **options: Any) -> Any:
-        with _ufuncs.called(_client_of(args)):
+        with _ufuncs.called(_ufuncs.client_of((*args, *options.values()))):
             return _ufuncs.call(ufunc, args, options)
 
     kind = inspect.Parameter
@@ -596,6 +581,7 @@ def functions_of(module: str) -> dict[str, Callable[..., Any]]:
 def missing(name: str) -> str:
     """What is said of a name that there is not."""
     says = f"module 'tensord' has no attribute {name!r}"
-    if not name.startswith("_") and callable(getattr(numpy, name, None)):
+    found = vars(numpy).get(name)
+    if not name.startswith("_") and callable(found) and not isinstance(found, type):
         says += f"; numpy.{name} takes numpy.asarray(x), the memory of an array without a copy"
     return says

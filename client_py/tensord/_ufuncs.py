@@ -23,7 +23,7 @@ from ._errors import ArgumentError, error
 from ._operators import Operators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, TypeAlias
 
     from ._client import Client
@@ -94,6 +94,19 @@ def called(client: Client | None) -> Iterator[None]:
         _calling.client = before
 
 
+def client_of(values: Iterable[object]) -> Client | None:
+    """Of the first array that has one among them, or in a list or tuple among them."""
+    for x in values:
+        client = None
+        if isinstance(x, Array):
+            client = x._client
+        elif isinstance(x, (list, tuple)):
+            client = client_of(x)
+        if client is not None:
+            return client
+    return None
+
+
 def array_of(x: ArrayLike) -> Array:
     """An array of whatever can be an operand; an array, or a value of a program, as it is."""
     return _array.array_of(x, _calling.client)
@@ -110,14 +123,23 @@ def _float_power(x: ArrayLike, y: Concrete) -> Array:
     return td.pow(x.astype("complex128" if x.dtype.kind == "c" else "float64"), y)
 
 
-def _fmax(x: ArrayLike, y: ArrayLike) -> Array:
-    x, y = array_of(x), array_of(y)
-    return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.maximum(x, y)))
+def _passing_nan(op: str) -> Callable[..., Array]:
+    """maximum or minimum, of the other one where one is NaN."""
 
+    def function(x: ArrayLike, y: ArrayLike, /) -> Array:
+        given: list[Any] = [v if type(v) in (bool, int, float) else array_of(v) for v in (x, y)]
+        if not any(isinstance(v, Operators) for v in given):
+            given[0] = array_of(x)
+        result: Array = getattr(td, op)(*given)
+        for one, other in (given, given[::-1]):
+            if type(one) in (bool, int, float):
+                if math.isnan(one):
+                    return td.astype(other, result.dtype)
+            elif one.dtype.kind == "f":
+                result = td.where(td.isnan(one), other, result)
+        return result
 
-def _fmin(x: ArrayLike, y: ArrayLike) -> Array:
-    x, y = array_of(x), array_of(y)
-    return td.where(td.isnan(x), y, td.where(td.isnan(y), x, td.minimum(x, y)))
+    return function
 
 
 def _radians(x: ArrayLike) -> Array:
@@ -140,8 +162,8 @@ COMPOSED: dict[str, Callable[..., _Result]] = {
     "rint": lambda x: td.round(floating(x)),
     "exp2": lambda x: td.pow(2.0, floating(x)),
     "float_power": _float_power,
-    "fmax": _fmax,
-    "fmin": _fmin,
+    "fmax": _passing_nan("maximum"),
+    "fmin": _passing_nan("minimum"),
     "rad2deg": _degrees,
     "radians": _radians,
 }
@@ -201,6 +223,8 @@ def _store_all(result: _Result, outs: Sequence[Array | NDArray | None] | None, w
     if outs is None:
         return result
     results = result if isinstance(result, tuple) else (result,)
+    if len(outs) != len(results):
+        raise refused(f"{what}: out= has {len(outs)} for {len(results)} results")
     for part, out in zip(results, outs):
         if out is not None:
             store(part, out, what)
@@ -235,8 +259,9 @@ def call(ufunc: numpy.ufunc, inputs: Sequence[ArrayLike], options: Options) -> o
     """A ufunc on whatever can be an operand, with out= as ufuncs have it."""
     out = options.pop("out", None)
     outs = out if out is None or isinstance(out, tuple) else (out,)
-    first, *rest = inputs
-    result = _call(ufunc, (array_of(first), *rest), options)
+    if not any(isinstance(x, Operators) for x in inputs):
+        inputs = (array_of(inputs[0]), *inputs[1:])
+    result = _call(ufunc, inputs, options)
     return _store_all(result, outs, f"numpy.{ufunc.__name__}")
 
 
@@ -294,7 +319,7 @@ def _array_ufunc(
     for x in (*inputs, *(out or ())):
         if not isinstance(x, _KNOWN) and hasattr(x, "__array_ufunc__"):
             return NotImplemented
-    with called(self._client):
+    with called(client_of((self, *inputs, *(out or ())))):
         result = _compute(ufunc, method, inputs, options)
     return _store_all(result, out, f"numpy.{ufunc.__name__}")
 

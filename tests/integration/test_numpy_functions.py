@@ -143,6 +143,12 @@ LINES = [
     "np.histogram(i, [1, 2, 3, 9])",
     "np.median(a[:0]); np.median(t[:, :0], axis=1, keepdims=True); np.nanmedian(a[:, :0], axis=1)",
     "np.float_power(c.astype('complex64'), 2); np.cov(f[:, :3], rowvar=False)",
+    "np.average(np.multiply(j, 25).astype('int8'), weights=j.astype('int8'), axis=1)",
+    "np.average(f, weights=j.astype('int8')); np.average(f[:, :2], 1, [1, 2]); np.average(i, 0)",
+    "np.digitize(a, np.array([4, 2, 1], 'uint8')); np.histogram(i, 3, weights=j)",
+    "np.fmax(n, 2); np.fmin(f, 1); np.fmax(i.astype('int8'), 3); np.fmin(n, np.nan)",
+    "np.bincount(w[0])",
+    "np.setdiff1d(n, [1.0]); np.fmax(i.astype('uint64') + 2**63, 1)",
     # put together from parts
     "np.diag(v); np.diag(v, 2); np.diag(v, -1); np.diag(m); np.diag(a, 1); np.diag(w[0])",
     "np.diagflat(a); np.kron(v, u); np.kron(a, m); np.kron(v, a); np.kron(t, [[1.0, 2.0]])",
@@ -264,6 +270,42 @@ def test_out_of_the_modules(client):
     assert tensord.concatenate([x, [1, 2]])._client is client
 
 
+def test_what_is_made_is_no_other_name(client):
+    x = client.put([1, 2])
+    for make in (tensord.around, lambda x: tensord.pad(x, 0), lambda x: tensord.pad(x, 0, "wrap")):
+        make(x)[0] = 77
+    assert x.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("line", [
+    "td.divmod(x, 2, out=x)", "td.concatenate([x, x], dtype='int32')", "td.ediff1d(j, 1.5)"])
+def test_refused_by_the_module(client, line):
+    with pytest.raises(TypeError):
+        eval(line, {"td": tensord, "x": client.put([1.0, 2.0]), "j": client.put([1, 2])})
+
+
+@pytest.mark.parametrize("line", [
+    "td.diag(t)", "td.cov(t)", "td.linalg.multi_dot([t, t])", "td.fill_diagonal(t[0, 0], 1)",
+    "td.lexsort(([1, 2], [1, 2, 3]))", "td.lexsort(())", "td.pad(t, 1, constant_values=np.nan)",
+    "td.histogram(t, np.array([4, 1, 2], 'uint8'))", "td.digitize(t, np.array([4, 1, 2], 'uint8'))",
+    "td.geomspace(1, -2)", "td.geomspace(0, 1)"])
+def test_values_refused_by_the_module(client, line):
+    t = client.put(numpy.ones((2, 2, 2), int))
+    with pytest.raises(ValueError):
+        eval(line, {"td": tensord, "np": numpy, "t": t})
+
+
+def test_the_client_that_one_has(client):
+    """Arrays that have none yet, and ndarrays, go where another argument is."""
+    large = numpy.arange(5000.0)
+    new = tensord.asarray([0.5])
+    assert tensord.interp(new, large, client.put(large)).client is client
+    assert numpy.interp(new, large, client.put(large)).client is client
+    assert tensord.argwhere(client.put(5)).client is client
+    out = client.put(large)
+    assert tensord.fmax(large, 0.5, out=out) is out and out.client is client
+
+
 def test_names_that_there_are_not():
     with pytest.raises(AttributeError, match=r"'histogram2d'; numpy.histogram2d takes numpy.asarr"):
         tensord.histogram2d
@@ -279,6 +321,9 @@ def test_as_in_numpy_2(client):
     counts, edges = tensord.histogram(f, 2)
     assert edges.dtype == numpy.float32 and counts.tolist() == [2, 1]
     assert tensord.percentile(f, 10).dtype == numpy.float32
+    assert tensord.fmax(f, numpy.float32(2)).dtype == numpy.float32
+    lowest = client.put([-numpy.inf, 1.0, 2.0])
+    assert tensord.quantile(lowest, [0, 0.5, 1]).tolist() == [-numpy.inf, 1, 2]
 
 
 def test_multi_dot_takes_the_cheapest_order(client):
