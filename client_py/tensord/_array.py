@@ -15,9 +15,6 @@ computed at once - are written in Python only.
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import weakref
 from typing import TYPE_CHECKING, cast
 
@@ -43,7 +40,6 @@ from ._index import c_strides, normal_axes
 from ._lease import Lease
 from ._operands import Constant, Scalar, as_operand, operand_for, traced_number, weak_numbers
 from ._operators import Operators
-from ._plan import ALONE
 from ._tensor import Tensor, as_asked
 from ._views import Broadcast, Component, Diagonal, Part, Permuted, Reshaped, part_of
 
@@ -58,17 +54,6 @@ if TYPE_CHECKING:
 else:
     Given = object
 
-
-# Held while the value of an array is replaced, and while a view becomes an array of its own.
-_cells = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _cells
-    _cells = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
 
 _SMALL = 4096  # of a base with so few bytes all is computed for a view: no more work, done once
 
@@ -221,8 +206,7 @@ class Array(_native.Array, Operators, Given):
     dtype : numpy.dtype
     """
 
-    __slots__ = ("_block", "_is_made", "_n_stores", "__weakref__")
-    _n_stores: int
+    __slots__ = ("_block", "_is_made", "__weakref__")
     _rank = 1
     node = None
 
@@ -253,14 +237,11 @@ class Array(_native.Array, Operators, Given):
             return self._operand()
         of, value = self._look(base)
         is_copy = type(of) is Tensor and of.is_mutable and type(value) is Value
-        if base._base is None and sys.getrefcount(base) <= ALONE and not is_copy:
+        del base
+        if self._is_last() and not is_copy:
             # Nobody can write the base any more, or see it; but for what others opened. Who still
             # looks at it as a view finds its steps as they were.
-            with _cells:
-                if self._base is base and sys.getrefcount(base) <= ALONE:
-                    self._lies = self._element_strides()
-                    self._value, self._is_fixed = value, not self._is_writable
-                    self._base = self._seen = None
+            self._detach(of, value, self._element_strides(), not self._is_writable)
             return self._operand()
         if type(value) is not Value or value.node is not None:
             return value
@@ -311,12 +292,7 @@ class Array(_native.Array, Operators, Given):
         else:
             tensor = self._client._put(value)
         assert type(tensor) is Tensor
-        with _cells:
-            if self._base is None:
-                if self._value is value:  # nobody assigned to it meanwhile
-                    self._value = tensor
-            elif self._seen is not None and self._seen[1] is value:
-                self._seen = self._seen[0], tensor
+        self._settle(value, tensor)  # unless somebody assigned to it meanwhile
         return tensor
 
     if not TYPE_CHECKING:

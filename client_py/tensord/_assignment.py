@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy
 
-from . import _array
 from ._array import Array
 from ._docstrings import OPERATORS, named_operator
 from ._errors import error
@@ -69,8 +68,8 @@ def is_same_view(value: object, part: Array) -> bool:
 def _store(array: Array, make: Callable[[], Array]) -> None:
     """Have it hold the value of an array of its shape and dtype; views of it see that.
 
-    make: yields the array, of what this one holds by then; again, where another thread assigned
-    meanwhile.
+    make: yields the array, of what this one holds by then; again, where somebody else assigned
+    meanwhile: another thread, a signal handler or a finalizer.
     """
     while not _store_once(array, make):
         pass
@@ -81,7 +80,7 @@ def _store_once(array: Array, make: Callable[[], Array]) -> bool:
         array._operand()  # one whose base nobody has is none any more
     base = array._base
     cell = array if base is None else base
-    n_stores = getattr(cell, "_n_stores", 0)
+    n_stores = cell._n_stores
     new = make()
     if base is not None:
         levels = array._levels(base._operand())
@@ -90,11 +89,7 @@ def _store_once(array: Array, make: Callable[[], Array]) -> bool:
             new = step.put(Array(array._client, level), new)
     value = new._operand()
     _check_leak(cell, value)
-    with _array._cells:
-        if array._base is not base or getattr(cell, "_n_stores", 0) != n_stores:
-            return False
-        cell._value, cell._client, cell._n_stores = value, new._client, n_stores + 1
-    return True
+    return cell._store(array, n_stores, value, new._client)
 
 
 def _check_leak(array: Array, value: Term) -> None:

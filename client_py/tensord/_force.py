@@ -8,17 +8,22 @@ it lies in memory anyway; where it is element by element, it is recomputed the f
 from the second time on. `_plan` finds out.
 
 Threads. Nodes that are being computed are marked with their `Run`; whoever meets the mark waits for
-that run. `_lock` covers planning, marking and handing out results, never a request; what a program
-of `Client.run` needs is found under it, too (`outputs_of`). A run that was sent ahead, because too
-much was pending, is waited for by whoever needs something of it; what fails in it is pending as
-before, and shows where it is needed.
+that run, but in what is called while its thread computes itself - a signal handler, a finalizer,
+what draws a progress bar: it is refused, since others may wait for that thread. `_lock` covers
+planning, marking and handing out results, never a request; what a program of `Client.run` needs is
+found under it, too (`outputs_of`). A run that was sent ahead, because too much was pending, is
+waited for by whoever needs something of it; what fails in it is pending as before, and shows where
+it is needed.
+
+Interrupts come between any two lines. What was given away for a run is gone with its results, so
+there is no line where nobody has these: the run has its request before that is sent, and nodes stay
+marked with it until the results are handed out.
 
 One operation on what exists needs no plan: it is marked here, and computed by `_native_force.c`.
 """
 
 from __future__ import annotations
 
-import collections
 import functools
 import os
 import threading
@@ -41,7 +46,8 @@ if TYPE_CHECKING:
 
     from ._client import Client
     from ._graph import Node, Value
-    from ._types import Numbers, OutputRow, Term
+    from ._lease import Lease
+    from ._types import Numbers, OperandKey, OutputRow, Shape, Term
 
 #: So many pending nodes at most; then they are sent, without waiting.
 PENDING_MAX = 256
@@ -56,8 +62,16 @@ _OF_VALUES = tuple(
 )
 
 
-# Entered and left by the interpreter itself, so that no interrupt comes between.
+class _Own(threading.local):
+    """Of each thread: a lock that it holds while it computes."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+
+# Locks are entered and left by the interpreter itself, so that no interrupt comes between.
 _lock = threading.RLock()
+_own = _Own()
 
 
 def _renew_lock() -> None:
@@ -75,13 +89,14 @@ def _is_owned(lock: Any) -> bool:
 
 
 def _planning() -> threading.RLock:
-    """The lock, to be entered. A finalizer may come in between at any time, also while its thread
-    holds the lock; it cannot wait for itself.
+    """The lock, to be entered. A finalizer or a signal handler may come in between at any time,
+    also while its thread holds the lock; it cannot wait for itself.
     """
     if _is_owned(_lock):
         raise error(
             "bad_arguments",
-            "a finalizer wants the value of an array while this thread plans what to compute",
+            "a signal handler or a finalizer wants the value of an array while the thread that it "
+            "interrupted plans what to compute; have it note what it wants, and look afterwards",
         )
     return _lock
 
@@ -96,11 +111,16 @@ def may_fail(node: Node, number: int) -> bool:
     return not (isinstance(exponent, Scalar) and exponent.value.real >= 0)
 
 
+def _sizes(nodes: Iterable[Node]) -> list[tuple[str, list[Shape]]]:
+    """Requests of which this is the same take as much memory."""
+    return [(node.op, [arg.shape for arg in node.args]) for node in nodes]
+
+
 class Run:
     """A request for some values. Its nodes are marked with it until they are tensors.
 
-    Whoever computes enters `lock` before anything is marked, and leaves it afterwards, however that
-    ends: so others may wait for it.
+    Whoever computes enters `lock`, and that of its thread, before anything is marked, and leaves it
+    afterwards, however that ends: so others may wait for it.
     """
 
     __slots__ = (
@@ -108,22 +128,25 @@ class Run:
         "lock",
         "wanted",
         "plan",
-        "pending",
         "pid",
+        "_roots",
+        "_is_part",
+        "_pending",
         "_marked",
         "_shown",
         "__weakref__",
     )
     wanted: list[Value]
     plan: Plan
+    _roots: Mapping[int, Term]
+    _is_part: bool
     _shown: AbstractContextManager[object]
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.lock = threading.RLock()
-        #: of a request that was sent ahead: what to wait for
-        self.pending: _native.Pending | None = None
         self.pid = os.getpid()
+        self._pending: _native.Pending | None = None  # of what is sent ahead
         self._marked: Sequence[Node] = ()
 
     def plan_for(
@@ -132,6 +155,7 @@ class Run:
         """Plan what those of the values need that are pending, and mark it, unless something else
         has to be done first; None: nothing is pending.
         """
+        self._roots, self._is_part = root_of, is_part
         with _planning():
             wanted = [*{id(v): v for v in values if v.node is not None}.values()]
             if not wanted:
@@ -162,25 +186,24 @@ class Run:
                 node.run = None
 
     def _plan_alone(self) -> bool:
-        """Plan anew what the wanted values need, and no more; false: nothing any more."""
-        self.unmark()
-        while True:
-            with _planning():
-                wanted = [value for value in self.wanted if value.node is not None]
-                if not wanted:
-                    return False
-                plan = Plan(wanted, True)
-                if plan.is_complete:
-                    self._begin(wanted, plan)
-                    return True
-            assert plan.busy is not None
-            plan.busy.finish()
+        """Plan anew what the wanted values need, and no more. False: that is what it was, or too
+        much for a request; or somebody else computes some of it by now.
+        """
+        before = self.plan
+        with _planning():
+            self.unmark()
+            wanted = [value for value in self.wanted if value.node is not None]
+            plan = Plan(wanted, True, self._roots, self._is_part)
+            if not plan.is_complete or (is_large(plan.nodes) and not is_large(before.nodes)):
+                return False
+            self._begin(wanted, plan)
+        return not wanted or bool(before.extra) or _sizes(plan.nodes) != _sizes(before.nodes)
 
     def compute(self, name: str | None = None, how: int = 0) -> None:
         """Compute and wait; raises what is wrong with the wanted values."""
         is_alone = False
         try:
-            while True:
+            while self.wanted:
                 try:
                     builder, rows = self._emit(name, how)
                     with shown(builder):
@@ -191,7 +214,7 @@ class Run:
                         raise
                     is_alone = True
                     if not self._plan_alone():
-                        return
+                        raise
                 else:
                     return
         finally:
@@ -202,32 +225,37 @@ class Run:
         try:
             builder, rows = self._emit(None, 0)
             self._shown = shown(builder)
-            self.pending = self.client._native.submit(builder, rows)
             for node in self._marked:
                 node.run = self  # they keep it until somebody waits for it
-        except BaseException as problem:
-            self.unmark()
-            if not isinstance(problem, TensordError):
-                raise
+            self._pending = _native.Pending(self.client._native)
+            self._pending.submit(builder, rows)
+        except TensordError:
+            pass
+        finally:
+            self._unmark_unless_sent()
 
     def finish(self) -> None:
         """Wait until another thread, or the daemon, is done with it."""
-        if _is_owned(self.lock):
+        if _is_owned(_own.lock):
             raise error(
                 "bad_arguments",
-                "a signal handler or a callback wants the value of an array that this thread is "
-                "computing",
+                "a signal handler, a finalizer or a progress bar wants the value of an array that "
+                "is being computed, while its own thread computes; have it note what it wants, and "
+                "look afterwards",
             )
-        with self.lock:
+        with self.lock, _own.lock:
             try:
-                pending, self.pending = self.pending, None
-                if pending is not None:
+                if self._pending is not None and self._pending.is_under_way:
                     with self._shown:
-                        self._receive(pending.wait)
+                        self._receive(self._pending.wait)
             except TensordError:
                 pass  # it is pending as before
             finally:
-                self.unmark()
+                self._unmark_unless_sent()
+
+    def _unmark_unless_sent(self) -> None:
+        if self._pending is None or not self._pending.is_under_way:
+            self.unmark()
 
     def _outputs(self) -> list[Value]:
         return self.wanted + self.plan.extra
@@ -330,7 +358,7 @@ def _force_some(
     root_of = root_of or {}
     while True:
         run = Run(client)
-        with run.lock:
+        with run.lock, _own.lock:
             plan = run.plan_for(values, root_of, is_part)
             if plan is None:
                 return False
@@ -355,7 +383,7 @@ def _compute_one(client: Client, value: Value) -> bool:
     given away; false: that takes a plan.
     """
     run = Run(client)
-    with run.lock:
+    with run.lock, _own.lock:
         with _planning():
             if value.node is None or run_of(value.node) is not None:
                 return False
@@ -391,79 +419,63 @@ def force(
 
 
 class Readers:
-    """Of a client: the pending values that read mutable tensors, by the tensors' ids.
+    """Of a client: the pending values that read mutable tensors.
 
     They are computed before such a tensor is written through this client, and when it is leased or
-    a lease of it ends.
+    a lease of it ends. Threads change the tables in single steps, so that there is no lock.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = weakref.ref(client)
-        self._lock = threading.RLock()
-        self._values: dict[bytes, list[weakref.ref[Value]]] = {}  # by id
+        #: by id of the tensor and key of the value
+        self._values: dict[tuple[bytes, OperandKey], weakref.ref[Value]] = {}
         self._n_added = 0  # since it was pruned
-        # leases to write that are held here
-        self._n_writes: collections.Counter[bytes] = collections.Counter()
+        #: leases to write that are held here, with the id of the tensor
+        self._writes: dict[weakref.ref[Lease], bytes] = {}
 
     def add(self, tensor: Tensor, value: Value) -> None:
         """Note that a pending value reads it; refused while it is leased here to be written."""
-        if self._n_writes[tensor.id]:
+        if tensor.id in self._writes.values():
             raise error(
                 "lease_conflict",
                 f"shape {tensor.shape} is read while this process holds a lease to write the "
                 "tensor; leave the block of write() first, or use its array",
             )
-        with self._lock:
-            self._put(tensor.id, [weakref.ref(value)])
-            self._n_added += 1
-            if self._n_added >= 2 * len(self._values) + 64:
-                self._prune()
-
-    def _put(self, id_: bytes, refs: Iterable[weakref.ref[Value]]) -> None:
-        self._values.setdefault(id_, []).extend(refs)
+        self._values[tensor.id, value.key] = weakref.ref(value)
+        self._n_added += 1
+        if self._n_added >= len(self._values) // 2 + 64:
+            self._prune()
 
     def _prune(self) -> None:
-        """Forget what nobody has any more."""
+        """Forget what nobody has any more, and what was computed."""
         self._n_added = 0
-        for id_, refs in list(self._values.items()):
-            refs = [ref for ref in refs if (value := ref()) is not None and value.node is not None]
-            if refs:
-                self._values[id_] = refs
-            else:
-                del self._values[id_]
+        for key, ref in [*self._values.items()]:
+            value = ref()
+            if value is None or value.node is None:
+                self._values.pop(key, None)
 
     def finish(self, tensors: Iterable[Tensor | None]) -> None:
         """Compute what is still to be read of tensors."""
         for tensor in tensors:
-            if tensor is not None and self._values:
-                with self._lock:
-                    refs = self._values.pop(tensor.id, [])
-                values = [value for ref in refs if (value := ref()) is not None]
-                client = self._client()
-                assert client is not None  # whose method this is
-                try:
-                    force(client, [value for value in values if value.node is not None])
-                except BaseException:
-                    with self._lock:
-                        self._put(tensor.id, refs)  # they are still to be read
-                    raise
+            if tensor is None or not self._values:
+                continue
+            refs = {key: ref for key, ref in [*self._values.items()] if key[0] == tensor.id}
+            values = [value for ref in refs.values() if (value := ref()) is not None]
+            client = self._client()
+            assert client is not None  # whose method this is
+            # Another thread that writes waits for the same: they are in the table until then.
+            force(client, [value for value in values if value.node is not None])
+            for key in refs:
+                self._values.pop(key, None)
 
-    def lease(self, tensor: Tensor, is_write: bool, n: int) -> None:
-        """A lease begins (n = 1) or ends (n = -1)."""
-        try:
-            self.finish([tensor])
-        except BaseException:
-            if n < 0:  # it ends all the same
-                self._count(tensor, is_write, n)
-            raise
-        self._count(tensor, is_write, n)
+    def begin_write(self, lease: Lease, tensor: Tensor) -> None:
+        """A lease to write begins; it ends with the object, if not before."""
+        writes = self._writes
+        writes[weakref.ref(lease, lambda ref: writes.pop(ref, None))] = tensor.id
 
-    def _count(self, tensor: Tensor, is_write: bool, n: int) -> None:
-        if is_write:
-            with self._lock:
-                self._n_writes[tensor.id] += n
-                if not self._n_writes[tensor.id]:
-                    del self._n_writes[tensor.id]
+    def end_write(self, lease: Lease) -> None:
+        """It ends."""
+        self._writes.pop(weakref.ref(lease), None)
 
 
 def track(value: Value, client: Client | None) -> None:

@@ -31,7 +31,7 @@ class Lease:
     May be entered again after it was left.
     """
 
-    __slots__ = ("_tensor", "_write", "_wait_ms", "_torn", "_native", "_array")
+    __slots__ = ("_tensor", "_write", "_wait_ms", "_torn", "_native", "_array", "__weakref__")
 
     def __init__(self, tensor: Tensor, write: bool, timeout: float | None, torn: bool) -> None:
         self._tensor = tensor
@@ -42,11 +42,11 @@ class Lease:
         self._array: NDArray | None = None
 
     def __enter__(self) -> NDArray:
-        tensor = self._tensor
+        tensor, readers = self._tensor, self._tensor.client._readers
         if self._native is not None:
             raise error("bad_arguments", "the lease is held already")
         check_mutable(tensor)
-        tensor.client._readers.finish([tensor])
+        readers.finish([tensor])
         native = tensor._handle.lease(
             tensor.shape, tensor.strides, tensor._offset, self._write, self._torn, self._wait_ms
         )
@@ -56,7 +56,9 @@ class Lease:
         except BaseException:
             native.end()
             raise
-        tensor.client._readers.lease(tensor, self._write, 1)
+        readers.finish([tensor])  # others came while it waited
+        if self._write:
+            readers.begin_write(self, tensor)
         self._native = native
         return array
 
@@ -66,7 +68,9 @@ class Lease:
         if native is None or array is None:
             raise error("bad_arguments", "the lease is not held")
         array.flags.writeable = False
+        readers = self._tensor.client._readers
         try:
-            self._tensor.client._readers.lease(self._tensor, self._write, -1)
+            readers.finish([self._tensor])
         finally:
+            readers.end_write(self)
             native.end()

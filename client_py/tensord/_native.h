@@ -99,8 +99,6 @@ bool native_outputs(PyObject *tuple, td_output *outputs, size_t *np);
 PyObject *native_wrap_outputs(struct native_client *client, td_tensor **tensors, size_t n,
                               PyObject *kept);
 
-/* Client.submit */
-PyObject *native_submit(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
 /* Client.define */
 PyObject *native_define(PyObject *object, PyObject *const *args, Py_ssize_t n_args);
 

@@ -526,7 +526,6 @@ static PyMethodDef client_methods[] = {
         { "call", client_call, METH_VARARGS, NULL },
         { "define", (PyCFunction)(void (*)(void))native_define, METH_FASTCALL, NULL },
         { "run", (PyCFunction)(void (*)(void))client_run, METH_FASTCALL, NULL },
-        { "submit", (PyCFunction)(void (*)(void))native_submit, METH_FASTCALL, NULL },
         { NULL, NULL, 0, NULL },
 };
 

@@ -244,6 +244,10 @@ static PyObject *array_operand(PyObject *object, PyObject *unused)
 
 static PyMethodDef array_methods[] = {
         { "_operand", array_operand, METH_NOARGS, "What stands for it in a program." },
+        { "_is_last", lazy_array_is_last, METH_NOARGS, NULL },
+        { "_detach", lazy_array_detach, METH_VARARGS, NULL },
+        { "_store", lazy_array_store, METH_VARARGS, NULL },
+        { "_settle", lazy_array_settle, METH_VARARGS, NULL },
         { NULL, NULL, 0, NULL },
 };
 
@@ -263,6 +267,7 @@ static PyMemberDef array_members[] = {
         { "_seen", T_OBJECT, offsetof(struct lazy_array, seen), 0, NULL },
         { "_lies", T_OBJECT, offsetof(struct lazy_array, lies), 0, NULL },
         { "_number", T_INT, offsetof(struct lazy_array, dtype), 0, NULL },
+        { "_n_stores", T_LONGLONG, offsetof(struct lazy_array, n_stores), READONLY, NULL },
         { "_is_fixed", T_BOOL, offsetof(struct lazy_array, is_fixed), 0, NULL },
         { NULL, 0, 0, 0, NULL },
 };

@@ -32,6 +32,7 @@ struct lazy_array {
         PyObject_HEAD
         PyObject *client, *shape, *value, *base, *steps, *seen, *lies;
         int dtype;
+        long long n_stores; /* how often another value was assigned */
         char is_fixed;
 };
 
@@ -101,6 +102,23 @@ PyObject *lazy_nb_remainder(PyObject *left, PyObject *right);
 PyObject *lazy_nb_matmul(PyObject *left, PyObject *right);
 PyObject *lazy_nb_negative(PyObject *object);
 PyObject *lazy_nb_absolute(PyObject *object);
+
+/* ---- _native_cells.c ---- */
+
+/* Array._is_last(): is it a view to whose base nothing else refers? */
+PyObject *lazy_array_is_last(PyObject *object, PyObject *unused);
+/*
+ * Array._detach(of, value, lies, is_fixed): have a view be an array of its own, of that value, if
+ * it is the last, and its base still holds `of`. False: it was not.
+ */
+PyObject *lazy_array_detach(PyObject *object, PyObject *args);
+/*
+ * Array._store(array, n_stores, value, client): have it hold another value, which was assigned to
+ * the array, itself or a view of it, when so often it had been before. False: somebody was faster.
+ */
+PyObject *lazy_array_store(PyObject *object, PyObject *args);
+/* Array._settle(value, tensor): where it holds, or sees, that value, the tensor stands for it. */
+PyObject *lazy_array_settle(PyObject *object, PyObject *args);
 
 /* ---- _native_force.c ---- */
 

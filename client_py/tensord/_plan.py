@@ -14,7 +14,6 @@ from __future__ import annotations
 import collections
 import math
 import sys
-import types
 from typing import TYPE_CHECKING
 
 from . import _native
@@ -25,7 +24,7 @@ from ._narrow import ELEMENTWISE, Busy, narrowed
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ._force import Run
     from ._graph import Loop, Node
@@ -45,16 +44,6 @@ def _n_references(held: object) -> int:
     return sys.getrefcount(held) - _own_references
 
 
-def without_tracing(count: Callable[[], int]) -> int:
-    """What a function counts; a debugger that looks on may refer to what is counted itself."""
-    trace = sys.gettrace()
-    sys.settrace(None)
-    try:
-        return min(count() for _ in range(3))
-    finally:
-        sys.settrace(trace)
-
-
 def _count_own_references() -> int:
     count = 0
     for held in [object()]:
@@ -62,17 +51,13 @@ def _count_own_references() -> int:
     return count
 
 
-def _count_references() -> int:
-    """To something that one object refers to, as `Array._operand_of_view` counts them."""
-    holder = types.SimpleNamespace(base=object())
-    base = holder.base
-    return sys.getrefcount(base)
-
-
-#: What it counts where that one object alone refers to it.
-ALONE = without_tracing(_count_references)
 _own_references = 0
-_own_references = without_tracing(_count_own_references)
+_trace = sys.gettrace()
+sys.settrace(None)  # a debugger that looks on may refer to what is counted
+try:
+    _own_references = min(_count_own_references() for _ in range(3))
+finally:
+    sys.settrace(_trace)
 
 
 def n_pending(value: Value) -> int:

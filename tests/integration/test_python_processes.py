@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Pending arrays beside threads, processes that are started in every way, and ends of processes."""
 
-import random
-import signal
 import subprocess
 import sys
 import textwrap
@@ -191,30 +189,44 @@ def test_threads_lease_parts(client, often):
     assert (numpy.asarray(x) == 20).all()
 
 
-def test_interrupts_at_any_time(client):
-    """Ctrl-C leaves no lock behind: other threads compute, and so does this one."""
-    hits = 0
-    x = client.put(numpy.zeros(100))
+def test_threads_look_while_a_base_is_assigned_to(client, often, monkeypatch):
+    """What somebody assigns to the base, just before nobody has it any more, is seen."""
+    look = tensord.Array._look
+    waiting = []
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    def slow(view, base):
+        seen = look(view, base)
+        if waiting:
+            thread = threading.Thread(target=waiting.pop())
+            thread.start()
+            thread.join()
+        return seen
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    rng = random.Random(7)
-    try:
-        while hits < 700:
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 1e-5 + rng.random() * 1e-3)
-                while True:
-                    x += 1
-                    float(x[0])
-            except KeyboardInterrupt:
-                hits += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    in_threads(2, lambda i: float(tensord.sum(x * i)))
-    assert float((x - x)[3]) == 0
+    monkeypatch.setattr(tensord.Array, "_look", slow)
+    bases = [client.put(numpy.zeros(10))]
+    view = bases[0][2:5]
+
+    def assign():
+        bases[0][3] = 7
+        bases.clear()
+
+    waiting.append(assign)
+    assert numpy.asarray(view).tolist() == [0, 7, 0]
+    view[0] = 1
+    assert view.tolist() == [1, 7, 0]
+
+
+def test_threads_that_write_what_is_still_to_be_read(client, often):
+    """Each of them waits until it was."""
+    for _ in range(100):
+        t = client.put(numpy.zeros(4), mutable=True)
+        y = t + 1
+
+        def work(i):
+            t[i] = 5
+
+        in_threads(2, work)
+        assert y.tolist() == [1, 1, 1, 1]
 
 
 # ---- processes ----

@@ -89,6 +89,41 @@ def test_one_long_operation_is_shown(client):
     assert "%" in out.getvalue()
 
 
+class Looking(io.StringIO):
+    """A file that looks, when it is written, at what another thread computes by then."""
+
+    def __init__(self, barrier, other):
+        super().__init__()
+        self.barrier, self.other, self.refusal = barrier, other, None
+
+    def write(self, text):
+        if self.refusal is None:
+            self.barrier.wait(60 * SLOWER)
+            with pytest.raises(tensord.ArgumentError) as caught:
+                float(self.other[0])
+            self.refusal = str(caught.value)
+            self.barrier.wait(60 * SLOWER)  # it was computed all the while
+        return len(text)
+
+
+def test_bars_that_look_at_one_another(long):
+    """Each would wait for the other for ever."""
+    pending, barrier = (long(), long() * 2), threading.Barrier(2)
+    files = [Looking(barrier, other) for other in reversed(pending)]
+
+    def work(i):
+        with tensord.progress(show=True, file=files[i]):
+            tensord.eval(pending[i])
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120 * SLOWER)
+    assert all("progress bar" in file.refusal for file in files)
+    assert [float(y[0]) for y in pending] == [1, 2]
+
+
 def test_what_is_short_is_not_shown(x):
     out = io.StringIO()
     with tensord.progress(show=True, file=out):

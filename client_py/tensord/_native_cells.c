@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cells
+ *
+ * What an array holds, replaced. Between any two lines of Python another thread, a signal handler
+ * or a finalizer may replace it, too; so what is compared and what is set here, is within one call,
+ * and nobody's write is lost.
+ */
+#include "_native_lazy.h"
+
+/* sys.getrefcount(): the limited API has no promise on how to read it. */
+static Py_ssize_t count_references(PyObject *object)
+{
+        PyObject *function = PySys_GetObject("getrefcount"), *number;
+        Py_ssize_t count;
+
+        number = function ? PyObject_CallFunctionObjArgs(function, object, NULL) : NULL;
+        count = number ? PyLong_AsSsize_t(number) : -1;
+        Py_XDECREF(number);
+        return count;
+}
+
+/* Is there one reference to it? -1 with an exception. */
+static int is_alone(PyObject *object)
+{
+        static Py_ssize_t alone; /* what is counted where there is one */
+        Py_ssize_t count;
+
+        if (!alone) {
+                PyObject *list = PyList_New(0);
+
+                alone = list ? count_references(list) : -1;
+                Py_XDECREF(list);
+                if (alone < 0) {
+                        alone = 0;
+                        PyErr_Clear();
+                        return 0;
+                }
+        }
+        count = count_references(object);
+        return count < 0 ? -1 : count == alone;
+}
+
+/* Put an object where another was; that one goes when everything is in its place. */
+static PyObject *put(PyObject **placep, PyObject *object)
+{
+        PyObject *old = *placep;
+
+        Py_INCREF(object);
+        *placep = object;
+        return old;
+}
+
+PyObject *lazy_array_is_last(PyObject *object, PyObject *unused)
+{
+        const struct lazy_array *view = (struct lazy_array *)object;
+        int r = lazy_has(view->base) ? is_alone(view->base) : 0;
+
+        (void)unused;
+        return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
+PyObject *lazy_array_detach(PyObject *object, PyObject *args)
+{
+        struct lazy_array *view = (struct lazy_array *)object;
+        PyObject *of, *value, *lies, *operand, *base, *seen, *old_value, *old_lies;
+        int is_fixed, r;
+
+        if (!PyArg_ParseTuple(args, "OOOp", &of, &value, &lies, &is_fixed))
+                return NULL;
+        base = view->base;
+        if (!lazy_has(base))
+                Py_RETURN_FALSE;
+        operand = lazy_operand((struct lazy_array *)base);
+        if (!operand)
+                return NULL;
+        Py_DECREF(operand); /* the base has it */
+        r = operand == of ? is_alone(base) : 0;
+        if (r <= 0)
+                return r ? NULL : PyBool_FromLong(0);
+        seen = view->seen;
+        view->base = view->seen = NULL;
+        old_value = put(&view->value, value);
+        old_lies = put(&view->lies, lies);
+        view->is_fixed = (char)is_fixed;
+        Py_XDECREF(old_value);
+        Py_XDECREF(old_lies);
+        Py_XDECREF(seen);
+        Py_DECREF(base);
+        Py_RETURN_TRUE;
+}
+
+PyObject *lazy_array_store(PyObject *object, PyObject *args)
+{
+        struct lazy_array *cell = (struct lazy_array *)object, *array;
+        PyObject *array_object, *value, *client, *old_value, *old_client;
+        long long n_stores;
+
+        if (!PyArg_ParseTuple(args, "O!LOO", lazy.array, &array_object, &n_stores, &value, &client))
+                return NULL;
+        array = (struct lazy_array *)array_object;
+        if (cell->n_stores != n_stores || lazy_has(cell->base) ||
+            (array != cell && array->base != object))
+                Py_RETURN_FALSE;
+        cell->n_stores++;
+        old_value = put(&cell->value, value);
+        old_client = put(&cell->client, client);
+        Py_XDECREF(old_value);
+        Py_XDECREF(old_client);
+        Py_RETURN_TRUE;
+}
+
+PyObject *lazy_array_settle(PyObject *object, PyObject *args)
+{
+        struct lazy_array *array = (struct lazy_array *)object;
+        PyObject *value, *tensor, *old = NULL;
+
+        if (!PyArg_ParseTuple(args, "OO", &value, &tensor))
+                return NULL;
+        if (!lazy_has(array->base)) {
+                if (array->value == value)
+                        old = put(&array->value, tensor);
+        } else if (lazy_has(array->seen) && PyTuple_GetItem(array->seen, 1) == value) {
+                PyObject *seen = PyTuple_Pack(2, PyTuple_GetItem(array->seen, 0), tensor);
+
+                if (!seen)
+                        return NULL;
+                old = array->seen;
+                array->seen = seen;
+        }
+        Py_XDECREF(old);
+        Py_RETURN_NONE;
+}

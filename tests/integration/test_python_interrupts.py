@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Ctrl-C, and signal handlers that use arrays, at any time: nothing is lost, and no lock is held.
+
+The interpreter runs handlers after calls and where functions begin, which is where it tells a
+profiler of. So one plays the signal here, once at each of these places.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+
+import numpy
+import pytest
+
+import tensord
+from sanitized import SLOWER
+
+pytestmark = pytest.mark.plain
+
+HERE = os.path.dirname(tensord.__file__)
+
+
+def is_free(client):
+    """Can another thread compute?"""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(float((client.put([2.0]) + 1)[0])))
+    thread.daemon = True
+    thread.start()
+    thread.join(60 * SLOWER)
+    return results == [3]
+
+
+class Signal:
+    """Call a handler at the n-th place of the package that is met; was it?"""
+
+    def __init__(self, n, handler, file=""):
+        self.n, self.handler, self.where = n, handler, os.path.join(HERE, file)
+        self.is_done = False
+
+    def __enter__(self):
+        sys.setprofile(self.see)
+        return self
+
+    def __exit__(self, *exception):
+        sys.setprofile(None)
+
+    def see(self, frame, event, _):
+        if event in ("call", "c_return") and frame.f_code.co_filename.startswith(self.where):
+            self.n -= 1
+            if self.n == 0:
+                sys.setprofile(None)
+                self.is_done = True
+                self.handler()
+
+
+def places():
+    """A Signal for each place, until the last was met."""
+    n = 0
+    while True:
+        n += 1
+        made = []
+
+        def signal_of(handler, file=""):
+            made.append(Signal(n, handler, file))
+            return made[-1]
+
+        yield signal_of
+        if not made[0].is_done:
+            return
+
+
+def interrupt_when_computed(client):
+    """Ctrl-C, where the daemon has nothing to do any more."""
+
+    def handler():
+        while client.stat()["jobs"]:
+            pass
+        raise KeyboardInterrupt
+
+    return handler
+
+
+def test_interrupts_at_any_time(client):
+    """Ctrl-C leaves no lock behind: other threads compute, and so does this one."""
+    hits = 0
+    x = client.put(numpy.zeros(100))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    rng = random.Random(7)
+    try:
+        while hits < 700:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + rng.random() * 1e-3)
+                while True:
+                    x += 1
+                    float(x[0])
+            except KeyboardInterrupt:
+                hits += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert is_free(client)
+    assert float((x - x)[3]) == 0
+
+
+def test_an_interrupt_anywhere_in_assignments(client):
+    """Each was made, or was not."""
+    for signal_of in places():
+        x = client.put(numpy.zeros(9000))
+        n_done = 0
+        try:
+            with signal_of(interrupt_when_computed(client)):
+                for _ in range(3):
+                    x.__iadd__(1)
+                    n_done += 1
+                    x[:2] = x[3]
+                    tensord.eval(x)
+        except KeyboardInterrupt:
+            pass
+        array = numpy.asarray(x)
+        assert array[0] in (n_done, n_done + 1) and (array == array[0]).all()
+    assert is_free(client)
+
+
+def test_an_interrupt_anywhere_in_what_is_sent_ahead(client):
+    """What was given away for it is not gone: somebody waits for the results."""
+    wanted = numpy.arange(9000.0)
+    for signal_of in places():
+        x = client.put(wanted[::-1].copy())
+        try:
+            with signal_of(interrupt_when_computed(client), "_force.py"):
+                for turn in range(300):
+                    x = tensord.sort(x, descending=turn % 2 == 0)
+        except KeyboardInterrupt:
+            pass
+        assert (numpy.sort(numpy.asarray(x)) == wanted).all()
+    assert is_free(client)
+
+
+def test_a_handler_that_assigns(client):
+    """To what is being assigned to: both count."""
+    for signal_of in places():
+        x = client.put(numpy.zeros(4))
+        view = x[1:]
+        with signal_of(lambda: view.__iadd__(10)) as played:
+            x += 1
+            view += 100
+        assert x.tolist() == [1, *[111 if played.is_done else 101] * 3]
+
+
+def test_a_handler_that_looks(client):
+    """It sees a value, or is refused; it never waits for the thread that it interrupted."""
+    n_seen = n_refused = 0
+    for signal_of in places():
+        x = client.put(numpy.zeros(4))
+        seen = []
+
+        def look():
+            try:
+                seen.append(float(x[0]))
+            except tensord.ArgumentError as problem:
+                assert "signal handler" in str(problem)
+                seen.append(None)
+
+        with signal_of(look):
+            for _ in range(2):
+                x += 1
+                y = x * 2
+                tensord.eval(x)
+        assert (x.tolist(), y.tolist()) == ([2] * 4, [4] * 4)
+        n_refused += seen == [None]
+        n_seen += seen in ([0], [1], [2])
+        assert len(seen) <= 1
+    assert n_seen > 5 and n_refused > 5 and is_free(client)
