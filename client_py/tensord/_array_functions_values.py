@@ -6,6 +6,8 @@ They enter the table of the module `_array_functions`.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy
@@ -18,7 +20,7 @@ from ._operators import Operators
 from ._ufuncs import array_of, floating, refused, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any, Literal, TypeAlias
 
     from ._array import Array
@@ -154,6 +156,8 @@ def _round(a: ArrayLike, decimals: int = 0) -> Array:
         return td.round(a) if a.dtype.kind in "fc" else td.asarray(a, copy=True)
     if a.dtype.kind in "biu":
         raise refused("numpy.round: integers are not rounded to tens; use td.astype first")
+    if a.dtype.kind == "c":  # each part by itself: an infinite one times a number has NaN beside
+        return a._make("complex", (_round(a.real, decimals), _round(a.imag, decimals)))
     scale = 10.0 ** abs(decimals)
     if decimals > 0:
         return td.divide(td.round(td.multiply(a, scale)), scale)
@@ -317,11 +321,19 @@ def _isin(
     return td.isin(element, test_elements, invert=invert)
 
 
+def _check_kth(kth: int | Sequence[int], size: int) -> None:
+    for k in kth if isinstance(kth, Iterable) else (kth,):
+        if not -size <= operator.index(k) < size:
+            raise error("bad_arguments", f"partition: kth = {k} of {size} elements")
+
+
 @implements("partition")
 def _partition(
     a: ArrayLike, kth: int | Sequence[int], axis: int | None = -1, kind: str | None = None
 ) -> Array:
     """All of it is sorted, which is in place for whichever kth."""
+    a, axis = _flat(a, axis)
+    _check_kth(kth, a.shape[axis])
     return _sort(a, axis)
 
 
@@ -329,6 +341,8 @@ def _partition(
 def _argpartition(
     a: ArrayLike, kth: int | Sequence[int], axis: int | None = -1, kind: str | None = None
 ) -> Array:
+    a, axis = _flat(a, axis)
+    _check_kth(kth, a.shape[axis])
     return _argsort(a, axis)
 
 
@@ -417,7 +431,13 @@ def _setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> A
 
 @implements("setxor1d")
 def _setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Any:
-    return _unique(_concatenate((_setdiff1d(ar1, ar2), _setdiff1d(ar2, ar1)), None))
+    each = [array_of(x).reshape(-1) if assume_unique else _unique(x) for x in (ar1, ar2)]
+    values = _concatenate(each, None)
+    if values.dtype.kind == "c":  # which have no order
+        return _unique(_concatenate((_setdiff1d(ar1, ar2), _setdiff1d(ar2, ar1)), None))
+    values = td.sort(values)
+    differs = td.concat([[True], td.not_equal(values[1:], values[:-1]), [True]])
+    return values[td.logical_and(differs[1:], differs[:-1])] if values.size else values
 
 
 for _name in ("unique_all", "unique_counts", "unique_inverse", "unique_values"):

@@ -272,7 +272,11 @@ class Run:
         for leaf in self.plan.donated:
             builder.donate(numbers[leaf.key])
         for node in self.plan.nodes:
-            emit_node(builder, node, numbers)
+            part = self.plan.part_of.get(node.serial)
+            if part is None:
+                emit_node(builder, node, numbers)
+            else:
+                numbers[node.serial, 0] = numbers[part.key]
         roots = [self.plan.root_of[id(value)] for value in self.wanted]
         outputs = [numbers[value.key] for value in (*roots, *self.plan.extra)]
         if name is None:

@@ -16,6 +16,7 @@ from ._index import Index
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TypeAlias, TypeGuard
 
     from ._force import Run
@@ -36,6 +37,14 @@ ELEMENTWISE = frozenset(
     "isnan clip square reciprocal real imag conj complex where astype".split()
 )
 
+# Operations that the engine computes along with a slice of an element-wise value.
+_COMPUTES_ON = ELEMENTWISE | frozenset(
+    "slice permute_dims sum prod mean var std max min argmax argmin any all count_nonzero".split()
+)
+
+# So many elements of an operation are computed while one more is written into a request.
+_WORTH = 32768
+
 _SEEN_THROUGH = ELEMENTWISE | _FILLED | {"permute_dims", "broadcast_to", "slice"}
 
 
@@ -52,93 +61,134 @@ def _check_idle(node: Node) -> None:
         raise Busy(run)
 
 
-def narrowed(value: Value, is_alone: bool) -> Term:
-    """The same value, computed from parts of the operands if it is a small part; else itself.
+class Narrowing:
+    """Of one plan: slices of what is pending, computed from parts of the operands.
 
     What is computed in part is marked. The next time it is computed as a whole, so that it can be
-    kept where somebody refers to it; unless the value is computed alone, since there was no memory
-    for more. Raises Busy.
+    kept where somebody refers to it; unless a plan is alone, since there was no memory for more.
     """
-    node = value.node
-    assert node is not None
-    _check_idle(node)
-    if node.op in ("reshape", "permute_dims") and isinstance(node.args[0], Value):
-        if node.args[0].node is None:
+
+    def __init__(self, is_alone: bool) -> None:
+        self._is_alone = is_alone
+        self._looked_into: set[OperandKey] = set()
+
+    def narrowed(self, value: Value) -> Term:
+        """The same value, computed from parts if it is a small part; else itself. Raises Busy."""
+        node = value.node
+        assert node is not None
+        _check_idle(node)
+        if node.op in ("reshape", "permute_dims") and isinstance(node.args[0], Value):
+            if node.args[0].node is None:
+                return value
+            part = self.narrowed(node.args[0])
+            if part is not node.args[0]:
+                value = apply(node.op, (part,), node.attrs)
             return value
-        part = narrowed(node.args[0], is_alone)
-        if part is not node.args[0]:
-            value = apply(node.op, (part,), node.attrs)
-        return value
-    if node.op != "slice":
-        return value
-    whole = node.args[0]
-    if whole.node is None or 2 * math.prod(value.shape) > math.prod(whole.shape):
-        return value
-    index = tuple(zip(node.attrs["start"], node.attrs["shape"], node.attrs["step"]))
-    known: dict[tuple[OperandKey, _Part], Term] = {}  # (key of a value, index) -> its part
-    stack: list[tuple[Term, _Part]] = [(whole, index)]
-    while stack:
-        what = stack[-1]
-        parts = _parts_needed(*what, is_alone)
-        missing = [part for part in parts if (part[0].key, part[1]) not in known]
-        if missing:
-            stack += missing
-            continue
-        stack.pop()
-        known[what[0].key, what[1]] = _make_part(
-            *what, [known[arg.key, inner] for arg, inner in parts], is_alone
-        )
-    return known[whole.key, index]
+        if node.op != "slice":
+            return value
+        whole = node.args[0]
+        if whole.node is None or 2 * math.prod(value.shape) > math.prod(whole.shape):
+            return value
+        return self._part_of(node, {})
 
+    def narrowed_within(
+        self, nodes: Iterable[Node], roots: Iterable[Term]
+    ) -> dict[int, Term]:
+        """The same for those of a plan's nodes that are slices, by their serials: where nobody
+        needs the whole, and it takes longer than to write parts of its operations into the request.
+        One slice, with which the engine computes on, is left to that.
+        """
+        slices: dict[OperandKey, list[Node]] = {}
+        whole = {root.key for root in roots}
+        in_memory: set[OperandKey] = set()
+        for node in nodes:
+            for arg in node.args:
+                if node.op == "slice" and self._is_looked_into(arg):
+                    slices.setdefault(arg.key, []).append(node)
+                else:
+                    whole.add(arg.key)
+                if node.op not in _COMPUTES_ON:
+                    in_memory.add(arg.key)
+        known: dict[tuple[OperandKey, _Part], Term] = {}
+        result: dict[int, Term] = {}
+        for key, of_one in slices.items():
+            size = math.prod(of_one[0].args[0].shape)
+            is_small = 2 * sum(math.prod(node.attrs["shape"]) for node in of_one) <= size
+            is_worth_it = self._is_alone or (
+                len(of_one) * _WORTH <= size
+                and (len(of_one) > 1 or (of_one[0].serial, 0) in in_memory)
+            )
+            if key not in whole and is_small and is_worth_it:
+                result.update((node.serial, self._part_of(node, known)) for node in of_one)
+        return result
 
-def _is_looked_into(value: Term, is_alone: bool) -> TypeGuard[Value]:
-    if not isinstance(value, Value) or value.node is None:
-        return False
-    _check_idle(value.node)
-    return value.node.op in _SEEN_THROUGH and (is_alone or not value.was_live)
+    def _part_of(self, node: Node, known: dict[tuple[OperandKey, _Part], Term]) -> Term:
+        """What a slice yields; known: (key of a value, index) -> its part."""
+        whole = node.args[0]
+        index = tuple(zip(node.attrs["start"], node.attrs["shape"], node.attrs["step"]))
+        stack: list[tuple[Term, _Part]] = [(whole, index)]
+        while stack:
+            what = stack[-1]
+            parts = self._parts_needed(*what)
+            missing = [part for part in parts if (part[0].key, part[1]) not in known]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            known[what[0].key, what[1]] = self._make_part(
+                *what, [known[arg.key, inner] for arg, inner in parts]
+            )
+        return known[whole.key, index]
 
+    def _is_looked_into(self, value: Term) -> TypeGuard[Value]:
+        if not isinstance(value, Value) or value.node is None:
+            return False
+        _check_idle(value.node)
+        if value.node.op not in _SEEN_THROUGH:
+            return False
+        return self._is_alone or not value.was_live or value.key in self._looked_into
 
-def _parts_needed(value: Term, index: _Part, is_alone: bool) -> list[tuple[Term, _Part]]:
-    """Parts of operands that a part is made of: (value, index) of each."""
-    if not _is_looked_into(value, is_alone):
-        return []
-    node = value.node
-    assert node is not None
-    if node.op == "permute_dims":
-        axes = [axis % len(index) for axis in node.attrs["axes"]]
-        inner = tuple([index[axes.index(axis)] for axis in range(len(index))])
-        return [(node.args[0], inner)]
-    if node.op == "slice":
-        outer = zip(node.attrs["start"], node.attrs["step"], index)
-        inner = tuple([(at + by * start, n, by * step) for at, by, (start, n, step) in outer])
-        return [(node.args[0], inner)]
-    return [(arg, _fitting(index, value, arg)) for arg in node.args]
+    def _parts_needed(self, value: Term, index: _Part) -> list[tuple[Term, _Part]]:
+        """Parts of operands that a part is made of: (value, index) of each."""
+        if not self._is_looked_into(value):
+            return []
+        node = value.node
+        assert node is not None
+        if node.op == "permute_dims":
+            axes = [axis % len(index) for axis in node.attrs["axes"]]
+            inner = tuple([index[axes.index(axis)] for axis in range(len(index))])
+            return [(node.args[0], inner)]
+        if node.op == "slice":
+            outer = zip(node.attrs["start"], node.attrs["step"], index)
+            inner = tuple([(at + by * start, n, by * step) for at, by, (start, n, step) in outer])
+            return [(node.args[0], inner)]
+        return [(arg, _fitting(index, value, arg)) for arg in node.args]
 
-
-def _make_part(value: Term, index: _Part, parts: list[Term], is_alone: bool) -> Term:
-    """The part of a value, of those of its operands."""
-    if not index:
-        return value
-    if type(value) is Tensor:
-        return value._at(_index_of(index))
-    if not _is_looked_into(value, is_alone):
-        return _sliced(value, index)
-    node, count = value.node, tuple([n for _, n, _ in index])
-    assert node is not None
-    value.was_live = True
-    result: Value
-    if node.op in ELEMENTWISE:
-        new = Node(node.op, tuple(parts), node.attrs)
-        return Value(new, 0, (value._number, count))
-    if node.op in _FILLED:
-        result = apply(node.op, (), {**node.attrs, "shape": count})
-    elif node.op == "permute_dims":
-        result = apply("permute_dims", tuple(parts), node.attrs)
-    elif node.op == "broadcast_to":
-        result = apply("broadcast_to", tuple(parts), {"shape": count})
-    else:
-        return parts[0]  # slice
-    return result
+    def _make_part(self, value: Term, index: _Part, parts: list[Term]) -> Term:
+        """The part of a value, of those of its operands."""
+        if not index:
+            return value
+        if type(value) is Tensor:
+            return value._at(_index_of(index))
+        if not self._is_looked_into(value):
+            return _sliced(value, index)
+        node, count = value.node, tuple([n for _, n, _ in index])
+        assert node is not None
+        self._looked_into.add(value.key)
+        value.was_live = True
+        result: Value
+        if node.op in ELEMENTWISE:
+            new = Node(node.op, tuple(parts), node.attrs)
+            return Value(new, 0, (value._number, count))
+        if node.op in _FILLED:
+            result = apply(node.op, (), {**node.attrs, "shape": count})
+        elif node.op == "permute_dims":
+            result = apply("permute_dims", tuple(parts), node.attrs)
+        elif node.op == "broadcast_to":
+            result = apply("broadcast_to", tuple(parts), {"shape": count})
+        else:
+            return parts[0]  # slice
+        return result
 
 
 def _fitting(index: _Part, value: Value, arg: Term) -> _Part:

@@ -88,7 +88,7 @@ _SAID = {
         "(1, 2, 1)",
     ),
     "average": (
-        "The mean, each element counting as much as it weighs",
+        "The mean, each element counting as much as it weighs; inf or NaN where all weigh 0",
         "float(tensord.average([1.0, 4.0], weights=[2, 1]))",
         "2.0",
     ),

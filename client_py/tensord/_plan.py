@@ -20,7 +20,7 @@ from . import _native
 from ._dtypes import DTYPES, ITEM_SIZES
 from ._errors import TensordError, error
 from ._graph import Value, run_of
-from ._narrow import ELEMENTWISE, Busy, narrowed
+from ._narrow import ELEMENTWISE, Busy, Narrowing
 from ._tensor import Tensor
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ class Plan:
         operands.
     nodes : list of Node
         Each after those that it needs.
+    part_of : dict of int to operand
+        What is computed in place of nodes that are slices, by their serials: the same from parts of
+        the operands.
     leaves : list of operand
         What they need that exists.
     extra : list of Value
@@ -95,9 +98,10 @@ class Plan:
         have; likewise. It is to be planned anew then, for the same roots.
     """
 
-    __slots__ = ("root_of", "nodes", "leaves", "extra", "donated", "busy", "parts")
+    __slots__ = ("root_of", "nodes", "part_of", "leaves", "extra", "donated", "busy", "parts")
     root_of: dict[int, Term]
     nodes: list[Node]
+    part_of: dict[int, Term]
     leaves: list[Term]
     extra: list[Value]
     donated: list[Term]
@@ -118,30 +122,42 @@ class Plan:
     ) -> None:
         self.busy = None
         self.parts = []
+        self.part_of = {}
         self.leaves, self.extra, self.donated = [], [], []
         self.root_of = {} if root_of is None else {**root_of}
+        narrowing = Narrowing(is_alone)
         try:
             for value in wanted:
                 if id(value) not in self.root_of:
-                    self.root_of[id(value)] = value if is_part else narrowed(value, is_alone)
+                    self.root_of[id(value)] = value if is_part else narrowing.narrowed(value)
         except Busy as problem:
             self.busy = problem.run
             return
         roots = [self.root_of[id(value)] for value in wanted]
-        operands, nodes, self.busy = self._walk(roots)
+        operands, nodes, self.busy = self._walk(roots, is_alone)
         if self.busy is not None:
             return
         if not is_alone and is_large(self.nodes):
             self.parts = parts_of(roots, wanted)
             if self.parts:
                 return
+        if any(node.op == "slice" for node in self.nodes):
+            self.part_of = narrowing.narrowed_within(self.nodes, roots)
+            if self.part_of:
+                operands, nodes, _ = self._walk(roots, True)
+                if is_large(self.nodes):
+                    self.part_of = {}
+                    operands, nodes, _ = self._walk(roots, is_alone)
         self._look_around(set(map(id, roots)), operands, nodes)
         if is_alone:
             self.extra, self.donated = [], []
 
-    def _walk(self, roots: Sequence[Term]) -> tuple[list[Term], dict[int, Node], Run | None]:
+    def _walk(
+        self, roots: Sequence[Term], in_depth: bool
+    ) -> tuple[list[Term], dict[int, Node], Run | None]:
         """The operands, once for each reference from within the program, the nodes, and what is to
-        be waited for.
+        be waited for. In depth: nodes soon after what they need, so that little is kept at a time;
+        else in the order in which they were written.
         """
         nodes: dict[int, Node] = {}
         operands: list[Term] = [*roots]
@@ -156,8 +172,11 @@ class Plan:
                 if node.block is not None:
                     raise _traced(operand)
                 nodes[node.serial] = node
-                operands += node.args
-        self.nodes = [nodes[serial] for serial in sorted(nodes)]
+                operands += _args_of(node, self.part_of)
+        if in_depth:
+            self.nodes = _in_depth(roots, self.part_of)
+        else:
+            self.nodes = [nodes[serial] for serial in sorted(nodes)]
         return operands, nodes, None
 
     def _look_around(
@@ -191,7 +210,13 @@ class Plan:
             self.donated = [leaf for leaf in own if _may_be_given_away(leaf)]
 
 
-def _in_depth(roots: Sequence[Term]) -> list[Node]:
+def _args_of(node: Node, part_of: Mapping[int, Term]) -> tuple[Term, ...]:
+    """What it is computed from: its operands, or what stands for it."""
+    part = part_of.get(node.serial)
+    return node.args if part is None else (part,)
+
+
+def _in_depth(roots: Sequence[Term], part_of: Mapping[int, Term]) -> list[Node]:
     """The pending nodes, each after those that it needs, and soon after them."""
     found: dict[int, Node] = {}
     stack = [root.node for root in reversed(roots) if root.node is not None]
@@ -199,7 +224,7 @@ def _in_depth(roots: Sequence[Term]) -> list[Node]:
         node = stack[-1]
         missing = [
             arg.node
-            for arg in node.args
+            for arg in _args_of(node, part_of)
             if arg.node is not None and arg.node.serial not in found
         ]
         if missing and node.serial not in found:
@@ -227,7 +252,7 @@ def parts_of(roots: Sequence[Term], wanted: Sequence[Value]) -> list[list[Value]
     """
     part_of: dict[int, int] = {}  # by serial
     n_parts, size = 1, _Size()
-    nodes = _in_depth(roots)
+    nodes = _in_depth(roots, {})
     for node in nodes:
         size.add(node)
         if size.is_large and part_of:

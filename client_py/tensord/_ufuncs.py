@@ -142,12 +142,22 @@ def _passing_nan(op: str) -> Callable[..., Array]:
     return function
 
 
-def _radians(x: ArrayLike) -> Array:
-    return td.multiply(floating(x), math.pi / 180)
+def _real(op: str, compute: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
+    """It is of real numbers, and computed of floats."""
+
+    def function(x: ArrayLike, /) -> Array:
+        x = floating(x)
+        if x.dtype.kind == "c":
+            raise error(
+                "dtype_mismatch", f"{op}: is not defined for {x.dtype}; it takes real numbers"
+            )
+        return compute(x)
+
+    return function
 
 
-def _degrees(x: ArrayLike) -> Array:
-    return td.multiply(floating(x), 180 / math.pi)
+def _scaled(op: str, factor: float) -> Callable[[ArrayLike], Array]:
+    return _real(op, lambda x: td.multiply(x, factor))
 
 
 def _divmod(x: Concrete, y: Concrete) -> tuple[Array, Array]:
@@ -155,17 +165,17 @@ def _divmod(x: Concrete, y: Concrete) -> tuple[Array, Array]:
 
 
 COMPOSED: dict[str, Callable[..., _Result]] = {
-    "deg2rad": _radians,
-    "degrees": _degrees,
+    "deg2rad": _scaled("deg2rad", math.pi / 180),
+    "degrees": _scaled("degrees", 180 / math.pi),
     "divmod": _divmod,
-    "fabs": lambda x: td.abs(floating(x)),
+    "fabs": _real("fabs", lambda x: td.abs(x)),
     "rint": lambda x: td.round(floating(x)),
     "exp2": lambda x: td.pow(2.0, floating(x)),
     "float_power": _float_power,
     "fmax": _passing_nan("maximum"),
     "fmin": _passing_nan("minimum"),
-    "rad2deg": _degrees,
-    "radians": _radians,
+    "rad2deg": _scaled("rad2deg", 180 / math.pi),
+    "radians": _scaled("radians", math.pi / 180),
 }
 
 

@@ -114,6 +114,7 @@ LINES = [
     "np.unique(i); np.unique(n); np.unique(i, return_counts=True); np.unique(v, return_index=True)",
     "np.unique(n, return_index=True, return_counts=True); np.unique(n, equal_nan=False)",
     "np.argwhere(np.max(a)); np.union1d(i, [20, 1]); np.intersect1d(i, j); np.setdiff1d(i, j)",
+    "np.setxor1d(n, n[:3]); np.setxor1d(c, c[:1]); np.around(np.full_like(c, np.inf), 1)",
     "np.setxor1d(i, j); np.intersect1d(i, j, return_indices=True); np.setdiff1d(j, [1.5, 2])",
     "np.sort(np.partition(v, 2)); np.partition(v, 2)[2]; np.take(v, np.argpartition(v, 1))[1]",
     "np.lexsort((u, v)); np.lexsort((i[0], i[1] // 5)); np.lexsort(j)",
@@ -278,6 +279,7 @@ def test_what_is_made_is_no_other_name(client):
 
 
 @pytest.mark.parametrize("line", [
+    "td.fabs(x * 1j)", "td.degrees(x * 1j)", "td.partition(j, 1.5)",
     "td.divmod(x, 2, out=x)", "td.concatenate([x, x], dtype='int32')", "td.ediff1d(j, 1.5)"])
 def test_refused_by_the_module(client, line):
     with pytest.raises(TypeError):
@@ -288,7 +290,8 @@ def test_refused_by_the_module(client, line):
     "td.diag(t)", "td.cov(t)", "td.linalg.multi_dot([t, t])", "td.fill_diagonal(t[0, 0], 1)",
     "td.lexsort(([1, 2], [1, 2, 3]))", "td.lexsort(())", "td.pad(t, 1, constant_values=np.nan)",
     "td.histogram(t, np.array([4, 1, 2], 'uint8'))", "td.digitize(t, np.array([4, 1, 2], 'uint8'))",
-    "td.geomspace(1, -2)", "td.geomspace(0, 1)"])
+    "td.geomspace(1, -2)", "td.geomspace(0, 1)", "td.partition(t, 2)", "td.partition(t, (0, 2), 1)",
+    "td.argpartition(t, -9, None)"])
 def test_values_refused_by_the_module(client, line):
     t = client.put(numpy.ones((2, 2, 2), int))
     with pytest.raises(ValueError):

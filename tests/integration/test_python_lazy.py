@@ -251,6 +251,30 @@ def test_a_view_of_a_pending_value_computes_what_it_needs(make_own_daemon):
         x = tensord.ones((1000, 1_000_000), client=client)  # 8 GB
         y = (x * 2 + 1)[10:12, ::500_000]
         assert y.tolist() == [[3, 3], [3, 3]]
+        z = tensord.stack([(x * i)[500, i::300_000] for i in range(20)])
+        assert z.tolist() == [[i] * 4 for i in range(20)]
+        u = x - 3
+        assert (u[0, :4] @ u[1, :4] + u[2, :3][::-1] * u[7, 1:4]).tolist() == [20] * 3
+
+
+def test_what_is_needed_as_a_whole_is_computed_once(client, monkeypatch):
+    """Slices of it are views of it then, also where it is kept."""
+    emitted = []
+    emit = tensord._force.emit_node
+    monkeypatch.setattr(
+        tensord._force, "emit_node",
+        lambda builder, node, numbers: emitted.append(node.op) or emit(builder, node, numbers),
+    )
+    x = client.put(numpy.arange(200_000.0))
+    y = x + 1
+    assert tensord.concat([y[-2:], y, y[:1]])[:4].tolist() == [199_999, 200_000, 1, 2]
+    assert emitted.count("add") == 1
+    parts = tensord.sort(y[:3]), tensord.sort(y[5:7])
+    emitted.clear()
+    tensord.eval(*parts)
+    assert emitted.count("add") == 1  # for the second time: it is kept
+    emitted.clear()
+    assert tensord.sort(y[7:9]).tolist() == [8, 9] and emitted == ["sort"]
 
 
 def test_failed_extras_do_not_hold_up_others(make_own_daemon):

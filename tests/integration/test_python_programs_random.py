@@ -119,11 +119,15 @@ def same(program, arrays):
 
 @pytest.mark.parametrize("seed", range(80))
 def test_as_numpy_and_as_when_evaluated_each_step(client, monkeypatch, seed):
-    """Also with memory of the smallest arrays given away, while arrays are looked at, and with one
-    that is mutable, which is written when it is assigned to."""
+    """Also with memory of the smallest arrays given away, with slices of the smallest computed by
+    themselves, while arrays are looked at, and with one that is mutable, which is written when it
+    is assigned to."""
     if seed % 2:
         monkeypatch.setattr(tensord._plan, "DONATED_MIN", 0)
         monkeypatch.setattr(tensord._force, "DONATED_MIN", 0)
+    if seed % 3:
+        monkeypatch.setattr(tensord._narrow, "_WORTH", 0)
+        monkeypatch.setattr(tensord._narrow, "_COMPUTES_ON", frozenset())
     program = Program(client, seed)
     same(program, run_lazily(program))
     random = program.maker.random
