@@ -411,7 +411,9 @@ def _array_of(name: str, x: ArrayLike, norm: Norm) -> tuple[Client, NDArray]:
         raise error("bad_arguments", f"{name}: norm is one of {', '.join(_NORMS)}, not {norm!r}")
     operand = as_operand(x)
     if isinstance(operand, Array):
-        if not operand.is_sealed:
+        if operand.is_mutable:
+            operand = operand._copy()  # by the daemon, while nobody writes it
+        elif not operand.is_sealed:
             raise error("not_sealed", f"{name}: the tensor is still being written; seal it first")
         client, array = operand.client, operand._read()
     elif isinstance(operand, Constant):

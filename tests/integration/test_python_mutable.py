@@ -20,6 +20,42 @@ def expected():
     return numpy.arange(32.0).reshape(8, 4)
 
 
+# ---- programs read ----
+
+_NOT_ON_ARRAYS = frozenset(
+    "array assign connect copyto create csv_batches delete eval fill_diagonal fori_loop from_dlpack "
+    "get jit memory open progress publish put run share wait while_loop".split()
+)
+
+
+def outcome(function, *args):
+    """What it yields, as lists; or what it raises."""
+    try:
+        result = function(*args)
+        results = result if isinstance(result, (tuple, list)) else [result]
+        return [numpy.asarray(one).tolist() for one in results]
+    except Exception as problem:
+        return type(problem), str(problem)
+
+
+@pytest.mark.parametrize("module", [tensord, tensord.linalg, tensord.fft], ids=range(3))
+def test_functions_take_them_as_what_is_sealed(client, module):
+    """Whatever takes an array, alone, beside a number or beside itself."""
+    elements = numpy.arange(1, 10.0).reshape(3, 3) + numpy.eye(3) * 9
+    t, sealed = client.put(elements, mutable=True), client.put(elements)
+    n_computed = 0
+    for name in sorted({*module.__all__} - _NOT_ON_ARRAYS):
+        function = getattr(module, name)
+        if callable(function) and not isinstance(function, type):
+            for beside in ((), (1,), (None,)):
+                args = [(x, *(x if y is None else y for y in beside)) for x in (t.T, sealed.T)]
+                got, wanted = outcome(function, *args[0]), outcome(function, *args[1])
+                assert repr(got) == repr(wanted), (name, beside)
+                n_computed += isinstance(got, list)
+                assert numpy.array_equal(t, elements), name
+    assert n_computed > 15
+
+
 # ---- programs write ----
 
 
