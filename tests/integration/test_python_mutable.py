@@ -23,8 +23,8 @@ def expected():
 # ---- programs read ----
 
 _NOT_ON_ARRAYS = frozenset(
-    "array assign connect copyto create csv_batches delete eval fill_diagonal fori_loop from_dlpack "
-    "get jit memory open progress publish put run share wait while_loop".split()
+    "array assign connect copyto create csv_batches delete eval fill_diagonal fori_loop get jit "
+    "from_dlpack memory open progress publish put run share wait while_loop".split()
 )
 
 
