@@ -141,7 +141,7 @@ class Plan:
             self.parts = parts_of(roots, wanted)
             if self.parts:
                 return
-        if any(node.op == "slice" for node in self.nodes):
+        if any([node.op == "slice" for node in self.nodes]):
             self.part_of = narrowing.narrowed_within(self.nodes, roots)
             if self.part_of:
                 operands, nodes, _ = self._walk(roots, True)

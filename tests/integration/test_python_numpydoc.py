@@ -153,7 +153,7 @@ def test_modules_with_examples():
     assert found == SHOWN
 
 
-@pytest.mark.parametrize("name", shown())
+@pytest.mark.parametrize("name", list(shown()))
 def test_results_and_examples(name):
     thing = ALL[name]
     doc = inspect.getdoc(thing)
