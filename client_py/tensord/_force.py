@@ -74,12 +74,12 @@ _lock = threading.RLock()
 _own = _Own()
 
 
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
+def _renew_locks() -> None:
+    global _lock, _own
+    _lock, _own = threading.RLock(), _Own()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _is_owned(lock: Any) -> bool:
@@ -495,7 +495,7 @@ def track(value: Value, client: Client | None) -> None:
         elif arg.node is not None:
             cost += arg.cost
     value.cost = cost
-    if cost > PENDING_MAX:
+    if cost > PENDING_MAX and not (_is_owned(_lock) or _is_owned(_own.lock)):  # nothing is refused
         value.cost = cost = n_pending(value)
         if cost > PENDING_MAX:
             from ._default import default_client

@@ -155,6 +155,24 @@ def test_a_handler_that_assigns(client):
         assert x.tolist() == [1, *[111 if played.is_done else 101] * 3]
 
 
+def test_a_handler_that_notes_much(client):
+    """More than may be pending is sent later, rather than refused here."""
+    for signal_of in places():
+        x = client.put(numpy.zeros(4))
+        y = x + 1
+        made = []
+
+        def note():
+            z = y
+            for _ in range(300):
+                z = z + 1
+            made.append(z)
+
+        with signal_of(note, "_force.py"):
+            tensord.eval((y * 2)[:2] + y[:2])
+        assert y.tolist() == [1] * 4 and all(z.tolist() == [301] * 4 for z in made)
+
+
 def test_a_handler_that_looks(client):
     """It sees a value, or is refused; it never waits for the thread that it interrupted."""
     n_seen = n_refused = 0
