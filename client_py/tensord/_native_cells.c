@@ -8,37 +8,32 @@
  */
 #include "_native_lazy.h"
 
-/* sys.getrefcount(): the limited API has no promise on how to read it. */
+/* sys.getrefcount(): the limited API has no promise on how to read it. 0: it cannot be told. */
 static Py_ssize_t count_references(PyObject *object)
 {
         PyObject *function = PySys_GetObject("getrefcount"), *number;
         Py_ssize_t count;
 
         number = function ? PyObject_CallFunctionObjArgs(function, object, NULL) : NULL;
-        count = number ? PyLong_AsSsize_t(number) : -1;
+        count = number ? PyLong_AsSsize_t(number) : 0;
         Py_XDECREF(number);
+        PyErr_Clear();
         return count;
 }
 
-/* Is there one reference to it? -1 with an exception. */
-static int is_alone(PyObject *object)
+/* Is there no more than one reference to it? */
+static bool is_alone(PyObject *object)
 {
         static Py_ssize_t alone; /* what is counted where there is one */
-        Py_ssize_t count;
 
         if (!alone) {
                 PyObject *list = PyList_New(0);
 
-                alone = list ? count_references(list) : -1;
+                alone = list ? count_references(list) : 0;
                 Py_XDECREF(list);
-                if (alone < 0) {
-                        alone = 0;
-                        PyErr_Clear();
-                        return 0;
-                }
+                PyErr_Clear();
         }
-        count = count_references(object);
-        return count < 0 ? -1 : count == alone;
+        return alone && count_references(object) == alone;
 }
 
 /* Put an object where another was; that one goes when everything is in its place. */
@@ -54,17 +49,16 @@ static PyObject *put(PyObject **placep, PyObject *object)
 PyObject *lazy_array_is_last(PyObject *object, PyObject *unused)
 {
         const struct lazy_array *view = (struct lazy_array *)object;
-        int r = lazy_has(view->base) ? is_alone(view->base) : 0;
 
         (void)unused;
-        return r < 0 ? NULL : PyBool_FromLong(r);
+        return PyBool_FromLong(lazy_has(view->base) && is_alone(view->base));
 }
 
 PyObject *lazy_array_detach(PyObject *object, PyObject *args)
 {
         struct lazy_array *view = (struct lazy_array *)object;
         PyObject *of, *value, *lies, *operand, *base, *seen, *old_value, *old_lies;
-        int is_fixed, r;
+        int is_fixed;
 
         if (!PyArg_ParseTuple(args, "OOOp", &of, &value, &lies, &is_fixed))
                 return NULL;
@@ -75,9 +69,8 @@ PyObject *lazy_array_detach(PyObject *object, PyObject *args)
         if (!operand)
                 return NULL;
         Py_DECREF(operand); /* the base has it */
-        r = operand == of ? is_alone(base) : 0;
-        if (r <= 0)
-                return r ? NULL : PyBool_FromLong(0);
+        if (operand != of || !is_alone(base))
+                Py_RETURN_FALSE;
         seen = view->seen;
         view->base = view->seen = NULL;
         old_value = put(&view->value, value);
