@@ -20,7 +20,7 @@ import numpy
 import tensord as td
 
 from ._array import Array
-from ._errors import error
+from ._errors import TensordError, error, name_function
 from ._index import axes_of, axis_of, integers_of
 from ._operators import Operators
 from ._ufuncs import (
@@ -111,7 +111,11 @@ def call(
             f"{what} on arrays of tensord takes {without_hints(signature)}: {problem}; give it "
             "numpy.asarray(x) for all else that numpy does"
         ) from None
-    result = implementation(*args, **given)
+    try:
+        result = implementation(*args, **given)
+    except TensordError as problem:
+        name_function(problem, what.rpartition(".")[2])
+        raise
     if out is None:
         return result
     store(result, out, what)

@@ -392,6 +392,7 @@ def _unique(
 ) -> Array | tuple[Array, ...]:
     if axis is not None:
         raise refused("numpy.unique: axis= is not computed by tensord; give it numpy.asarray(x)")
+    ar = array_of(ar)
     wishes = (return_index, return_inverse, return_counts)
     if not any(wishes):
         values = td.unique_values(ar)

@@ -204,4 +204,11 @@ def error(code: str, message: str, node: int | None = None) -> TensordError:
     return class_of_code.get(code, TensordError)(message, code, node)
 
 
+def name_function(problem: TensordError, name: str) -> None:
+    """Have it begin with the function that was called, where that is made of what is named."""
+    first, colon, rest = problem.message.partition(": ")
+    if colon and first.isidentifier():
+        problem.message = f"{name}: {rest}"
+
+
 _native.set_error_factory(error)

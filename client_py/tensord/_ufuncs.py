@@ -19,7 +19,7 @@ import tensord as td  # complete by the time that anything here is called
 
 from . import _array
 from ._array import Array
-from ._errors import ArgumentError, error
+from ._errors import ArgumentError, TensordError, error, name_function
 from ._operators import Operators
 
 if TYPE_CHECKING:
@@ -262,7 +262,11 @@ def _call(ufunc: numpy.ufunc, inputs: Sequence[ArrayLike], options: Options) -> 
     check_options(what, options)
     if dtype is not None:
         inputs = [cast_to(x, dtype, what) for x in inputs]
-    return function(*inputs)
+    try:
+        return function(*inputs)
+    except TensordError as problem:
+        name_function(problem, ufunc.__name__)
+        raise
 
 
 def call(ufunc: numpy.ufunc, inputs: Sequence[ArrayLike], options: Options) -> object:

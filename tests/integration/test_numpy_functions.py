@@ -271,6 +271,26 @@ def test_out_of_the_modules(client):
     assert tensord.concatenate([x, [1, 2]])._client is client
 
 
+@pytest.mark.parametrize("line", [
+    "td.cumsum(x, 7)", "td.transpose(x, (0, 1, 2))", "td.dot(x, x)", "td.hsplit(x, 7)",
+    "td.ptp(x, 4)", "td.trapezoid(x, axis=3)", "np.cumsum(x, 7)", "np.transpose(x, (0, 1, 2))",
+    "np.dot(x, x)", "np.power(x, x[:, :2])", "np.fmax(x, x[:, :2])", "np.left_shift(x, x)",
+    "td.concatenate([x], 5)"])
+def test_messages_name_what_was_called(client, line):
+    x = client.put([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    with pytest.raises(tensord.TensordError) as caught:
+        eval(line, {"td": tensord, "np": numpy, "x": x})
+    assert str(caught.value).startswith(line[3:].partition("(")[0] + ": ")
+
+
+@pytest.mark.parametrize("name", ["setxor1d", "union1d", "intersect1d", "setdiff1d"])
+def test_sets_of_one_client(client, name):
+    x, (ours, theirs) = client.put([1.0, 2.0, 2.0]), (getattr(m, name) for m in (tensord, numpy))
+    for other in (2.0, [7.0, 1.0]):
+        assert ours(x, other).tolist() == theirs(numpy.asarray(x), other).tolist()
+        assert ours(other, x).tolist() == theirs(other, numpy.asarray(x)).tolist()
+
+
 def test_what_is_made_is_no_other_name(client):
     x = client.put([1, 2])
     for make in (tensord.around, lambda x: tensord.pad(x, 0), lambda x: tensord.pad(x, 0, "wrap")):
