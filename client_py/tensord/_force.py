@@ -171,7 +171,8 @@ class Run:
         if len(plan.extra) > n_extra:
             del plan.extra[n_extra:]
             plan.donated = []  # what is not an output needs them again
-        self.mark([*plan.nodes, *(x.node for x in wanted if x.node is not None)])
+        own = [value.node for value in wanted if value.node is not None]
+        self.mark([*plan.nodes, *plan.seen_through, *own])
 
     def mark(self, nodes: Sequence[Node]) -> None:
         self._marked = nodes

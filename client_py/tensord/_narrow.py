@@ -61,16 +61,35 @@ def _check_idle(node: Node) -> None:
         raise Busy(run)
 
 
+def _reads_mutable(node: Node) -> bool:
+    sources = [arg._source for arg in node.args if arg.node is None]
+    return any([type(source) is Tensor and source.is_mutable for source in sources])
+
+
 class Narrowing:
     """Of one plan: slices of what is pending, computed from parts of the operands.
 
     What is computed in part is marked. The next time it is computed as a whole, so that it can be
     kept where somebody refers to it; unless a plan is alone, since there was no memory for more.
+
+    Attributes
+    ----------
+    is_alone : bool
+    readers : list of Node
+        Those in whose place other nodes read a mutable tensor. Who writes it knows these nodes, and
+        not the others: they are to be marked with the others' run.
     """
 
     def __init__(self, is_alone: bool) -> None:
-        self._is_alone = is_alone
+        self.is_alone = is_alone
         self._looked_into: set[OperandKey] = set()
+        self._sees_readers = True
+        self.readers: list[Node] = []
+
+    def begin_anew(self) -> None:
+        """From now on nothing reads a mutable tensor in place of others."""
+        self._sees_readers = False
+        self.readers.clear()
 
     def narrowed(self, value: Value) -> Term:
         """The same value, computed from parts if it is a small part; else itself. Raises Busy."""
@@ -114,7 +133,7 @@ class Narrowing:
         for key, of_one in slices.items():
             size = math.prod(of_one[0].args[0].shape)
             is_small = 2 * sum(math.prod(node.attrs["shape"]) for node in of_one) <= size
-            is_worth_it = self._is_alone or (
+            is_worth_it = self.is_alone or (
                 len(of_one) * _WORTH <= size
                 and (len(of_one) > 1 or (of_one[0].serial, 0) in in_memory)
             )
@@ -146,7 +165,9 @@ class Narrowing:
         _check_idle(value.node)
         if value.node.op not in _SEEN_THROUGH:
             return False
-        return self._is_alone or not value.was_live or value.key in self._looked_into
+        if not self._sees_readers and _reads_mutable(value.node):
+            return False
+        return self.is_alone or not value.was_live or value.key in self._looked_into
 
     def _parts_needed(self, value: Term, index: _Part) -> list[tuple[Term, _Part]]:
         """Parts of operands that a part is made of: (value, index) of each."""
@@ -176,6 +197,8 @@ class Narrowing:
         assert node is not None
         self._looked_into.add(value.key)
         value.was_live = True
+        if _reads_mutable(node):
+            self.readers.append(node)
         result: Value
         if node.op in ELEMENTWISE:
             new = Node(node.op, tuple(parts), node.attrs)

@@ -85,6 +85,8 @@ class Plan:
     part_of : dict of int to operand
         What is computed in place of nodes that are slices, by their serials: the same from parts of
         the operands.
+    seen_through : list of Node
+        Those that are not computed, but in whose place others read mutable tensors.
     leaves : list of operand
         What they need that exists.
     extra : list of Value
@@ -98,10 +100,21 @@ class Plan:
         have; likewise. It is to be planned anew then, for the same roots.
     """
 
-    __slots__ = ("root_of", "nodes", "part_of", "leaves", "extra", "donated", "busy", "parts")
+    __slots__ = (
+        "root_of",
+        "nodes",
+        "part_of",
+        "seen_through",
+        "leaves",
+        "extra",
+        "donated",
+        "busy",
+        "parts",
+    )
     root_of: dict[int, Term]
     nodes: list[Node]
     part_of: dict[int, Term]
+    seen_through: list[Node]
     leaves: list[Term]
     extra: list[Value]
     donated: list[Term]
@@ -120,21 +133,16 @@ class Plan:
         root_of: Mapping[int, Term] | None = None,
         is_part: bool = False,
     ) -> None:
-        self.busy = None
         self.parts = []
         self.part_of = {}
         self.leaves, self.extra, self.donated = [], [], []
-        self.root_of = {} if root_of is None else {**root_of}
+        given = {} if root_of is None else root_of
         narrowing = Narrowing(is_alone)
-        try:
-            for value in wanted:
-                if id(value) not in self.root_of:
-                    self.root_of[id(value)] = value if is_part else narrowing.narrowed(value)
-        except Busy as problem:
-            self.busy = problem.run
-            return
-        roots = [self.root_of[id(value)] for value in wanted]
-        operands, nodes, self.busy = self._walk(roots, is_alone)
+        self.seen_through = narrowing.readers
+        roots, operands, nodes = self._walk_from(wanted, given, narrowing, is_part)
+        if self.busy is None and narrowing.readers and not is_alone and is_large(self.nodes):
+            narrowing.begin_anew()  # there is no run to mark them with before all is computed
+            roots, operands, nodes = self._walk_from(wanted, given, narrowing, is_part)
         if self.busy is not None:
             return
         if not is_alone and is_large(self.nodes):
@@ -151,6 +159,26 @@ class Plan:
         self._look_around(set(map(id, roots)), operands, nodes)
         if is_alone:
             self.extra, self.donated = [], []
+
+    def _walk_from(
+        self,
+        wanted: Sequence[Value],
+        given: Mapping[int, Term],
+        narrowing: Narrowing,
+        is_part: bool,
+    ) -> tuple[list[Term], list[Term], dict[int, Node]]:
+        """What is computed for the wanted values, and `_walk` from there."""
+        self.root_of = {**given}
+        try:
+            for value in wanted:
+                if id(value) not in given:
+                    self.root_of[id(value)] = value if is_part else narrowing.narrowed(value)
+        except Busy as problem:
+            self.busy = problem.run
+            return [], [], {}
+        roots = [self.root_of[id(value)] for value in wanted]
+        operands, nodes, self.busy = self._walk(roots, narrowing.is_alone)
+        return roots, operands, nodes
 
     def _walk(
         self, roots: Sequence[Term], in_depth: bool

@@ -160,6 +160,38 @@ def test_threads_write_elements_of_one_array(client, often):
     assert total.tolist() == [240] * 3
 
 
+def test_a_part_of_what_is_read_while_it_is_written(client, monkeypatch):
+    """A part that is computed by itself reads what the whole reads: the writer waits for it."""
+    t = client.put(numpy.zeros(4000), mutable=True)
+    whole = t * 2 + 1
+    part = whole[3:6]
+    emit, finish = tensord._force.Run._emit, tensord._force.Run.finish
+    is_waiting = threading.Event()
+    writers = []
+
+    def write():
+        t[:] = 5
+        is_waiting.set()  # it did not wait
+
+    def slow_emit(run, *how):
+        if not writers:
+            writers.append(threading.Thread(target=write))
+            writers[0].start()
+            assert is_waiting.wait(60 * SLOWER)
+        return emit(run, *how)
+
+    def noted_finish(run):
+        if threading.current_thread() in writers:
+            is_waiting.set()
+        finish(run)
+
+    monkeypatch.setattr(tensord._force.Run, "_emit", slow_emit)
+    monkeypatch.setattr(tensord._force.Run, "finish", noted_finish)
+    assert part.tolist() == [1, 1, 1]
+    writers[0].join()
+    assert whole.tolist() == [1] * 4000 and t[0].item() == 5
+
+
 def test_threads_look_at_one_view(client, often):
     """One of them is the first to see that nobody has its base any more."""
     array = numpy.arange(900.0).reshape(30, 30)
