@@ -53,13 +53,14 @@ class Lease:
         try:
             mode = _native.MAP_WRITE if self._write else _native.MAP_READ
             array = self._array = tensor._map(mode, True)
+            readers.finish([tensor])  # others came while it waited
+            if self._write:
+                readers.begin_write(self, tensor)
+            self._native = native
         except BaseException:
+            readers.end_write(self)
             native.end()
             raise
-        readers.finish([tensor])  # others came while it waited
-        if self._write:
-            readers.begin_write(self, tensor)
-        self._native = native
         return array
 
     def __exit__(self, *exception: object) -> None:

@@ -5,6 +5,7 @@ The interpreter runs handlers after calls and where functions begin, which is wh
 profiler of. So one plays the signal here, once at each of these places.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -142,6 +143,25 @@ def test_an_interrupt_anywhere_in_what_is_sent_ahead(client, monkeypatch):
             pass
         assert (numpy.sort(numpy.asarray(x)) == wanted).all()
     assert is_free(client)
+
+
+def test_an_interrupt_anywhere_in_a_lease(daemon, client):
+    """It is not held afterwards, and nothing is refused for it."""
+    t = client.put(numpy.zeros(4), "t", mutable=True)
+    with daemon.connect() as other:
+        theirs = other.open("t")
+        for n_before, signal_of in enumerate(places()):
+            pending, lease = t + 1, t.write()
+            try:
+                with signal_of(interrupt_when_computed(client)):
+                    with lease as array:
+                        array[1] += 1
+            except KeyboardInterrupt:
+                with contextlib.suppress(tensord.ArgumentError):  # it is not held
+                    lease.__exit__()  # interrupted before it began
+            assert float(pending[0]) == n_before + 1 and float((t + 0)[0]) == n_before
+            with theirs.write() as array:
+                array[0] += 1
 
 
 def test_a_handler_that_assigns(client):
