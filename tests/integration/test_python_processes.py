@@ -411,7 +411,7 @@ def test_a_process_at_rest_gives_back(make_own_daemon):
 
 
 WITHOUT = """
-import os, resource, tensord
+import os, resource, tensord, numpy.ma  # which numpy imports late
 tensord.connect().close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 taken = []

@@ -85,6 +85,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 FORK = """
 import os, sys, warnings, numpy, tensord
+warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork")  # from Python 3.12 on
 client = tensord.connect()
 x = numpy.arange(100_000.0)
 client.put(x, "x")
