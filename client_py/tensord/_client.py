@@ -23,9 +23,10 @@ from ._define import (
     watched,
 )
 from ._errors import error
-from ._force import Readers, outputs_of
+from ._force import outputs_of
 from ._graph import emit, emit_definition
 from ._questions import Questions
+from ._readers import Readers
 from ._naming import how_named, named_without_copy
 from ._index import integers_of
 from ._operands import Constant, Scalar

@@ -9,7 +9,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from . import _forwarded
+from . import _forwarded, _native
 from ._client import Client, connect
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _default: Client | None = None
 _default_pid: int | None = None
-_default_lock = threading.Lock()
+_default_lock = threading.RLock()  # a signal handler may come in between
 
 
 def default_client() -> Client:
@@ -44,7 +44,7 @@ def default_client() -> Client:
     client = _default
     if client is not None and _default_pid == os.getpid() and not client.is_closed:
         return client
-    with _default_lock:
+    with _native.Hold(_default_lock):
         client = _default
         if client is None or _default_pid != os.getpid() or client.is_closed:
             client = connect()
@@ -55,7 +55,7 @@ def default_client() -> Client:
 
 def _renew_lock() -> None:
     global _default_lock
-    _default_lock = threading.Lock()
+    _default_lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)

@@ -69,7 +69,7 @@ class _Own(threading.local):
         self.lock = threading.RLock()
 
 
-# Locks are entered and left by the interpreter itself, so that no interrupt comes between.
+# To be entered by way of a `Hold`, so that no interrupt comes between.
 _lock = threading.RLock()
 _own = _Own()
 
@@ -88,9 +88,9 @@ def _is_owned(lock: Any) -> bool:
     return owned
 
 
-def _planning() -> threading.RLock:
-    """The lock, to be entered. A finalizer or a signal handler may come in between at any time,
-    also while its thread holds the lock; it cannot wait for itself.
+def planning() -> _native.Hold:
+    """A hold on the lock, to be entered. A finalizer or a signal handler may come in between at any
+    time, also while its thread holds the lock; it cannot wait for itself.
     """
     if _is_owned(_lock):
         raise error(
@@ -98,7 +98,7 @@ def _planning() -> threading.RLock:
             "a signal handler or a finalizer wants the value of an array while the thread that it "
             "interrupted plans what to compute; have it note what it wants, and look afterwards",
         )
-    return _lock
+    return _native.Hold(_lock)
 
 
 def may_fail(node: Node, number: int) -> bool:
@@ -119,7 +119,7 @@ def _sizes(nodes: Iterable[Node]) -> list[tuple[str, list[Shape]]]:
 class Run:
     """A request for some values. Its nodes are marked with it until they are tensors.
 
-    Whoever computes enters `lock`, and that of its thread, before anything is marked, and leaves it
+    Whoever computes holds `lock`, and that of its thread, before anything is marked, and leaves it
     afterwards, however that ends: so others may wait for it.
     """
 
@@ -136,8 +136,6 @@ class Run:
         "_shown",
         "__weakref__",
     )
-    wanted: list[Value]
-    plan: Plan
     _roots: Mapping[int, Term]
     _is_part: bool
     _shown: AbstractContextManager[object]
@@ -146,6 +144,8 @@ class Run:
         self.client = client
         self.lock = threading.RLock()
         self.pid = os.getpid()
+        self.wanted: list[Value] = []
+        self.plan: Plan | None = None
         self._pending: _native.Pending | None = None  # of what is sent ahead
         self._marked: Sequence[Node] = ()
 
@@ -156,7 +156,7 @@ class Run:
         has to be done first; None: nothing is pending.
         """
         self._roots, self._is_part = root_of, is_part
-        with _planning():
+        with planning():
             wanted = [*{id(v): v for v in values if v.node is not None}.values()]
             if not wanted:
                 return None
@@ -185,13 +185,21 @@ class Run:
             run = node.run
             if run is self or (isinstance(run, weakref.ref) and run() is self):
                 node.run = None
+        self._marked = ()
+
+    def _let_go(self) -> None:
+        """It is over. Who waited for it may have it still, and keeps nothing of what it needed."""
+        self.unmark()
+        self.plan = None
+        self.wanted = []
 
     def _plan_alone(self) -> bool:
         """Plan anew what the wanted values need, and no more. False: that is what it was, or too
         much for a request; or somebody else computes some of it by now.
         """
         before = self.plan
-        with _planning():
+        assert before is not None
+        with planning():
             self.unmark()
             wanted = [value for value in self.wanted if value.node is not None]
             plan = Plan(wanted, True, self._roots, self._is_part)
@@ -210,6 +218,7 @@ class Run:
                     with shown(builder):
                         self._receive(functools.partial(self.client._native.run, builder, rows))
                 except TensordError as problem:
+                    assert self.plan is not None
                     is_useful = self.plan.extra or isinstance(problem, MemoryError)
                     if is_alone or not is_useful or not isinstance(problem, _OF_VALUES):
                         raise
@@ -219,7 +228,7 @@ class Run:
                 else:
                     return
         finally:
-            self.unmark()
+            self._let_go()
 
     def send(self) -> None:
         """Send it and come back. What fails shows where a value is needed."""
@@ -233,7 +242,7 @@ class Run:
         except TensordError:
             pass
         finally:
-            self._unmark_unless_sent()
+            self._let_go_unless_sent()
 
     def finish(self) -> None:
         """Wait until another thread, or the daemon, is done with it."""
@@ -244,7 +253,7 @@ class Run:
                 "is being computed, while its own thread computes; have it note what it wants, and "
                 "look afterwards",
             )
-        with self.lock, _own.lock:
+        with _native.Hold(self.lock), _native.Hold(_own.lock):
             try:
                 if self._pending is not None and self._pending.is_under_way:
                     with self._shown:
@@ -252,34 +261,36 @@ class Run:
             except TensordError:
                 pass  # it is pending as before
             finally:
-                self._unmark_unless_sent()
+                self._let_go_unless_sent()
 
-    def _unmark_unless_sent(self) -> None:
+    def _let_go_unless_sent(self) -> None:
         if self._pending is None or not self._pending.is_under_way:
-            self.unmark()
+            self._let_go()
 
     def _outputs(self) -> list[Value]:
+        assert self.plan is not None
         return self.wanted + self.plan.extra
 
     def _emit(
         self, name: str | None, how: int
     ) -> tuple[_native.Builder, tuple[OutputRow, ...]]:
-        builder = _native.Builder()
+        builder, plan = _native.Builder(), self.plan
+        assert plan is not None
         numbers: Numbers = {}
-        for leaf in self.plan.leaves:
+        for leaf in plan.leaves:
             key = leaf.key
             if key not in numbers:  # numbers that are equal are one
                 numbers[key] = leaf._add_to(builder, self.client)
-        for leaf in self.plan.donated:
+        for leaf in plan.donated:
             builder.donate(numbers[leaf.key])
-        for node in self.plan.nodes:
-            part = self.plan.part_of.get(node.serial)
+        for node in plan.nodes:
+            part = plan.part_of.get(node.serial)
             if part is None:
                 emit_node(builder, node, numbers)
             else:
                 numbers[node.serial, 0] = numbers[part.key]
-        roots = [self.plan.root_of[id(value)] for value in self.wanted]
-        outputs = [numbers[value.key] for value in (*roots, *self.plan.extra)]
+        roots = [plan.root_of[id(value)] for value in self.wanted]
+        outputs = [numbers[value.key] for value in (*roots, *plan.extra)]
         if name is None:
             return builder, tuple(outputs)
         named = (name, *[None] * (len(outputs) - 1))
@@ -301,7 +312,7 @@ class Run:
                     raise
 
     def _settle(self, handles: Iterable[_native.Tensor | None]) -> None:
-        with _planning():  # whoever plans meets all of it or nothing
+        with planning():  # whoever plans meets all of it or nothing
             for value, handle in zip(self._outputs(), handles):
                 assert handle is not None  # it goes into nothing
                 value._settle(Tensor(self.client, handle))
@@ -316,7 +327,7 @@ def outputs_of(
     may have, the client computes some of it before: what is the same whenever it runs.
     """
     while True:
-        with _planning():
+        with planning():
             leaves, nodes = sort_outputs(values)
             busy = next((run for node in nodes if (run := run_of(node)) is not None), None)
             parts: list[list[Value]] = []
@@ -363,15 +374,16 @@ def _force_some(
     root_of = root_of or {}
     while True:
         run = Run(client)
-        with run.lock, _own.lock:
+        with _native.Hold(run.lock), _native.Hold(_own.lock):
             plan = run.plan_for(values, root_of, is_part)
             if plan is None:
                 return False
-            if plan.is_complete and is_ahead:
-                run.send()
-                return True
             if plan.is_complete:
-                run.compute(name, how)
+                del plan  # the run alone has it, until it is over
+                if is_ahead:
+                    run.send()
+                else:
+                    run.compute(name, how)
                 return True
         busy, parts, root_of = plan.busy, plan.parts, plan.root_of
         del plan
@@ -388,15 +400,15 @@ def _compute_one(client: Client, value: Value) -> bool:
     given away; false: that takes a plan.
     """
     run = Run(client)
-    with run.lock, _own.lock:
-        with _planning():
+    with _native.Hold(run.lock), _native.Hold(_own.lock):
+        with planning():
             if value.node is None or run_of(value.node) is not None:
                 return False
             run.mark((value.node,))
         try:
             tensor = _native.run_one(client, value, DONATED_MIN)
             if tensor is not None:
-                with _planning():
+                with planning():
                     value._settle(tensor)
         finally:
             run.unmark()
@@ -421,66 +433,6 @@ def force(
     values = list(values)
     for i in range(0, len(values), _native.OUTPUTS_MAX):
         _force_some(client, values[i : i + _native.OUTPUTS_MAX], name, how)
-
-
-class Readers:
-    """Of a client: the pending values that read mutable tensors.
-
-    They are computed before such a tensor is written through this client, and when it is leased or
-    a lease of it ends. Threads change the tables in single steps, so that there is no lock.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = weakref.ref(client)
-        #: by id of the tensor and key of the value
-        self._values: dict[tuple[bytes, OperandKey], weakref.ref[Value]] = {}
-        self._n_added = 0  # since it was pruned
-        #: leases to write that are held here, with the id of the tensor
-        self._writes: dict[weakref.ref[Lease], bytes] = {}
-
-    def add(self, tensor: Tensor, value: Value) -> None:
-        """Note that a pending value reads it; refused while it is leased here to be written."""
-        if tensor.id in self._writes.values():
-            raise error(
-                "lease_conflict",
-                f"shape {tensor.shape} is read while this process holds a lease to write the "
-                "tensor; leave the block of write() first, or use its array",
-            )
-        self._values[tensor.id, value.key] = weakref.ref(value)
-        self._n_added += 1
-        if self._n_added >= len(self._values) // 2 + 64:
-            self._prune()
-
-    def _prune(self) -> None:
-        """Forget what nobody has any more, and what was computed."""
-        self._n_added = 0
-        for key, ref in [*self._values.items()]:
-            value = ref()
-            if value is None or value.node is None:
-                self._values.pop(key, None)
-
-    def finish(self, tensors: Iterable[Tensor | None]) -> None:
-        """Compute what is still to be read of tensors."""
-        for tensor in tensors:
-            if tensor is None or not self._values:
-                continue
-            refs = {key: ref for key, ref in [*self._values.items()] if key[0] == tensor.id}
-            values = [value for ref in refs.values() if (value := ref()) is not None]
-            client = self._client()
-            assert client is not None  # whose method this is
-            # Another thread that writes waits for the same: they are in the table until then.
-            force(client, [value for value in values if value.node is not None])
-            for key in refs:
-                self._values.pop(key, None)
-
-    def begin_write(self, lease: Lease, tensor: Tensor) -> None:
-        """A lease to write begins; it ends with the object, if not before."""
-        writes = self._writes
-        writes[weakref.ref(lease, lambda ref: writes.pop(ref, None))] = tensor.id
-
-    def end_write(self, lease: Lease) -> None:
-        """It ends."""
-        self._writes.pop(weakref.ref(lease), None)
 
 
 def track(value: Value, client: Client | None) -> None:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 from . import _native
-from ._errors import error
+from ._errors import TensordError, error
 from ._timeouts import milliseconds
+from ._traceback import cut, cuts
 
 if TYPE_CHECKING:
-
+    from ._readers import Readers
     from ._tensor import Tensor
     from ._types import NDArray
 
@@ -25,53 +28,79 @@ def check_mutable(tensor: Tensor) -> None:
         )
 
 
-class Lease:
+class Lease(_native.Lease):
     """A claim to read or to write a tensor while a block runs; see `Array.read`, `Array.write`.
 
     May be entered again after it was left.
     """
 
-    __slots__ = ("_tensor", "_write", "_wait_ms", "_torn", "_native", "_array", "__weakref__")
+    __slots__ = ("_tensor", "_write", "_wait_ms", "_torn", "__weakref__")
 
     def __init__(self, tensor: Tensor, write: bool, timeout: float | None, torn: bool) -> None:
         self._tensor = tensor
         self._write = write
         self._wait_ms = milliseconds(timeout, 0)
         self._torn = torn
-        self._native: _native.Lease | None = None
-        self._array: NDArray | None = None
 
+    @cuts  # a function around it could be interrupted when it is held
     def __enter__(self) -> NDArray:
-        tensor, readers = self._tensor, self._tensor.client._readers
-        if self._native is not None:
-            raise error("bad_arguments", "the lease is held already")
-        check_mutable(tensor)
-        readers.finish([tensor])
-        native = tensor._handle.lease(
-            tensor.shape, tensor.strides, tensor._offset, self._write, self._torn, self._wait_ms
-        )
+        has_begun = False
         try:
-            mode = _native.MAP_WRITE if self._write else _native.MAP_READ
-            array = self._array = tensor._map(mode, True)
-            readers.finish([tensor])  # others came while it waited
+            if self._is_held:
+                raise error("bad_arguments", "the lease is held already")
+            check_mutable(self._tensor)
+            has_begun = True
+            until = time.monotonic() + self._wait_ms / 1000
             if self._write:
-                readers.begin_write(self, tensor)
-            self._native = native
-        except BaseException:
-            readers.end_write(self)
-            native.end()
+                self._begin_write(until)
+            else:
+                self._begin_read(until)
+            mode = _native.MAP_WRITE if self._write else _native.MAP_READ
+            array = self._array = self._tensor._map(mode, True)
+        except BaseException as problem:
+            if has_begun:
+                self._is_writing = False
+                self._end()
+            if isinstance(problem, TensordError):
+                raise cut(problem)
             raise
         return array
 
-    def __exit__(self, *exception: object) -> None:
-        native, array = self._native, self._array
-        self._native = self._array = None
-        if native is None or array is None:
-            raise error("bad_arguments", "the lease is not held")
-        array.flags.writeable = False
-        readers = self._tensor.client._readers
-        try:
-            readers.finish([self._tensor])
-        finally:
-            readers.end_write(self)
-            native.end()
+    @property
+    def _readers(self) -> Readers:
+        return self._tensor.client._readers
+
+    def _begin_read(self, until: float) -> None:
+        """All that was to be read is computed then."""
+        self._ask(False, until)
+        self._readers.finish([self._tensor])
+
+    def _begin_write(self, until: float) -> None:
+        """Once all that was to be read is computed. Others may note more while it is waited for:
+        that comes first, and what is noted later is refused.
+        """
+        while True:
+            if self._readers.are_pending(self._tensor):
+                self._begin_read(until)
+                self._end()
+            self._ask(True, until)
+            self._readers.begin_write(self, self._tensor)
+            if not self._readers.are_pending(self._tensor):
+                return
+            self._end()
+
+    def _ask(self, write: bool, until: float) -> None:
+        tensor = self._tensor
+        wait_ms = max(math.ceil((until - time.monotonic()) * 1000), 0)
+        self._begin(
+            tensor._handle, tensor.shape, tensor.strides, tensor._offset, write, self._torn, wait_ms
+        )
+
+    @cuts
+    def _finish(self) -> None:
+        """Before it ends; of one to write nothing is noted."""
+        if not self._write:
+            try:
+                self._readers.finish([self._tensor])
+            except TensordError as problem:
+                raise cut(problem)

@@ -298,6 +298,8 @@ static PyMethodDef module_methods[] = {
           "The results of an operation, pending." },
         { "run_one", (PyCFunction)(void (*)(void))lazy_run_one, METH_FASTCALL,
           "The tensor that a value of one operation is; None: not without a plan." },
+        { "drop_if_empty", lazy_drop_if_empty, METH_VARARGS,
+          "Delete an entry of a table whose value is an empty dict." },
         { "set_package", lazy_set_package, METH_O, "Classes and functions, by name." },
         { NULL, NULL, 0, NULL },
 };
@@ -319,7 +321,8 @@ PyMODINIT_FUNC PyInit__native(void)
                 return NULL;
         if (!native_client_add(module) || !native_tensor_add(module) ||
             !native_builder_add(module) || !native_function_add(module) ||
-            !native_pending_add(module) || !native_stop_add(module) || !lazy_add(module) ||
+            !native_lease_add(module) || !native_pending_add(module) || !native_hold_add(module) ||
+            !native_stop_add(module) || !lazy_add(module) ||
             !add_table(module, "DTYPES", fill_dtypes) ||
             !add_table(module, "OPS", fill_ops) || !add_table(module, "ERRORS", fill_errors) ||
             PyModule_AddStringConstant(module, "VERSION", td_version()) ||

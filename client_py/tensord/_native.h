@@ -3,9 +3,9 @@
  * The native part of the Python package
  *
  * Eight types over libtensord's public API - Client, Tensor, Mapping, Lease, Builder, Function,
- * Pending, Stop - without any policy: arguments are positional, dtypes and operations are numbers,
- * shapes are tuples. The Python files beside it make it pleasant. What every operation on arrays
- * goes through is here, too: _native_lazy.h.
+ * Pending, Stop - and Hold, without any policy: arguments are positional, dtypes and operations are
+ * numbers, shapes are tuples. The Python files beside it make it pleasant. What every operation on
+ * arrays goes through is here, too: _native_lazy.h.
  *
  * The limited API only, so one build serves every Python from 3.11 on; numpy is met through the
  * buffer protocol and its array interface alone. The GIL protects the objects; it is released
@@ -126,5 +126,7 @@ bool native_client_add(PyObject *module);
 bool native_tensor_add(PyObject *module);
 bool native_builder_add(PyObject *module);
 bool native_function_add(PyObject *module);
+bool native_lease_add(PyObject *module);
 bool native_pending_add(PyObject *module);
+bool native_hold_add(PyObject *module);
 bool native_stop_add(PyObject *module);

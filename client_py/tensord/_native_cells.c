@@ -2,9 +2,9 @@
 /*
  * Cells
  *
- * What an array holds, replaced. Between any two lines of Python another thread, a signal handler
- * or a finalizer may replace it, too; so what is compared and what is set here, is within one call,
- * and nobody's write is lost.
+ * What an array holds, replaced; and an entry of a table, dropped. Between any two lines of Python
+ * another thread, a signal handler or a finalizer may replace it, too; so what is compared and what
+ * is set here, is within one call, and nobody's write is lost.
  */
 #include "_native_lazy.h"
 
@@ -21,18 +21,22 @@ static Py_ssize_t count_references(PyObject *object)
         return count;
 }
 
-/* Is there no more than one reference to it? */
+static Py_ssize_t alone; /* what is counted where there is one reference */
+
+bool lazy_count_alone(void)
+{
+        PyObject *list = PyList_New(0);
+
+        if (!list)
+                return false;
+        alone = count_references(list);
+        Py_DECREF(list);
+        return true;
+}
+
+/* Is there no more than one reference to it? Nothing else runs in between. */
 static bool is_alone(PyObject *object)
 {
-        static Py_ssize_t alone; /* what is counted where there is one */
-
-        if (!alone) {
-                PyObject *list = PyList_New(0);
-
-                alone = list ? count_references(list) : 0;
-                Py_XDECREF(list);
-                PyErr_Clear();
-        }
         return alone && count_references(object) == alone;
 }
 
@@ -65,11 +69,14 @@ PyObject *lazy_array_detach(PyObject *object, PyObject *args)
         base = view->base;
         if (!lazy_has(base))
                 Py_RETURN_FALSE;
+        Py_INCREF(base);
         operand = lazy_operand((struct lazy_array *)base);
+        Py_XDECREF(operand); /* the base has it */
+        Py_DECREF(base);
         if (!operand)
                 return NULL;
-        Py_DECREF(operand); /* the base has it */
-        if (operand != of || !is_alone(base))
+        /* What went in between may have had a finalizer, and this assigned to the view. */
+        if (operand != of || view->base != base || !is_alone(base))
                 Py_RETURN_FALSE;
         seen = view->seen;
         view->base = view->seen = NULL;
@@ -103,23 +110,41 @@ PyObject *lazy_array_store(PyObject *object, PyObject *args)
         Py_RETURN_TRUE;
 }
 
+PyObject *lazy_drop_if_empty(PyObject *module, PyObject *args)
+{
+        PyObject *table, *key, *dict;
+
+        (void)module;
+        if (!PyArg_ParseTuple(args, "O!O", &PyDict_Type, &table, &key))
+                return NULL;
+        dict = PyDict_GetItemWithError(table, key);
+        if (!dict && PyErr_Occurred())
+                return NULL;
+        if (dict && PyDict_Check(dict) && !PyDict_Size(dict) && PyDict_DelItem(table, key))
+                return NULL;
+        Py_RETURN_NONE;
+}
+
 PyObject *lazy_array_settle(PyObject *object, PyObject *args)
 {
         struct lazy_array *array = (struct lazy_array *)object;
-        PyObject *value, *tensor, *old = NULL;
+        PyObject *value, *tensor, *seen, *settled, *old = NULL;
 
         if (!PyArg_ParseTuple(args, "OO", &value, &tensor))
                 return NULL;
+        seen = array->seen;
         if (!lazy_has(array->base)) {
                 if (array->value == value)
                         old = put(&array->value, tensor);
-        } else if (lazy_has(array->seen) && PyTuple_GetItem(array->seen, 1) == value) {
-                PyObject *seen = PyTuple_Pack(2, PyTuple_GetItem(array->seen, 0), tensor);
-
-                if (!seen)
+        } else if (lazy_has(seen) && PyTuple_GetItem(seen, 1) == value) {
+                Py_INCREF(seen); /* a tuple may be collected for, and finalizers look, or assign */
+                settled = PyTuple_Pack(2, PyTuple_GetItem(seen, 0), tensor);
+                if (settled && array->seen == seen)
+                        old = put(&array->seen, settled);
+                Py_XDECREF(settled);
+                Py_DECREF(seen);
+                if (!settled)
                         return NULL;
-                old = array->seen;
-                array->seen = seen;
         }
         Py_XDECREF(old);
         Py_RETURN_NONE;

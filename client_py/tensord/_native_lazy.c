@@ -389,5 +389,5 @@ bool lazy_add(PyObject *module)
                native_add_type(module, &value_spec, &value) &&
                native_add_type(module, &array_spec, &array) &&
                native_add_type(module, &tensor_spec, &tensor) &&
-               native_add_type(module, &scalar_spec, &scalar);
+               native_add_type(module, &scalar_spec, &scalar) && lazy_count_alone();
 }

@@ -119,6 +119,10 @@ PyObject *lazy_array_detach(PyObject *object, PyObject *args);
 PyObject *lazy_array_store(PyObject *object, PyObject *args);
 /* Array._settle(value, tensor): where it holds, or sees, that value, the tensor stands for it. */
 PyObject *lazy_array_settle(PyObject *object, PyObject *args);
+/* drop_if_empty(table, key): delete an entry whose value is an empty dict. */
+PyObject *lazy_drop_if_empty(PyObject *module, PyObject *args);
+/* Find out what is counted for an object to which there is one reference; false: no memory. */
+bool lazy_count_alone(void);
 
 /* ---- _native_force.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tensor, Mapping and Lease
+ * Tensor and Mapping
  *
  * A Mapping exports its memory by the buffer protocol; whoever shows that memory (a
  * numpy.ndarray, as its base) owns a reference to the Mapping, so that the memory stays as long
@@ -12,7 +12,6 @@
 
 PyTypeObject *native_tensor_type;
 PyTypeObject *native_mapping_type;
-static PyTypeObject *native_lease_type;
 
 /* ---- Mapping ---- */
 
@@ -62,63 +61,6 @@ static PyType_Spec mapping_spec = {
         .basicsize = sizeof(struct native_mapping),
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
         .slots = mapping_slots,
-};
-
-/* ---- Lease ---- */
-
-struct native_lease {
-        PyObject_HEAD
-        td_lease *lease;              /* NULL once it was given back */
-        struct native_client *client; /* owned reference */
-};
-
-static void lease_dealloc(PyObject *object)
-{
-        struct native_lease *self = (struct native_lease *)object;
-        PyTypeObject *type = Py_TYPE(object);
-
-        Py_BEGIN_ALLOW_THREADS
-        td_lease_end(self->lease, NULL);
-        Py_END_ALLOW_THREADS
-        Py_DECREF((PyObject *)self->client);
-        PyObject_Free(object);
-        Py_DECREF(type);
-}
-
-/* Twice does no harm. */
-static PyObject *lease_end(PyObject *object, PyObject *unused)
-{
-        struct native_lease *self = (struct native_lease *)object;
-        td_lease *lease = self->lease;
-        td_error error;
-        int r;
-
-        (void)unused;
-        self->lease = NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_lease_end(lease, &error);
-        Py_END_ALLOW_THREADS
-        if (r)
-                return native_raise(&error);
-        Py_RETURN_NONE;
-}
-
-static PyMethodDef lease_methods[] = {
-        { "end", lease_end, METH_NOARGS, NULL },
-        { NULL, NULL, 0, NULL },
-};
-
-static PyType_Slot lease_slots[] = {
-        { Py_tp_dealloc, lease_dealloc },
-        { Py_tp_methods, lease_methods },
-        { 0, NULL },
-};
-
-static PyType_Spec lease_spec = {
-        .name = "tensord._native.Lease",
-        .basicsize = sizeof(struct native_lease),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-        .slots = lease_slots,
 };
 
 /* ---- Tensor ---- */
@@ -275,46 +217,6 @@ static PyObject *tensor_lend(PyObject *object, PyObject *unused)
         return ask(object, td_lend);
 }
 
-/* lease(shape, strides, offset, write, torn, wait_ms) -> Lease of that view */
-static PyObject *tensor_lease(PyObject *object, PyObject *args)
-{
-        struct native_tensor *self = (struct native_tensor *)object;
-        PyObject *shape, *strides_object;
-        int64_t strides[TD_NDIM_MAX];
-        struct native_lease *result;
-        long long offset, wait_ms;
-        td_lease *lease = NULL;
-        struct td_type view;
-        td_error error;
-        int write, torn, r;
-
-        if (!PyArg_ParseTuple(args, "OOLppL", &shape, &strides_object, &offset, &write, &torn,
-                              &wait_ms) ||
-            !native_view(self->tensor, shape, strides_object, &view, strides) ||
-            !native_client_enter(self->client))
-                return NULL;
-        Py_BEGIN_ALLOW_THREADS
-        r = td_lease_begin(self->tensor, &view, strides, offset, write, torn, wait_ms, &lease,
-                           &error);
-        Py_END_ALLOW_THREADS
-        native_client_leave(self->client);
-        if (!r && PyErr_Occurred()) { /* interrupted, but it was granted before */
-                td_lease_end(lease, NULL);
-                return NULL;
-        }
-        if (r)
-                return native_raise(&error);
-        result = PyObject_New(struct native_lease, native_lease_type);
-        if (!result) {
-                td_lease_end(lease, NULL);
-                return NULL;
-        }
-        result->lease = lease;
-        Py_INCREF((PyObject *)self->client);
-        result->client = self->client;
-        return (PyObject *)result;
-}
-
 /* set_name(name, how) */
 static PyObject *tensor_set_name(PyObject *object, PyObject *args)
 {
@@ -458,7 +360,6 @@ static PyMethodDef tensor_methods[] = {
         { "map", tensor_map, METH_VARARGS, NULL },
         { "item", tensor_item, METH_O, NULL },
         { "seal", tensor_seal, METH_NOARGS, NULL },
-        { "lease", tensor_lease, METH_VARARGS, NULL },
         { "set_name", tensor_set_name, METH_VARARGS, NULL },
         { "share", tensor_share, METH_VARARGS, NULL },
         { "snapshot", tensor_snapshot, METH_VARARGS, NULL },
@@ -497,6 +398,5 @@ static PyType_Spec tensor_spec = {
 bool native_tensor_add(PyObject *module)
 {
         return native_add_type(module, &tensor_spec, &native_tensor_type) &&
-               native_add_type(module, &mapping_spec, &native_mapping_type) &&
-               native_add_type(module, &lease_spec, &native_lease_type);
+               native_add_type(module, &mapping_spec, &native_mapping_type);
 }

@@ -140,7 +140,8 @@ class Plan:
         narrowing = Narrowing(is_alone)
         self.seen_through = narrowing.readers
         roots, operands, nodes = self._walk_from(wanted, given, narrowing, is_part)
-        if self.busy is None and narrowing.readers and not is_alone and is_large(self.nodes):
+        is_first = self.busy is not None or (not is_alone and is_large(self.nodes))
+        if is_first and narrowing.readers:
             narrowing.begin_anew()  # there is no run to mark them with before all is computed
             roots, operands, nodes = self._walk_from(wanted, given, narrowing, is_part)
         if self.busy is not None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from ._types import Function
 
+# By users; __annotate__ is Python 3.14's own.
+_NOT_CALLED = ("__init__", "__del__", "__annotate__")
 _MARKS = {"__wrapped__", "cuts_traceback"}
 _is_full = os.environ.get("TENSORD_TRACEBACK") == "full"
 
@@ -79,7 +81,7 @@ def public(function: types.FunctionType, name: str) -> types.FunctionType:
 def make_public(owner: types.ModuleType | type) -> None:
     """Have the functions of a module or class that users call be such."""
     for name, function in list(vars(owner).items()):
-        if name[0] == "_" and name[-2:] != "__" or name in ("__init__", "__del__"):
+        if name[0] == "_" and name[-2:] != "__" or name in _NOT_CALLED:
             continue
         if type(function) is types.FunctionType and not _MARKS & vars(function).keys():
             setattr(owner, name, public(function, name))

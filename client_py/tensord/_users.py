@@ -9,6 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from . import _native
 from ._errors import NotFound, error
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ os.register_at_fork(after_in_child=_forget_all)
 
 def remember(client: Client) -> None:
     """Tensors that come here from its daemon are this client's."""
-    with _lock:
+    with _native.Hold(_lock):
         _clients[client.address] = client
 
 
@@ -68,7 +69,7 @@ def client_at(address: str | None) -> Client:
     """A client of the daemon there: one that this process has, or another that it keeps."""
     from ._client import connect
 
-    with _lock:
+    with _native.Hold(_lock):
         client = _clients.get(address)
         if client is None or client.is_closed:
             client = connect(address)

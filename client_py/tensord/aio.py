@@ -65,23 +65,25 @@ __all__ = ["Client", "asarray", "call", "connect", "eval", "follow", "read", "wr
 
 class _Threads:
     """As many threads as there are calls; they stay for later ones. They do not keep the process
-    from ending.
+    from ending. Nothing here has a lock that an interrupt could leave held.
     """
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._idle: queue.SimpleQueue[None] = queue.SimpleQueue()  # one for each that waits
 
     def submit(self, work: Callable[[], object]) -> None:
         """Have a function called, which raises nothing."""
-        self._work.put(work)
-        if not self._idle.acquire(blocking=False):
+        try:
+            self._idle.get_nowait()
+        except queue.Empty:
             threading.Thread(target=self._serve, name="tensord.aio", daemon=True).start()
+        self._work.put(work)  # last: where this is interrupted, a thread too many waits
 
     def _serve(self) -> None:
         while True:
             self._work.get()()
-            self._idle.release()
+            self._idle.put(None)
 
 
 _threads = _Threads()

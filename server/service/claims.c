@@ -153,6 +153,7 @@ static struct claim *claim_return(struct call *call, const struct tensor *tensor
                         continue;
                 list_unlink(&claim->returning);
                 claim->call = call;
+                lease->holder = call->client;
                 return claim;
         }
         return NULL;
@@ -198,6 +199,7 @@ static int claim_input(struct call *call, uint32_t i, struct tensor *tensor)
         charge_move(&pin->claim->charge, &charge);
         pin->claim->lease = (struct lease){ .owner = is_lease ? NULL : call,
                                             .is_lasting = is_lease,
+                                            .holder = call->client,
                                             .granted = on_granted };
         lease_begin(&pin->claim->lease, tensor, &region, call->request->inputs[i].is_written);
         if (is_read_whole(call, i))

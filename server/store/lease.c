@@ -81,11 +81,43 @@ static bool leases_conflict(const struct lease *a, const struct lease *b)
         return overlap_is_possible(&a->part, &b->part);
 }
 
+static struct lease *next_of(const struct lease *lease)
+{
+        return list_entry(lease->link.next, struct lease, link);
+}
+
+/* Does everything later that conflicts with it wait for held, too? */
+static bool may_follow(const struct lease *lease, const struct lease *held)
+{
+        const struct list *leases = &held->tensor->mutable->leases;
+
+        for (struct lease *later = next_of(held); &later->link != leases; later = next_of(later))
+                if (leases_conflict(lease, later) && !leases_conflict(held, later))
+                        return false;
+        return true;
+}
+
+/* What its holder has to read, and it is within; NULL: nothing. One that lasts, too, would come
+ * before writers for ever. */
+static struct lease *held_around(const struct lease *lease)
+{
+        struct lease *held;
+
+        if (!lease->holder || lease->is_write || lease->is_lasting)
+                return NULL;
+        list_for_each (held, &lease->tensor->mutable->leases, link)
+                if (held->holder == lease->holder && held->is_lasting && !held->is_write &&
+                    held->n_blockers == 0 && overlap_is_covered(&held->part, &lease->part) &&
+                    may_follow(lease, held))
+                        return held;
+        return NULL;
+}
+
 void lease_begin(struct lease *lease, struct tensor *tensor, const struct desc *region,
                  bool is_write)
 {
         struct list *leases = &tensor->mutable->leases;
-        struct lease *earlier;
+        struct lease *earlier, *held;
 
         assert(tensor->state == TENSOR_MUTABLE);
         lease->tensor = tensor_ref(tensor);
@@ -94,6 +126,15 @@ void lease_begin(struct lease *lease, struct tensor *tensor, const struct desc *
         lease->is_write = is_write;
         lease->n_blockers = 0;
         lease->may_last = false;
+        tensor->mutable->n_leases++;
+        held = held_around(lease);
+        if (held) {
+                list_push_front(&held->link, &lease->link);
+                for (struct lease *later = next_of(lease); &later->link != leases;
+                     later = next_of(later))
+                        later->n_blockers += leases_conflict(lease, later);
+                return;
+        }
         list_for_each (earlier, leases, link) {
                 if (!leases_conflict(lease, earlier))
                         continue;
@@ -102,7 +143,6 @@ void lease_begin(struct lease *lease, struct tensor *tensor, const struct desc *
                                    (earlier->n_blockers > 0 && earlier->may_last);
         }
         list_push_back(leases, &lease->link);
-        tensor->mutable->n_leases++;
 }
 
 void lease_end(struct lease *lease)

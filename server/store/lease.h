@@ -7,7 +7,8 @@
  * that it conflicts with, granted or not, so a writer is not starved by readers. Since each waits
  * for earlier ones only, leases that are asked for together and end by themselves (a job's) never
  * wait in a circle. Those that last until somebody gives them back may; who waits for such sets a
- * bound.
+ * bound. A job of who holds one that lasts, to read, reads what it covers at once: that is
+ * granted right behind it, before who waits for it.
  *
  * Where the writer of a lease vanished, its region is torn: nobody knows what lies there, until it
  * was written again. Leases to write and what is torn stand in the ledger too, so that it is known
@@ -30,6 +31,7 @@ struct lease {
         bool is_lasting;     /* until it is given back, not only until a job ends */
         bool may_last;       /* what it waits for is_lasting, or waited for such when it came */
         const void *owner;   /* leases of one owner do not conflict; compared only */
+        const void *holder;  /* whose connection it is for; NULL: not known; compared only */
         uint32_t n_blockers; /* earlier ones that it waits for; 0: granted */
         uint32_t slot;       /* of the ledger; 0: none */
         /* The last blocker ended. Not called from within lease_begin(). */

@@ -116,6 +116,15 @@ def client(daemon):
 
 
 @pytest.fixture
+def often():
+    """Threads take turns as often as can be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.fixture
 def put(client):
     """A function that makes an array: ``put(elements, dtype, **keywords of Client.put)``."""
 

@@ -11,40 +11,11 @@ import pytest
 
 import tensord
 from sanitized import SLOWER, starts_threads_in_a_fork
+from threads import in_threads
 
 pytestmark = pytest.mark.plain
 
 # ---- threads ----
-
-
-def in_threads(n, work):
-    """Call work(i) in n threads that begin at once; what it raised is raised."""
-    begin, problems = threading.Barrier(n), []
-
-    def run(i):
-        begin.wait()
-        try:
-            work(i)
-        except BaseException as problem:
-            problems.append(problem)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60 * SLOWER)
-        assert not thread.is_alive()
-    if problems:
-        raise problems[0]
-
-
-@pytest.fixture
-def often():
-    """Threads take turns as often as can be."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def test_all_want_the_same(client, often):
@@ -246,19 +217,6 @@ def test_threads_look_while_a_base_is_assigned_to(client, often, monkeypatch):
     assert numpy.asarray(view).tolist() == [0, 7, 0]
     view[0] = 1
     assert view.tolist() == [1, 7, 0]
-
-
-def test_threads_that_write_what_is_still_to_be_read(client, often):
-    """Each of them waits until it was."""
-    for _ in range(100):
-        t = client.put(numpy.zeros(4), mutable=True)
-        y = t + 1
-
-        def work(i):
-            t[i] = 5
-
-        in_threads(2, work)
-        assert y.tolist() == [1, 1, 1, 1]
 
 
 # ---- processes ----

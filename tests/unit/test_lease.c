@@ -120,6 +120,44 @@ START_TEST(of_one_owner)
 }
 END_TEST
 
+/* Who holds it reads on, though another waits to write; and that one waits for what is read. */
+START_TEST(within_what_is_held)
+{
+        int holder, other;
+
+        for (unsigned i = 0; i < N; i++)
+                leases[i].holder = i == 5 ? &other : &holder;
+        leases[0].is_lasting = true;
+        begin(&leases[0], 0, 3, false);
+        begin(&leases[1], 2, 4, true); /* it waits */
+        begin(&leases[2], 1, 3, false);
+        ck_assert_uint_eq(leases[2].n_blockers, 0);
+        ck_assert_uint_eq(leases[1].n_blockers, 2);
+        begin(&leases[3], 1, 4, false); /* more than is held */
+        begin(&leases[4], 2, 3, true);
+        begin(&leases[5], 2, 3, false); /* somebody else's */
+        ck_assert_uint_eq(leases[3].n_blockers, 1);
+        ck_assert_uint_eq(leases[4].n_blockers, 4);
+        ck_assert_uint_eq(leases[5].n_blockers, 2);
+        lease_end(&leases[0]);
+        ck_assert_uint_eq(n_granted, 0);
+        begin(&leases[6], 1, 2, false); /* it does not conflict; nothing is held any more */
+        begin(&leases[7], 2, 3, false);
+        ck_assert_uint_eq(leases[7].n_blockers, 2);
+        lease_end(&leases[7]);
+        leases[2].is_lasting = leases[7].is_lasting = true;
+        begin(&leases[7], 2, 3, false); /* writers would wait for ever */
+        ck_assert_uint_eq(leases[7].n_blockers, 2);
+        lease_end(&leases[2]);
+        ck_assert_uint_eq(n_granted, 1);
+        ck_assert_uint_eq(leases[1].n_blockers, 0);
+        for (unsigned i = 0; i < 8; i++)
+                lease_end(&leases[i]);
+        ck_assert_uint_eq(n_granted, 5);
+        ck_assert_uint_eq(mutable.n_leases, 0);
+}
+END_TEST
+
 /* What lasts until somebody gives it back is in the way of those that wait for who waits for it. */
 START_TEST(lasting)
 {
@@ -197,6 +235,7 @@ int main(void)
         tcase_add_checked_fixture(tcase, setup, NULL);
         tcase_add_test(tcase, at_random);
         tcase_add_test(tcase, of_one_owner);
+        tcase_add_test(tcase, within_what_is_held);
         tcase_add_test(tcase, lasting);
         tcase_add_test(tcase, torn);
         tcase_add_test(tcase, torn_in_many_places);
