@@ -58,6 +58,15 @@ static uint64_t catalog_needs(const struct store *store, uint64_t n_more)
         return (n_bytes + CATALOG_MIN - 1) / CATALOG_MIN * CATALOG_MIN;
 }
 
+/* What that lacks: it grows where it lies or, where it is mapped no further, is made anew. */
+static uint64_t catalog_lacks(const struct store *store, uint64_t n_more)
+{
+        const struct catalog_file *file = store->catalog.file;
+        uint64_t n_growth = catalog_growth_least(&store->catalog, n_more);
+
+        return n_growth <= file->n_mapped - file->n_bytes ? n_growth : catalog_needs(store, n_more);
+}
+
 /* Of one that is made while there is time: it is larger than what it is to hold. */
 static uint64_t catalog_size(const struct store *store, uint64_t n_more)
 {
@@ -240,11 +249,11 @@ static int catalog_extend(struct store *store, uint64_t n_bytes, uint64_t n_most
 int catalog_make_room(struct store *store, uint64_t n_bytes)
 {
         struct catalog *catalog = &store->catalog;
-        uint64_t n_growth, n_most;
+        uint64_t n_lacking, n_most;
         int r;
 
         n_bytes += CATALOG_RESERVE;
-        n_growth = catalog_growth_least(catalog, n_bytes);
+        n_lacking = catalog_lacks(store, n_bytes);
         catalog->is_lent = catalog->is_lent && is_beyond_limit(store);
         if (!catalog->is_lent && !catalog_has_room(catalog, n_bytes))
                 return 0;
@@ -259,7 +268,7 @@ int catalog_make_room(struct store *store, uint64_t n_bytes)
         }
         if (!catalog_extend(store, n_bytes, UINT64_MAX, catalog_growth_least))
                 return 0;
-        store->n_refused = n_growth > 0 ? n_growth : n_bytes;
+        store->n_refused = n_lacking > 0 ? n_lacking : n_bytes;
         return r;
 }
 
@@ -270,7 +279,7 @@ int catalog_await_room(struct store *store, uint64_t n_bytes)
         if (r != STORE_E_LIMIT)
                 return r;
         n_bytes += CATALOG_RESERVE;
-        r = memory_relieve(store, NULL, catalog_growth_least(&store->catalog, n_bytes), false);
+        r = memory_relieve(store, NULL, catalog_lacks(store, n_bytes), false);
         return r ? r : catalog_make_room(store, n_bytes - CATALOG_RESERVE);
 }
 

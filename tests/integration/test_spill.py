@@ -119,7 +119,7 @@ def put_small(raw, name, value):
 @pytest.mark.parametrize("make_small", [run_small, put_small])
 def test_small_ones_wait_for_it(daemon, make_small):
     """what is small, or only named, waits for what moves to the disk, however it is made"""
-    with Raw(daemon.path) as raw:
+    with Raw(daemon.path, timeout=60) as raw:  # what it says after wait_ms is heard, too
         fill(raw, 8)
         before = raw.call("stat")["memory"]["spilled"]
         for i in range(1200):

@@ -206,6 +206,56 @@ START_TEST(test_names_in_full_memory)
 }
 END_TEST
 
+/* It has grown as far as it is mapped: what goes for a name is as much as a new one takes. */
+START_TEST(test_names_in_a_catalog_that_grows_no_more)
+{
+        enum { N_BEHIND = 12 };
+        struct slow slow = { .n = 0 };
+        struct store *store = slowly(&slow);
+        struct charge charge = { 0 };
+        struct user *user = kit_user(store, UID);
+        const struct total *total = &store_users(store)->totals[RESOURCE_BYTES];
+        const struct catalog_file *file = store->catalog.file;
+        const uint64_t n_mapped = file->n_mapped;
+        struct commit commit = { .tensor = kit_small(store, user, 1) };
+        char name[251];
+
+        put(store, "a", 1);
+        ck_assert_int_eq(kit_name(store, kit_small(store, user, 0), "small0", NULL), 0);
+        for (unsigned i = 0; i < N_BEHIND; i++) {
+                snprintf(name, sizeof(name), "behind%u", i);
+                put(store, name, i);
+        }
+        ck_assert_int_eq(store_reserve_name(store, user, "c", false, &commit.reservation), 0);
+        for (unsigned i = 0; file->n_bytes < n_mapped ||
+                             catalog_growth_least(&store->catalog, 8192) == 0;
+             i++) {
+                snprintf(name, sizeof(name), "%0250u", i);
+                ck_assert_int_eq(kit_name(store, kit_small(store, user, i), name, NULL), 0);
+        }
+        ck_assert_ptr_eq(store->catalog.file, file);
+        fill_up(store, &charge);
+        charge_drop(&charge);
+        /* It could grow by a step, if it could. */
+        charge_adopt(&charge, user, RESOURCE_BYTES, total->limit - total->n - CATALOG_MIN);
+
+        ck_assert_int_eq(store_commit(store, &commit, 1, NULL), STORE_E_TRIMMING);
+        while (slow.n > 0)
+                work(&slow);
+        ck_assert_int_eq(store_commit(store, &commit, 1, NULL), 0);
+        ck_assert(store->catalog.file->n_mapped > n_mapped);
+        ck_assert(tensor_is_spilled(find(store, "a")));
+        ck_assert_uint_le(total->n - store->pool.n_idle_bytes, total->limit);
+        reservation_free(commit.reservation);
+        tensor_unref(commit.tensor);
+        for (unsigned i = 0; i < N_BEHIND; i++) {
+                snprintf(name, sizeof(name), "behind%u", i);
+                ck_assert_int_eq(store_delete(store, UID, name, NULL), 0);
+        }
+        leave(store, &slow, user, &charge);
+}
+END_TEST
+
 /* What was shared is hidden at once, however full it is. */
 START_TEST(test_hidden_in_full_memory)
 {
@@ -493,6 +543,7 @@ int main(void)
         tcase_add_test(tcase, test_out_of_full_memory);
         tcase_add_test(tcase, test_back_to_full_memory);
         tcase_add_loop_test(tcase, test_names_in_full_memory, 0, 3);
+        tcase_add_test(tcase, test_names_in_a_catalog_that_grows_no_more);
         tcase_add_test(tcase, test_hidden_in_full_memory);
         tcase_add_test(tcase, test_names_while_the_disk_is_slow);
         tcase_add_test(tcase, test_not_said);
