@@ -44,12 +44,10 @@ class Lease(_native.Lease):
 
     @cuts  # a function around it could be interrupted when it is held
     def __enter__(self) -> NDArray:
-        has_begun = False
+        entry = object()
         try:
-            if self._is_held:
-                raise error("bad_arguments", "the lease is held already")
+            self._enter(entry)
             check_mutable(self._tensor)
-            has_begun = True
             until = time.monotonic() + self._wait_ms / 1000
             if self._write:
                 self._begin_write(until)
@@ -58,9 +56,7 @@ class Lease(_native.Lease):
             mode = _native.MAP_WRITE if self._write else _native.MAP_READ
             array = self._array = self._tensor._map(mode, True)
         except BaseException as problem:
-            if has_begun:
-                self._is_writing = False
-                self._end()
+            self._give_up(entry)
             if isinstance(problem, TensordError):
                 raise cut(problem)
             raise

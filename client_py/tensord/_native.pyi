@@ -115,8 +115,8 @@ class Mapping:  # a buffer
 class Lease:
     _array: NDArray | None
     _is_writing: bool
-    @property
-    def _is_held(self) -> bool: ...
+    def _enter(self, entry: object, /) -> None: ...
+    def _give_up(self, entry: object, /) -> None: ...
     def _begin(
         self, tensor: Tensor, shape: Shape, strides: Shape, offset: int, write: bool, torn: bool,
         wait_ms: int, /,

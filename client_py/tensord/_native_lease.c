@@ -6,9 +6,13 @@
  * interrupt may come at each line of Python, also at the first of an __exit__, and whoever keeps
  * the traceback would keep the lease; so that is here, and the lease has ended behind it whatever
  * happens.
+ *
+ * It is one entry's from its beginning on, until it is left or given up: another thread, or a
+ * handler, that enters the same object meanwhile is refused, and changes nothing.
  */
 #include "_native.h"
 
+#include <assert.h>
 #include <structmember.h>
 
 static PyTypeObject *lease_type;
@@ -17,6 +21,7 @@ struct native_lease {
         PyObject_HEAD
         td_lease *lease;              /* NULL where it is not held */
         struct native_client *client; /* owned reference, while it is */
+        PyObject *entry;              /* whose it is; NULL: nobody's */
         PyObject *array;              /* what it shows; NULL: nothing */
         char is_writing;              /* it is held to write, or about to be */
 };
@@ -34,6 +39,44 @@ static int end(struct native_lease *self, td_error *error)
         Py_END_ALLOW_THREADS
         Py_XDECREF((PyObject *)client);
         return r;
+}
+
+/* enter(entry): any object that is that entry's alone */
+static PyObject *lease_enter(PyObject *object, PyObject *entry)
+{
+        struct native_lease *self = (struct native_lease *)object;
+
+        if (self->entry)
+                return native_raise_code(TD_E_BAD_ARGUMENTS, "the lease is held already");
+        Py_INCREF(entry);
+        self->entry = entry;
+        Py_RETURN_NONE;
+}
+
+/* It is nobody's, as its end came to. */
+static int leave(struct native_lease *self, td_error *error)
+{
+        int r = end(self, error);
+
+        self->is_writing = 0;
+        Py_CLEAR(self->entry);
+        return r;
+}
+
+/* give_up(entry): it ends, if it is that entry's */
+static PyObject *lease_give_up(PyObject *object, PyObject *entry)
+{
+        struct native_lease *self = (struct native_lease *)object;
+        td_error error;
+
+        if (self->entry != entry)
+                Py_RETURN_NONE;
+        Py_CLEAR(self->array);
+        if (leave(self, &error))
+                return native_raise(&error);
+        if (PyErr_Occurred()) /* interrupted, but it has ended */
+                return NULL;
+        Py_RETURN_NONE;
 }
 
 /* begin(tensor, shape, strides, offset, write, torn, wait_ms): of that view */
@@ -67,10 +110,7 @@ static PyObject *lease_begin(PyObject *object, PyObject *args)
         }
         if (r)
                 return native_raise(&error);
-        if (self->lease) { /* another thread was faster */
-                td_lease_end(lease, NULL);
-                return native_raise_code(TD_E_BAD_ARGUMENTS, "the lease is held already");
-        }
+        assert(!self->lease); /* who entered it begins one at a time */
         self->lease = lease;
         self->client = tensor->client;
         Py_INCREF((PyObject *)self->client);
@@ -115,8 +155,7 @@ static PyObject *lease_exit(PyObject *object, PyObject *exception)
         Py_DECREF(array);
         Py_XDECREF(done);
         PyErr_Fetch(&type, &value, &traceback);
-        r = end(self, &error);
-        self->is_writing = 0;
+        r = leave(self, &error);
         if (!done) {
                 PyErr_Restore(type, value, traceback);
                 return NULL;
@@ -126,12 +165,6 @@ static PyObject *lease_exit(PyObject *object, PyObject *exception)
         if (PyErr_Occurred()) /* likewise */
                 return NULL;
         Py_RETURN_NONE;
-}
-
-static PyObject *lease_get_is_held(PyObject *object, void *unused)
-{
-        (void)unused;
-        return PyBool_FromLong(((struct native_lease *)object)->lease != NULL);
 }
 
 static void lease_dealloc(PyObject *object)
@@ -145,21 +178,19 @@ static void lease_dealloc(PyObject *object)
         end(self, NULL);
         PyErr_Restore(type_of, value, traceback);
         Py_XDECREF(self->array);
+        Py_XDECREF(self->entry);
         release(object);
         Py_DECREF(type);
 }
 
 static PyMethodDef lease_methods[] = {
+        { "_enter", lease_enter, METH_O, NULL },
+        { "_give_up", lease_give_up, METH_O, NULL },
         { "_begin", lease_begin, METH_VARARGS, NULL },
         { "_end", lease_end, METH_NOARGS, NULL },
         { "__exit__", lease_exit, METH_VARARGS,
           "Leave the block: what is pending and reads it is computed, and the lease ends." },
         { NULL, NULL, 0, NULL },
-};
-
-static PyGetSetDef lease_getset[] = {
-        { "_is_held", lease_get_is_held, NULL, NULL, NULL },
-        { NULL, NULL, NULL, NULL, NULL },
 };
 
 static PyMemberDef lease_members[] = {
@@ -171,7 +202,6 @@ static PyMemberDef lease_members[] = {
 static PyType_Slot lease_slots[] = {
         { Py_tp_dealloc, lease_dealloc },
         { Py_tp_methods, lease_methods },
-        { Py_tp_getset, lease_getset },
         { Py_tp_members, lease_members },
         { 0, NULL },
 };

@@ -3,6 +3,7 @@
 
 import contextlib
 import gc
+import queue
 import threading
 
 import numpy
@@ -124,6 +125,37 @@ def test_a_block_reads_though_somebody_waits_to_write(client, daemon, whose):
             y, z = m + 1, m * 2
             assert y.tolist() == [1] * 4 and array.tolist() == [0] * 4
     assert z.tolist() == [0] * 4 and m.tolist() == [5] * 4
+    client.delete("m")
+
+
+def test_a_lease_that_two_threads_enter(client, daemon):
+    """Who was not the first is refused at once, and the other has it alone."""
+    m = client.put(numpy.zeros(4), "m", mutable=True)
+    lease = m.write(timeout=60)
+    came, is_checked = queue.Queue(), threading.Event()
+
+    def enter():
+        try:
+            with lease as array:
+                array += 1
+                came.put("entered")
+                is_checked.wait(60)
+        except tensord.ArgumentError as problem:
+            came.put(str(problem))
+
+    with daemon.connect() as other, contextlib.ExitStack() as stack:
+        theirs = other.open("m")
+        with theirs.write():  # both wait, if they may
+            stack.enter_context(in_thread(enter))
+            stack.enter_context(in_thread(enter))
+            stack.callback(is_checked.set)
+            assert "held already" in came.get(timeout=30)
+        assert came.get(timeout=30) == "entered"
+        with pytest.raises(tensord.LeaseConflict):
+            theirs.write(timeout=0).__enter__()
+    assert m.tolist() == [1] * 4
+    with lease as array:
+        assert array.tolist() == [1] * 4
     client.delete("m")
 
 
