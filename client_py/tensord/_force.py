@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from . import _native
 from ._dtypes import KINDS
 from ._errors import TensordError, classes, error
-from ._graph import emit_node, run_of, sort_outputs
+from ._graph import emit_node, run_of, run_of_any, sort_outputs
 from ._operands import Scalar
 from ._plan import DONATED_MIN, Plan, is_large, lasting, n_pending, parts_of
 from ._progress import shown
@@ -329,7 +329,7 @@ def outputs_of(
     while True:
         with planning():
             leaves, nodes = sort_outputs(values)
-            busy = next((run for node in nodes if (run := run_of(node)) is not None), None)
+            busy = run_of_any(nodes)
             parts: list[list[Value]] = []
             if busy is None and client is not None and is_large(nodes):
                 roots, has_others = lasting(values, nodes)

@@ -187,6 +187,12 @@ def run_of(node: Node) -> Run | None:
     return run if run is not None and run.pid == os.getpid() else None
 
 
+def run_of_any(nodes: Iterable[Node | None]) -> Run | None:
+    """A run that computes one of them, or None."""
+    runs = (run_of(node) for node in nodes if node is not None)
+    return next((run for run in runs if run is not None), None)
+
+
 class Loop:
     """What a loop node has beside its operands: the captured values, then the carried ones."""
 

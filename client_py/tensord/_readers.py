@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from . import _native
 from ._errors import TensordError, error
 from ._force import force, planning
-from ._graph import run_of
+from ._graph import run_of_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ._client import Client
-    from ._force import Run
     from ._graph import Value
     from ._lease import Lease
     from ._tensor import Tensor
@@ -132,16 +131,8 @@ def _idle_of(
     while True:
         with planning():
             values = _pending_of(noted, keys)
-            busy = _run_of_any(values)
+            busy = run_of_any([value.node for value in values])
             if busy is None:
                 return values
             values.clear()
         busy.finish()
-
-
-def _run_of_any(values: Iterable[Value]) -> Run | None:
-    for value in values:
-        run = None if value.node is None else run_of(value.node)
-        if run is not None:
-            return run
-    return None
